@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "socks5d",
+    products: [
+        .library(name: "SOCKS5Server", targets: ["SOCKS5Server"]),
+        .library(name: "SOCKS5Protocol", targets: ["SOCKS5Protocol"]),
+        .executable(name: "socks5d", targets: ["socks5d"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibUV",
+            pkgConfig: "libuv",
+            providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]
+        ),
+        .target(name: "CUV", dependencies: ["CLibUV"]),
+        .target(name: "UVLoop", dependencies: ["CUV"], swiftSettings: strict),
+        .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
+        .target(
+            name: "SOCKS5Server",
+            dependencies: ["SOCKS5Protocol", "UVLoop", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "socks5d",
+            dependencies: [
+                "SOCKS5Server",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+    ]
+)

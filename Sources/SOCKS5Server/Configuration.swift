@@ -1,0 +1,65 @@
+/// What a ``ProxyServer`` serves, to whom, and within which bounds.
+///
+/// The defaults serve anyone on this machine: `127.0.0.1:1080`, no authentication.
+public struct Configuration: Sendable {
+    /// The addresses to listen on; port 0 lets the system choose one, see ``ProxyServer/boundAddresses``.
+    public var listen: [ListenAddress] = [.loopback]
+
+    /// Who may log in (RFC 1929). Empty: no authentication is asked for (method `00`).
+    /// Not empty: only username/password (method `02`) is selected.
+    public var users: [User] = []
+
+    /// Serves without authentication also on addresses that other machines reach.
+    ///
+    /// Without users and without this, only loopback addresses are accepted in ``listen``.
+    public var isOpen = false
+
+    /// Threads that serve, each with a loop and a listener of its own. `nil`: as many as cores.
+    public var workers: Int?
+
+    public var timeouts = Timeouts()
+
+    /// Sessions at once, over all workers. `nil`: what the descriptor limit of the process allows.
+    public var maxConnections: Int?
+
+    /// Bytes that relayed data may occupy while it waits for slow readers, over all workers.
+    ///
+    /// Beyond it each stream still gets 4 KiB, so that none starves.
+    public var bufferMemory = 64 << 20
+
+    /// Lets other processes of the same user listen on the same port; connections are then spread over all.
+    public var sharesPort = false
+
+    public init() {}
+
+    /// The limits in time. Each is absolute unless it says otherwise.
+    public struct Timeouts: Sendable {
+        /// From accept to the complete request.
+        public var handshake: Duration = .seconds(10)
+        /// From the request to the connected target, name lookup included.
+        public var dial: Duration = .seconds(10)
+        /// Without a byte in either direction.
+        public var idle: Duration = .seconds(3600)
+        /// Without a byte, once one of the sides has ended its direction.
+        public var halfClosed: Duration = .seconds(60)
+        /// What ``ProxyServer/run()`` grants to the running sessions when it is cancelled.
+        public var drain: Duration = .seconds(8)
+
+        public init() {}
+    }
+
+    /// A user who may log in (RFC 1929): name and password are bytes, 1 to 255 of each.
+    public struct User: Sendable {
+        public var name: [UInt8]
+        public var password: [UInt8]
+
+        public init(name: [UInt8], password: [UInt8]) {
+            self.name = name
+            self.password = password
+        }
+
+        public init(name: String, password: String) {
+            self.init(name: Array(name.utf8), password: Array(password.utf8))
+        }
+    }
+}

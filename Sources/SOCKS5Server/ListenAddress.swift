@@ -1,0 +1,3 @@
+public struct ListenAddress: Sendable, Hashable {
+    public static let loopback = ListenAddress()
+}

@@ -1,0 +1,1 @@
+print("socks5d")
