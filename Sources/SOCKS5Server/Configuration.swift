@@ -63,3 +63,42 @@ public struct Configuration: Sendable {
         }
     }
 }
+
+extension Configuration {
+    /// Refuses what can't be served.
+    func validate() throws(ProxyServerError) {
+        guard !listen.isEmpty else {
+            throw ProxyServerError(.invalidConfiguration, "no address to listen on")
+        }
+        for user in users {
+            guard (1...255).contains(user.name.count), (1...255).contains(user.password.count) else {
+                throw ProxyServerError(
+                    .invalidConfiguration,
+                    "a user's name and password have 1 to 255 bytes each (RFC 1929)"
+                )
+            }
+        }
+        let numbers = [
+            ("workers", workers ?? 1, 1...1024),
+            ("maxConnections", maxConnections ?? 1, 1...(1 << 30)),
+            ("bufferMemory", bufferMemory, 0...(1 << 40)),
+        ]
+        for (name, value, range) in numbers where !range.contains(value) {
+            throw ProxyServerError(
+                .invalidConfiguration,
+                "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
+            )
+        }
+        let limits = [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed]
+        guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
+            throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
+        }
+        if users.isEmpty && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
+            throw ProxyServerError(
+                .openToNetwork,
+                "\(exposed) can be reached by other machines, and there are no users: "
+                    + "add users, or say that it is meant to be open"
+            )
+        }
+    }
+}

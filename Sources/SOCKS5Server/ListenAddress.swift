@@ -1,3 +1,63 @@
-public struct ListenAddress: Sendable, Hashable {
-    public static let loopback = ListenAddress()
+internal import UVLoop
+
+/// A numeric address and port to listen on.
+public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
+    let socketAddress: SocketAddress
+
+    /// `127.0.0.1:1080`
+    public static let loopback = ListenAddress(
+        SocketAddress(host: .ipv4(0x7f00_0001), port: 1080)
+    )
+
+    init(_ socketAddress: SocketAddress) {
+        self.socketAddress = socketAddress
+    }
+
+    /// Parses `127.0.0.1:1080`, `[::1]:1080` or `[::]:0`. Names aren't looked up.
+    ///
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``.
+    public init(parsing text: String) throws(ProxyServerError) {
+        let failure = ProxyServerError(
+            .invalidConfiguration,
+            "'\(text.escapedForOneLine)' is not an address to listen on; "
+                + "expected ADDRESS:PORT, as 127.0.0.1:1080 or [::1]:1080"
+        )
+        guard let colon = text.lastIndex(of: ":") else { throw failure }
+        var host = text[..<colon]
+        let digits = text[text.index(after: colon)...]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        if isBracketed { host = host.dropFirst().dropLast() }
+        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = UInt16(digits),
+            let address = SocketAddress(numeric: String(host), port: port),
+            address.isIPv6 == isBracketed
+        else { throw failure }
+        socketAddress = address
+    }
+
+    public var port: Int { Int(socketAddress.port) }
+
+    /// Whether only this machine reaches it: 127.0.0.0/8 and ::1.
+    public var isLoopback: Bool {
+        switch socketAddress.host {
+        case .ipv4(let bits): bits >> 24 == 127
+        case .ipv6(let high, let low, _): high == 0 && low == 1
+        }
+    }
+
+    var isIPv6Wildcard: Bool {
+        switch socketAddress.host {
+        case .ipv4: false
+        case .ipv6(let high, let low, _): high == 0 && low == 0
+        }
+    }
+
+    /// `127.0.0.1:1080` or `[::1]:1080`
+    public var description: String { socketAddress.description }
+}
+
+extension String {
+    /// The text with everything but printable ASCII escaped, so that it can't forge a line of its own.
+    var escapedForOneLine: String {
+        unicodeScalars.reduce(into: "") { $0 += $1.escaped(asASCII: true) }
+    }
 }

@@ -1,1 +1,4 @@
-print("socks5d")
+import SOCKS5Server
+
+let server = try ProxyServer()
+try await server.run()

@@ -1,7 +1,184 @@
+/// libuv behind a handful of calls.
+///
+/// Every handle lives in one block that this module allocates and frees: the libuv struct, the one request
+/// that may be pending on it, and an opaque `owner` that comes back with each callback. A block dies in
+/// libuv's close callback and nowhere earlier. Unless a comment says otherwise, a call belongs to the thread
+/// of its loop, and a result below zero is libuv's error code.
 #ifndef CUV_H
 #define CUV_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct cuv_loop cuv_loop;
+typedef struct cuv_listener cuv_listener;
+typedef struct cuv_tcp cuv_tcp;
+typedef struct cuv_lookup cuv_lookup;
+
+/// An IPv4 or IPv6 socket address; all numbers in host order.
+/// An IPv4 address stands in the lower 32 bits of `low`.
+typedef struct {
+    uint64_t high;
+    uint64_t low;
+    uint32_t scope;
+    uint16_t port;
+    bool is_ipv6;
+} cuv_address;
+
+/// Laid out as `uv_buf_t` (and `struct iovec`) is.
+typedef struct {
+    void *base;
+    size_t length;
+} cuv_buffer;
+
+/// What a loop calls, always in its own thread.
+typedef struct {
+    void (*woken)(void *loop_owner);
+    void (*timer_fired)(void *loop_owner);
+    /// `descriptor` (non-blocking, close-on-exec) is the callee's from here on.
+    void (*accepted)(void *listener_owner, int descriptor, const cuv_address *peer);
+    /// Out of descriptors or memory: the listener has paused, see `cuv_listener_resume`.
+    void (*accept_failed)(void *listener_owner, int error);
+    void (*listener_closed)(void *listener_owner);
+    void (*connected)(void *stream_owner, int status);
+    /// An empty buffer leaves the bytes in the socket.
+    cuv_buffer (*buffer_wanted)(void *stream_owner);
+    /// The number of bytes that were read into the buffer, maybe 0; or `UV_EOF`, or an error.
+    void (*received)(void *stream_owner, ssize_t count);
+    void (*written)(void *stream_owner, int status);
+    void (*shut_down)(void *stream_owner, int status);
+    void (*stream_closed)(void *stream_owner);
+    /// `addresses` is valid during the call.
+    void (*resolved)(void *lookup_owner, int status, const cuv_address *addresses, size_t count);
+} cuv_callbacks;
+
+/// Codes of libuv that are not an errno; the others are `-errno`.
+enum {
+    CUV_EOF = -4095,
+    CUV_EAI_ADDRFAMILY = -3000,
+    CUV_EAI_AGAIN = -3001,
+    CUV_EAI_FAIL = -3004,
+    CUV_EAI_FAMILY = -3005,
+    CUV_EAI_MEMORY = -3006,
+    CUV_EAI_NODATA = -3007,
+    CUV_EAI_NONAME = -3008,
+};
+
+// MARK: - Any thread
+
 /// The version of libuv at run time, "1.44.2"; valid for ever.
 const char *cuv_version(void);
+
+/// The name of an error code, "ECONNREFUSED"; at most `size - 1` bytes and a NUL.
+void cuv_error_name(int error, char *buffer, size_t size);
+
+/// Parses a numeric address without port; the port becomes 0. `UV_EINVAL` for anything else.
+int cuv_address_parse(const char *text, cuv_address *address);
+
+/// Writes the numeric address without port, NUL-terminated; 64 bytes always suffice.
+int cuv_address_text(const cuv_address *address, char *buffer, size_t size);
+
+/// Readies the calling thread to run a loop: its name (15 bytes at most, as top(1) shows it), and all signals
+/// blocked but those of its own faults. libuv doesn't ignore SIGPIPE, and signals are for the program's threads.
+void cuv_thread_prepare(const char *name);
+
+/// The processors that the process may run on, at least 1.
+unsigned cuv_available_cores(void);
+
+/// Sizes the thread pool that runs name lookups, for its start at the first of them: 256 threads, fewer where
+/// the process may not start so many; what `UV_THREADPOOL_SIZE` says stands. Not after threads that read the
+/// environment have started.
+void cuv_lookup_pool_configure(void);
+
+enum {
+    CUV_LISTEN_SHARED = 1 << 0,     ///< SO_REUSEPORT
+    CUV_LISTEN_IPV6_ONLY = 1 << 1,  ///< an IPv6 wildcard leaves IPv4 alone
+};
+
+/// Opens a listening socket. Connections inherit its TCP_NODELAY and keepalive settings (tcp(7)).
+/// `bound` receives the real address.
+int cuv_listen(const cuv_address *address, unsigned flags, int *descriptor, cuv_address *bound);
+
+/// Binds and closes again: says whether another listener holds the address, which SO_REUSEPORT would hide.
+int cuv_listen_probe(const cuv_address *address, unsigned flags);
+
+/// Closes a descriptor that no handle has taken.
+void cuv_descriptor_close(int descriptor);
+
+// MARK: - Loop
+
+/// `read_budget`: bytes that one stream may deliver before the other streams get their turn.
+int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_loop **loop);
+
+/// Runs until `cuv_loop_finish` was called and every handle and request is gone.
+void cuv_loop_run(cuv_loop *loop, void *owner);
+
+/// Closes the loop's own handles, so that `cuv_loop_run` returns when the rest is closed.
+void cuv_loop_finish(cuv_loop *loop);
+
+/// Frees the loop. `UV_EBUSY` (nothing freed) while a handle is open.
+int cuv_loop_destroy(cuv_loop *loop);
+
+/// Any thread, until `cuv_loop_finish`: `woken` is called soon, once for several calls.
+void cuv_loop_wake(cuv_loop *loop);
+
+/// Milliseconds on a monotonic clock, as of this turn of the loop.
+uint64_t cuv_loop_now(const cuv_loop *loop);
+
+/// (Re)arms the loop's one timer: fires once, `delay` milliseconds from now.
+void cuv_loop_set_timer(cuv_loop *loop, uint64_t delay);
+
+/// Starts the lookup threads now, rather than at the first name.
+void cuv_lookup_pool_start(cuv_loop *loop);
+
+// MARK: - Listener
+
+/// Takes over `descriptor`, in success and failure, and begins to accept.
+int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener **listener);
+void cuv_listener_resume(cuv_listener *listener);
+
+/// Accepts what is queued in the kernel already, without waiting for the next turn.
+void cuv_listener_accept(cuv_listener *listener);
+void cuv_listener_close(cuv_listener *listener);
+
+// MARK: - TCP stream
+
+/// A stream without a socket, to be connected; NULL without memory.
+cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner);
+
+/// Gives the stream an accepted descriptor; it stays the caller's if this fails.
+int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
+int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address);
+int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address);
+
+int cuv_tcp_read_start(cuv_tcp *tcp);
+void cuv_tcp_read_stop(cuv_tcp *tcp);
+
+/// Bytes the socket took at once; `UV_EAGAIN` if none. One or two buffers, none of them empty.
+ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
+
+/// `written` comes when all is written; until then the memory must stay. One write at a time.
+int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
+
+/// Ends the direction towards the peer; only with no write pending.
+int cuv_tcp_shutdown(cuv_tcp *tcp);
+
+/// Whether the peer has reset a stream that is not being read.
+bool cuv_tcp_is_reset(const cuv_tcp *tcp);
+
+void cuv_tcp_close(cuv_tcp *tcp);
+
+/// Closes so that the peer sees a reset, not an end.
+void cuv_tcp_reset(cuv_tcp *tcp);
+
+// MARK: - Name lookup
+
+/// One `getaddrinfo` in the thread pool; `resolved` comes exactly once, and nothing else ends it.
+int cuv_lookup_start(cuv_loop *loop, const char *name, void *owner, cuv_lookup **lookup);
+
+/// Asks to skip a lookup that has not begun to run; `resolved` still comes.
+void cuv_lookup_cancel(cuv_lookup *lookup);
 
 #endif

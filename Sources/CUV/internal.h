@@ -1,0 +1,30 @@
+#ifndef CUV_INTERNAL_H
+#define CUV_INTERNAL_H
+
+#include "CUV.h"
+
+#include <netinet/in.h>
+#include <uv.h>
+
+struct cuv_loop {
+    uv_loop_t uv;
+    uv_async_t async;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+    cuv_callbacks callbacks;
+    void *owner;
+    size_t read_budget;
+    /// Counts the turns, so that a stream can tell whether its budget is a new one.
+    uint32_t turn;
+    uv_work_t pool_start;
+};
+
+static inline cuv_loop *cuv_loop_of(const uv_loop_t *loop) { return (cuv_loop *)loop->data; }
+
+/// Finds a peer that vanished: inherited by accepted connections, set on dialled ones.
+int cuv_keepalive(int descriptor);
+
+void cuv_address_from(cuv_address *address, const struct sockaddr *from);
+socklen_t cuv_address_to(const cuv_address *address, struct sockaddr_storage *to);
+
+#endif

@@ -1,0 +1,146 @@
+#include "internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/// One block a connection. The requests share their memory, since a stream connects before it writes and
+/// writes before it shuts down; the third of them would cost half a kilobyte a connection.
+struct cuv_tcp {
+    uv_tcp_t uv;
+    union {
+        uv_connect_t connect;
+        uv_write_t write;
+        uv_shutdown_t shutdown;
+    } request;
+    void *owner;
+    /// The turn in which `taken` was counted, see `read_budget`.
+    uint32_t turn;
+    uint32_t taken;
+};
+
+_Static_assert(sizeof(cuv_buffer) == sizeof(uv_buf_t), "cuv_buffer is a uv_buf_t");
+_Static_assert(offsetof(cuv_buffer, length) == offsetof(uv_buf_t, len), "cuv_buffer is a uv_buf_t");
+
+static int descriptor_of(const cuv_tcp *tcp) {
+    uv_os_fd_t descriptor = -1;
+    uv_fileno((const uv_handle_t *)&tcp->uv, &descriptor);
+    return descriptor;
+}
+
+cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner) {
+    cuv_tcp *tcp = calloc(1, sizeof *tcp);
+    if (tcp == NULL) return NULL;
+    uv_tcp_init(&loop->uv, &tcp->uv);
+    tcp->owner = owner;
+    return tcp;
+}
+
+int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor) { return uv_tcp_open(&tcp->uv, descriptor); }
+
+static void on_connected(uv_connect_t *request, int status) {
+    cuv_tcp *tcp = (cuv_tcp *)request->handle;
+    cuv_loop_of(tcp->uv.loop)->callbacks.connected(tcp->owner, status);
+}
+
+int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address) {
+    struct sockaddr_storage storage;
+    cuv_address_to(address, &storage);
+    // Without a socket yet, libuv remembers the flag and sets it when it makes one.
+    uv_tcp_nodelay(&tcp->uv, 1);
+    int error = uv_tcp_connect(&tcp->request.connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
+    return error < 0 ? error : cuv_keepalive(descriptor_of(tcp));
+}
+
+int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address) {
+    struct sockaddr_storage storage;
+    int length = sizeof storage;
+    int error = uv_tcp_getsockname(&tcp->uv, (struct sockaddr *)&storage, &length);
+    if (error == 0) cuv_address_from(address, (struct sockaddr *)&storage);
+    return error;
+}
+
+static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+    (void)suggested;
+    cuv_tcp *tcp = (cuv_tcp *)handle;
+    cuv_loop *loop = cuv_loop_of(handle->loop);
+    if (tcp->turn != loop->turn) {
+        tcp->turn = loop->turn;
+        tcp->taken = 0;
+    }
+    // An empty buffer ends this stream's turn: libuv says UV_ENOBUFS, and the socket stays readable.
+    *buffer = uv_buf_init(NULL, 0);
+    if (tcp->taken >= loop->read_budget) return;
+    cuv_buffer given = loop->callbacks.buffer_wanted(tcp->owner);
+    buffer->base = given.base;
+    buffer->len = given.length;
+}
+
+static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+    cuv_tcp *tcp = (cuv_tcp *)stream;
+    if (count == UV_ENOBUFS) return;
+    if (count > 0) tcp->taken += (uint32_t)count;
+    if (count == UV_EOF && buffer->base == NULL) {
+        // libuv guessed: it takes POLLHUP behind a short read for the end. A reset and bytes behind an urgent
+        // mark look the same to it, so ask the socket.
+        char byte;
+        ssize_t rest = recv(descriptor_of(tcp), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (rest > 0) {
+            uv_read_start(stream, on_buffer_wanted, on_received);
+            return;
+        }
+        if (rest < 0 && errno != EAGAIN && errno != EINTR) count = -errno;
+    }
+    cuv_loop_of(stream->loop)->callbacks.received(tcp->owner, count);
+}
+
+int cuv_tcp_read_start(cuv_tcp *tcp) {
+    return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
+}
+
+void cuv_tcp_read_stop(cuv_tcp *tcp) { uv_read_stop((uv_stream_t *)&tcp->uv); }
+
+ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
+    return uv_try_write((uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count);
+}
+
+static void on_written(uv_write_t *request, int status) {
+    cuv_tcp *tcp = (cuv_tcp *)request->handle;
+    cuv_loop_of(tcp->uv.loop)->callbacks.written(tcp->owner, status);
+}
+
+int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
+    return uv_write(&tcp->request.write, (uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count, on_written);
+}
+
+static void on_shut_down(uv_shutdown_t *request, int status) {
+    cuv_tcp *tcp = (cuv_tcp *)request->handle;
+    cuv_loop_of(tcp->uv.loop)->callbacks.shut_down(tcp->owner, status);
+}
+
+int cuv_tcp_shutdown(cuv_tcp *tcp) {
+    return uv_shutdown(&tcp->request.shutdown, (uv_stream_t *)&tcp->uv, on_shut_down);
+}
+
+bool cuv_tcp_is_reset(const cuv_tcp *tcp) {
+    struct pollfd state = {.fd = descriptor_of(tcp)};
+    return poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    cuv_tcp *tcp = (cuv_tcp *)handle;
+    cuv_loop_of(handle->loop)->callbacks.stream_closed(tcp->owner);
+    free(tcp);
+}
+
+void cuv_tcp_close(cuv_tcp *tcp) { uv_close((uv_handle_t *)&tcp->uv, on_closed); }
+
+void cuv_tcp_reset(cuv_tcp *tcp) {
+    // Not uv_tcp_close_reset: it refuses while a shutdown is pending, and then a plain close would turn the
+    // abort into a clean end.
+    const struct linger abort = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(descriptor_of(tcp), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+    cuv_tcp_close(tcp);
+}

@@ -1,0 +1,44 @@
+/// A place in received bytes, from which a message is read.
+///
+/// Every read says `nil` where bytes are missing, so that a message is either complete or not there yet. The
+/// bytes are passed to each read, since a type that holds a span has no stable spelling yet.
+public struct ByteCursor: Sendable {
+    /// How many bytes have been read.
+    public private(set) var offset = 0
+
+    public init() {}
+
+    func remaining(in bytes: RawSpan) -> Int { bytes.byteCount - offset }
+
+    mutating func readByte(of bytes: RawSpan) -> UInt8? {
+        readInteger(UInt8.self, of: bytes)
+    }
+
+    /// A number in network byte order.
+    mutating func readInteger<Number: FixedWidthInteger>(_ type: Number.Type, of bytes: RawSpan) -> Number? {
+        let size = MemoryLayout<Number>.size
+        guard remaining(in: bytes) >= size else { return nil }
+        defer { offset += size }
+        // Byte by byte, which needs no alignment; the shift of a one-byte number drops the 0 it began with.
+        return (offset..<(offset + size)).reduce(0) {
+            $0 << 8 | Number(truncatingIfNeeded: byte(at: $1, of: bytes))
+        }
+    }
+
+    mutating func readBytes(_ count: Int, of bytes: RawSpan) -> [UInt8]? {
+        guard remaining(in: bytes) >= count else { return nil }
+        defer { offset += count }
+        return (offset..<(offset + count)).map { byte(at: $0, of: bytes) }
+    }
+
+    /// A length in one byte, and that many bytes.
+    mutating func readCountedBytes(of bytes: RawSpan) -> [UInt8]? {
+        guard let count = readByte(of: bytes) else { return nil }
+        return readBytes(Int(count), of: bytes)
+    }
+
+    /// Checks the bounds (`RawSpan.unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
+    private func byte(at index: Int, of bytes: RawSpan) -> UInt8 {
+        unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)
+    }
+}

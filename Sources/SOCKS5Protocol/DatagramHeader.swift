@@ -1,0 +1,30 @@
+/// What stands before the payload of each UDP datagram between client and server (RFC 1928 section 7).
+///
+///     RSV (2) | FRAG | ATYP | DST.ADDR | DST.PORT
+public struct DatagramHeader: Message, Hashable {
+    /// 0: a datagram of its own. 1 to 127: its place in a sequence. Bit 7: the last one of it.
+    public var fragment: UInt8
+    /// The target; in an answer, where it comes from.
+    public var destination: Destination
+
+    public init(fragment: UInt8 = 0, destination: Destination) {
+        self.fragment = fragment
+        self.destination = destination
+    }
+
+    /// RSV must be 0 here, unlike in a request: nothing tells a stray datagram otherwise.
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+        guard let reserved = cursor.readInteger(UInt16.self, of: bytes),
+            let fragment = cursor.readByte(of: bytes)
+        else { return nil }
+        guard reserved == 0 else { throw .badReserved(reserved) }
+        guard let destination = try Destination(decoding: bytes, at: &cursor) else { return nil }
+        self.init(fragment: fragment, destination: destination)
+    }
+
+    public var encoded: [UInt8] {
+        var bytes: [UInt8] = [0x00, 0x00, fragment]
+        destination.encode(to: &bytes)
+        return bytes
+    }
+}

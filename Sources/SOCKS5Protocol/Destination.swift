@@ -1,0 +1,84 @@
+/// Where a request goes to, or what an answer is bound to: ATYP, address and port (RFC 1928 section 5).
+public struct Destination: Hashable, Sendable, CustomStringConvertible {
+    public enum Host: Hashable, Sendable {
+        case ipv4(IPv4Address)
+        case ipv6(IPv6Address)
+        case name(DomainName)
+    }
+
+    public var host: Host
+    public var port: UInt16
+
+    public init(host: Host, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// 0.0.0.0:0, as in every failure.
+    public static let unspecified = Destination(host: .ipv4(.any), port: 0)
+
+    /// `192.0.2.1:80`, `[2001:db8::1]:80` or `example.com:80`
+    public var description: String {
+        switch host {
+        case .ipv4(let address): "\(address):\(port)"
+        case .ipv6(let address): "[\(address)]:\(port)"
+        case .name(let name): "\(name):\(port)"
+        }
+    }
+
+    /// ATYP (RFC 1928 section 5).
+    private enum AddressType: UInt8 {
+        case ipv4 = 0x01
+        case domainName = 0x03
+        case ipv6 = 0x04
+    }
+
+    init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+        guard let type = cursor.readByte(of: bytes) else { return nil }
+        switch AddressType(rawValue: type) {
+        case .ipv4:
+            guard let bits = cursor.readInteger(UInt32.self, of: bytes) else { return nil }
+            host = .ipv4(IPv4Address(rawValue: bits))
+        case .ipv6:
+            guard let high = cursor.readInteger(UInt64.self, of: bytes),
+                let low = cursor.readInteger(UInt64.self, of: bytes)
+            else {
+                return nil
+            }
+            host = .ipv6(IPv6Address(high: high, low: low))
+        case .domainName:
+            guard let bytes = cursor.readCountedBytes(of: bytes) else { return nil }
+            guard let name = DomainName(bytes) else { throw .badDomainName }
+            host = .name(name)
+        case nil:
+            throw .unknownAddressType(type)
+        }
+        guard let port = cursor.readInteger(UInt16.self, of: bytes) else { return nil }
+        self.port = port
+    }
+
+    func encode(to bytes: inout [UInt8]) {
+        switch host {
+        case .ipv4(let address):
+            bytes.append(AddressType.ipv4.rawValue)
+            bytes.append(bigEndian: address.rawValue)
+        case .ipv6(let address):
+            bytes.append(AddressType.ipv6.rawValue)
+            bytes.append(bigEndian: address.high)
+            bytes.append(bigEndian: address.low)
+        case .name(let name):
+            bytes.append(AddressType.domainName.rawValue)
+            bytes.append(UInt8(name.description.utf8.count))
+            bytes.append(contentsOf: name.description.utf8)
+        }
+        bytes.append(bigEndian: port)
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
+        for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
+            append(UInt8(truncatingIfNeeded: number >> Number(shift)))
+        }
+    }
+}

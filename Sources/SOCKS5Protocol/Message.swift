@@ -1,0 +1,56 @@
+/// A message of RFC 1928 or RFC 1929, which both sides can write and read.
+public protocol Message: Sendable {
+    /// Reads one message. `nil`: bytes are missing, which more of them may cure; the cursor has moved then.
+    ///
+    /// - Throws: what no further byte can cure, as soon as it can be seen.
+    init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError)
+
+    /// The bytes on the wire.
+    var encoded: [UInt8] { get }
+}
+
+/// What is wrong with received bytes: always the sender's fault.
+public enum DecodingError: Error, Hashable, Sendable {
+    /// VER isn't 5, or that of the sub-negotiation isn't 1.
+    case badVersion(UInt8)
+    /// A CMD other than 1, 2 and 3.
+    case unknownCommand(UInt8)
+    /// An ATYP other than 1, 3 and 4.
+    case unknownAddressType(UInt8)
+    /// A REP above 8.
+    case unknownReply(UInt8)
+    /// RSV of a datagram isn't 0.
+    case badReserved(UInt16)
+    /// A domain name without bytes, or with one that no name has.
+    case badDomainName
+    /// A request to connect to port 0.
+    case portZero
+}
+
+extension Message {
+    /// Reads one message from the front of `bytes`.
+    ///
+    /// - Returns: the message and the number of its bytes; `nil` where bytes are missing.
+    public static func decode(_ bytes: RawSpan) throws(DecodingError) -> (message: Self, length: Int)? {
+        var cursor = ByteCursor()
+        guard let message = try Self(decoding: bytes, at: &cursor) else { return nil }
+        return (message, cursor.offset)
+    }
+
+    /// The same for bytes in an array.
+    public static func decode(_ bytes: [UInt8]) throws(DecodingError) -> (message: Self, length: Int)? {
+        try unsafe decode(bytes.span.bytes)
+    }
+}
+
+/// The VER field (RFC 1928 section 3).
+let socksVersion: UInt8 = 0x05
+
+extension ByteCursor {
+    /// `nil`: the version byte isn't there yet.
+    mutating func readVersion(_ expected: UInt8, of bytes: RawSpan) throws(DecodingError) -> Void? {
+        guard let version = readByte(of: bytes) else { return nil }
+        guard version == expected else { throw .badVersion(version) }
+        return ()
+    }
+}

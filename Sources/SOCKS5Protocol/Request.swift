@@ -1,0 +1,73 @@
+/// CMD (RFC 1928 section 4).
+public enum Command: UInt8, Sendable, CaseIterable {
+    case connect = 0x01
+    case bind = 0x02
+    case udpAssociate = 0x03
+}
+
+/// What the client wants (RFC 1928 section 4).
+///
+///     05 | CMD | RSV | ATYP | DST.ADDR | DST.PORT
+///
+/// RSV is ignored: clients exist that send something else than 00.
+public struct Request: Message, Hashable {
+    public var command: Command
+    public var destination: Destination
+
+    public init(command: Command, destination: Destination) {
+        self.command = command
+        self.destination = destination
+    }
+
+    /// An unknown CMD is seen at its byte, an unknown ATYP at its own, without waiting for an address.
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+        guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes),
+            cursor.readByte(of: bytes) != nil,
+            cursor.remaining(in: bytes) > 0
+        else { return nil }
+        guard let command = Command(rawValue: code) else { throw .unknownCommand(code) }
+        guard let destination = try Destination(decoding: bytes, at: &cursor) else { return nil }
+        if command == .connect && destination.port == 0 { throw .portZero }
+        self.init(command: command, destination: destination)
+    }
+
+    public var encoded: [UInt8] {
+        var bytes: [UInt8] = [socksVersion, command.rawValue, 0x00]
+        destination.encode(to: &bytes)
+        return bytes
+    }
+}
+
+/// What has become of a request (RFC 1928 section 6).
+///
+///     05 | REP | RSV | ATYP | BND.ADDR | BND.PORT
+public struct Response: Message, Hashable {
+    public var reply: Reply
+    public var boundAddress: Destination
+
+    public init(reply: Reply, boundAddress: Destination) {
+        self.reply = reply
+        self.boundAddress = boundAddress
+    }
+
+    /// Ten bytes, bound to 0.0.0.0:0.
+    public static func failure(_ reply: Reply) -> Response {
+        Response(reply: reply, boundAddress: .unspecified)
+    }
+
+    /// For clients. RSV is ignored, and a name as bound address is taken: this side is lenient.
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+        guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes),
+            cursor.readByte(of: bytes) != nil
+        else { return nil }
+        guard let reply = Reply(rawValue: code) else { throw .unknownReply(code) }
+        guard let boundAddress = try Destination(decoding: bytes, at: &cursor) else { return nil }
+        self.init(reply: reply, boundAddress: boundAddress)
+    }
+
+    public var encoded: [UInt8] {
+        var bytes: [UInt8] = [socksVersion, reply.rawValue, 0x00]
+        boundAddress.encode(to: &bytes)
+        return bytes
+    }
+}

@@ -1,0 +1,43 @@
+internal import Glibc
+internal import Synchronization
+
+/// How many sessions there may be at once, over all workers.
+final class ConnectionLimit: Sendable {
+    let maximum: Int
+    private let current = Atomic<Int>(0)
+
+    init(maximum: Int) {
+        self.maximum = maximum
+    }
+
+    /// Takes a place.
+    ///
+    /// - Returns: false where all are taken.
+    func enter() -> Bool {
+        if current.wrappingAdd(1, ordering: .relaxed).oldValue < maximum { return true }
+        leave()
+        return false
+    }
+
+    func leave() {
+        current.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    /// What the descriptor limit of the process allows, after raising the soft limit to the hard one.
+    ///
+    /// A session has two sockets. Kept in reserve: a few descriptors a loop, the listeners, what lookups open
+    /// (128 at once, a socket or file each, two for a moment), and some for the program around.
+    static func allowedByDescriptors(workers: Int, listeners: Int) -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0 else { return 256 }
+        if limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
+            getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
+        }
+        let descriptors = Int(min(limit.rlim_cur, 1 << 30))
+        let lookups = min(256, descriptors / 8)
+        let reserve = 32 + workers * (8 + listeners) + lookups
+        return max(1, (descriptors - reserve) / 2)
+    }
+}

@@ -1,0 +1,36 @@
+internal import SOCKS5Protocol
+internal import Synchronization
+
+/// What one worker has counted since its start.
+///
+/// Written by the worker's thread alone, read by any: relaxed loads and stores, no read-modify-write.
+final class Counters: Sendable {
+    struct Count: ~Copyable, Sendable {
+        private let value = Atomic<UInt64>(0)
+
+        var current: UInt64 { value.load(ordering: .relaxed) }
+
+        /// The worker's thread only.
+        borrowing func add(_ amount: UInt64 = 1) {
+            value.store(current &+ amount, ordering: .relaxed)
+        }
+    }
+
+    let accepted = Count()
+    let ended = Count()
+    let refusedAtLimit = Count()
+    let failedLogins = Count()
+    let timedOut = Count()
+    let bytesClientToTarget = Count()
+    let bytesTargetToClient = Count()
+    /// By the REP field.
+    private let replies = InlineArray<9, Count> { _ in Count() }
+
+    func countReply(_ reply: Reply) {
+        replies[Int(reply.rawValue)].add()
+    }
+
+    func replies(_ reply: Reply) -> UInt64 {
+        replies[Int(reply.rawValue)].current
+    }
+}

@@ -1,0 +1,43 @@
+internal import SOCKS5Protocol
+
+/// What a ``ProxyServer`` has counted since its start, over all workers.
+///
+/// The numbers are read one after the other while the workers go on: each is right, their sum may be of
+/// slightly different moments.
+public struct Statistics: Sendable {
+    /// Connections accepted as sessions.
+    public internal(set) var accepted = 0
+    /// Sessions that have not ended yet.
+    public internal(set) var active = 0
+    /// Connections closed at once, since there were ``Configuration/maxConnections`` already.
+    public internal(set) var refusedAtLimit = 0
+    /// Logins with a wrong user or password (RFC 1929).
+    public internal(set) var failedLogins = 0
+    /// Sessions that missed one of ``Configuration/Timeouts``.
+    public internal(set) var timedOut = 0
+    /// Payload of sessions that have ended.
+    public internal(set) var bytesClientToTarget: UInt64 = 0
+    public internal(set) var bytesTargetToClient: UInt64 = 0
+    private var replies = [Int](repeating: 0, count: Reply.allCases.count)
+
+    /// How often a reply was given: its code is that of RFC 1928 section 6, `00` to `08`.
+    public func replies(_ code: UInt8) -> Int {
+        replies.indices.contains(Int(code)) ? replies[Int(code)] : 0
+    }
+
+    init(_ counters: [Counters]) {
+        for counters in counters {
+            let ended = counters.ended.current
+            accepted += Int(counters.accepted.current)
+            active += Int(counters.accepted.current - ended)
+            refusedAtLimit += Int(counters.refusedAtLimit.current)
+            failedLogins += Int(counters.failedLogins.current)
+            timedOut += Int(counters.timedOut.current)
+            bytesClientToTarget += counters.bytesClientToTarget.current
+            bytesTargetToClient += counters.bytesTargetToClient.current
+            for reply in Reply.allCases {
+                replies[Int(reply.rawValue)] += Int(counters.replies(reply))
+            }
+        }
+    }
+}

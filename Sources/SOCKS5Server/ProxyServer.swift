@@ -1,0 +1,163 @@
+public import Logging
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// A SOCKS5 server (RFC 1928, 1929).
+///
+/// ```swift
+/// let server = try ProxyServer()
+/// try await server.run()
+/// ```
+///
+/// Serves in threads of its own, one a worker, from ``start()`` until ``stop(grace:)``; once in its life. May
+/// be used from any thread. Installs no signal handler.
+public final class ProxyServer: Sendable {
+    private struct State {
+        var hasStarted = false
+        var mailboxes: [Mailbox<Worker.Command>] = []
+        var counters: [Counters] = []
+        var boundAddresses: [ListenAddress] = []
+        var running = 0
+        var awaitingEnd: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let configuration: Configuration
+    private let logger: Logger
+    private let state = Guarded(State())
+
+    /// The threads that serve.
+    public let workers: Int
+    /// Sessions at once, over all workers.
+    public let maxConnections: Int
+
+    /// The version of libuv in use, as `1.44.2`.
+    public static var libuvVersion: String { UVLoop.libuvVersion }
+
+    /// Checks the configuration; nothing is opened yet. The soft limit of descriptors is raised to the hard one.
+    ///
+    /// - Parameter logger: told of sessions at `info`, of trouble at `warning` and above; never of secrets.
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork``.
+    public init(
+        configuration: Configuration = Configuration(),
+        logger: Logger = Logger(label: "socks5d")
+    ) throws(ProxyServerError) {
+        try configuration.validate()
+        self.configuration = configuration
+        self.logger = logger
+        workers = configuration.workers ?? LoopThread.availableCores
+        let allowed = ConnectionLimit.allowedByDescriptors(
+            workers: workers,
+            listeners: configuration.listen.count
+        )
+        maxConnections = min(configuration.maxConnections ?? allowed, allowed)
+    }
+
+    /// The addresses that are listened on, with the ports the system chose; empty before ``start()``.
+    public var boundAddresses: [ListenAddress] { state.withLock { $0.boundAddresses } }
+
+    /// What has been counted so far.
+    public var statistics: Statistics { Statistics(state.withLock { $0.counters }) }
+
+    /// Listens and begins to serve; returns when clients can connect. At most once.
+    ///
+    /// - Throws: ``ProxyServerError/Code/addressInUse`` and what else binding, or starting a thread, fails with.
+    public func start() async throws(ProxyServerError) {
+        let isFirst = state.withLock { state in
+            defer { state.hasStarted = true }
+            return !state.hasStarted
+        }
+        precondition(isFirst, "a server is started once")
+        let listening = try ListeningSet(configuration, workers: workers)
+        NameLookup.configurePool()
+        let context = ServerContext(
+            configuration,
+            limit: ConnectionLimit(maximum: maxConnections),
+            logger: logger
+        )
+        state.withLock { $0.boundAddresses = listening.boundAddresses.map { ListenAddress($0) } }
+        for (index, sockets) in listening.sockets.enumerated() {
+            do throws(UVError) {
+                try await startWorker(index, sockets, context)
+            } catch {
+                for unused in listening.sockets[index...].joined() { unused.close() }
+                await stop(grace: .zero)
+                throw ProxyServerError(.systemFailure, "worker \(index) can't start: \(error)")
+            }
+        }
+    }
+
+    private func startWorker(
+        _ index: Int,
+        _ sockets: [ListeningSocket],
+        _ context: ServerContext
+    ) async throws(UVError) {
+        let mailbox = Mailbox<Worker.Command>()
+        let counters = Counters()
+        let result: Result<Void, UVError> = await withCheckedContinuation { started in
+            do throws(UVError) {
+                try LoopThread.start(named: "socks5d-\(index)") { [self] in
+                    let worker: Worker
+                    do throws(UVError) {
+                        worker = try Worker(context, counters, mailbox) { [self] in workerDidStop() }
+                    } catch {
+                        return started.resume(returning: .failure(error))
+                    }
+                    state.withLock { state in
+                        state.mailboxes.append(mailbox)
+                        state.counters.append(counters)
+                        state.running += 1
+                    }
+                    started.resume(returning: .success(()))
+                    worker.run(sockets, startsLookups: index == 0)
+                }
+            } catch {
+                started.resume(returning: .failure(error))
+            }
+        }
+        try result.get()
+    }
+
+    /// Stops listening, lets sessions come to their end for `grace`, then resets those that have not.
+    ///
+    /// Returns when all sessions have ended. A name lookup that is still running keeps its thread until it
+    /// comes back. A second call shortens the first one's grace, and returns with it.
+    public func stop(grace: Duration) async {
+        let mailboxes = state.withLock { $0.mailboxes }
+        for mailbox in mailboxes { mailbox.post(.stop(grace: grace.milliseconds)) }
+        await ended()
+    }
+
+    /// Starts, serves until the task is cancelled or ``stop(grace:)`` is called, and drains for
+    /// ``Configuration/Timeouts/drain``: the shape of a `ServiceLifecycle.Service`.
+    public func run() async throws {
+        try await start()
+        let mailboxes = state.withLock { $0.mailboxes }
+        let grace = configuration.timeouts.drain.milliseconds
+        await withTaskCancellationHandler {
+            await ended()
+        } onCancel: {
+            for mailbox in mailboxes { mailbox.post(.stop(grace: grace)) }
+        }
+    }
+
+    /// Suspends until no worker runs.
+    private func ended() async {
+        await withCheckedContinuation { continuation in
+            let hasEnded = state.withLock { state in
+                if state.running > 0 { state.awaitingEnd.append(continuation) }
+                return state.running == 0
+            }
+            if hasEnded { continuation.resume() }
+        }
+    }
+
+    private func workerDidStop() {
+        let awaiting = state.withLock { state in
+            state.running -= 1
+            guard state.running == 0 else { return [CheckedContinuation<Void, Never>]() }
+            defer { state.awaitingEnd = [] }
+            return state.awaitingEnd
+        }
+        for continuation in awaiting { continuation.resume() }
+    }
+}

@@ -1,0 +1,30 @@
+/// Why a ``ProxyServer`` can't be made or started.
+public struct ProxyServerError: Error, Sendable, CustomStringConvertible {
+    /// The kind of failure. More may be added.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+
+        /// A value of the ``Configuration`` that isn't one.
+        public static let invalidConfiguration = Code(description: "invalidConfiguration")
+        /// A listen address that other machines reach, but no users, and not ``Configuration/isOpen``.
+        public static let openToNetwork = Code(description: "openToNetwork")
+        /// Another socket listens on the address.
+        public static let addressInUse = Code(description: "addressInUse")
+        /// The address isn't one of this machine.
+        public static let addressNotAvailable = Code(description: "addressNotAvailable")
+        /// The port may not be bound, as those below 1024.
+        public static let permissionDenied = Code(description: "permissionDenied")
+        /// Descriptors, memory or threads have run out, or another error of the system.
+        public static let systemFailure = Code(description: "systemFailure")
+    }
+
+    public let code: Code
+
+    /// One line: what, where, and what was expected.
+    public let description: String
+
+    init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}

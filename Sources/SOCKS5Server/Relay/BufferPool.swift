@@ -1,0 +1,128 @@
+internal import Glibc
+
+/// Lends rings to the sessions of one worker.
+///
+/// Most loans begin and end inside one callback, so that connection after connection gets the same memory,
+/// still warm in the cache. Only what a sink refuses stays on loan. What is not lent out is freed but for a
+/// few rings.
+///
+/// - Isolation: the worker's thread; ``MemoryBudget`` is shared by all workers.
+/// - Ownership: every loan must come back before the pool goes.
+final class BufferPool {
+    /// The sizes of a ring.
+    enum Size: Int, CaseIterable, Comparable {
+        case tiny, small, medium, large
+
+        var bytes: Int {
+            switch self {
+            case .tiny: 4 << 10
+            case .small: 16 << 10
+            case .medium: 64 << 10
+            case .large: 256 << 10
+            }
+        }
+
+        /// Rings of this size that a worker keeps while nobody uses them.
+        fileprivate var kept: Int {
+            switch self {
+            case .tiny: 16
+            case .small: 4
+            case .medium, .large: 1
+            }
+        }
+
+        var larger: Size { Size(rawValue: rawValue + 1) ?? self }
+        var smaller: Size { Size(rawValue: rawValue - 1) ?? self }
+
+        static func < (left: Size, right: Size) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// What a ring on loan is.
+    enum Loan {
+        case counted(Size)
+        /// The last resort beyond the budget, ``Size/tiny``.
+        case beyondBudget
+    }
+
+    private let budget: MemoryBudget
+    private var idle: [[UnsafeMutableRawPointer]]
+    private var lent = 0
+
+    init(_ budget: MemoryBudget) {
+        self.budget = budget
+        idle = Size.allCases.map { size in
+            var list: [UnsafeMutableRawPointer] = []
+            list.reserveCapacity(size.kept)
+            return list
+        }
+    }
+
+    /// A ring of the wanted size, or a smaller one where memory is short; never none.
+    func lend(_ wanted: Size) -> RingBuffer {
+        lent += 1
+        var size = wanted
+        while true {
+            if let memory = idle[size.rawValue].popLast() {
+                return ring(memory, .counted(size))
+            }
+            if budget.reserve(size.bytes) {
+                if let memory = Self.allocate(size) { return ring(memory, .counted(size)) }
+                budget.release(size.bytes)
+            }
+            if size == .tiny { break }
+            size = size.smaller
+        }
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: Size.tiny.bytes, alignment: 16)
+        return ring(memory, .beyondBudget)
+    }
+
+    func takeBack(_ ring: consuming RingBuffer) {
+        guard let loan = ring.loan, let memory = ring.memory else { return }
+        lent -= 1
+        switch loan {
+        case .counted(let size):
+            if idle[size.rawValue].count < size.kept {
+                idle[size.rawValue].append(memory)
+            } else {
+                Self.free(memory, size)
+                budget.release(size.bytes)
+            }
+        case .beyondBudget:
+            memory.deallocate()
+        }
+    }
+
+    private func ring(_ memory: UnsafeMutableRawPointer, _ loan: Loan) -> RingBuffer {
+        let bytes =
+            switch loan {
+            case .counted(let size): size.bytes
+            case .beyondBudget: Size.tiny.bytes
+            }
+        return RingBuffer(UnsafeMutableRawBufferPointer(start: memory, count: bytes), loan)
+    }
+
+    /// Large rings are mapped, so that the system gets them back as soon as they are freed.
+    private static func allocate(_ size: Size) -> UnsafeMutableRawPointer? {
+        if size < .medium { return .allocate(byteCount: size.bytes, alignment: 16) }
+        let memory = mmap(nil, size.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        return memory == MAP_FAILED ? nil : memory
+    }
+
+    private static func free(_ memory: UnsafeMutableRawPointer, _ size: Size) {
+        if size < .medium {
+            memory.deallocate()
+        } else {
+            munmap(memory, size.bytes)
+        }
+    }
+
+    deinit {
+        assert(lent == 0, "a ring is still on loan")
+        for size in Size.allCases {
+            for memory in idle[size.rawValue] {
+                Self.free(memory, size)
+                budget.release(size.bytes)
+            }
+        }
+    }
+}

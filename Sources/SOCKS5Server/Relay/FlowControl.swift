@@ -1,0 +1,125 @@
+/// When one direction of a relay reads, writes, waits and ends.
+///
+/// Full means pause; half drained means resume; ended means drain first. Pure: events in, actions out. Peers
+/// can't cause an illegal pair of state and event; one is a bug of ours, and traps.
+struct FlowControl {
+    private enum Source { case reading, paused, ended }
+    private enum Sink { case detached, idle, writing, shuttingDown, finished }
+
+    enum Action: Equatable {
+        case none
+        /// Write what the ring holds; ``wrote(_:)`` comes when that, or a part of it, is written.
+        case write
+        case pauseSource
+        /// The ring is empty and not needed until the source has more.
+        case returnBuffer
+        case returnBufferAndResumeSource
+        case resumeSourceAndWrite
+        case returnBufferAndShutDownSink
+        /// This direction is over.
+        case finish
+    }
+
+    private var source = Source.reading
+    private var sink = Sink.detached
+
+    var sourceHasEnded: Bool { source == .ended }
+    var isPaused: Bool { source == .paused }
+
+    /// Bytes have come from the source.
+    mutating func received(_ fill: RingBuffer.Fill) -> Action {
+        precondition(source == .reading && fill != .empty, "bytes from a source that isn't read")
+        switch sink {
+        case .idle:
+            sink = .writing
+            return .write
+        case .detached, .writing:
+            guard fill == .full else { return .none }
+            source = .paused
+            return .pauseSource
+        case .shuttingDown, .finished:
+            preconditionFailure("bytes behind the end")
+        }
+    }
+
+    /// The owner has dealt with bytes itself, before there was a sink.
+    mutating func consumed(_ fill: RingBuffer.Fill) -> Action {
+        precondition(sink == .detached, "bytes taken from a relay")
+        switch (source, fill) {
+        case (.paused, .empty):
+            source = .reading
+            return .returnBufferAndResumeSource
+        case (.reading, .empty), (.ended, .empty):
+            return .returnBuffer
+        case (.reading, _), (.paused, _), (.ended, _):
+            return .none
+        }
+    }
+
+    /// What was asked for by ``Action/write`` is written, and so much is left.
+    mutating func wrote(_ fill: RingBuffer.Fill) -> Action {
+        precondition(sink == .writing, "written without a write")
+        guard fill == .empty else { return wroteAPart(fill) }
+        switch source {
+        case .reading:
+            sink = .idle
+            return .returnBuffer
+        case .paused:
+            sink = .idle
+            source = .reading
+            return .returnBufferAndResumeSource
+        case .ended:
+            sink = .shuttingDown
+            return .returnBufferAndShutDownSink
+        }
+    }
+
+    private mutating func wroteAPart(_ fill: RingBuffer.Fill) -> Action {
+        switch (source, fill) {
+        case (.paused, .halfFree):
+            source = .reading
+            return .resumeSourceAndWrite
+        case (.paused, _), (.reading, _), (.ended, _):
+            return .write
+        }
+    }
+
+    /// There is somewhere to write to from now on.
+    mutating func sinkAttached(_ fill: RingBuffer.Fill) -> Action {
+        precondition(sink == .detached, "a second sink")
+        if fill != .empty {
+            sink = .writing
+            return .write
+        }
+        switch source {
+        case .reading, .paused:
+            sink = .idle
+            return .none
+        case .ended:
+            sink = .shuttingDown
+            return .returnBufferAndShutDownSink
+        }
+    }
+
+    /// No more bytes will come.
+    mutating func sourceEnded() -> Action {
+        precondition(source != .ended, "an end behind the end")
+        source = .ended
+        switch sink {
+        case .idle:
+            sink = .shuttingDown
+            return .returnBufferAndShutDownSink
+        case .detached, .writing:
+            return .none
+        case .shuttingDown, .finished:
+            preconditionFailure("shut down before the end")
+        }
+    }
+
+    /// The sink's peer has been told the end.
+    mutating func sinkShutDown() -> Action {
+        precondition(sink == .shuttingDown, "shut down without being asked to")
+        sink = .finished
+        return .finish
+    }
+}

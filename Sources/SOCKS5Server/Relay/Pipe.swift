@@ -1,0 +1,197 @@
+internal import UVLoop
+
+/// One direction of a session: what its source sends goes to its sink, with backpressure.
+///
+/// The ring is on loan from the first byte that is read until the last one is written, and most of the time
+/// that is within one callback.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the session's; streams are the session's too and outlive the pipe's use of them.
+final class Pipe {
+    private unowned let session: Session
+    private unowned let pool: BufferPool
+    private var source: TCPStream?
+    private var sink: TCPStream?
+    private var flow = FlowControl()
+    private var ring = RingBuffer()
+    /// What the next loan is for: it follows how full the reads come back.
+    private var size = BufferPool.Size.tiny
+    /// The bytes of the queued write, which the ring holds until it is over.
+    private var pendingWrite = 0
+    /// Payload handed to the sink.
+    private(set) var bytesWritten = 0
+
+    init(_ session: Session, _ pool: BufferPool, from source: TCPStream?, to sink: TCPStream?) {
+        self.session = session
+        self.pool = pool
+        self.source = source
+        if let sink { attach(sink: sink) }
+    }
+
+    /// What follows is payload, behind a reply that may still wait in the ring. The small ring that did for the
+    /// handshake no longer will.
+    func beginPayload(behind reply: Bool) {
+        size = .medium
+        bytesWritten = reply ? -ring.count : 0
+    }
+
+    var isEmpty: Bool { ring.isEmpty }
+
+    /// Whether the source waits for room, and so can't tell us that it has gone.
+    var isPaused: Bool { flow.isPaused }
+
+    var sourceHasEnded: Bool { flow.sourceHasEnded }
+
+    // MARK: Source
+
+    func bufferForReading() -> UnsafeMutableRawBufferPointer {
+        if ring.loan == nil { ring = pool.lend(size) }
+        return ring.writable
+    }
+
+    func didRead(_ count: Int) {
+        guard count > 0 else { return returnBufferIfEmpty() }
+        adaptSize(to: count)
+        ring.append(count)
+        perform(flow.received(ring.fill))
+    }
+
+    func sourceDidEnd() {
+        returnBufferIfEmpty()
+        perform(flow.sourceEnded())
+    }
+
+    /// Bytes of our own making instead of a source's.
+    func send(_ bytes: [UInt8]) {
+        let room = bufferForReading()
+        precondition(bytes.count <= room.count, "a message larger than the room for it")
+        room.copyBytes(from: bytes)
+        ring.append(bytes.count)
+        perform(flow.received(ring.fill))
+    }
+
+    /// Bulk transfers grow into large rings, where a system call moves more; interactive ones leave them.
+    private func adaptSize(to count: Int) {
+        if ring.isEmpty && count == ring.capacity {
+            size = size.larger
+        } else if count < ring.capacity / 8 && size > .small {
+            size = size.smaller
+        }
+    }
+
+    // MARK: Before there is a sink
+
+    /// What has come so far and wasn't consumed. A handshake is shorter than the smallest ring and starts at
+    /// its first byte, so that it always lies in one piece.
+    func withHeldBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
+        body(ring.readable().first.bytes)
+    }
+
+    func consume(_ count: Int) {
+        ring.removeFirst(count)
+        perform(flow.consumed(ring.fill))
+    }
+
+    func discard() {
+        consume(ring.count)
+    }
+
+    func attach(source: TCPStream) {
+        self.source = source
+    }
+
+    func attach(sink: TCPStream) {
+        self.sink = sink
+        perform(flow.sinkAttached(ring.fill))
+    }
+
+    // MARK: Sink
+
+    func didWrite() {
+        ring.removeFirst(pendingWrite)
+        bytesWritten += pendingWrite
+        pendingWrite = 0
+        perform(flow.wrote(ring.fill))
+    }
+
+    func sinkDidShutDown() {
+        perform(flow.sinkShutDown())
+    }
+
+    /// Hands the sink what it takes at once, and queues the rest, though not more than half of the ring: a
+    /// queued write reports only its end, and the source is to go on when half is free.
+    private func write() {
+        guard let sink else { preconditionFailure("a write to nowhere") }
+        do {
+            let (first, second) = ring.readable()
+            let written = try sink.tryWrite(first, second)
+            ring.removeFirst(written)
+            bytesWritten += written
+            if ring.isEmpty { return perform(flow.wrote(.empty)) }
+            let rest = ring.readable(limit: ring.capacity / 2)
+            try sink.write(rest.first, rest.second)
+            pendingWrite = rest.first.count + rest.second.count
+        } catch {
+            session.pipe(self, didFailAtSink: error)
+        }
+    }
+
+    // MARK: Actions
+
+    private func perform(_ action: FlowControl.Action) {
+        switch action {
+        case .none:
+            break
+        case .write:
+            write()
+        case .pauseSource:
+            source?.stopReading()
+        case .returnBuffer:
+            returnBufferIfEmpty()
+        case .returnBufferAndResumeSource:
+            returnBufferIfEmpty()
+            resumeSource()
+        case .resumeSourceAndWrite:
+            resumeSource()
+            write()
+        case .returnBufferAndShutDownSink:
+            returnBufferIfEmpty()
+            shutDownSink()
+        case .finish:
+            session.pipeDidFinish(self)
+        }
+    }
+
+    private func resumeSource() {
+        do {
+            try source?.startReading()
+        } catch {
+            session.pipe(self, didFailAtSource: error)
+        }
+    }
+
+    private func shutDownSink() {
+        do {
+            try sink?.shutDown()
+        } catch {
+            session.pipe(self, didFailAtSink: error)
+        }
+    }
+
+    private func returnBufferIfEmpty() {
+        if ring.isEmpty { returnBuffer() }
+    }
+
+    private func returnBuffer() {
+        var returned = RingBuffer()
+        swap(&returned, &ring)
+        pool.takeBack(returned)
+    }
+
+    /// Gives the memory back, whatever it holds. The streams must be closed, since a queued write reads it.
+    func close() {
+        returnBuffer()
+        source = nil
+        sink = nil
+    }
+}

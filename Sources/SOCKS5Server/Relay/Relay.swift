@@ -1,0 +1,73 @@
+internal import UVLoop
+
+/// Both directions of a session once client and target are connected: passes what happens on the two streams
+/// to the two pipes.
+///
+/// - Ownership: the session's, which also owns the streams and pipes and ends them.
+final class Relay: TCPStreamDelegate {
+    private unowned let session: Session
+    private unowned let client: TCPStream
+    private let clientToTarget: Pipe
+    private let targetToClient: Pipe
+
+    init(_ session: Session, client: TCPStream, clientToTarget: Pipe, targetToClient: Pipe) {
+        self.session = session
+        self.client = client
+        self.clientToTarget = clientToTarget
+        self.targetToClient = targetToClient
+    }
+
+    /// Becomes the delegate of both streams, and sends on what the client has sent already.
+    func start(_ target: TCPStream) throws(UVError) {
+        client.delegate = self
+        target.delegate = self
+        clientToTarget.beginPayload(behind: false)
+        targetToClient.beginPayload(behind: true)
+        targetToClient.attach(source: target)
+        try target.startReading()
+        clientToTarget.attach(sink: target)
+    }
+
+    private func pipe(from stream: TCPStream) -> Pipe {
+        stream === client ? clientToTarget : targetToClient
+    }
+
+    private func pipe(to stream: TCPStream) -> Pipe {
+        stream === client ? targetToClient : clientToTarget
+    }
+
+    func stream(_ stream: TCPStream, didConnect error: UVError?) {
+        preconditionFailure("a relayed stream connects")
+    }
+
+    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
+        pipe(from: stream).bufferForReading()
+    }
+
+    func stream(_ stream: TCPStream, didRead count: Int) {
+        session.noteActivity()
+        pipe(from: stream).didRead(count)
+    }
+
+    func streamDidEnd(_ stream: TCPStream) {
+        session.noteActivity()
+        pipe(from: stream).sourceDidEnd()
+    }
+
+    func stream(_ stream: TCPStream, didFail error: UVError) {
+        session.end(.aborted(by: stream === client ? .client : .target, error))
+    }
+
+    func streamDidWrite(_ stream: TCPStream) {
+        session.noteActivity()
+        pipe(to: stream).didWrite()
+    }
+
+    func streamDidShutDown(_ stream: TCPStream) {
+        pipe(to: stream).sinkDidShutDown()
+    }
+
+    func streamDidClose(_ stream: TCPStream) {
+        session.streamDidClose(stream)
+    }
+}

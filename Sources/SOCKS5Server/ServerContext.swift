@@ -1,0 +1,43 @@
+internal import Logging
+internal import SOCKS5Protocol
+
+/// What all workers of a server share.
+final class ServerContext: Sendable {
+    let timeouts: Configuration.Timeouts
+    let credentials: CredentialStore
+    let limit: ConnectionLimit
+    let budget: MemoryBudget
+    let logger: Logger
+
+    init(_ configuration: Configuration, limit: ConnectionLimit, logger: Logger) {
+        timeouts = configuration.timeouts
+        credentials = CredentialStore(configuration.users)
+        budget = MemoryBudget(limit: configuration.bufferMemory)
+        self.limit = limit
+        self.logger = logger
+    }
+
+    /// The one method that is ever selected.
+    var method: Method { credentials.isEmpty ? .noAuthentication : .usernamePassword }
+
+    /// How long each deadline lasts, in milliseconds.
+    func duration(of deadline: Deadline) -> UInt64 {
+        switch deadline {
+        case .handshake: timeouts.handshake.milliseconds
+        case .dial: timeouts.dial.milliseconds
+        case .probe: 250
+        case .idle: timeouts.idle.milliseconds
+        case .halfClosed: min(timeouts.halfClosed, timeouts.idle).milliseconds
+        case .refusal: 5000
+        }
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded up; within a century, so that sums can't overflow.
+    var milliseconds: UInt64 {
+        let century: Duration = .seconds(100 * 365 * 86400)
+        let (seconds, attoseconds) = Swift.max(.zero, Swift.min(self, century)).components
+        return UInt64(seconds) * 1000 + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    }
+}

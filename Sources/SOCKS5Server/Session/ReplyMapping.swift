@@ -1,0 +1,35 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+extension Reply {
+    /// The reply for a failed lookup or connect: by code, never by text.
+    ///
+    /// Names that fail, whatever the reason, are hosts that can't be reached: glibc says `EAI_AGAIN` for
+    /// SERVFAIL and for a resolver that doesn't answer.
+    init(_ error: UVError) {
+        self =
+            switch error {
+            case .networkUnreachable, .networkDown, .addressNotAvailable: .networkUnreachable
+            case .hostUnreachable, .hostDown: .hostUnreachable
+            case .nameNotFound, .nameHasNoAddress, .lookupTemporaryFailure, .lookupFailed: .hostUnreachable
+            case .connectionRefused, .connectionReset: .connectionRefused
+            case .timedOut: .ttlExpired
+            case .addressFamilyNotSupported: .addressTypeNotSupported
+            case .lookupFamilyUnavailable, .lookupFamilyNotSupported: .addressTypeNotSupported
+            default: .generalFailure
+            }
+    }
+
+    /// Of several addresses that failed, the reply that tells the client most has the lowest rank.
+    var rank: Int {
+        switch self {
+        case .connectionRefused: 0
+        case .hostUnreachable: 1
+        case .networkUnreachable: 2
+        case .ttlExpired: 3
+        case .notAllowed: 4
+        case .addressTypeNotSupported: 5
+        case .succeeded, .generalFailure, .commandNotSupported: 6
+        }
+    }
+}

@@ -1,0 +1,317 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// One client, from accept to the end.
+///
+/// The session is the delegate of the client's stream until a target is connected and a ``Relay`` takes over,
+/// and again of both while they close. Bytes of the handshake are read into the pipe that will carry the
+/// payload, and replies go through the opposite one, so that order comes for free.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the worker's table holds the session until no stream of it is open.
+final class Session {
+    private enum Stage {
+        case handshake
+        case dialing(Dialer)
+        case relaying(Relay)
+        /// A failure reply was sent; the client is to read it and leave.
+        case refusing
+        case closing
+    }
+
+    private unowned let worker: Worker
+    /// The place in the worker's table, from ``start(_:in:)`` on.
+    private(set) var slot: DeadlineQueue<Session>.Slot?
+    private var stage = Stage.handshake
+    private var handshake: Handshake
+    private var client: TCPStream?
+    private var target: TCPStream?
+    private var clientToTarget: Pipe?
+    private var targetToClient: Pipe?
+    private var openStreams = 0
+    private var finishedPipes = 0
+    private var dialDeadline: UInt64 = 0
+    private(set) var record: SessionRecord
+
+    init(_ worker: Worker, peer: SocketAddress) {
+        self.worker = worker
+        handshake = Handshake(requiring: worker.context.method)
+        record = SessionRecord(client: peer, began: worker.loop.now)
+    }
+
+    /// Begins the handshake on an accepted connection.
+    func start(_ accepted: consuming AcceptedDescriptor, in slot: DeadlineQueue<Session>.Slot) {
+        self.slot = slot
+        do throws(UVError) {
+            let client = try TCPStream(on: worker.loop, delegate: self)
+            streamDidOpen()
+            self.client = client
+            try client.adopt(accepted)
+            clientToTarget = Pipe(self, worker.pool, from: client, to: nil)
+            targetToClient = Pipe(self, worker.pool, from: nil, to: client)
+            worker.set(.handshake, for: self)
+            try client.startReading()
+        } catch {
+            end(.clientLeft)
+            if openStreams == 0 { didCloseEverything() }
+        }
+    }
+
+    // MARK: - Handshake
+
+    private func advanceHandshake() {
+        while case .handshake = stage, let clientToTarget {
+            let (consumed, action) = clientToTarget.withHeldBytes { handshake.receive($0) }
+            clientToTarget.consume(consumed)
+            switch action {
+            case .receiveMore:
+                return
+            case .select(let selection):
+                targetToClient?.send(selection.encoded)
+            case .authenticate(let credentials):
+                authenticate(credentials)
+            case .acknowledge(let status):
+                targetToClient?.send(status.encoded)
+            case .open(let request):
+                open(request)
+            case .reject(let reply):
+                refuse(reply)
+            case .refuse(let selection):
+                refuse(sending: selection.encoded, .noAcceptableMethod)
+            case .refuseLogin(let status):
+                refuse(sending: status.encoded, .loginRefused)
+            case .abort:
+                end(.notSOCKS5)
+            }
+        }
+    }
+
+    private func authenticate(_ credentials: Credentials) {
+        let accepted = worker.context.credentials.accepts(credentials)
+        if accepted { record.username = credentials.username }
+        switch handshake.authenticated(accepted) {
+        case .acknowledge(let status):
+            targetToClient?.send(status.encoded)
+        case .refuseLogin(let status):
+            worker.counters.failedLogins.add()
+            refuse(sending: status.encoded, .loginRefused)
+        default:
+            preconditionFailure()
+        }
+    }
+
+    // MARK: - Request
+
+    private func open(_ request: Request) {
+        record.destination = request.destination
+        switch request.command {
+        case .connect: dial(request.destination)
+        case .bind, .udpAssociate: refuse(.commandNotSupported)
+        }
+    }
+
+    private func dial(_ destination: Destination) {
+        let dialer = Dialer(self, worker.loop, port: destination.port)
+        stage = .dialing(dialer)
+        dialDeadline = worker.set(.dial, for: self)
+        probeIfPaused()
+        dialer.start(destination)
+    }
+
+    /// A client that has filled the room for early data isn't read, so that its reset must be looked for.
+    private func probeIfPaused() {
+        if clientToTarget?.isPaused == true { worker.set(.probe, for: self) }
+    }
+
+    func dialerDidConnect(_ target: TCPStream) {
+        guard let client, let clientToTarget, let targetToClient else { return }
+        self.target = target
+        do throws(UVError) {
+            let bound = Destination(try target.localAddress())
+            let relay = Relay(
+                self,
+                client: client,
+                clientToTarget: clientToTarget,
+                targetToClient: targetToClient
+            )
+            stage = .relaying(relay)
+            record.hasRelayed = true
+            worker.set(.idle, for: self)
+            note(.succeeded)
+            targetToClient.send(Response(reply: .succeeded, boundAddress: bound).encoded)
+            guard case .relaying = stage else { return }
+            try relay.start(target)
+        } catch {
+            end(.aborted(by: .target, error))
+        }
+    }
+
+    func dialerDidFail(_ reply: Reply) {
+        refuse(reply)
+    }
+
+    // MARK: - Refusal
+
+    private func refuse(_ reply: Reply) {
+        note(reply)
+        refuse(sending: Response.failure(reply).encoded, .refused(reply))
+    }
+
+    private func note(_ reply: Reply) {
+        worker.counters.countReply(reply)
+    }
+
+    /// Sends the last message, ends our direction, and drains the client's: closing with bytes unread would
+    /// reset the connection, and the reset would overtake the message.
+    private func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
+        record.outcome = outcome
+        stage = .refusing
+        worker.set(.refusal, for: self)
+        targetToClient?.send(message)
+        guard case .refusing = stage else { return }
+        targetToClient?.sourceDidEnd()
+        guard case .refusing = stage else { return }
+        clientToTarget?.discard()
+    }
+
+    /// A refusal is over when the client has all of it and has left.
+    private func endIfRefusalIsOver() {
+        if finishedPipes > 0 && clientToTarget?.sourceHasEnded == true { end(.clientLeft) }
+    }
+
+    // MARK: - Pipes
+
+    func pipeDidFinish(_ pipe: Pipe) {
+        finishedPipes += 1
+        switch stage {
+        case .relaying:
+            if finishedPipes == 2 { end(.completed) } else { worker.set(.halfClosed, for: self) }
+        case .refusing:
+            endIfRefusalIsOver()
+        case .handshake, .dialing, .closing:
+            break
+        }
+    }
+
+    func pipe(_ pipe: Pipe, didFailAtSink error: UVError) {
+        switch stage {
+        case .relaying: end(.aborted(by: pipe === clientToTarget ? .target : .client, error))
+        case .handshake, .dialing, .refusing, .closing: end(.clientLeft)
+        }
+    }
+
+    func pipe(_ pipe: Pipe, didFailAtSource error: UVError) {
+        switch stage {
+        case .relaying: end(.aborted(by: pipe === clientToTarget ? .client : .target, error))
+        case .handshake, .dialing, .refusing, .closing: end(.clientLeft)
+        }
+    }
+
+    /// Bytes have moved: the session isn't idle.
+    func noteActivity() {
+        worker.set(finishedPipes == 0 ? .idle : .halfClosed, for: self)
+    }
+
+    // MARK: - The end
+
+    func deadlineDidPass(_ deadline: Deadline) {
+        switch (stage, deadline) {
+        case (.dialing, .probe) where worker.loop.now < dialDeadline:
+            guard client?.isReset == false else { return end(.clientLeft) }
+            worker.set(.probe, for: self)
+        case (.dialing(let dialer), _):
+            dialer.cancel()
+            worker.counters.timedOut.add()
+            refuse(.ttlExpired)
+        case (.refusing, _):
+            end(record.outcome ?? .timedOut(deadline))
+        case (.handshake, _), (.relaying, _), (.closing, _):
+            worker.counters.timedOut.add()
+            end(.timedOut(deadline))
+        }
+    }
+
+    /// Ends the session whatever it is doing; the first outcome counts.
+    func end(_ outcome: SessionOutcome) {
+        if case .closing = stage { return }
+        if case .dialing(let dialer) = stage { dialer.cancel() }
+        stage = .closing
+        record.outcome = record.outcome ?? outcome
+        worker.clearDeadline(of: self)
+        for stream in [client, target] {
+            guard let stream else { continue }
+            stream.delegate = self
+            if outcome.isAbort { stream.reset() } else { stream.close() }
+        }
+    }
+
+    func streamDidOpen() {
+        openStreams += 1
+    }
+
+    private func didCloseEverything() {
+        clientToTarget?.close()
+        targetToClient?.close()
+        guard record.hasRelayed else { return worker.sessionDidEnd(self) }
+        record.bytesClientToTarget = UInt64(max(0, clientToTarget?.bytesWritten ?? 0))
+        record.bytesTargetToClient = UInt64(max(0, targetToClient?.bytesWritten ?? 0))
+        worker.sessionDidEnd(self)
+    }
+}
+
+// MARK: - TCPStreamDelegate
+
+/// For the client until it is relayed, and for every stream that closes.
+extension Session: TCPStreamDelegate {
+    func stream(_ stream: TCPStream, didConnect error: UVError?) {
+        preconditionFailure("only the dialer connects")
+    }
+
+    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
+        clientToTarget?.bufferForReading() ?? UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    }
+
+    func stream(_ stream: TCPStream, didRead count: Int) {
+        clientToTarget?.didRead(count)
+        switch stage {
+        case .handshake: advanceHandshake()
+        case .dialing: probeIfPaused()
+        case .refusing: clientToTarget?.discard()
+        case .relaying, .closing: break
+        }
+    }
+
+    /// While dialling, an end behind early payload is a half-close; without any the client has left.
+    func streamDidEnd(_ stream: TCPStream) {
+        switch stage {
+        case .handshake:
+            end(.clientLeft)
+        case .dialing:
+            guard let clientToTarget, !clientToTarget.isEmpty else { return end(.clientLeft) }
+            clientToTarget.sourceDidEnd()
+        case .refusing:
+            clientToTarget?.sourceDidEnd()
+            endIfRefusalIsOver()
+        case .relaying, .closing:
+            break
+        }
+    }
+
+    func stream(_ stream: TCPStream, didFail error: UVError) {
+        end(.clientLeft)
+    }
+
+    func streamDidWrite(_ stream: TCPStream) {
+        targetToClient?.didWrite()
+    }
+
+    func streamDidShutDown(_ stream: TCPStream) {
+        targetToClient?.sinkDidShutDown()
+    }
+
+    func streamDidClose(_ stream: TCPStream) {
+        openStreams -= 1
+        guard openStreams == 0, case .closing = stage else { return }
+        didCloseEverything()
+    }
+}

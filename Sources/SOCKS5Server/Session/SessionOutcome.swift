@@ -1,0 +1,51 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// How a session has ended, once for each.
+enum SessionOutcome {
+    enum Side: String {
+        case client, target
+    }
+
+    /// Both directions were relayed to their ends.
+    case completed
+    /// Answered with a failure reply.
+    case refused(Reply)
+    /// No method in common (RFC 1928 section 3).
+    case noAcceptableMethod
+    /// Wrong user or password (RFC 1929).
+    case loginRefused
+    /// Not SOCKS version 5.
+    case notSOCKS5
+    /// The client went before its request was carried out.
+    case clientLeft
+    /// One of the sides has broken the relay.
+    case aborted(by: Side, UVError)
+    case timedOut(Deadline)
+    /// The server was stopped, and the time to drain is over.
+    case stopped
+
+    /// Whether the peers must see a reset: what was relayed so far isn't all there is.
+    var isAbort: Bool {
+        switch self {
+        case .aborted, .stopped, .timedOut(.idle), .timedOut(.halfClosed): true
+        case .completed, .refused, .noAcceptableMethod, .loginRefused, .notSOCKS5, .clientLeft, .timedOut:
+            false
+        }
+    }
+
+    /// For the log: fixed words, no bytes from the wire.
+    var text: String {
+        switch self {
+        case .completed: "completed"
+        case .refused(let reply): "refused, reply \(reply.rawValue)"
+        case .noAcceptableMethod: "no acceptable method"
+        case .loginRefused: "login refused"
+        case .notSOCKS5: "not SOCKS5"
+        case .clientLeft: "client left"
+        case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"
+        case .timedOut(let deadline): "timed out, \(deadline)"
+        case .stopped: "stopped"
+        }
+    }
+}

@@ -1,0 +1,220 @@
+internal import Logging
+internal import UVLoop
+
+/// One thread with one loop: accepts clients, and owns their sessions until they end.
+///
+/// - Isolation: its thread, but for ``mailbox``.
+/// - Ownership: keeps itself alive in ``run(_:_:)``; sessions point back unowned.
+final class Worker {
+    enum Command: Sendable {
+        /// Stop listening; end what still runs after so many milliseconds.
+        case stop(grace: UInt64)
+    }
+
+    let context: ServerContext
+    let counters: Counters
+    let loop: EventLoop
+    let pool: BufferPool
+    private let mailbox: Mailbox<Command>
+    private let didStop: @Sendable () -> Void
+    private var listeners: [TCPListener] = []
+    private var openListeners = 0
+    private var sessions: DeadlineQueue<Session>
+    /// When the loop's timer fires, or later than that.
+    private var timerExpiry = UInt64.max
+    private var drainEnd: UInt64?
+    private var isStopping = false
+    private var isFinished = false
+    private var acceptRetry: UInt64?
+    private var limitWarning = RateLimit()
+    private var pauseWarning = RateLimit()
+
+    /// Bytes that a stream may deliver in a turn of the loop before the others get theirs.
+    private static let readBudget = 512 << 10
+
+    /// Throws where the system denies what a loop needs.
+    init(
+        _ context: ServerContext,
+        _ counters: Counters,
+        _ mailbox: Mailbox<Command>,
+        didStop: @escaping @Sendable () -> Void
+    ) throws(UVError) {
+        self.context = context
+        self.counters = counters
+        self.mailbox = mailbox
+        self.didStop = didStop
+        loop = try EventLoop(readBudget: Self.readBudget)
+        pool = BufferPool(context.budget)
+        sessions = DeadlineQueue { context.duration(of: $0) }
+    }
+
+    /// Listens on the sockets, which it takes over, and serves until it is stopped.
+    ///
+    /// - Parameter startsLookups: whether this worker starts the process's lookup threads.
+    func run(_ sockets: [ListeningSocket], startsLookups: Bool) {
+        for socket in sockets {
+            do {
+                listeners.append(try TCPListener(socket, on: loop, delegate: self))
+                openListeners += 1
+            } catch {
+                context.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
+            }
+        }
+        if startsLookups { loop.startLookupPool() }
+        mailbox.open(on: loop)
+        loop.run(self)
+        do {
+            try loop.close()
+        } catch {
+            preconditionFailure("a handle is open behind the end of the loop: \(error)")
+        }
+    }
+
+    // MARK: - Sessions
+
+    private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
+        guard context.limit.enter() else { return noteRefusedAtLimit() }
+        counters.accepted.add()
+        let session = Session(self, peer: peer)
+        session.start(accepted, in: sessions.insert(session))
+    }
+
+    private func noteRefusedAtLimit() {
+        counters.refusedAtLimit.add()
+        guard let refused = limitWarning.count(now: loop.now) else { return }
+        context.logger.warning(
+            "connections refused at the limit",
+            metadata: ["limit": "\(context.limit.maximum)", "refused": "\(refused)"]
+        )
+    }
+
+    /// Nothing of the session is open any more.
+    func sessionDidEnd(_ session: Session) {
+        guard let slot = session.slot else { return }
+        sessions.remove(slot)
+        context.limit.leave()
+        counters.ended.add()
+        counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
+        counters.bytesTargetToClient.add(session.record.bytesTargetToClient)
+        session.record.log(to: context.logger, now: loop.now)
+        if acceptRetry != nil { resumeListeners() }
+        finishIfStopped()
+    }
+
+    // MARK: - Time
+
+    /// Sets the session's one deadline.
+    ///
+    /// - Returns: when it expires, on the loop's clock.
+    @discardableResult
+    func set(_ deadline: Deadline, for session: Session) -> UInt64 {
+        guard let slot = session.slot else { return .max }
+        let expiry = sessions.set(slot, deadline, now: loop.now)
+        wake(at: expiry)
+        return expiry
+    }
+
+    func clearDeadline(of session: Session) {
+        if let slot = session.slot { sessions.clear(slot) }
+    }
+
+    /// Deadlines mostly move away before they come: the timer isn't touched for that, but finds out when it
+    /// fires that there is nothing to do yet.
+    private func wake(at expiry: UInt64) {
+        guard expiry < timerExpiry else { return }
+        timerExpiry = expiry
+        loop.setTimer(after: expiry > loop.now ? expiry - loop.now : 0)
+    }
+
+    // MARK: - Stop
+
+    private func stop(grace: UInt64) {
+        let end = loop.now &+ grace
+        drainEnd = min(drainEnd ?? .max, end)
+        wake(at: drainEnd ?? end)
+        guard !isStopping else { return }
+        isStopping = true
+        for listener in listeners { listener.close() }
+        finishIfStopped()
+    }
+
+    private func finishIfStopped() {
+        guard isStopping, !isFinished, openListeners == 0, sessions.count == 0 else { return }
+        isFinished = true
+        mailbox.close()
+        loop.finish()
+        didStop()
+    }
+
+    private func resumeListeners() {
+        acceptRetry = nil
+        if !isStopping { for listener in listeners { listener.resume() } }
+    }
+}
+
+// MARK: - EventLoopDelegate
+
+extension Worker: EventLoopDelegate {
+    func loopWoken() {
+        for command in mailbox.takeAll() {
+            switch command {
+            case .stop(let grace): stop(grace: grace)
+            }
+        }
+    }
+
+    func loopTimerFired() {
+        timerExpiry = .max
+        while let (session, deadline) = sessions.takeExpired(now: loop.now) {
+            session.deadlineDidPass(deadline)
+        }
+        if let end = drainEnd, end <= loop.now {
+            drainEnd = nil
+            for session in sessions.owners { session.end(.stopped) }
+        }
+        if let retry = acceptRetry, retry <= loop.now { resumeListeners() }
+        for expiry in [sessions.next, drainEnd, acceptRetry] {
+            if let expiry { wake(at: expiry) }
+        }
+    }
+}
+
+// MARK: - TCPListenerDelegate
+
+extension Worker: TCPListenerDelegate {
+    func listener(
+        _ listener: TCPListener,
+        didAccept descriptor: consuming AcceptedDescriptor,
+        from peer: SocketAddress
+    ) {
+        admit(descriptor, from: peer)
+    }
+
+    /// Accepting goes on as soon as a session has ended, or after a second, should others have freed some.
+    func listener(_ listener: TCPListener, didPauseFor error: UVError) {
+        if pauseWarning.count(now: loop.now) != nil {
+            context.logger.warning("accepting pauses", metadata: ["error": "\(error)"])
+        }
+        acceptRetry = loop.now + 1000
+        wake(at: loop.now + 1000)
+    }
+
+    func listenerDidClose(_ listener: TCPListener) {
+        openListeners -= 1
+        finishIfStopped()
+    }
+}
+
+/// Lets one event a second through, with the number of those since the last one that was.
+private struct RateLimit {
+    private var last: UInt64?
+    private var events = 0
+
+    mutating func count(now: UInt64) -> Int? {
+        events += 1
+        if let last, now - last < 1000 { return nil }
+        last = now
+        defer { events = 0 }
+        return events
+    }
+}

@@ -1,0 +1,31 @@
+internal import Glibc
+
+/// A value that several threads use, one at a time.
+///
+/// `@unchecked`, since the mutex guards all that is mutable here; the one place in the package. A pthread
+/// mutex, because ThreadSanitizer doesn't see `Synchronization.Mutex` on Linux and reports races that aren't.
+package final class Guarded<Value>: @unchecked Sendable {  // what the mailbox is made of
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private var value: Value
+
+    package init(_ value: sending Value) {
+        self.value = value
+        mutex = .allocate(capacity: 1)
+        mutex.initialize(to: pthread_mutex_t())
+        pthread_mutex_init(mutex, nil)
+    }
+
+    /// Runs `body` alone. It must not use this object again.
+    package func withLock<Result, Failure: Error>(
+        _ body: (inout Value) throws(Failure) -> sending Result
+    ) throws(Failure) -> sending Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body(&value)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+}

@@ -1,0 +1,43 @@
+internal import CUV
+internal import Glibc
+
+/// A thread of its own for a loop.
+package enum LoopThread {
+    /// Runs `body` in a new detached thread that takes no signals.
+    ///
+    /// - Parameter name: at most 15 bytes, as shown by ps(1) and top(1).
+    package static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(UVError) {
+        let start = Unmanaged.passRetained(Start(name, body))
+        var thread = pthread_t()
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        defer { pthread_attr_destroy(&attributes) }
+        let error = pthread_create(&thread, &attributes, { Start.run($0) }, start.toOpaque())
+        if error != 0 {
+            start.release()
+            throw UVError(code: -error)
+        }
+    }
+
+    /// The processors that this process may run on, at least 1 (sched_getaffinity(2)).
+    package static var availableCores: Int { Int(cuv_available_cores()) }
+
+    private final class Start: Sendable {
+        private let name: String
+        private let body: @Sendable () -> Void
+
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+
+        static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+            guard let argument else { return nil }
+            let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+            cuv_thread_prepare(start.name)
+            start.body()
+            return nil
+        }
+    }
+}

@@ -1,0 +1,52 @@
+internal import CUV
+
+/// What a lookup reports.
+package protocol NameLookupDelegate: AnyObject {
+    /// The addresses in the order getaddrinfo(3) gave them (RFC 6724), at least one; their port is 0.
+    func lookup(_ lookup: NameLookup, didFind addresses: [SocketAddress])
+    func lookup(_ lookup: NameLookup, didFail error: UVError)
+}
+
+/// One name being resolved through `uv_getaddrinfo`.
+///
+/// - Isolation: the loop's thread.
+/// - Ownership: a lookup that runs can't be stopped, so its request keeps this object until it comes back,
+///   however long after ``abandon()``; it doesn't keep the delegate.
+package final class NameLookup: HandleOwner {
+    private weak var delegate: (any NameLookupDelegate)?
+    private var raw: OpaquePointer?
+
+    /// Sizes the process's pool of lookup threads; must come before its first lookup, and before threads that
+    /// read the environment.
+    package static func configurePool() {
+        cuv_lookup_pool_configure()
+    }
+
+    /// Throws what can be said without asking anyone, as `EINVAL` for a name that can't be one.
+    package init(_ name: String, on loop: EventLoop, delegate: any NameLookupDelegate) throws(UVError) {
+        self.delegate = delegate
+        do throws(UVError) {
+            try UVError.check(cuv_lookup_start(loop.raw, name, retainForHandle(), &raw))
+        } catch {
+            releaseByHandle()
+            throw error
+        }
+    }
+
+    /// Nobody wants the answer any more: nothing will be reported.
+    package func abandon() {
+        delegate = nil
+        if let raw { cuv_lookup_cancel(raw) }
+    }
+
+    func resolved(_ status: Int32, _ addresses: UnsafePointer<cuv_address>?, _ count: Int) {
+        raw = nil
+        if status < 0 {
+            delegate?.lookup(self, didFail: UVError(code: status))
+        } else {
+            let found = UnsafeBufferPointer(start: addresses, count: count)
+            delegate?.lookup(self, didFind: found.map(SocketAddress.init))
+        }
+        releaseByHandle()
+    }
+}

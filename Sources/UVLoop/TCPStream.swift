@@ -1,0 +1,196 @@
+internal import CUV
+
+/// What a stream reports, to whoever owns its current stage.
+///
+/// Nothing but ``streamDidClose(_:)`` is reported once the stream is closing.
+package protocol TCPStreamDelegate: AnyObject {
+    /// ``TCPStream/connect(to:)`` has ended, with an error or without.
+    func stream(_ stream: TCPStream, didConnect error: UVError?)
+
+    /// Where the next bytes shall go. Must stay valid until ``stream(_:didRead:)``, which follows at once.
+    /// An empty buffer leaves the bytes in the socket.
+    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer
+
+    /// So many bytes are in the buffer; 0: nothing has come after all.
+    func stream(_ stream: TCPStream, didRead count: Int)
+
+    /// The peer has ended its direction.
+    func streamDidEnd(_ stream: TCPStream)
+
+    /// Reading, writing or shutting down has failed: the stream is of no more use.
+    func stream(_ stream: TCPStream, didFail error: UVError)
+
+    /// What ``TCPStream/write(_:_:)`` was given is written.
+    func streamDidWrite(_ stream: TCPStream)
+
+    /// The peer has been told the end of our direction.
+    func streamDidShutDown(_ stream: TCPStream)
+
+    func streamDidClose(_ stream: TCPStream)
+}
+
+/// One TCP connection on a loop.
+///
+/// - Isolation: the loop's thread.
+/// - Ownership: kept alive by its handle until ``TCPStreamDelegate/streamDidClose(_:)``. The delegate is not
+///   retained and must be there until then.
+package final class TCPStream: HandleOwner {
+    package unowned var delegate: any TCPStreamDelegate
+    private var raw: OpaquePointer?
+    private var isClosing = false
+
+    /// A stream that is not connected yet. Throws `ENOMEM`.
+    package init(on loop: EventLoop, delegate: any TCPStreamDelegate) throws(UVError) {
+        self.delegate = delegate
+        guard let raw = cuv_tcp_create(loop.raw, retainForHandle()) else {
+            releaseByHandle()
+            throw .outOfMemory
+        }
+        self.raw = raw
+    }
+
+    /// Takes over an accepted connection; if libuv refuses it, it is closed and the stream stays unconnected.
+    package func adopt(_ accepted: consuming AcceptedDescriptor) throws(UVError) {
+        let descriptor = accepted.take()
+        let result = cuv_tcp_adopt(handle, descriptor)
+        if result < 0 {
+            cuv_descriptor_close(descriptor)
+            throw UVError(code: result)
+        }
+    }
+
+    /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY and keepalive. What fails at once is thrown.
+    package func connect(to address: SocketAddress) throws(UVError) {
+        var address = address.raw
+        try UVError.check(cuv_tcp_connect(handle, &address))
+    }
+
+    /// The address of our end (`uv_tcp_getsockname`).
+    package func localAddress() throws(UVError) -> SocketAddress {
+        var address = cuv_address()
+        try UVError.check(cuv_tcp_local_address(handle, &address))
+        return SocketAddress(address)
+    }
+
+    package func startReading() throws(UVError) {
+        try UVError.check(cuv_tcp_read_start(handle))
+    }
+
+    /// Bytes stay in the socket until ``startReading()``; an end or a reset isn't seen until then either.
+    package func stopReading() {
+        cuv_tcp_read_stop(handle)
+    }
+
+    /// Whether the peer has reset a stream that is not being read.
+    package var isReset: Bool { cuv_tcp_is_reset(handle) }
+
+    /// Writes what the socket takes at once (`uv_try_write`), `first` then `second`; not both may be empty.
+    ///
+    /// - Returns: the number of bytes written, 0 if the socket takes none now.
+    package func tryWrite(
+        _ first: UnsafeRawBufferPointer,
+        _ second: UnsafeRawBufferPointer
+    ) throws(UVError) -> Int {
+        let result = withBuffers(first, second) { cuv_tcp_try_write(handle, $0, $1) }
+        if result == UVError.tryAgain.code { return 0 }
+        guard result >= 0 else { throw UVError(code: Int32(truncatingIfNeeded: result)) }
+        return result
+    }
+
+    /// Writes all of it (`uv_write`), `first` then `second`; not both may be empty.
+    ///
+    /// The memory must stay as it is until ``TCPStreamDelegate/streamDidWrite(_:)``. One write at a time.
+    package func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) throws(UVError) {
+        try UVError.check(withBuffers(first, second) { cuv_tcp_write(handle, $0, $1) })
+    }
+
+    /// Ends our direction (`uv_shutdown`); only with no write pending.
+    package func shutDown() throws(UVError) {
+        try UVError.check(cuv_tcp_shutdown(handle))
+    }
+
+    /// Closes, at most once; what a pending write still held is lost (`uv_close`).
+    package func close() {
+        guard !isClosing else { return }
+        isClosing = true
+        cuv_tcp_close(handle)
+    }
+
+    /// Closes so that the peer sees a reset rather than an end.
+    package func reset() {
+        guard !isClosing else { return }
+        isClosing = true
+        cuv_tcp_reset(handle)
+    }
+
+    private var handle: OpaquePointer {
+        guard let raw else { preconditionFailure("a closed stream is used") }
+        return raw
+    }
+
+    private func withBuffers<Result>(
+        _ first: UnsafeRawBufferPointer,
+        _ second: UnsafeRawBufferPointer,
+        _ body: (UnsafePointer<cuv_buffer>, UInt32) -> Result
+    ) -> Result {
+        // libuv asserts on buffers without bytes.
+        var buffers = (
+            cuv_buffer(base: UnsafeMutableRawPointer(mutating: first.baseAddress), length: first.count),
+            cuv_buffer(base: UnsafeMutableRawPointer(mutating: second.baseAddress), length: second.count)
+        )
+        precondition(first.count > 0, "a write of nothing")
+        return withUnsafePointer(to: &buffers) { pair in
+            pair.withMemoryRebound(to: cuv_buffer.self, capacity: 2) { body($0, second.isEmpty ? 1 : 2) }
+        }
+    }
+
+    func connected(_ status: Int32) {
+        guard !isClosing else { return }
+        delegate.stream(self, didConnect: status < 0 ? UVError(code: status) : nil)
+    }
+
+    func bufferWanted() -> cuv_buffer {
+        guard !isClosing else { return cuv_buffer(base: nil, length: 0) }
+        let buffer = delegate.bufferForReading(self)
+        return cuv_buffer(base: buffer.baseAddress, length: buffer.count)
+    }
+
+    func received(_ count: Int) {
+        guard !isClosing else { return }
+        if count >= 0 {
+            delegate.stream(self, didRead: count)
+        } else if count == Int(CUV_EOF) {
+            delegate.streamDidEnd(self)
+        } else {
+            delegate.stream(self, didFail: UVError(code: Int32(truncatingIfNeeded: count)))
+        }
+    }
+
+    func written(_ status: Int32) {
+        guard !isClosing else { return }
+        if status < 0 {
+            delegate.stream(self, didFail: UVError(code: status))
+        } else {
+            delegate.streamDidWrite(self)
+        }
+    }
+
+    func shutDown(_ status: Int32) {
+        guard !isClosing else { return }
+        if status < 0 {
+            delegate.stream(self, didFail: UVError(code: status))
+        } else {
+            delegate.streamDidShutDown(self)
+        }
+    }
+
+    func closed() {
+        raw = nil
+        delegate.streamDidClose(self)
+        releaseByHandle()
+    }
+
+    deinit {
+        assert(raw == nil, "a stream must be closed")
+    }
+}
