@@ -35,7 +35,7 @@ let package = Package(
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "SOCKS5Server",
+                "SOCKS5Protocol", "SOCKS5Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -36,6 +36,21 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     public var port: Int { Int(socketAddress.port) }
 
+    /// The numeric address without the port.
+    public var host: String { socketAddress.hostText }
+
+    /// Where this machine itself reaches it: a wildcard address as loopback.
+    public var asSeenFromHere: ListenAddress {
+        switch socketAddress.host {
+        case .ipv4(0):
+            ListenAddress(SocketAddress(host: .ipv4(0x7f00_0001), port: socketAddress.port))
+        case .ipv6(0, 0, _):
+            ListenAddress(SocketAddress(host: .ipv6(high: 0, low: 1, scope: 0), port: socketAddress.port))
+        case .ipv4, .ipv6:
+            self
+        }
+    }
+
     /// Whether only this machine reaches it: 127.0.0.0/8 and ::1.
     public var isLoopback: Bool {
         switch socketAddress.host {

@@ -1,0 +1,32 @@
+internal import Glibc
+
+/// The variables `SOCKS5D_…`.
+struct Environment {
+    private let variables: [String: String]
+
+    init(_ variables: [String: String]) {
+        self.variables = variables
+    }
+
+    /// By the name behind `SOCKS5D_`.
+    subscript(_ name: String) -> String? { variables[name] }
+
+    /// Those of the process. A password is taken out of what a crash dump or a child would show.
+    static func ofProcess() -> Environment {
+        var found: [String: String] = [:]
+        for name in names {
+            if let value = getenv("SOCKS5D_\(name)") { found[name] = String(cString: value) }
+        }
+        if let password = getenv("SOCKS5D_USER") {
+            memset(password, 0, strlen(password))
+            unsetenv("SOCKS5D_USER")
+        }
+        return Environment(found)
+    }
+
+    static let names = [
+        "LISTEN", "USER", "USER_FILE", "OPEN", "SHARE_PORT", "WORKERS", "MAX_CONNECTIONS", "BUFFER_MEMORY",
+        "HANDSHAKE_TIMEOUT", "DIAL_TIMEOUT", "IDLE_TIMEOUT", "HALF_CLOSED_TIMEOUT", "DRAIN_TIMEOUT",
+        "LOG_LEVEL",
+    ]
+}

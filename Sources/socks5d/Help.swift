@@ -1,0 +1,39 @@
+/// `--help`: on one screen, with the environment beside the flags. A test holds it and the options together.
+enum Help {
+    static func asked(for arguments: [String]) -> String? {
+        let isAboutServer = arguments.first != "healthcheck"
+        let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
+        return asks && isAboutServer ? text : nil
+    }
+
+    static let text = """
+        socks5d - a SOCKS5 proxy server
+
+        USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
+               socks5d healthcheck           does the listener answer? exit 0 or 1
+
+        OPTIONS                              (each also as SOCKS5D_... in the environment)
+          --listen ADDR:PORT       where to listen, repeatable; [::1]:1080 too
+                                   (default 127.0.0.1:1080)     SOCKS5D_LISTEN
+          --user NAME:PASSWORD     ask for a login, repeatable  SOCKS5D_USER
+          --user-file FILE         a line a user: NAME:{plain}PASSWORD
+          --open                   serve anyone on addresses that others can reach
+          --share-port             let a second process listen on the same port
+          --workers N              threads that serve (default: one a core)
+          --max-connections N      sessions at once (default: what descriptors allow)
+          --buffer-memory SIZE     bound for data that waits for slow readers, as
+                                   64M (the default)
+          --log-level LEVEL        trace, debug, info (a line a session), notice
+                                   (the default), warning, error, critical
+          --version, --help
+
+        TIME LIMITS                          (a plain number is seconds; 500ms, 5m, 1h)
+          --handshake-timeout T    from accept to the request        (default 10)
+          --dial-timeout T         to the target, lookup included    (default 10)
+          --idle-timeout T         without a byte either way         (default 1h)
+          --half-closed-timeout T  the same, one side having ended   (default 1m)
+          --drain-timeout T        for sessions to end after SIGTERM (default 8)
+
+        socks5d --listen 0.0.0.0:1080 --user alice:secret
+        """
+}

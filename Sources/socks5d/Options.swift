@@ -1,0 +1,33 @@
+internal import ArgumentParser
+
+/// The flags, as texts: ``Settings`` gives them, or what the environment says instead, a meaning.
+struct Options: ParsableArguments {
+    @Option(help: "ADDR:PORT to listen on; repeatable.")
+    var listen: [String] = []
+    @Option(help: "NAME:PASSWORD of a user; repeatable.")
+    var user: [String] = []
+    @Option(help: "A file with a line NAME:{plain}PASSWORD a user.")
+    var userFile: String?
+    @Flag(help: "Serve anyone on addresses that others can reach.")
+    var open = false
+    @Flag(help: "Let a second process listen on the same port.")
+    var sharePort = false
+    @Option(help: "Threads that serve.")
+    var workers: String?
+    @Option(help: "Sessions at once.")
+    var maxConnections: String?
+    @Option(help: "Bound for data that waits for slow readers.")
+    var bufferMemory: String?
+    @Option(help: "From accept to the request.")
+    var handshakeTimeout: String?
+    @Option(help: "From the request to the target.")
+    var dialTimeout: String?
+    @Option(help: "Without a byte either way.")
+    var idleTimeout: String?
+    @Option(help: "Without a byte, one side having ended.")
+    var halfClosedTimeout: String?
+    @Option(help: "For sessions to end after SIGTERM.")
+    var drainTimeout: String?
+    @Option(help: "trace, debug, info, notice, warning, error, critical.")
+    var logLevel: String?
+}

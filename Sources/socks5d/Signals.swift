@@ -1,0 +1,26 @@
+internal import Glibc
+
+/// SIGTERM, SIGINT and SIGHUP are waited for by the main thread and interrupt nobody. SIGPIPE stays blocked: a
+/// log that nobody reads must not end the proxy.
+enum Signals {
+    private static var awaited: sigset_t {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, signal) }
+        return signals
+    }
+
+    /// Before any other thread starts: threads inherit what is blocked.
+    static func block() {
+        var signals = awaited
+        sigaddset(&signals, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+
+    static func wait() -> Int32 {
+        var signals = awaited
+        var signal: Int32 = 0
+        while sigwait(&signals, &signal) != 0 {}
+        return signal
+    }
+}

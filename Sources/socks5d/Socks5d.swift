@@ -1,0 +1,88 @@
+internal import ArgumentParser
+internal import Glibc
+internal import SOCKS5Server
+
+/// The program: what the arguments ask for, or one line on what is wrong with them.
+@main
+struct Socks5d: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "socks5d",
+        abstract: "A SOCKS5 proxy server.",
+        version: "socks5d \(version) (libuv \(ProxyServer.libuvVersion))",
+        subcommands: [Run.self, Healthcheck.self],
+        defaultSubcommand: Run.self
+    )
+
+    static func main() {
+        Signals.block()
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        Secrets.overwriteArguments()
+        if let help = Help.asked(for: arguments) {
+            StandardOutput.write(help)
+            finish(0)
+        }
+        do {
+            switch try parseAsRoot(arguments) {
+            case let run as Run: try run.serve()
+            case let check as Healthcheck: try check.check()
+            case var other: try other.run()
+            }
+            finish(0)
+        } catch let failure as Failure {
+            fail(failure)
+        } catch {
+            finish(withParserError: error)
+        }
+    }
+
+    static func fail(_ failure: Failure) -> Never {
+        StandardError.write("socks5d: \(failure.message)")
+        finish(failure.exitCode)
+    }
+
+    /// The parser's message alone: its usage block would bury it.
+    private static func finish(withParserError error: any Error) -> Never {
+        guard exitCode(for: error) == .success else {
+            let message = message(for: error).split(separator: "\n").joined(separator: " ")
+            fail(.usage("\(message); see 'socks5d --help'"))
+        }
+        StandardOutput.write(fullMessage(for: error))
+        finish(0)
+    }
+
+    /// Ends the process without libuv's destructor, which would wait for a name lookup that hangs.
+    static func finish(_ code: Int32) -> Never {
+        fflush(nil)
+        _exit(code)
+    }
+}
+
+/// What ends the program with an error: one line, and an exit code of sysexits(3).
+struct Failure: Error {
+    let message: String
+    let exitCode: Int32
+
+    static func usage(_ message: String) -> Failure { Failure(message: message, exitCode: 64) }
+    static func configuration(_ message: String) -> Failure { Failure(message: message, exitCode: 78) }
+    static func runtime(_ message: String) -> Failure { Failure(message: message, exitCode: 1) }
+
+    init(message: String, exitCode: Int32) {
+        self.message = message
+        self.exitCode = exitCode
+    }
+
+    init(_ error: ProxyServerError) {
+        switch error.code {
+        case .openToNetwork:
+            self = .configuration(
+                "\(error.description) (--user NAME:PASSWORD or SOCKS5D_USER; --open or SOCKS5D_OPEN=1)"
+            )
+        case .invalidConfiguration:
+            self = .configuration(error.description)
+        default:
+            self = .runtime(error.description)
+        }
+    }
+}

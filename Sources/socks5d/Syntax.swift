@@ -1,0 +1,84 @@
+internal import Logging
+
+/// How a value is written, and how that is said to someone who wrote something else.
+struct Syntax<Value> {
+    let expected: String
+    /// `nil`: not such a value. Never traps, whatever the text.
+    let parse: (String) -> Value?
+}
+
+extension Syntax<Int> {
+    static var count: Syntax {
+        Syntax(expected: "a whole number from 1") { text in Int(text).flatMap { $0 >= 1 ? $0 : nil } }
+    }
+
+    /// Bytes, or with a unit: `65536`, `64K`, `64MiB`.
+    static var size: Syntax {
+        Syntax(expected: "a size, as 64M or 1GiB") { text in
+            let digits = text.prefix { $0.isASCII && $0.isNumber }
+            let units = ["": 0, "k": 10, "m": 20, "g": 30]
+            var unit = text.dropFirst(digits.count).lowercased()
+            for suffix in ["ib", "b"] where unit.hasSuffix(suffix) {
+                unit = String(unit.dropLast(suffix.count))
+                break
+            }
+            guard let number = Int(digits), let shift = units[unit] else { return nil }
+            let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
+            return overflow ? nil : bytes
+        }
+    }
+}
+
+extension Syntax<Bool> {
+    static var flag: Syntax {
+        Syntax(expected: "1 or 0") { text in
+            switch text.lowercased() {
+            case "1", "true", "yes", "on": true
+            case "0", "false", "no", "off", "": false
+            default: nil
+            }
+        }
+    }
+}
+
+extension Syntax<Duration> {
+    /// More than 0: `10`, `0.5`, `500ms`, `10s`, `5m`, `1h`.
+    static var duration: Syntax {
+        Syntax(expected: "a time above 0, as 10 (seconds), 500ms, 5m or 1h") { text in
+            durationOrZero.parse(text).flatMap { $0 > .zero ? $0 : nil }
+        }
+    }
+
+    static var durationOrZero: Syntax {
+        Syntax(expected: "a time, as 10 (seconds), 500ms, 5m or 1h") { text in
+            let number = text.prefix { ($0.isASCII && $0.isNumber) || $0 == "." }
+            let units = ["": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600]
+            let unit = text.dropFirst(number.count).lowercased()
+            guard let value = Double(number), let seconds = units[unit], value * seconds <= 1e9 else {
+                return nil
+            }
+            return .milliseconds(Int64((value * seconds * 1000).rounded()))
+        }
+    }
+}
+
+extension Syntax<Logger.Level> {
+    static var logLevel: Syntax {
+        Syntax(expected: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")) { text in
+            Logger.Level(rawValue: text.lowercased())
+        }
+    }
+}
+
+extension String {
+    /// The text with everything but printable ASCII escaped: one line, and no forged one.
+    var printable: String {
+        unicodeScalars.reduce(into: "") { text, scalar in
+            if (0x20...0x7e).contains(scalar.value) {
+                text.unicodeScalars.append(scalar)
+            } else {
+                text += scalar.escaped(asASCII: true)
+            }
+        }
+    }
+}

@@ -1,4 +1,0 @@
-import SOCKS5Server
-
-let server = try ProxyServer()
-try await server.run()
