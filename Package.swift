@@ -41,5 +41,18 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+        .target(
+            name: "TestSupport",
+            dependencies: ["CTestSupport", "SOCKS5Protocol", "SOCKS5Server", "UVLoop"],
+            path: "Tests/TestSupport"
+        ),
+        .testTarget(name: "SOCKS5ProtocolTests", dependencies: ["SOCKS5Protocol", "TestSupport"]),
+        .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "TestSupport"]),
+        .testTarget(
+            name: "SOCKS5ServerTests",
+            dependencies: ["SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport"]
+        ),
+        .testTarget(name: "CommandLineTests", dependencies: ["socks5d", "SOCKS5Protocol", "TestSupport"]),
     ]
 )

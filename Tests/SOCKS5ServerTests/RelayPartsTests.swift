@@ -1,0 +1,127 @@
+import TestSupport
+import Testing
+
+@testable import SOCKS5Server
+
+@Suite struct RingBufferTests {
+    @Test func bytesComeOutAsTheyWentInWhereverTheRingWraps() {
+        let budget = MemoryBudget(limit: 1 << 20)
+        let pool = BufferPool(budget)
+        var ring = pool.lend(.tiny)
+        var random = SeededGenerator(seed: 32)
+        var written: UInt8 = 0
+        var read: UInt8 = 0
+        for _ in 0..<20_000 {
+            let room = ring.writable
+            let count = Int.random(in: 0...room.count, using: &random)
+            for index in 0..<count {
+                room[index] = written
+                written &+= 1
+            }
+            ring.append(count)
+            #expect(ring.count <= ring.capacity)
+            let (first, second) = ring.readable(limit: Int.random(in: 0...ring.count, using: &random))
+            for byte in Array(first) + Array(second) {
+                #expect(byte == read)
+                read &+= 1
+            }
+            ring.removeFirst(first.count + second.count)
+        }
+        pool.takeBack(ring)
+    }
+}
+
+@Suite struct BufferPoolTests {
+    @Test func aLoanFollowsALoanInTheSameMemory() {
+        let pool = BufferPool(MemoryBudget(limit: 64 << 20))
+        let first = pool.lend(.medium)
+        let memory = first.memory
+        pool.takeBack(first)
+        let second = pool.lend(.medium)
+        #expect(second.memory == memory)
+        pool.takeBack(second)
+    }
+
+    @Test func nearTheBoundLoansGetSmallAndAtItTheyAreTiny() {
+        let pool = BufferPool(MemoryBudget(limit: 1 << 20))
+        var loans: [LoanBox] = []
+        var sizes: [Int] = []
+        for _ in 0..<1000 {
+            let loan = LoanBox(pool.lend(.large))
+            sizes.append(loan.ring.capacity)
+            loans.append(loan)
+        }
+        #expect(sizes.allSatisfy { $0 >= BufferPool.Size.tiny.bytes })
+        #expect(sizes.last == BufferPool.Size.tiny.bytes)
+        let counted = loans.filter { if case .counted = $0.ring.loan { true } else { false } }
+        #expect(counted.reduce(0) { $0 + $1.ring.capacity } <= 1 << 20)
+        for loan in loans { pool.takeBack(loan.take()) }
+    }
+
+    @Test func whatWasTakenFromTheBudgetComesBack() {
+        let budget = MemoryBudget(limit: 8 << 20)
+        do {
+            let pool = BufferPool(budget)
+            let loans = (0..<10).map { _ in LoanBox(pool.lend(.large)) }
+            for loan in loans { pool.takeBack(loan.take()) }
+        }
+        #expect(budget.reserve(1 << 20))
+        #expect(budget.reserve((8 << 20) / 8 - (1 << 20) / 8))
+    }
+
+    /// Arrays don't hold noncopyable values.
+    private final class LoanBox {
+        private(set) var ring: RingBuffer
+
+        init(_ ring: consuming RingBuffer) {
+            self.ring = ring
+        }
+
+        func take() -> RingBuffer {
+            var taken = RingBuffer()
+            swap(&taken, &ring)
+            return taken
+        }
+    }
+}
+
+@Suite struct DeadlineQueueTests {
+    private final class Owner {
+        let name: Int
+        init(_ name: Int) { self.name = name }
+    }
+
+    @Test func deadlinesExpireInTheirOrderWhateverIsSetAndClearedBetween() {
+        var queue = DeadlineQueue<Owner> { UInt64(10 * ($0.rawValue + 1)) }
+        var random = SeededGenerator(seed: 45)
+        var model: [Int: UInt64] = [:]
+        var slots: [DeadlineQueue<Owner>.Slot] = []
+        for name in 0..<50 { slots.append(queue.insert(Owner(name))) }
+        for now in UInt64(0)..<5000 {
+            let name = Int.random(in: 0..<50, using: &random)
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                queue.clear(slots[name])
+                model[name] = nil
+            } else {
+                let deadline = Deadline.allCases.randomElement(using: &random) ?? .idle
+                model[name] = queue.set(slots[name], deadline, now: now)
+            }
+            #expect(queue.next == model.values.min())
+            while let (owner, _) = queue.takeExpired(now: now) {
+                #expect(model[owner.name].map { $0 <= now } == true)
+                model[owner.name] = nil
+            }
+            #expect(model.values.allSatisfy { $0 > now })
+        }
+    }
+
+    @Test func aSlotIsUsedAgainAfterItsOwnerHasLeft() {
+        var queue = DeadlineQueue<Owner> { _ in 1 }
+        let first = queue.insert(Owner(1))
+        queue.set(first, .dial, now: 0)
+        queue.remove(first)
+        #expect(queue.count == 0 && queue.next == nil)
+        #expect(queue.insert(Owner(2)) == first)
+        #expect(queue.owners.map(\.name) == [2])
+    }
+}

@@ -1,0 +1,208 @@
+import CTestSupport
+import Glibc
+
+/// A program run by a test, with its output on pipes. Ended by its pid, whatever happens, by ``finish()``.
+public final class ChildProcess: @unchecked Sendable {
+    public let pid: pid_t
+    private let output: Int32
+    private let errors: Int32
+    private var text = ""
+    private var exitStatus: Int32?
+
+    /// - Parameters:
+    ///   - arguments: the program first, looked up in PATH.
+    ///   - environment: added to the test's own, or taken out of it by `nil`.
+    public init(_ arguments: [String], environment: [String: String?] = [:], keepsOutput: Bool = true) throws {
+        var pipes: [Int32] = [0, 0, 0, 0]
+        guard pipes.withUnsafeMutableBufferPointer({ buffer in
+            guard let base = buffer.baseAddress else { return false }
+            return test_pipe(base) == 0 && test_pipe(base + 2) == 0
+        }) else { throw TestFailure.lastError("pipe") }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, pipes[1], 1)
+        posix_spawn_file_actions_adddup2(&actions, pipes[3], 2)
+        // The test's threads block signals; the child starts without that.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
+        var variables = Self.environment
+        for (name, value) in environment { variables[name] = value }
+        let argv = arguments.map { strdup($0) } + [nil]
+        let envp = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for pointer in argv + envp { free(pointer) } }
+        var pid: pid_t = 0
+        let error = posix_spawnp(&pid, arguments[0], &actions, &attributes, argv, envp)
+        close(pipes[1])
+        close(pipes[3])
+        guard error == 0 else {
+            close(pipes[0])
+            close(pipes[2])
+            throw TestFailure("\(arguments[0]): \(String(cString: strerror(error)))")
+        }
+        self.pid = pid
+        output = pipes[0]
+        errors = pipes[2]
+    }
+
+    private static var environment: [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee.map({ String(cString: $0) }) {
+            if let equals = text.firstIndex(of: "=") {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            entry += 1
+        }
+        return variables
+    }
+
+    public struct Result: Sendable {
+        public let output: String
+        public let errors: String
+        /// The exit code, or 128 + the signal that ended it.
+        public let exitCode: Int32
+    }
+
+    /// Runs a program to its end.
+    public static func run(
+        _ arguments: [String],
+        environment: [String: String?] = [:],
+        within seconds: Int = deadlineSeconds
+    ) throws -> Result {
+        try ChildProcess(arguments, environment: environment).waitForEnd(within: seconds)
+    }
+
+    /// Reads all output until the child has ended; kills it at the deadline.
+    public func waitForEnd(within seconds: Int = deadlineSeconds) throws -> Result {
+        var texts: [Int32: [UInt8]] = [output: [], errors: []]
+        var open: Set<Int32> = [output, errors]
+        let end = monotonicMilliseconds() + seconds * 1000
+        while !open.isEmpty {
+            let left = end - monotonicMilliseconds()
+            guard left > 0 else {
+                finish()
+                throw TestFailure("pid \(pid) hasn't ended within \(seconds) s: \(texts)")
+            }
+            var polls = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            poll(&polls, nfds_t(polls.count), Int32(left))
+            for ready in polls where ready.revents != 0 {
+                var chunk = [UInt8](repeating: 0, count: 65536)
+                let count = read(ready.fd, &chunk, chunk.count)
+                if count > 0 { texts[ready.fd, default: []] += chunk[..<count] } else { open.remove(ready.fd) }
+            }
+        }
+        let code = try waitForExit(within: max(1, (end - monotonicMilliseconds()) / 1000))
+        finish()
+        return Result(
+            output: String(decoding: texts[output] ?? [], as: UTF8.self),
+            errors: text + String(decoding: texts[errors] ?? [], as: UTF8.self),
+            exitCode: code)
+    }
+
+    /// The exit code, or 128 + the signal that ended it.
+    public func waitForExit(within seconds: Int = deadlineSeconds) throws -> Int32 {
+        var status: Int32 = 0
+        if let exitStatus { return exitStatus }
+        try eventually(within: seconds, "the end of pid \(pid)") { waitpid(pid, &status, WNOHANG) == pid }
+        let code = status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+        exitStatus = code
+        return code
+    }
+
+    /// Reads standard error until a line begins with `prefix`; returns what follows it.
+    public func waitForLine(_ prefix: String) throws -> String {
+        let end = monotonicMilliseconds() + deadlineSeconds * 1000
+        while true {
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            if let line = lines.first(where: { $0.hasPrefix(prefix) }) {
+                return String(line.dropFirst(prefix.count))
+            }
+            var ready = pollfd(fd: errors, events: Int16(POLLIN), revents: 0)
+            poll(&ready, 1, Int32(max(0, end - monotonicMilliseconds())))
+            var chunk = [UInt8](repeating: 0, count: 65536)
+            let count = ready.revents == 0 ? 0 : read(errors, &chunk, chunk.count)
+            guard count > 0 else { throw TestFailure("no line '\(prefix)…' in: \(text)") }
+            text += String(decoding: chunk[..<count], as: UTF8.self)
+        }
+    }
+
+    public func signal(_ number: Int32) {
+        kill(pid, number)
+    }
+
+    /// Stops reading what the child says.
+    public func closeOutput() {
+        close(output)
+        close(errors)
+    }
+
+    /// Ends the child if it hasn't ended yet.
+    public func finish() {
+        guard exitStatus == nil else { return closeOutput() }
+        kill(pid, SIGKILL)
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
+        exitStatus = 128 + SIGKILL
+        closeOutput()
+    }
+}
+
+extension ChildProcess {
+    /// The program under test, built beside the tests.
+    public static var socks5d: String {
+        var path = [CChar](repeating: 0, count: 4096)
+        let maps = (try? readFile("/proc/self/maps")) ?? ""
+        // The tests are a library or a program in the folder of the products.
+        for line in maps.split(separator: "\n") where line.contains("PackageTests.xctest") {
+            if let start = line.firstIndex(of: "/"), let end = line.lastIndex(of: "/") {
+                return "\(line[start..<end])/socks5d"
+            }
+        }
+        let count = readlink("/proc/self/exe", &path, path.count - 1)
+        let own = String(decoding: path.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return own.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/socks5d"
+    }
+
+    /// Descriptors that the child has open.
+    public var descriptorCount: Int {
+        guard let folder = opendir("/proc/\(pid)/fd") else { return -1 }
+        defer { closedir(folder) }
+        var count = 0
+        while readdir(folder) != nil { count += 1 }
+        return count - 2
+    }
+
+    /// Resident memory in bytes.
+    public var residentBytes: Int {
+        let fields = ((try? readFile("/proc/\(pid)/statm")) ?? "").split(separator: " ")
+        return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
+    }
+
+    /// Processor time used so far, in milliseconds.
+    public var processorMilliseconds: Int {
+        let stat = (try? readFile("/proc/\(pid)/stat")) ?? ""
+        let fields = stat.split(separator: ")").last.map { $0.split(separator: " ") } ?? []
+        guard fields.count > 12 else { return 0 }
+        return ((Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)) * 1000 / sysconf(Int32(_SC_CLK_TCK))
+    }
+}
+
+public func readFile(_ path: String) throws -> String {
+    guard let file = fopen(path, "re") else { throw TestFailure.lastError(path) }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65536)
+    while true {
+        let count = fread(&chunk, 1, chunk.count, file)
+        if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+        bytes += chunk[..<count]
+    }
+}

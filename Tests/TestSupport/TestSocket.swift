@@ -1,0 +1,170 @@
+import Glibc
+
+/// How long anything in a test may take before it counts as not happening, in seconds.
+public let deadlineSeconds = 20
+
+/// What a test saw instead of what it expected.
+public struct TestFailure: Error, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+
+    static func lastError(_ call: String) -> TestFailure {
+        TestFailure("\(call): \(String(cString: strerror(errno)))")
+    }
+}
+
+/// A blocking TCP socket; every wait ends at the deadline. Not closed until ``close()`` or ``reset()``.
+public struct TestSocket: Sendable {
+    public let descriptor: Int32
+
+    public init(descriptor: Int32) {
+        self.descriptor = descriptor
+        var limit = timeval(tv_sec: deadlineSeconds, tv_usec: 0)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+    }
+
+    public init(connectingTo port: Int, host: String = "127.0.0.1", receiveBuffer: Int32? = nil) throws {
+        let address = try NumericAddress(host, port)
+        let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw TestFailure.lastError("socket") }
+        self.init(descriptor: descriptor)
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+        }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        guard address.withSockaddr({ connect(descriptor, $0, $1) }) == 0 else {
+            let failure = TestFailure.lastError("connect to \(host):\(port)")
+            close()
+            throw failure
+        }
+    }
+
+    public func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                Glibc.send(descriptor, buffer.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw TestFailure.lastError("send") }
+            sent += count
+        }
+    }
+
+    /// What is there, up to `limit` bytes; empty at the end.
+    public func receiveSome(_ limit: Int = 65536) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let count = recv(descriptor, &bytes, limit, 0)
+        guard count >= 0 else { throw TestFailure.lastError("recv") }
+        bytes.removeLast(limit - count)
+        return bytes
+    }
+
+    public func receive(_ count: Int) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < count {
+            let some = try receiveSome(count - bytes.count)
+            guard !some.isEmpty else { throw TestFailure("the end after \(bytes.count) of \(count) bytes: \(bytes)") }
+            bytes += some
+        }
+        return bytes
+    }
+
+    /// All there is until the peer ends its direction.
+    public func receiveToEnd() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while true {
+            let some = try receiveSome(1 << 20)
+            if some.isEmpty { return bytes }
+            bytes += some
+        }
+    }
+
+    /// The peer closes or resets, whatever comes before.
+    public func waitForClose() throws {
+        var byte = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = recv(descriptor, &byte, byte.count, 0)
+            if count == 0 || (count < 0 && errno == ECONNRESET) { return }
+            guard count > 0 else { throw TestFailure.lastError("the peer doesn't close: recv") }
+        }
+    }
+
+    /// The peer resets; bytes before that are taken.
+    public func expectReset() throws {
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = recv(descriptor, &bytes, bytes.count, 0)
+            if count < 0 && errno == ECONNRESET { return }
+            guard count > 0 else {
+                throw count == 0 ? TestFailure("an end instead of a reset") : .lastError("no reset: recv")
+            }
+        }
+    }
+
+    public func endSending() {
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    public func close() {
+        Glibc.close(descriptor)
+    }
+
+    public func reset() {
+        var abort = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+        close()
+    }
+
+    public var localPort: Int { NumericAddress.port(of: descriptor) }
+
+    public var peerPort: Int {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutableBytes(of: &storage) { bytes in
+            guard let base = bytes.baseAddress else { return 0 }
+            getpeername(descriptor, base.assumingMemoryBound(to: sockaddr.self), &size)
+            return Int(UInt16(bigEndian: bytes.load(fromByteOffset: 2, as: UInt16.self)))
+        }
+    }
+}
+
+/// A numeric address for the calls that want a `sockaddr`.
+public struct NumericAddress {
+    public let family: Int32
+    private let bytes: [UInt8]
+
+    public init(_ host: String, _ port: Int) throws {
+        var hints = addrinfo()
+        hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, String(port), &hints, &found) == 0, let found else {
+            throw TestFailure("\(host) isn't an address")
+        }
+        defer { freeaddrinfo(found) }
+        family = found.pointee.ai_family
+        bytes = Array(UnsafeRawBufferPointer(start: found.pointee.ai_addr, count: Int(found.pointee.ai_addrlen)))
+    }
+
+    public func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        bytes.withUnsafeBytes { buffer in
+            body(buffer.bindMemory(to: sockaddr.self).baseAddress ?? .init(bitPattern: 1)!, socklen_t(bytes.count))
+        }
+    }
+
+    static func port(of descriptor: Int32) -> Int {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        return withUnsafeMutableBytes(of: &storage) { bytes in
+            guard let base = bytes.baseAddress else { return 0 }
+            getsockname(descriptor, base.assumingMemoryBound(to: sockaddr.self), &size)
+            return Int(UInt16(bigEndian: bytes.load(fromByteOffset: 2, as: UInt16.self)))
+        }
+    }
+}

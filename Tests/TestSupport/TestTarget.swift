@@ -1,0 +1,127 @@
+import CTestSupport
+import Glibc
+import UVLoop
+
+/// Runs blocking `body` in a thread of its own, so that it doesn't hold one of Swift's few.
+public func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+        do {
+            try LoopThread.start(named: "test") {
+                continuation.resume(with: Swift.Result { try body() })
+            }
+        } catch {
+            continuation.resume(throwing: error)
+        }
+    }
+}
+
+/// A listening socket of a test.
+public struct TestListener: Sendable {
+    public let descriptor: Int32
+    public let port: Int
+
+    public init(host: String = "127.0.0.1", backlog: Int32 = 512, receiveBuffer: Int32? = nil) throws {
+        let address = try NumericAddress(host, 0)
+        let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        self.descriptor = descriptor
+        if var receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+        }
+        guard address.withSockaddr({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, backlog) == 0 else {
+            throw TestFailure.lastError("listen on \(host)")
+        }
+        port = NumericAddress.port(of: descriptor)
+        var limit = timeval(tv_sec: deadlineSeconds, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    public func accept() throws -> TestSocket {
+        let accepted = test_accept(descriptor)
+        guard accepted >= 0 else { throw TestFailure.lastError("accept") }
+        return TestSocket(descriptor: accepted)
+    }
+
+    /// Whether a connection waits to be accepted now.
+    public var hasConnection: Bool {
+        var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return Glibc.poll(&poll, 1, 0) == 1
+    }
+
+    public func close() {
+        Glibc.close(descriptor)
+    }
+}
+
+/// A port on which connecting hangs: its queue is full, and nobody accepts.
+public struct Blackhole: Sendable {
+    private let listener: TestListener
+    private let fillers: [Int32]
+    public var port: Int { listener.port }
+
+    public init() throws {
+        listener = try TestListener(backlog: 0)
+        let address = try NumericAddress("127.0.0.1", listener.port)
+        // The kernel lets a connection or two more than the backlog through.
+        fillers = (0..<4).map { _ in
+            let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            let descriptor = socket(AF_INET, type, 0)
+            _ = address.withSockaddr { connect(descriptor, $0, $1) }
+            return descriptor
+        }
+    }
+
+    public func close() {
+        for descriptor in fillers { Glibc.close(descriptor) }
+        listener.close()
+    }
+}
+
+/// Calls `condition` until it holds or the deadline passes.
+public func eventually(
+    within seconds: Int = deadlineSeconds,
+    _ what: String,
+    _ condition: () throws -> Bool
+) throws {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    let end = now.tv_sec + seconds
+    while try !condition() {
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        guard now.tv_sec < end else { throw TestFailure("not within \(seconds) s: \(what)") }
+        usleep(2000)
+    }
+}
+
+/// Milliseconds on the monotonic clock.
+public func monotonicMilliseconds() -> Int {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+}
+
+/// SplitMix64: the same numbers for the same seed.
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    public init(seed: UInt64) {
+        state = seed
+    }
+
+    public mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+
+    public mutating func bytes(_ count: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count + 8)
+        while bytes.count < count {
+            let word = next()
+            for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
+        }
+        return Array(bytes.prefix(count))
+    }
+}

@@ -1,0 +1,56 @@
+import SOCKS5Protocol
+
+extension Destination {
+    /// A name, or a numeric IPv4 address.
+    public init(name: String, port: Int) {
+        guard let name = DomainName(name) else { preconditionFailure("'\(name)' is no name") }
+        self.init(host: .name(name), port: UInt16(port))
+    }
+
+    public static func loopback(_ port: Int) -> Destination {
+        Destination(host: .ipv4(IPv4Address(127, 0, 0, 1)), port: UInt16(port))
+    }
+
+    public static func loopback6(_ port: Int) -> Destination {
+        Destination(host: .ipv6(IPv6Address(high: 0, low: 1)), port: UInt16(port))
+    }
+}
+
+extension TestSocket {
+    public func send(_ message: some Message) throws {
+        try send(message.encoded)
+    }
+
+    /// Reads one message, byte by byte, so that nothing behind it is taken.
+    public func receive<Expected: Message>(_ type: Expected.Type) throws -> Expected {
+        var bytes: [UInt8] = []
+        while true {
+            bytes += try receive(1)
+            if let decoded = try Expected.decode(bytes) { return decoded.message }
+        }
+    }
+
+    /// Greets without authentication and asks for `destination`.
+    public func request(_ command: Command = .connect, _ destination: Destination) throws -> Response {
+        try send(Greeting(methods: [.noAuthentication]))
+        let selection = try receive(MethodSelection.self)
+        guard selection.method == .noAuthentication else { throw TestFailure("method \(selection.method)") }
+        try send(Request(command: command, destination: destination))
+        return try receive(Response.self)
+    }
+
+    /// A connection through the proxy, or the failure to get one.
+    public static func tunnel(through proxy: Int, to destination: Destination) throws -> TestSocket {
+        let socket = try TestSocket(connectingTo: proxy)
+        let response = try socket.request(destination)
+        guard response.reply == .succeeded else {
+            socket.close()
+            throw TestFailure("reply \(response.reply)")
+        }
+        return socket
+    }
+
+    private func request(_ destination: Destination) throws -> Response {
+        try request(.connect, destination)
+    }
+}

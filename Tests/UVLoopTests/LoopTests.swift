@@ -1,0 +1,206 @@
+import Glibc
+import TestSupport
+import Testing
+import UVLoop
+
+/// One scenario for each promise of libuv that the server relies on. Every one ends with a loop that closes.
+@Suite struct LoopTests {
+    @Test func aConnectionIsAcceptedAndItsBytesAreRead() async throws {
+        try await onThread {
+            try withScript { script in
+                try script.run { port in
+                    let socket = try TestSocket(connectingTo: port)
+                    try socket.send(Array("hello".utf8))
+                    socket.endSending()
+                    try socket.waitForClose()
+                    socket.close()
+                }
+                #expect(script.received == Array("hello".utf8))
+                #expect(script.events == ["accepted", "read", "ended", "closed"])
+            }
+        }
+    }
+
+    @Test func aResetIsAnErrorAndNotAnEnd() async throws {
+        try await onThread {
+            try withScript { script in
+                try script.run { port in
+                    let socket = try TestSocket(connectingTo: port)
+                    try socket.send([1])
+                    try eventually("the byte is read") { script.events.contains("read") }
+                    socket.reset()
+                }
+                #expect(script.events == ["accepted", "read", "failed ECONNRESET", "closed"])
+            }
+        }
+    }
+
+    /// libuv takes a hang-up behind a short read for an end; see `on_received` in the shim.
+    @Test(arguments: 0..<20) func aResetBehindUnreadBytesIsAnErrorAndNotAnEnd(_ round: Int) async throws {
+        try await onThread {
+            try withScript(pausesAtFirst: true) { script in
+                try script.run { port in
+                    let socket = try TestSocket(connectingTo: port)
+                    try eventually("accepted") { script.events.contains("accepted") }
+                    try socket.send([1, 2, 3])
+                    socket.reset()
+                    script.resume()
+                }
+                #expect(script.events.last(where: { $0 != "closed" }) == "failed ECONNRESET")
+                #expect(!script.events.contains("ended"))
+            }
+        }
+    }
+
+    @Test func whatTheSocketDoesNotTakeIsWrittenLaterInOrder() async throws {
+        try await onThread {
+            try withScript(answers: 8 << 20) { script in
+                try script.run { port in
+                    let socket = try TestSocket(connectingTo: port)
+                    try socket.send([1])
+                    socket.endSending()
+                    let answer = try socket.receiveToEnd()
+                    #expect(answer.count == 8 << 20)
+                    #expect(answer == Script.pattern(8 << 20))
+                    socket.close()
+                }
+            }
+        }
+    }
+
+    @Test func connectingToADeadPortFails() async throws {
+        let listener = try TestListener()
+        listener.close()
+        let error = try await onThread { try connectOnce(to: listener.port) }
+        #expect(error == .connectionRefused)
+    }
+
+    @Test func connectingToALivePortSucceeds() async throws {
+        let listener = try TestListener()
+        defer { listener.close() }
+        #expect(try await onThread { try connectOnce(to: listener.port) } == nil)
+    }
+
+    @Test(arguments: ["localhost", "127.0.0.1", "no-such-name.invalid"])
+    func aNameIsLookedUpOrSaidNotToBe(_ name: String) async throws {
+        let found = try await onThread { try lookUp(name) }
+        #expect(found.isEmpty == (name == "no-such-name.invalid"), "\(found)")
+    }
+
+    @Test func anAbandonedLookupReportsNothingAndTheLoopStillCloses() async throws {
+        #expect(try await onThread { try lookUp("localhost", abandons: true) }.isEmpty)
+    }
+
+    @Test func aTakenPortIsFoundByTheProbeThoughSharingHidesIt() throws {
+        let address = SocketAddress(host: .ipv4(0x7f00_0001), port: 0)
+        let first = try ListeningSocket(address, .shared)
+        defer { first.close() }
+        let second = try ListeningSocket(first.boundAddress, .shared)
+        second.close()
+        #expect(throws: UVError.addressInUse) { try ListeningSocket.probe(first.boundAddress, []) }
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7"), ("2001:DB8::1", "[2001:db8::1]:7"),
+        ("::ffff:1.2.3.4", "[::ffff:1.2.3.4]:7"),
+    ])
+    func numericAddressesAreParsedAndWritten(_ text: String, _ expected: String) {
+        #expect(SocketAddress(numeric: text, port: 7)?.description == expected)
+    }
+
+    @Test(arguments: ["", "localhost", "127.1", "0x7f.1", "2130706433", "127.0.0.1 ", "::1\0", "1.2.3.4.5", "[::1]"])
+    func anythingElseIsNoNumericAddress(_ text: String) {
+        #expect(SocketAddress(numeric: text, port: 7) == nil)
+    }
+
+    @Test func commandsOfManyThreadsArriveOnceEach() async throws {
+        let mailbox = Mailbox<Int>()
+        let sum = try await withThrowingTaskGroup(of: Int.self) { group in
+            group.addTask { try await onThread { try sumCommands(of: mailbox, count: 8000) } }
+            for thread in 0..<8 {
+                group.addTask {
+                    try await onThread {
+                        for number in 0..<1000 { mailbox.post(thread * 1000 + number) }
+                        return 0
+                    }
+                }
+            }
+            return try await group.reduce(0, +)
+        }
+        #expect(sum == 7999 * 8000 / 2)
+    }
+}
+
+private func connectOnce(to port: Int) throws -> UVError? {
+    final class Connector: LoopScenario {
+        var result: UVError?
+
+        func start(_ port: Int) throws {
+            let stream = try TCPStream(on: loop, delegate: self)
+            try stream.connect(to: SocketAddress(host: .ipv4(0x7f00_0001), port: UInt16(port)))
+        }
+
+        override func stream(_ stream: TCPStream, didConnect error: UVError?) {
+            result = error
+            stream.close()
+        }
+
+        override func streamDidClose(_ stream: TCPStream) {
+            loop.finish()
+        }
+    }
+    let connector = try Connector()
+    try connector.start(port)
+    connector.loop.run(connector)
+    try connector.loop.close()
+    return connector.result
+}
+
+private func lookUp(_ name: String, abandons: Bool = false) throws -> [SocketAddress] {
+    final class Asker: LoopScenario, NameLookupDelegate {
+        var found: [SocketAddress] = []
+
+        func lookup(_ lookup: NameLookup, didFind addresses: [SocketAddress]) {
+            found = addresses
+            loop.finish()
+        }
+
+        func lookup(_ lookup: NameLookup, didFail error: UVError) {
+            loop.finish()
+        }
+    }
+    let asker = try Asker()
+    let lookup = try NameLookup(name, on: asker.loop, delegate: asker)
+    if abandons {
+        lookup.abandon()
+        asker.loop.finish()
+    }
+    asker.loop.run(asker)
+    try asker.loop.close()
+    return asker.found
+}
+
+private func sumCommands(of mailbox: Mailbox<Int>, count: Int) throws -> Int {
+    final class Summer: LoopScenario {
+        var sum = 0
+        var left = 0
+        var mailbox: Mailbox<Int>?
+
+        override func loopWoken() {
+            for command in mailbox?.takeAll() ?? [] {
+                sum += command
+                left -= 1
+            }
+            guard left == 0 else { return }
+            mailbox?.close()
+            loop.finish()
+        }
+    }
+    let summer = try Summer()
+    summer.left = count
+    summer.mailbox = mailbox
+    mailbox.open(on: summer.loop)
+    summer.loop.run(summer)
+    try summer.loop.close()
+    return summer.sum
+}
