@@ -62,7 +62,9 @@ private struct Feeder {
 
     @Test(arguments: conversations)
     func everyCutInTwoOfHandshakeAndPayloadIsUnderstood(
-        _ method: Method, _ bytes: [UInt8], _ expected: [Handshake.Action]
+        _ method: Method,
+        _ bytes: [UInt8],
+        _ expected: [Handshake.Action]
     ) {
         let all = bytes + payload
         for first in 0...all.count {
@@ -112,7 +114,8 @@ private struct Feeder {
     }
 
     @Test func noMethodInCommonIsRefusedOnce() {
-        for methods: [Method] in [[], [.gssapi], [.noAuthentication], (3...254).map { Method(rawValue: $0) }] {
+        for methods: [Method] in [[], [.gssapi], [.noAuthentication], (3...254).map { Method(rawValue: $0) }]
+        {
             var feeder = Feeder(.usernamePassword)
             feeder.feed(Greeting(methods: methods).encoded)
             #expect(feeder.actions == [.refuse(MethodSelection(method: .noAcceptable))])
@@ -121,7 +124,9 @@ private struct Feeder {
 
     @Test func theRequiredMethodIsFoundWhereverItStands() {
         let others = (3...200).map { Method(rawValue: $0) }
-        for methods in [[.usernamePassword] + others, others + [.noAuthentication, .usernamePassword, .usernamePassword]] {
+        for methods in [
+            [.usernamePassword] + others, others + [.noAuthentication, .usernamePassword, .usernamePassword],
+        ] {
             var feeder = Feeder(.usernamePassword)
             feeder.feed(Greeting(methods: methods).encoded)
             #expect(feeder.actions == [.select(MethodSelection(method: .usernamePassword))])
@@ -141,11 +146,13 @@ private struct Feeder {
         #expect(feeder.actions.last == .refuseLogin(AuthenticationStatus(succeeded: false)))
     }
 
-    @Test(arguments: [
-        ([5, 4, 0, 1], .commandNotSupported), ([5, 0, 0, 9], .commandNotSupported),
-        ([5, 1, 0, 2], .addressTypeNotSupported), ([5, 1, 0, 3, 0], .hostUnreachable),
-        ([5, 1, 0, 3, 1, 0x20], .hostUnreachable), ([5, 1, 0, 1, 127, 0, 0, 1, 0, 0], .generalFailure),
-    ] as [([UInt8], Reply)])
+    @Test(
+        arguments: [
+            ([5, 4, 0, 1], .commandNotSupported), ([5, 0, 0, 9], .commandNotSupported),
+            ([5, 1, 0, 2], .addressTypeNotSupported), ([5, 1, 0, 3, 0], .hostUnreachable),
+            ([5, 1, 0, 3, 1, 0x20], .hostUnreachable), ([5, 1, 0, 1, 127, 0, 0, 1, 0, 0], .generalFailure),
+        ] as [([UInt8], Reply)]
+    )
     func aBadRequestIsAnsweredAsSoonAsItShows(_ bytes: [UInt8], _ reply: Reply) {
         var feeder = Feeder(.noAuthentication)
         feeder.feed(greeting.encoded + bytes)

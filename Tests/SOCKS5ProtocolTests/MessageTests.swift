@@ -84,7 +84,9 @@ private let messages: [any Message] =
 
     @Test(arguments: 0...255) func onlyKnownCommandsAreTaken(_ code: Int) {
         guard Command(rawValue: UInt8(code)) == nil else { return }
-        #expect(throws: DecodingError.unknownCommand(UInt8(code))) { try Request.decode([5, UInt8(code), 0, 9]) }
+        #expect(throws: DecodingError.unknownCommand(UInt8(code))) {
+            try Request.decode([5, UInt8(code), 0, 9])
+        }
     }
 
     @Test(arguments: 0...255) func onlyKnownAddressTypesAreTaken(_ code: Int) {
@@ -127,12 +129,16 @@ private let messages: [any Message] =
         #expect(texts("hunter2").allSatisfy { !$0.contains("hunter2") })
     }
 
-    @Test(arguments: [
-        (0, 0, "::"), (0, 1, "::1"), (0x2001_0db8_0000_0000, 1, "2001:db8::1"),
-        (0x2001_0db8_0001_0000, 0x0000_0000_0000_0001, "2001:db8:1::1"), (0, 0xffff_7f00_0001, "::ffff:127.0.0.1"),
-        (0x0001_0000_0000_0002, 0x0000_0000_0000_0003, "1:0:0:2::3"), (0x0001_0000_0003_0004, 0x0005_0006_0007_0008, "1:0:3:4:5:6:7:8"),
-        (0xfe80_0000_0000_0000, 0xabcd_0000_0000_0000, "fe80::abcd:0:0:0"),
-    ] as [(UInt64, UInt64, String)])
+    @Test(
+        arguments: [
+            (0, 0, "::"), (0, 1, "::1"), (0x2001_0db8_0000_0000, 1, "2001:db8::1"),
+            (0x2001_0db8_0001_0000, 0x0000_0000_0000_0001, "2001:db8:1::1"),
+            (0, 0xffff_7f00_0001, "::ffff:127.0.0.1"),
+            (0x0001_0000_0000_0002, 0x0000_0000_0000_0003, "1:0:0:2::3"),
+            (0x0001_0000_0003_0004, 0x0005_0006_0007_0008, "1:0:3:4:5:6:7:8"),
+            (0xfe80_0000_0000_0000, 0xabcd_0000_0000_0000, "fe80::abcd:0:0:0"),
+        ] as [(UInt64, UInt64, String)]
+    )
     func addressesAreWrittenAsRFC5952Has(_ high: UInt64, _ low: UInt64, _ text: String) {
         #expect(IPv6Address(high: high, low: low).description == text)
     }

@@ -65,7 +65,9 @@ private struct ModelDirection {
         self.length = length
     }
 
-    var progress: Int { delivered + sent + (hasEnded ? 1 : 0) + (isAttached ? 1 : 0) + (isShuttingDown ? 1 : 0) }
+    var progress: Int {
+        delivered + sent + (hasEnded ? 1 : 0) + (isAttached ? 1 : 0) + (isShuttingDown ? 1 : 0)
+    }
 
     private var fill: RingBuffer.Fill {
         held == 0 ? .empty : held == capacity ? .full : capacity - held >= held ? .halfFree : .partial

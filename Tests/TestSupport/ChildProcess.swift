@@ -12,12 +12,15 @@ public final class ChildProcess: @unchecked Sendable {
     /// - Parameters:
     ///   - arguments: the program first, looked up in PATH.
     ///   - environment: added to the test's own, or taken out of it by `nil`.
-    public init(_ arguments: [String], environment: [String: String?] = [:], keepsOutput: Bool = true) throws {
+    public init(_ arguments: [String], environment: [String: String?] = [:], keepsOutput: Bool = true) throws
+    {
         var pipes: [Int32] = [0, 0, 0, 0]
-        guard pipes.withUnsafeMutableBufferPointer({ buffer in
-            guard let base = buffer.baseAddress else { return false }
-            return test_pipe(base) == 0 && test_pipe(base + 2) == 0
-        }) else { throw TestFailure.lastError("pipe") }
+        guard
+            pipes.withUnsafeMutableBufferPointer({ buffer in
+                guard let base = buffer.baseAddress else { return false }
+                return test_pipe(base) == 0 && test_pipe(base + 2) == 0
+            })
+        else { throw TestFailure.lastError("pipe") }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -96,7 +99,11 @@ public final class ChildProcess: @unchecked Sendable {
             for ready in polls where ready.revents != 0 {
                 var chunk = [UInt8](repeating: 0, count: 65536)
                 let count = read(ready.fd, &chunk, chunk.count)
-                if count > 0 { texts[ready.fd, default: []] += chunk[..<count] } else { open.remove(ready.fd) }
+                if count > 0 {
+                    texts[ready.fd, default: []] += chunk[..<count]
+                } else {
+                    open.remove(ready.fd)
+                }
             }
         }
         let code = try waitForExit(within: max(1, (end - monotonicMilliseconds()) / 1000))
@@ -104,7 +111,8 @@ public final class ChildProcess: @unchecked Sendable {
         return Result(
             output: String(decoding: texts[output] ?? [], as: UTF8.self),
             errors: text + String(decoding: texts[errors] ?? [], as: UTF8.self),
-            exitCode: code)
+            exitCode: code
+        )
     }
 
     /// The exit code, or 128 + the signal that ended it.

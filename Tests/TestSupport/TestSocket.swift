@@ -49,7 +49,12 @@ public struct TestSocket: Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in
-                Glibc.send(descriptor, buffer.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
+                Glibc.send(
+                    descriptor,
+                    buffer.baseAddress.map { $0 + sent },
+                    bytes.count - sent,
+                    Int32(MSG_NOSIGNAL)
+                )
             }
             guard count > 0 else { throw TestFailure.lastError("send") }
             sent += count
@@ -69,7 +74,9 @@ public struct TestSocket: Sendable {
         var bytes: [UInt8] = []
         while bytes.count < count {
             let some = try receiveSome(count - bytes.count)
-            guard !some.isEmpty else { throw TestFailure("the end after \(bytes.count) of \(count) bytes: \(bytes)") }
+            guard !some.isEmpty else {
+                throw TestFailure("the end after \(bytes.count) of \(count) bytes: \(bytes)")
+            }
             bytes += some
         }
         return bytes
@@ -105,6 +112,12 @@ public struct TestSocket: Sendable {
                 throw count == 0 ? TestFailure("an end instead of a reset") : .lastError("no reset: recv")
             }
         }
+    }
+
+    /// Whether the peer has reset the connection, however much there is to read yet.
+    public var isReset: Bool {
+        var state = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&state, 1, 0) > 0 && Int32(state.revents) & (POLLERR | POLLHUP) != 0
     }
 
     public func endSending() {
@@ -149,12 +162,17 @@ public struct NumericAddress {
         }
         defer { freeaddrinfo(found) }
         family = found.pointee.ai_family
-        bytes = Array(UnsafeRawBufferPointer(start: found.pointee.ai_addr, count: Int(found.pointee.ai_addrlen)))
+        bytes = Array(
+            UnsafeRawBufferPointer(start: found.pointee.ai_addr, count: Int(found.pointee.ai_addrlen))
+        )
     }
 
     public func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         bytes.withUnsafeBytes { buffer in
-            body(buffer.bindMemory(to: sockaddr.self).baseAddress ?? .init(bitPattern: 1)!, socklen_t(bytes.count))
+            body(
+                buffer.bindMemory(to: sockaddr.self).baseAddress ?? .init(bitPattern: 1)!,
+                socklen_t(bytes.count)
+            )
         }
     }
 

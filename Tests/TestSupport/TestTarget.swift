@@ -3,7 +3,8 @@ import Glibc
 import UVLoop
 
 /// Runs blocking `body` in a thread of its own, so that it doesn't hold one of Swift's few.
-public func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+public func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result
+{
     try await withCheckedThrowingContinuation { continuation in
         do {
             try LoopThread.start(named: "test") {
@@ -63,7 +64,8 @@ public struct Blackhole: Sendable {
         let address = try NumericAddress("127.0.0.1", listener.port)
         // The kernel lets a connection or two more than the backlog through.
         fillers = (0..<4).map { _ in
-            let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            let type =
+                Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
             let descriptor = socket(AF_INET, type, 0)
             _ = address.withSockaddr { connect(descriptor, $0, $1) }
             return descriptor
@@ -120,7 +122,9 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         bytes.reserveCapacity(count + 8)
         while bytes.count < count {
             let word = next()
-            for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
+            for shift in stride(from: 0, to: 64, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+            }
         }
         return Array(bytes.prefix(count))
     }

@@ -108,7 +108,9 @@ import UVLoop
         #expect(SocketAddress(numeric: text, port: 7)?.description == expected)
     }
 
-    @Test(arguments: ["", "localhost", "127.1", "0x7f.1", "2130706433", "127.0.0.1 ", "::1\0", "1.2.3.4.5", "[::1]"])
+    @Test(arguments: [
+        "", "localhost", "127.1", "0x7f.1", "2130706433", "127.0.0.1 ", "::1\0", "1.2.3.4.5", "[::1]",
+    ])
     func anythingElseIsNoNumericAddress(_ text: String) {
         #expect(SocketAddress(numeric: text, port: 7) == nil)
     }

@@ -12,7 +12,9 @@ class LoopScenario: EventLoopDelegate, TCPStreamDelegate {
     func loopWoken() {}
     func loopTimerFired() {}
     func stream(_ stream: TCPStream, didConnect error: UVError?) {}
-    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { .init(start: nil, count: 0) }
+    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
+        .init(start: nil, count: 0)
+    }
     func stream(_ stream: TCPStream, didRead count: Int) {}
     func streamDidEnd(_ stream: TCPStream) {}
     func stream(_ stream: TCPStream, didFail error: UVError) {}
@@ -100,7 +102,9 @@ final class Script: Sendable {
         }
 
         func listener(
-            _ listener: TCPListener, didAccept descriptor: consuming AcceptedDescriptor, from peer: SocketAddress
+            _ listener: TCPListener,
+            didAccept descriptor: consuming AcceptedDescriptor,
+            from peer: SocketAddress
         ) {
             script.note("accepted")
             do {
@@ -138,7 +142,8 @@ final class Script: Sendable {
                 let middle = written + (answer.count - written) / 2
                 try stream.write(
                     UnsafeRawBufferPointer(rebasing: answer[written..<middle]),
-                    UnsafeRawBufferPointer(rebasing: answer[middle...]))
+                    UnsafeRawBufferPointer(rebasing: answer[middle...])
+                )
             } catch {
                 script.note("\(error)")
                 stream.close()

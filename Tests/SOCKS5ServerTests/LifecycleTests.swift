@@ -1,0 +1,162 @@
+import Glibc
+import SOCKS5Protocol
+import SOCKS5Server
+import TestSupport
+import Testing
+
+@Suite struct LifecycleTests {
+    @Test func stoppingLetsARunningTransferEnd() async throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        try await server.start()
+        let port = try #require(server.boundAddresses.first?.port)
+        let listener = try TestListener()
+        defer { listener.close() }
+        let (client, target) = try await onThread {
+            try (TestSocket.tunnel(through: port, to: .loopback(listener.port)), listener.accept())
+        }
+        async let stopped: Void = server.stop(grace: .seconds(15))
+        try await onThread {
+            try eventually("listening ends") {
+                guard let socket = try? TestSocket(connectingTo: port) else { return true }
+                socket.close()
+                return false
+            }
+            try target.send([1, 2, 3])
+            target.close()
+            #expect(try client.receiveToEnd() == [1, 2, 3])
+            client.close()
+        }
+        await stopped
+        #expect(server.statistics.active == 0)
+    }
+
+    @Test func whatIsLeftAtTheEndOfTheGraceIsReset() async throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        try await server.start()
+        let port = try #require(server.boundAddresses.first?.port)
+        let listener = try TestListener()
+        defer { listener.close() }
+        let (client, target) = try await onThread {
+            try (TestSocket.tunnel(through: port, to: .loopback(listener.port)), listener.accept())
+        }
+        await server.stop(grace: .milliseconds(200))
+        try await onThread {
+            try client.expectReset()
+            try target.expectReset()
+            client.close()
+            target.close()
+        }
+    }
+
+    @Test func runEndsWhenItsTaskIsCancelled() async throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let task = Task { try await server.run() }
+        try await onThread { try eventually("it listens") { !server.boundAddresses.isEmpty } }
+        task.cancel()
+        try await task.value
+    }
+
+    @Test func aSecondServerOnThePortIsRefusedUnlessSharingIsMeant() async throws {
+        try await withServer { port in _ = port }
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        let first = try ProxyServer(configuration: configuration, logger: quietLogger)
+        try await first.start()
+        configuration.listen = first.boundAddresses
+        let second = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let error = await #expect(throws: ProxyServerError.self) { try await second.start() }
+        #expect(error?.code == .addressInUse)
+        configuration.sharesPort = true
+        let third = try ProxyServer(configuration: configuration, logger: quietLogger)
+        try await third.start()
+        await third.stop(grace: .zero)
+        await first.stop(grace: .zero)
+    }
+
+    @Test func ipv6AndDualStackAreServed() async throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "[::]:0"), try ListenAddress(parsing: "[::1]:0")]
+        configuration.isOpen = true
+        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        try await server.start()
+        let ports = server.boundAddresses.map(\.port)
+        try await onThread {
+            for (port, host) in [(ports[0], "127.0.0.1"), (ports[0], "::1"), (ports[1], "::1")] {
+                let socket = try TestSocket(connectingTo: port, host: host)
+                defer { socket.close() }
+                try socket.send(Greeting(methods: [.noAuthentication]))
+                #expect(try socket.receive(2) == [5, 0])
+            }
+        }
+        await server.stop(grace: .zero)
+    }
+
+    @Test(arguments: ["0.0.0.0:0", "[::]:0", "192.0.2.1:1080"])
+    func anAddressOthersReachNeedsUsersOrAWord(_ text: String) throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: text)]
+        let error = #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
+        #expect(error?.code == .openToNetwork)
+        configuration.isOpen = true
+        _ = try ProxyServer(configuration: configuration, logger: quietLogger)
+        configuration.isOpen = false
+        configuration.users = [Configuration.User(name: "a", password: "b")]
+        _ = try ProxyServer(configuration: configuration, logger: quietLogger)
+    }
+
+    @Test(arguments: [
+        "", ":", "1080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:1080",
+        "[127.0.0.1]:1",
+        "localhost:1080", "[::1]", "127.0.0.1:1080 ", "127.0.0.1:٣",
+    ]) func whatIsNoListenAddressIsRefused(_ text: String) {
+        let error = #expect(throws: ProxyServerError.self) { try ListenAddress(parsing: text) }
+        #expect(error?.code == .invalidConfiguration)
+    }
+
+    @Test func impossibleConfigurationsAreRefused() {
+        let changes: [(inout Configuration) -> Void] = [
+            { $0.listen = [] }, { $0.workers = 0 }, { $0.maxConnections = 0 }, { $0.bufferMemory = -1 },
+            { $0.timeouts.idle = .zero }, { $0.timeouts.drain = .seconds(-1) },
+            { $0.users = [Configuration.User(name: "", password: "x")] },
+            { $0.users = [Configuration.User(name: "x", password: "")] },
+            { $0.users = [Configuration.User(name: "x", password: String(repeating: "p", count: 256))] },
+        ]
+        for (index, change) in changes.enumerated() {
+            var configuration = Configuration()
+            change(&configuration)
+            let error = #expect(throws: ProxyServerError.self, "change \(index)") {
+                try ProxyServer(configuration: configuration, logger: quietLogger)
+            }
+            #expect(error?.code == .invalidConfiguration)
+        }
+    }
+
+    @Test func whatHappenedIsCounted() async throws {
+        try await withServerObject({ $0.users = [Configuration.User(name: "a", password: "b")] }) {
+            server,
+            port in
+            let socket = try TestSocket(connectingTo: port)
+            try socket.send(Greeting(methods: [.usernamePassword]))
+            try socket.send(Credentials(username: "a", password: "c"))
+            #expect(try socket.receiveToEnd() == [5, 2, 1, 1])
+            socket.close()
+            let other = try TestSocket(connectingTo: port)
+            try other.send(Greeting(methods: [.usernamePassword]))
+            try other.send(Credentials(username: "a", password: "b"))
+            try other.send(Request(command: .bind, destination: .unspecified))
+            _ = try other.receiveToEnd()
+            other.close()
+            try eventually("both have ended") { server.statistics.active == 0 }
+            #expect(server.statistics.accepted == 2)
+            #expect(server.statistics.failedLogins == 1)
+            #expect(server.statistics.replies(7) == 1)
+            #expect(server.statistics.replies(200) == 0)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import Glibc
+import Logging
+import SOCKS5Protocol
+import SOCKS5Server
+import TestSupport
+import Testing
+
+let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// Runs a server on a port of its own, `body` beside it in a thread, and stops the server; then no session is
+/// left, and none was forgotten by the counters.
+func withServer(
+    _ configure: (inout Configuration) -> Void = { _ in },
+    _ body: @escaping @Sendable (Int) throws -> Void
+) async throws {
+    try await withServerObject(configure) { _, port in try body(port) }
+}
+
+func withServerObject(
+    _ configure: (inout Configuration) -> Void = { _ in },
+    _ body: @escaping @Sendable (ProxyServer, Int) throws -> Void
+) async throws {
+    var configuration = Configuration()
+    configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+    configuration.workers = 2
+    configure(&configuration)
+    let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+    try await server.start()
+    let port = try #require(server.boundAddresses.first?.port)
+    do {
+        try await onThread { try body(server, port) }
+    } catch {
+        await server.stop(grace: .zero)
+        throw error
+    }
+    await server.stop(grace: .zero)
+    #expect(server.statistics.active == 0)
+}
+
+/// Connects, asks for a target that `serve` plays in a thread of its own, and runs `client` on the tunnel.
+func relay(
+    through proxy: Int,
+    client: @escaping @Sendable (TestSocket) throws -> Void,
+    target serve: @escaping @Sendable (TestSocket) throws -> Void
+) async throws {
+    let listener = try TestListener()
+    defer { listener.close() }
+    async let served: Void = onThread {
+        let socket = try listener.accept()
+        defer { socket.close() }
+        try serve(socket)
+    }
+    try await onThread {
+        let socket = try TestSocket.tunnel(through: proxy, to: .loopback(listener.port))
+        defer { socket.close() }
+        try client(socket)
+    }
+    try await served
+}
+
+/// Like ``relay(through:client:target:)`` with a server of its own.
+func withRelay(
+    _ configure: (inout Configuration) -> Void = { _ in },
+    client: @escaping @Sendable (TestSocket) throws -> Void,
+    target serve: @escaping @Sendable (TestSocket) throws -> Void
+) async throws {
+    var configuration = Configuration()
+    configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+    configure(&configuration)
+    let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+    try await server.start()
+    let port = try #require(server.boundAddresses.first?.port)
+    do {
+        try await relay(through: port, client: client, target: serve)
+    } catch {
+        await server.stop(grace: .zero)
+        throw error
+    }
+    await server.stop(grace: .seconds(5))
+    #expect(server.statistics.active == 0)
+}
+
+/// FNV-1a over a stream of bytes.
+struct StreamHash: Equatable {
+    private var state: UInt64 = 0xcbf2_9ce4_8422_2325
+    private(set) var count = 0
+
+    mutating func add(_ bytes: some Sequence<UInt8>) {
+        for byte in bytes {
+            state = (state ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
+            count += 1
+        }
+    }
+}
