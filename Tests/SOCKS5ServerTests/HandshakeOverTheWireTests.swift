@@ -166,15 +166,13 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
         users: [Configuration.User] = [alice],
         behind: [UInt8] = []
     ) async throws -> [UInt8] {
-        let answer = Box<[UInt8]>([])
         try await withServer({ $0.users = users }) { port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
             try socket.send(loginGreeting.encoded + credentials + behind)
             socket.endSending()
-            answer.value = try socket.receiveToEnd()
+            return try socket.receiveToEnd()
         }
-        return answer.value
     }
 
     @Test(arguments: [
@@ -214,14 +212,5 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
         let credentials = Credentials(username: "alice", password: "wrong").encoded
         #expect(try await answer(to: credentials, behind: request) == [5, 2, 1, 1])
         #expect(!listener.hasConnection)
-    }
-}
-
-/// A value that a closure of a test hands out.
-final class Box<Value>: @unchecked Sendable {
-    var value: Value
-
-    init(_ value: Value) {
-        self.value = value
     }
 }

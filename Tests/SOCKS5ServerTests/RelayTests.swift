@@ -3,6 +3,7 @@ import SOCKS5Protocol
 import SOCKS5Server
 import TestSupport
 import Testing
+import UVLoop
 
 @Suite struct RelayTests {
     private static let megabytes = pattern(10 << 20)
@@ -104,10 +105,9 @@ import Testing
         sendSeed: UInt64,
         receiveSeed: UInt64
     ) throws {
-        let failure = Box<(any Error)?>(nil)
-        let done = Box(false)
+        let sent = Guarded<Result<Void, any Error>?>(nil)
         Thread.run {
-            do {
+            let result = Result {
                 let chunk = Chunk(seed: sendSeed)
                 var left = bytes
                 while left > 0 {
@@ -115,10 +115,8 @@ import Testing
                     left -= min(left, chunk.bytes.count)
                 }
                 socket.endSending()
-            } catch {
-                failure.value = error
             }
-            done.value = true
+            sent.withLock { $0 = result }
         }
         let expected = Chunk(seed: receiveSeed).bytes
         var offset = 0
@@ -143,8 +141,8 @@ import Testing
             offset += some.count
         }
         #expect(offset == bytes)
-        try eventually("all is sent") { done.value }
-        if let error = failure.value { throw error }
+        try eventually("all is sent") { sent.withLock { $0 != nil } }
+        try sent.withLock { $0 }?.get()
     }
 
     /// An odd length, so that a lost or doubled buffer shows.
@@ -234,9 +232,6 @@ import Testing
         }
     }
 }
-
-/// Whether the long tests are left out, as under the sanitizers.
-let isQuick = getenv("SOCKS5D_TEST_QUICK") != nil
 
 private enum Thread {
     static func run(_ body: @escaping @Sendable () -> Void) {

@@ -9,17 +9,17 @@ let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// Runs a server on a port of its own, `body` beside it in a thread, and stops the server; then no session is
 /// left, and none was forgotten by the counters.
-func withServer(
+func withServer<Result: Sendable>(
     _ configure: (inout Configuration) -> Void = { _ in },
-    _ body: @escaping @Sendable (Int) throws -> Void
-) async throws {
+    _ body: @escaping @Sendable (Int) throws -> Result
+) async throws -> Result {
     try await withServerObject(configure) { _, port in try body(port) }
 }
 
-func withServerObject(
+func withServerObject<Result: Sendable>(
     _ configure: (inout Configuration) -> Void = { _ in },
-    _ body: @escaping @Sendable (ProxyServer, Int) throws -> Void
-) async throws {
+    _ body: @escaping @Sendable (ProxyServer, Int) throws -> Result
+) async throws -> Result {
     var configuration = Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
     configuration.workers = 2
@@ -27,14 +27,16 @@ func withServerObject(
     let server = try ProxyServer(configuration: configuration, logger: quietLogger)
     try await server.start()
     let port = try #require(server.boundAddresses.first?.port)
+    let result: Result
     do {
-        try await onThread { try body(server, port) }
+        result = try await onThread { try body(server, port) }
     } catch {
         await server.stop(grace: .zero)
         throw error
     }
     await server.stop(grace: .zero)
     #expect(server.statistics.active == 0)
+    return result
 }
 
 /// Connects, asks for a target that `serve` plays in a thread of its own, and runs `client` on the tunnel.

@@ -1,7 +1,11 @@
 import Glibc
 
-/// How long anything in a test may take before it counts as not happening, in seconds.
-public let deadlineSeconds = 20
+/// Whether the long tests are left out, as under the sanitizers.
+public let isQuick = getenv("SOCKS5D_TEST_QUICK") != nil
+
+/// How long anything in a test may take before it counts as not happening, in seconds. Sanitized code is
+/// some ten times slower.
+public let deadlineSeconds = isQuick ? 60 : 20
 
 /// What a test saw instead of what it expected.
 public struct TestFailure: Error, CustomStringConvertible {
