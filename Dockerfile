@@ -1,0 +1,33 @@
+# docker build -t socks5d .
+# docker run -p 1080:1080 -e SOCKS5D_USER=NAME:PASSWORD socks5d
+FROM swift:6.3-bookworm AS build
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libuv1-dev pkg-config \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+# The packages come first: they change less often than the sources.
+COPY Package.swift ./
+COPY Tests ./Tests
+COPY scripts ./scripts
+RUN swift package resolve
+COPY LICENSE README.md THIRD-PARTY-NOTICES.md ./
+COPY Sources ./Sources
+RUN scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
+
+FROM scratch
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="socks5d" \
+      org.opencontainers.image.description="A SOCKS5 proxy server" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /image/socks5d /socks5d
+COPY --from=build /image/LICENSE /image/THIRD-PARTY-NOTICES.md /image/LGPL-2.1.txt /licenses/
+# All interfaces of the container; this asks for SOCKS5D_USER, SOCKS5D_USER_FILE or SOCKS5D_OPEN=1.
+ENV SOCKS5D_LISTEN=0.0.0.0:1080
+USER 65532:65532
+EXPOSE 1080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=2s CMD ["/socks5d", "healthcheck"]
+ENTRYPOINT ["/socks5d"]

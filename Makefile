@@ -1,0 +1,73 @@
+# socks5d: `make` or `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench dist image-check docs clean
+
+## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
+ARGS ?=
+## Passed to the benchmark by `make bench`, as BENCH='--seconds 1 --rounds 1'.
+BENCH ?=
+## Seconds for each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building and testing need (or name it, when not permitted).
+	@scripts/setup build test
+
+run: ## Build release and serve on 127.0.0.1:1080.
+	@scripts/setup build
+	swift build -c release --product socks5d
+	exec "$$(swift build -c release --show-bin-path)/socks5d" $(ARGS)
+
+build: ## Build release; warnings are errors.
+	@scripts/setup build
+	swift build -c release -Xswiftc -warnings-as-errors -Xcc -Werror
+
+test: ## Run every test: unit, loop, server, command line, real clients.
+	@scripts/setup build test
+	scripts/test
+
+test-asan: ## Run the tests under AddressSanitizer, without the 1 GiB and client tests.
+	@scripts/setup build test
+	scripts/test address
+
+test-tsan: ## Run the tests under ThreadSanitizer, without the 1 GiB and client tests.
+	@scripts/setup build test
+	scripts/test thread
+
+lint: ## Check format, layering, house rules and shell scripts.
+	@scripts/setup lint
+	scripts/lint
+
+format: ## Format the Swift sources.
+	swift format --in-place --parallel --recursive Package.swift Sources Tests Benchmarks
+
+fuzz: ## Fuzz each parser for FUZZ_SECONDS.
+	@scripts/setup build
+	scripts/fuzz $(FUZZ_SECONDS)
+
+bench: ## Measure socks5d beside other proxies; BENCH='--help' shows the choices.
+	@scripts/setup build bench
+	swift build -c release --product socks5d
+	swift build -c release --package-path Benchmarks
+	exec "$$(swift build -c release --package-path Benchmarks --show-bin-path)/ProxyBench" \
+	  --socks5d "$$(swift build -c release --show-bin-path)/socks5d" $(BENCH)
+
+dist: ## Make the static binary's tar.gz and sha256 in dist/.
+	@scripts/setup build
+	scripts/dist
+	scripts/dist-check
+
+image-check: ## Build the container image without an engine, and use it.
+	@scripts/setup build image
+	scripts/image-check
+
+docs: ## Make the API documentation in .build/docs.
+	@scripts/setup build
+	scripts/docs
+
+clean: ## Remove everything that was built.
+	rm -rf .build .build-* dist Benchmarks/.build Tests/Fuzz/.build
