@@ -113,8 +113,9 @@ package final class TCPListener: HandleOwner {
     /// Accepts what has connected already, then closes: no connection that the kernel has completed is reset.
     package func close() {
         guard let raw else { return }
-        cuv_listener_accept(raw)
+        // First, since a delegate may close again when it is told of such a connection.
         self.raw = nil
+        cuv_listener_accept(raw)
         cuv_listener_close(raw)
     }
 

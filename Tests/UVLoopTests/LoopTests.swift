@@ -21,6 +21,24 @@ import UVLoop
         }
     }
 
+    @Test func aListenerClosedWhileItAcceptsStillHandsOverWhatIsQueued() async throws {
+        try await onThread {
+            try withScript { script in
+                var queued: [TestSocket] = []
+                try script.run { port in
+                    queued = try (0..<3).map { _ in try TestSocket(connectingTo: port) }
+                    for socket in queued { socket.endSending() }
+                } _: { _ in
+                }
+                #expect(script.events == ["accepted", "ended", "closed"])
+                for socket in queued {
+                    #expect(try socket.receiveToEnd().isEmpty)
+                    socket.close()
+                }
+            }
+        }
+    }
+
     @Test func aResetIsAnErrorAndNotAnEnd() async throws {
         try await onThread {
             try withScript { script in

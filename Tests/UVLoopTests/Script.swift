@@ -53,8 +53,14 @@ final class Script: Sendable {
     }
 
     /// Runs the loop in a thread until its one connection is closed, and `client` beside it.
-    func run(_ client: @escaping @Sendable (Int) throws -> Void) throws {
+    ///
+    /// - Parameter whileQueued: is called with the port before anything is accepted.
+    func run(
+        whileQueued: (Int) throws -> Void = { _ in },
+        _ client: @escaping @Sendable (Int) throws -> Void
+    ) throws {
         let socket = try ListeningSocket(SocketAddress(host: .ipv4(0x7f00_0001), port: 0), [])
+        try whileQueued(Int(socket.boundAddress.port))
         let done = Guarded(false)
         try LoopThread.start(named: "script") { [self] in
             do {
@@ -107,6 +113,9 @@ final class Script: Sendable {
             from peer: SocketAddress
         ) {
             script.note("accepted")
+            defer { listener.close() }
+            // A script has one connection; others that were queued end here.
+            guard stream == nil else { return }
             do {
                 let stream = try TCPStream(on: loop, delegate: self)
                 self.stream = stream
@@ -115,7 +124,6 @@ final class Script: Sendable {
             } catch {
                 script.note("\(error)")
             }
-            listener.close()
         }
 
         func listener(_ listener: TCPListener, didPauseFor error: UVError) {}
