@@ -24,7 +24,7 @@ run: ## Build release and serve on 127.0.0.1:1080.
 
 build: ## Build release; warnings are errors.
 	@scripts/setup build
-	swift build -c release -Xswiftc -warnings-as-errors -Xcc -Werror
+	swift build -c release -Xswiftc -warnings-as-errors
 
 test: ## Run every test: unit, loop, server, command line, real clients.
 	@scripts/setup build test

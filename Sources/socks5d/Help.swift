@@ -12,7 +12,7 @@ enum Help {
         USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
                socks5d healthcheck           does the listener answer? exit 0 or 1
 
-        OPTIONS                              (each also as SOCKS5D_... in the environment)
+        OPTIONS                  (each also as SOCKS5D_... in the environment)
           --listen ADDR:PORT       where to listen, repeatable; [::1]:1080 too
                                    (default 127.0.0.1:1080)     SOCKS5D_LISTEN
           --user NAME:PASSWORD     ask for a login, repeatable  SOCKS5D_USER

@@ -3,9 +3,19 @@
 
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int test_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CLOEXEC); }
 
 int test_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int test_pipe_shrink(int descriptor) { return fcntl(descriptor, F_SETPIPE_SZ, 4096); }
+
+int test_limit_descriptors(int pid, int count) {
+    struct rlimit limit;
+    if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit) < 0) return -1;
+    limit.rlim_cur = (rlim_t)count;
+    return prlimit(pid, RLIMIT_NOFILE, &limit, NULL);
+}

@@ -6,14 +6,14 @@ public final class ChildProcess: @unchecked Sendable {
     public let pid: pid_t
     private let output: Int32
     private let errors: Int32
+    private var readsOutput = true
     private var text = ""
     private var exitStatus: Int32?
 
     /// - Parameters:
     ///   - arguments: the program first, looked up in PATH.
     ///   - environment: added to the test's own, or taken out of it by `nil`.
-    public init(_ arguments: [String], environment: [String: String?] = [:], keepsOutput: Bool = true) throws
-    {
+    public init(_ arguments: [String], environment: [String: String?] = [:]) throws {
         var pipes: [Int32] = [0, 0, 0, 0]
         guard
             pipes.withUnsafeMutableBufferPointer({ buffer in
@@ -43,11 +43,11 @@ public final class ChildProcess: @unchecked Sendable {
         defer { for pointer in argv + envp { free(pointer) } }
         var pid: pid_t = 0
         let error = posix_spawnp(&pid, arguments[0], &actions, &attributes, argv, envp)
-        close(pipes[1])
-        close(pipes[3])
+        closeOnce(pipes[1])
+        closeOnce(pipes[3])
         guard error == 0 else {
-            close(pipes[0])
-            close(pipes[2])
+            closeOnce(pipes[0])
+            closeOnce(pipes[2])
             throw TestFailure("\(arguments[0]): \(String(cString: strerror(error)))")
         }
         self.pid = pid
@@ -127,17 +127,38 @@ public final class ChildProcess: @unchecked Sendable {
 
     /// Reads standard error until a line begins with `prefix`; returns what follows it.
     public func waitForLine(_ prefix: String) throws -> String {
+        let line = try waitForLine {
+            $0.hasPrefix(prefix)
+        } orFail: {
+            "no line '\(prefix)…' in: \($0)"
+        }
+        return String(line.dropFirst(prefix.count))
+    }
+
+    /// Reads standard error until a line has `part` in it.
+    public func waitForLine(containing part: String) throws -> String {
+        String(
+            try waitForLine {
+                $0.contains(part)
+            } orFail: {
+                "no line with '\(part)' in: \($0)"
+            }
+        )
+    }
+
+    private func waitForLine(
+        _ isWanted: (Substring) -> Bool,
+        orFail failure: (String) -> String
+    ) throws -> Substring {
         let end = monotonicMilliseconds() + deadlineSeconds * 1000
         while true {
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-            if let line = lines.first(where: { $0.hasPrefix(prefix) }) {
-                return String(line.dropFirst(prefix.count))
-            }
+            if let line = lines.first(where: isWanted) { return line }
             var ready = pollfd(fd: errors, events: Int16(POLLIN), revents: 0)
             poll(&ready, 1, Int32(max(0, end - monotonicMilliseconds())))
             var chunk = [UInt8](repeating: 0, count: 65536)
             let count = ready.revents == 0 ? 0 : read(errors, &chunk, chunk.count)
-            guard count > 0 else { throw TestFailure("no line '\(prefix)…' in: \(text)") }
+            guard count > 0 else { throw TestFailure(failure(text)) }
             text += String(decoding: chunk[..<count], as: UTF8.self)
         }
     }
@@ -148,8 +169,15 @@ public final class ChildProcess: @unchecked Sendable {
 
     /// Stops reading what the child says.
     public func closeOutput() {
-        close(output)
-        close(errors)
+        guard readsOutput else { return }
+        readsOutput = false
+        closeOnce(output)
+        closeOnce(errors)
+    }
+
+    /// Lets the child's standard error be full after 4 KiB that nobody has read.
+    public func shrinkErrors() throws {
+        guard test_pipe_shrink(errors) >= 0 else { throw TestFailure.lastError("F_SETPIPE_SZ") }
     }
 
     /// Ends the child if it hasn't ended yet.
@@ -186,6 +214,12 @@ extension ChildProcess {
         var count = 0
         while readdir(folder) != nil { count += 1 }
         return count - 2
+    }
+
+    /// Leaves the child room for `count` descriptors more than it has open.
+    public func limitDescriptors(toAnother count: Int) throws {
+        let limit = Int32(descriptorCount + count)
+        guard test_limit_descriptors(pid, limit) == 0 else { throw TestFailure.lastError("prlimit") }
     }
 
     /// Resident memory in bytes.

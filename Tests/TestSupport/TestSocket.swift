@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Whether the long tests are left out, as under the sanitizers.
 public let isQuick = getenv("SOCKS5D_TEST_QUICK") != nil
@@ -20,9 +21,17 @@ public struct TestFailure: Error, CustomStringConvertible {
     }
 }
 
-/// A blocking TCP socket; every wait ends at the deadline. Not closed until ``close()`` or ``reset()``.
-public struct TestSocket: Sendable {
+/// A second close would hit whatever another test has opened meanwhile.
+func closeOnce(_ descriptor: Int32) {
+    guard close(descriptor) == 0 else {
+        fatalError("close(\(descriptor)): \(String(cString: strerror(errno)))")
+    }
+}
+
+/// A blocking TCP socket; every wait ends at the deadline. Closed by the first ``close()`` or ``reset()``.
+public final class TestSocket: Sendable {
     public let descriptor: Int32
+    private let isClosed = Atomic<Bool>(false)
 
     public init(descriptor: Int32) {
         self.descriptor = descriptor
@@ -32,7 +41,9 @@ public struct TestSocket: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
     }
 
-    public init(connectingTo port: Int, host: String = "127.0.0.1", receiveBuffer: Int32? = nil) throws {
+    public convenience init(connectingTo port: Int, host: String = "127.0.0.1", receiveBuffer: Int32? = nil)
+        throws
+    {
         let address = try NumericAddress(host, port)
         let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TestFailure.lastError("socket") }
@@ -129,7 +140,7 @@ public struct TestSocket: Sendable {
     }
 
     public func close() {
-        Glibc.close(descriptor)
+        if !isClosed.exchange(true, ordering: .relaxed) { closeOnce(descriptor) }
     }
 
     public func reset() {
@@ -173,10 +184,10 @@ public struct NumericAddress {
 
     public func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         bytes.withUnsafeBytes { buffer in
-            body(
-                buffer.bindMemory(to: sockaddr.self).baseAddress ?? .init(bitPattern: 1)!,
-                socklen_t(bytes.count)
-            )
+            guard let address = buffer.bindMemory(to: sockaddr.self).baseAddress else {
+                preconditionFailure("an address has bytes")
+            }
+            return body(address, socklen_t(bytes.count))
         }
     }
 

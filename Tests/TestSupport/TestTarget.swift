@@ -49,7 +49,7 @@ public struct TestListener: Sendable {
     }
 
     public func close() {
-        Glibc.close(descriptor)
+        closeOnce(descriptor)
     }
 }
 
@@ -73,7 +73,7 @@ public struct Blackhole: Sendable {
     }
 
     public func close() {
-        for descriptor in fillers { Glibc.close(descriptor) }
+        for descriptor in fillers { closeOnce(descriptor) }
         listener.close()
     }
 }

@@ -5,4 +5,10 @@
 int test_accept(int descriptor);
 int test_pipe(int ends[2]);
 
+/// Gives a pipe the smallest size there is.
+int test_pipe_shrink(int descriptor);
+
+/// Sets the soft limit of descriptors of another process.
+int test_limit_descriptors(int pid, int count);
+
 #endif

@@ -1,0 +1,94 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+@Suite struct HealthcheckTests {
+    private static func check(_ port: Int, host: String = "127.0.0.1") -> Invocation {
+        Invocation("healthcheck", "--listen", "\(host):\(port)")
+    }
+
+    @Test func aServerThatServesIsFine() async throws {
+        try await withSocks5d { _, port in
+            for check in [
+                Self.check(port), Self.check(port, host: "0.0.0.0"),
+                Invocation(["healthcheck"], environment: ["SOCKS5D_LISTEN": "127.0.0.1:\(port)"]),
+            ] {
+                let result = try check.start().waitForEnd()
+                #expect(result.exitCode == 0)
+                #expect(result.output == "127.0.0.1:\(port) answers\n")
+                #expect(result.errors.isEmpty)
+            }
+        }
+    }
+
+    @Test func aServerWithUsersIsFineWithoutALogin() async throws {
+        try await withSocks5d(Invocation("--user", "alice:secret", "--log-level", "info")) { child, port in
+            let result = try Self.check(port).start().waitForEnd()
+            #expect(result.exitCode == 0)
+            _ = try child.waitForLine(containing: "outcome=\"client left\"")
+        }
+    }
+
+    @Test func aPortThatNobodyListensOnIsNot() async throws {
+        try await withDeafPort { port in
+            try await expectRefusal(
+                of: Self.check(port),
+                exitCode: 1,
+                saying: "127.0.0.1:\(port): Connection refused"
+            )
+        }
+    }
+
+    @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "\u{4}\u{0}", "\u{5}", "", "\u{5}\u{1}"])
+    func whatIsNotSOCKSIsNot(_ answer: String) async throws {
+        let listener = try TestListener()
+        defer { listener.close() }
+        let result = try await onThread {
+            let check = try Self.check(listener.port).start()
+            defer { check.finish() }
+            let socket = try listener.accept()
+            defer { socket.close() }
+            _ = try socket.receive(4)
+            try socket.send(Array(answer.utf8))
+            socket.endSending()
+            return try check.waitForEnd()
+        }
+        #expect(result.exitCode == 1)
+        let answers =
+            "socks5d: healthcheck of 127.0.0.1:\(listener.port): it does not answer as a SOCKS5 server\n"
+        #expect(result.errors == answers)
+    }
+
+    @Test func oneThatSaysNothingIsNot() async throws {
+        let listener = try TestListener()
+        defer { listener.close() }
+        try await expectRefusal(of: Self.check(listener.port), exitCode: 1, saying: "no answer within 3 s")
+    }
+
+    @Test func oneOfTwoListenersThatDoesNotAnswerIsEnough() async throws {
+        try await withDeafPort { deaf in
+            try await withSocks5d { _, port in
+                let both = Self.check(port).adding(Invocation("--listen", "127.0.0.1:\(deaf)"))
+                let result = try both.start().waitForEnd()
+                #expect(result.exitCode == 1)
+            }
+        }
+    }
+
+    /// A port that is taken, but not by a listener: connecting to it is refused.
+    private func withDeafPort(_ body: (Int) async throws -> Void) async throws {
+        let listener = try TestListener()
+        defer { listener.close() }
+        let client = try TestSocket(connectingTo: listener.port)
+        defer { client.close() }
+        try await body(client.localPort)
+    }
+
+    @Test func aBadAddressIsAMistakeOfTheCommandLine() async throws {
+        try await expectRefusal(
+            of: Invocation("healthcheck", "--listen", "here"),
+            exitCode: 64,
+            saying: "--listen: 'here'"
+        )
+    }
+}

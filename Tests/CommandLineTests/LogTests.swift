@@ -1,0 +1,127 @@
+import Glibc
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+/// What is said, to whom, and what never is.
+@Suite struct LogTests {
+    /// A password that no port, time or count has within it.
+    private static let password = "hunter2-" + String(repeating: "p", count: 89)
+    private static let wrong = "trustno1-" + String(repeating: "q", count: 188)
+
+    @Test(arguments: ["--user", "--user=", "SOCKS5D_USER", "file"])
+    func aPasswordIsNowhereToBeSeen(_ origin: String) async throws {
+        try await withFile(Array("alice:{plain}\(Self.password)".utf8)) { path in
+            let user = "alice:\(Self.password)"
+            let given =
+                switch origin {
+                case "--user": Invocation("--user", user)
+                case "--user=": Invocation("--user=\(user)")
+                case "file": Invocation("--user-file", path)
+                default: Invocation([], environment: [origin: user])
+                }
+            try await withSocks5d(given.adding(Invocation("--log-level", "trace"))) { child, port in
+                for file in ["cmdline", "environ"] {
+                    let text = try readFile("/proc/\(child.pid)/\(file)")
+                    #expect(!text.contains("hunter2") && !text.contains("ppp"), "\(file)")
+                }
+                try expectLogin("alice", Self.password, at: port)
+                try expectLogin("alice", Self.wrong, isAccepted: false, at: port)
+                _ = try child.waitForLine(containing: "login refused")
+                _ = try child.waitForLine(containing: "user=alice")
+                let result = try child.stop()
+                #expect(result.output.isEmpty)
+                for secret in ["hunter2", "trustno1", "pppp", "qqqq"] {
+                    #expect(!result.errors.contains(secret))
+                }
+                for line in result.errors.split(separator: "\n") {
+                    let numbers = Self.telling(line)
+                    #expect(!numbers.contains(Self.password.utf8.count), "\(line)")
+                    #expect(!numbers.contains(Self.wrong.utf8.count), "\(line)")
+                }
+            }
+        }
+    }
+
+    /// The numbers of a log line, but for its time and those fields that may be any number.
+    private static func telling(_ line: Substring) -> [Int] {
+        let words = line.split(separator: " ").filter { word in
+            !["20", "client=", "milliseconds=", "sessions=", "127.0.0.1"].contains { word.hasPrefix($0) }
+        }
+        return words.flatMap { $0.split { !$0.isNumber } }.compactMap { Int($0) }
+    }
+
+    /// The arguments keep their number and length, so that ps(1) still shows which program this is.
+    @Test func onlyThePasswordIsHiddenAmongTheArguments() async throws {
+        try await withSocks5d(Invocation("--user", "alice:secret", "--workers", "1")) { child, _ in
+            let text = try readFile("/proc/\(child.pid)/cmdline")
+            #expect(text.split(separator: "\0").dropFirst(3) == ["--user", "************", "--workers", "1"])
+        }
+    }
+
+    @Test func aNameFromTheWireCanNotForgeALine() async throws {
+        let quick = Invocation("--log-level", "info", "--dial-timeout", "300ms")
+        try await withSocks5d(quick) { child, port in
+            for name in ["a\nsocks5d: forged\r\u{1b}[2J outcome=completed", "forged\n", "a\u{0}forged"] {
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                try socket.greet()
+                try socket.send([5, 1, 0, 3, UInt8(name.utf8.count)] + Array(name.utf8) + [0, 80])
+                let reply = try socket.receive(2)
+                #expect(reply == [5, 4])
+            }
+            let result = try child.stop()
+            let ended = result.errors.split(separator: "\n").filter { $0.contains("session ended") }
+            #expect(ended.count == 3)
+            #expect(ended.allSatisfy { $0.hasPrefix("20") && $0.hasSuffix("outcome=\"refused, reply 4\"") })
+            for trace in ["forged", "\r", "\u{1b}"] { #expect(!result.errors.contains(trace)) }
+        }
+    }
+
+    @Test func aUserNameCanNotForgeALine() async throws {
+        let forger = Invocation("--user", "a\nforged:secret", "--log-level", "info")
+        try await withSocks5d(forger) { child, port in
+            try expectLogin("a\nforged", "secret", at: port)
+            let line = try child.waitForLine(containing: "session ended")
+            #expect(line.contains("user=a\\nforged"))
+        }
+    }
+
+    @Test func everyLineHasTimeLevelAndMessage() async throws {
+        try await withSocks5d(Invocation("--log-level", "info")) { child, port in
+            try expectRelaying(through: port)
+            let line = try child.waitForLine(containing: "session ended")
+            let words = line.split(separator: " ")
+            let time = words[0].map { $0.isNumber ? "0" : String($0) }.joined()
+            #expect(time == "0000-00-00T00:00:00.000Z")
+            #expect(words[1] == "info")
+            for key in ["client", "destination", "milliseconds", "outcome", "received", "sent"] {
+                #expect(words.contains { $0.hasPrefix("\(key)=") })
+            }
+        }
+    }
+
+    @Test func aLogThatNobodyTakesEndsNothing() async throws {
+        try await withSocks5d(Invocation("--log-level", "info")) { child, port in
+            child.closeOutput()
+            for _ in 0..<20 { try expectRelaying(through: port) }
+            let before = child.processorMilliseconds
+            sleep(1)
+            let spent = child.processorMilliseconds - before
+            #expect(spent < 200)
+            child.signal(SIGTERM)
+            let code = try child.waitForExit()
+            #expect(code == 0)
+        }
+    }
+
+    @Test func aLogThatNobodyReadsCostsLinesAndNotService() async throws {
+        try await withSocks5d(Invocation("--log-level", "info")) { child, port in
+            try child.shrinkErrors()
+            for _ in 0..<100 { try expectRelaying(through: port) }
+            _ = try child.waitForLine(containing: "session ended")
+            try expectRelaying(through: port)
+            _ = try child.waitForLine(containing: "lines before this one were lost)")
+        }
+    }
+}

@@ -1,0 +1,204 @@
+import Glibc
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+/// Where a setting comes from.
+enum Origin: CaseIterable, Sendable {
+    case flag, variable
+
+    /// What a bad value is answered with: a mistake of the command line, or of the configuration.
+    var exitCode: Int32 { self == .flag ? 64 : 78 }
+
+    /// How a message names the setting.
+    func name(of setting: String) -> String {
+        self == .flag ? "--\(setting)" : "SOCKS5D_\(Setting.variable(setting))"
+    }
+}
+
+/// All settings, each with a value that is fine and one that isn't.
+enum Setting {
+    static let all: [(name: String, good: String, bad: String)] = [
+        ("listen", "127.0.0.1:0", "nowhere"),
+        ("user", "alice:secret", "alice"),
+        ("user-file", "/dev/null", "/nonexistent/users"),
+        ("open", "1", "perhaps"),
+        ("share-port", "1", "perhaps"),
+        ("workers", "1", "0"),
+        ("max-connections", "5", "-5"),
+        ("buffer-memory", "1MiB", "12X"),
+        ("handshake-timeout", "500ms", "soon"),
+        ("dial-timeout", "1s", "0"),
+        ("idle-timeout", "5m", "5 minutes"),
+        ("half-closed-timeout", "0.5", "1e400"),
+        ("drain-timeout", "0", "nan"),
+        ("log-level", "error", "loud"),
+    ]
+
+    static let switches: Set = ["open", "share-port"]
+
+    /// The name behind `SOCKS5D_`.
+    static func variable(_ name: String) -> String {
+        String(name.map { $0 == "-" ? "_" : $0 }).uppercased()
+    }
+}
+
+/// The arguments and variables of one run; no variable of the test's own environment gets through.
+struct Invocation: Sendable, CustomStringConvertible {
+    var arguments: [String]
+    var environment: [String: String]
+
+    var description: String {
+        (environment.map { "\($0.key)=\($0.value)" } + ["socks5d"] + arguments).joined(separator: " ")
+    }
+
+    init(_ arguments: String..., environment: [String: String] = [:]) {
+        self.init(arguments, environment: environment)
+    }
+
+    init(_ arguments: [String], environment: [String: String] = [:]) {
+        self.arguments = arguments
+        self.environment = environment
+    }
+
+    /// One setting, as a flag or as a variable.
+    init(_ setting: String, _ value: String = "1", by origin: Origin) {
+        switch origin {
+        case .flag:
+            self.init(Setting.switches.contains(setting) ? ["--\(setting)"] : ["--\(setting)", value])
+        case .variable:
+            self.init([], environment: [origin.name(of: setting): value])
+        }
+    }
+
+    func adding(_ other: Invocation) -> Invocation {
+        Invocation(
+            arguments + other.arguments,
+            environment: environment.merging(other.environment) { $1 }
+        )
+    }
+
+    /// Listens on a port that the system chooses.
+    static let anyPort = Invocation("--listen", "127.0.0.1:0")
+
+    func start() throws -> ChildProcess {
+        var variables: [String: String?] = [:]
+        for setting in Setting.all {
+            variables.updateValue(nil, forKey: Origin.variable.name(of: setting.name))
+        }
+        for (name, value) in environment { variables[name] = value }
+        return try ChildProcess([ChildProcess.socks5d] + arguments, environment: variables)
+    }
+
+    func run() async throws -> ChildProcess.Result {
+        try await onThread { try start().waitForEnd() }
+    }
+}
+
+/// Runs `body` in a thread beside a socks5d that serves on a port of the system's choice.
+func withSocks5d(
+    _ invocation: Invocation = Invocation(),
+    _ body: @escaping @Sendable (ChildProcess, Int) throws -> Void
+) async throws {
+    let listens =
+        invocation.description.contains("--listen") || invocation.environment["SOCKS5D_LISTEN"] != nil
+    try await onThread {
+        let child = try (listens ? invocation : Invocation.anyPort.adding(invocation)).start()
+        defer { child.finish() }
+        try body(child, try child.waitForPort())
+    }
+}
+
+extension ChildProcess {
+    /// Reads the banner to its end; returns the port of the first address in it.
+    func waitForPort() throws -> Int {
+        let address = try waitForLine("listening on ")
+        _ = try waitForLine("try: ")
+        guard let port = address.split(separator: ":").last.flatMap({ Int($0) }) else {
+            throw TestFailure("no port in '\(address)'")
+        }
+        return port
+    }
+
+    /// SIGTERM, and all that was said until the end.
+    func stop() throws -> Result {
+        signal(SIGTERM)
+        return try waitForEnd()
+    }
+}
+
+extension TestSocket {
+    /// Greets and logs in; whether the server accepts that.
+    func logIn(_ name: String, _ password: String) throws -> Bool {
+        try send(Greeting(methods: [.noAuthentication, .usernamePassword]))
+        let selection = try receive(MethodSelection.self)
+        guard selection.method == .usernamePassword else { throw TestFailure("method \(selection.method)") }
+        try send(Credentials(username: name, password: password))
+        return try receive(AuthenticationStatus.self).succeeded
+    }
+
+    /// Greets, which a server that serves answers.
+    func greet() throws {
+        try send(Greeting(methods: [.noAuthentication]))
+        let selection = try receive(MethodSelection.self)
+        guard selection.method == .noAuthentication else { throw TestFailure("method \(selection.method)") }
+    }
+}
+
+/// The proxy takes this login, or refuses it.
+func expectLogin(_ name: String, _ password: String, isAccepted: Bool = true, at port: Int) throws {
+    let socket = try TestSocket(connectingTo: port)
+    defer { socket.close() }
+    let answer = try socket.logIn(name, password)
+    #expect(answer == isAccepted, "\(name)")
+}
+
+/// One byte goes through the proxy and back.
+func expectRelaying(through port: Int) throws {
+    let listener = try TestListener()
+    defer { listener.close() }
+    let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+    defer { client.close() }
+    let target = try listener.accept()
+    defer { target.close() }
+    try client.send([1])
+    try target.send(try target.receive(1))
+    guard try client.receive(1) == [1] else { throw TestFailure("another byte came back") }
+}
+
+/// The program ends with one line on standard error, which has every one of `parts`.
+func expectRefusal(
+    of invocation: Invocation,
+    exitCode: Int32,
+    saying parts: String...,
+    sourceLocation: SourceLocation = #_sourceLocation
+) async throws {
+    let result = try await invocation.run()
+    #expect(result.exitCode == exitCode, "\(invocation)", sourceLocation: sourceLocation)
+    #expect(result.output.isEmpty, sourceLocation: sourceLocation)
+    #expect(result.errors.hasPrefix("socks5d: "), sourceLocation: sourceLocation)
+    #expect(result.errors.hasSuffix("\n"), sourceLocation: sourceLocation)
+    #expect(result.errors.utf8.count { $0 == UInt8(ascii: "\n") } == 1, sourceLocation: sourceLocation)
+    #expect(result.errors.utf8.count < 300, sourceLocation: sourceLocation)
+    for part in parts {
+        #expect(result.errors.contains(part), "\(invocation)", sourceLocation: sourceLocation)
+    }
+}
+
+/// Runs `body` with the path of a file of these bytes.
+func withFile(_ bytes: [UInt8], _ body: (String) async throws -> Void) async throws {
+    var path = Array("/tmp/socks5d-test-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&path)
+    guard descriptor >= 0 else { throw TestFailure("mkstemp: \(String(cString: strerror(errno)))") }
+    defer { unlink(path) }
+    var written = 0
+    while written < bytes.count {
+        let count = bytes.withUnsafeBytes {
+            write(descriptor, $0.baseAddress.map { $0 + written }, $0.count - written)
+        }
+        guard count > 0 else { throw TestFailure("write: \(String(cString: strerror(errno)))") }
+        written += count
+    }
+    close(descriptor)
+    try await body(String(decoding: path.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+}
