@@ -35,7 +35,9 @@ public final class ProxyServer: Sendable {
 
     /// Checks the configuration; nothing is opened yet. The soft limit of descriptors is raised to the hard one.
     ///
-    /// - Parameter logger: told of sessions at `info`, of trouble at `warning` and above; never of secrets.
+    /// - Parameters:
+    ///   - configuration: what to serve, to whom; can't be changed later.
+    ///   - logger: told of sessions at `info`, of trouble at `warning` and above; never of secrets.
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork``.
     public init(
         configuration: Configuration = Configuration(),

@@ -63,41 +63,39 @@ final class Session {
         while case .handshake = stage, let clientToTarget {
             let (consumed, action) = clientToTarget.withHeldBytes { handshake.receive($0) }
             clientToTarget.consume(consumed)
-            switch action {
-            case .receiveMore:
-                return
-            case .select(let selection):
-                targetToClient?.send(selection.encoded)
-            case .authenticate(let credentials):
-                authenticate(credentials)
-            case .acknowledge(let status):
-                targetToClient?.send(status.encoded)
-            case .open(let request):
-                open(request)
-            case .reject(let reply):
-                refuse(reply)
-            case .refuse(let selection):
-                refuse(sending: selection.encoded, .noAcceptableMethod)
-            case .refuseLogin(let status):
-                refuse(sending: status.encoded, .loginRefused)
-            case .abort:
-                end(.notSOCKS5)
-            }
+            if case .receiveMore = action { return }
+            perform(action)
+        }
+    }
+
+    private func perform(_ action: Handshake.Action) {
+        switch action {
+        case .receiveMore:
+            break
+        case .select(let selection):
+            targetToClient?.send(selection.encoded)
+        case .refuse(let selection):
+            refuse(sending: selection.encoded, .noAcceptableMethod)
+        case .authenticate(let credentials):
+            authenticate(credentials)
+        case .acknowledge(let status):
+            targetToClient?.send(status.encoded)
+        case .refuseLogin(let status):
+            worker.counters.failedLogins.add()
+            refuse(sending: status.encoded, .loginRefused)
+        case .open(let request):
+            open(request)
+        case .reject(let reply):
+            refuse(reply)
+        case .abort:
+            end(.notSOCKS5)
         }
     }
 
     private func authenticate(_ credentials: Credentials) {
         let accepted = worker.context.credentials.accepts(credentials)
         if accepted { record.username = credentials.username }
-        switch handshake.authenticated(accepted) {
-        case .acknowledge(let status):
-            targetToClient?.send(status.encoded)
-        case .refuseLogin(let status):
-            worker.counters.failedLogins.add()
-            refuse(sending: status.encoded, .loginRefused)
-        default:
-            preconditionFailure()
-        }
+        perform(handshake.authenticated(accepted))
     }
 
     // MARK: - Request
