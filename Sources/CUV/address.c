@@ -1,7 +1,10 @@
 #include "internal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static uint64_t read_be64(const uint8_t *bytes) {
     uint64_t value = 0;
@@ -64,6 +67,25 @@ int cuv_address_text(const cuv_address *address, char *buffer, size_t size) {
     cuv_address_to(address, &storage);
     return address->is_ipv6 ? uv_ip6_name((const struct sockaddr_in6 *)&storage, buffer, size)
                             : uv_ip4_name((const struct sockaddr_in *)&storage, buffer, size);
+}
+
+int cuv_local_address_towards(const cuv_address *target, cuv_address *local) {
+    int descriptor = socket(target->is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    struct sockaddr_storage storage;
+    cuv_address any_port = *target;
+    // Port 0 is no target, not even for a socket that sends nothing.
+    any_port.port = 9;
+    socklen_t length = cuv_address_to(&any_port, &storage);
+    int error = 0;
+    if (connect(descriptor, (struct sockaddr *)&storage, length) < 0) error = -errno;
+    length = sizeof storage;
+    if (error == 0 && getsockname(descriptor, (struct sockaddr *)&storage, &length) < 0) error = -errno;
+    close(descriptor);
+    if (error < 0) return error;
+    cuv_address_from(local, (struct sockaddr *)&storage);
+    local->port = 0;
+    return 0;
 }
 
 const char *cuv_version(void) { return uv_version_string(); }

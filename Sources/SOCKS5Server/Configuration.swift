@@ -19,6 +19,12 @@ public struct Configuration: Sendable {
 
     public var timeouts = Timeouts()
 
+    public var bind = Bind()
+
+    /// The addresses by which others reach this machine, at most one a family, where they differ from its own, as
+    /// behind NAT or in a container: what BIND answers as its address. The listener is then on all addresses.
+    public var advertisedAddresses: [AdvertisedAddress] = []
+
     /// Sessions at once, over all workers. `nil`: what the descriptor limit of the process allows.
     public var maxConnections: Int?
 
@@ -44,6 +50,18 @@ public struct Configuration: Sendable {
         public var halfClosed: Duration = .seconds(60)
         /// What ``ProxyServer/run()`` grants to the running sessions when it is cancelled.
         public var drain: Duration = .seconds(8)
+
+        public init() {}
+    }
+
+    /// The BIND command (RFC 1928 section 4).
+    public struct Bind: Sendable {
+        /// Otherwise answered 07, command not supported.
+        public var isEnabled = true
+        /// Where to listen; `nil`: on a port that the system chooses.
+        public var ports: PortRange?
+        /// From the first reply to the connection; then the second reply is 06.
+        public var timeout: Duration = .seconds(60)
 
         public init() {}
     }
@@ -89,7 +107,13 @@ extension Configuration {
                 "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
             )
         }
-        let limits = [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed]
+        if let twice = AdvertisedAddress.secondOfAFamily(advertisedAddresses) {
+            throw ProxyServerError(
+                .invalidConfiguration,
+                "\(twice) is a second advertised address of its family; expected one IPv4, one IPv6"
+            )
+        }
+        let limits = [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout]
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
             throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
         }

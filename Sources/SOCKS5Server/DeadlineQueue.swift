@@ -4,6 +4,8 @@ enum Deadline: Int, CaseIterable {
     case handshake
     /// From the request to the connected target.
     case dial
+    /// From the listening address of a BIND to the connection.
+    case bind
     /// Time to look whether a client that isn't being read has gone.
     case probe
     /// Without a byte either way.

@@ -59,12 +59,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    var isIPv6Wildcard: Bool {
-        switch socketAddress.host {
-        case .ipv4: false
-        case .ipv6(let high, let low, _): high == 0 && low == 0
-        }
-    }
+    var isIPv6Wildcard: Bool { socketAddress.isIPv6 && socketAddress.isUnspecified }
 
     /// `127.0.0.1:1080` or `[::1]:1080`
     public var description: String { socketAddress.description }

@@ -4,6 +4,8 @@ internal import SOCKS5Protocol
 /// What all workers of a server share.
 final class ServerContext: Sendable {
     let timeouts: Configuration.Timeouts
+    let bind: Configuration.Bind
+    let advertisedAddresses: [AdvertisedAddress]
     let credentials: CredentialStore
     let limit: ConnectionLimit
     let budget: MemoryBudget
@@ -11,6 +13,8 @@ final class ServerContext: Sendable {
 
     init(_ configuration: Configuration, limit: ConnectionLimit, logger: Logger) {
         timeouts = configuration.timeouts
+        bind = configuration.bind
+        advertisedAddresses = configuration.advertisedAddresses
         credentials = CredentialStore(configuration.users)
         budget = MemoryBudget(limit: configuration.bufferMemory)
         self.limit = limit
@@ -25,6 +29,7 @@ final class ServerContext: Sendable {
         switch deadline {
         case .handshake: timeouts.handshake.milliseconds
         case .dial: timeouts.dial.milliseconds
+        case .bind: bind.timeout.milliseconds
         case .probe: 250
         case .idle: timeouts.idle.milliseconds
         case .halfClosed: min(timeouts.halfClosed, timeouts.idle).milliseconds

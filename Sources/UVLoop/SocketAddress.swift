@@ -25,6 +25,42 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
+    /// The address of this machine from which `target` would be reached, with port 0. Throws what connect(2)
+    /// fails with, as `ENETUNREACH`.
+    package init(towards target: SocketAddress) throws(UVError) {
+        var target = target.raw
+        var local = cuv_address()
+        try UVError.check(cuv_local_address_towards(&target, &local))
+        self.init(local)
+    }
+
+    /// An IPv4-mapped IPv6 address as the IPv4 address that it is (RFC 4291 section 2.5.5.2).
+    package var unmapped: SocketAddress {
+        guard case .ipv6(0, let low, _) = host, low >> 32 == 0xffff else { return self }
+        return SocketAddress(host: .ipv4(UInt32(truncatingIfNeeded: low)), port: port)
+    }
+
+    /// 0.0.0.0 or ::.
+    package var isUnspecified: Bool {
+        switch host {
+        case .ipv4(let bits): bits == 0
+        case .ipv6(let high, let low, _): high == 0 && low == 0
+        }
+    }
+
+    /// The unspecified address of the family, with the same port.
+    package var asUnspecified: SocketAddress {
+        SocketAddress(host: isIPv6 ? .ipv6(high: 0, low: 0, scope: 0) : .ipv4(0), port: port)
+    }
+
+    /// 224.0.0.0/4 and ff00::/8; the IPv4 broadcast address too.
+    package var isMulticast: Bool {
+        switch host {
+        case .ipv4(let bits): bits >> 28 == 0xe || bits == .max
+        case .ipv6(let high, _, _): high >> 56 == 0xff
+        }
+    }
+
     package var isIPv6: Bool {
         switch host {
         case .ipv4: false

@@ -85,10 +85,11 @@ package struct ListeningSocket: Sendable {
 /// Accepts connections on a loop.
 ///
 /// - Isolation: the loop's thread.
-/// - Ownership: kept alive by its handle until ``TCPListenerDelegate/listenerDidClose(_:)``.
+/// - Ownership: kept alive by its handle until ``TCPListenerDelegate/listenerDidClose(_:)``. The delegate is not
+///   retained and must be there until then.
 package final class TCPListener: HandleOwner {
     private var raw: OpaquePointer?
-    private unowned let delegate: any TCPListenerDelegate
+    package unowned var delegate: any TCPListenerDelegate
 
     /// Takes over the socket, also when this throws.
     package init(_ socket: ListeningSocket, on loop: EventLoop, delegate: any TCPListenerDelegate)

@@ -27,6 +27,7 @@ struct Environment {
     static let names = [
         "LISTEN", "USER", "USER_FILE", "OPEN", "SHARE_PORT", "WORKERS", "MAX_CONNECTIONS", "BUFFER_MEMORY",
         "HANDSHAKE_TIMEOUT", "DIAL_TIMEOUT", "IDLE_TIMEOUT", "HALF_CLOSED_TIMEOUT", "DRAIN_TIMEOUT",
-        "LOG_LEVEL",
+        "LOG_LEVEL", "NO_BIND",
+        "BIND_PORTS", "BIND_TIMEOUT", "ADVERTISE",
     ]
 }

@@ -23,6 +23,8 @@ enum Help {
           --max-connections N      sessions at once (default: what descriptors allow)
           --buffer-memory SIZE     bound for data that waits for slow readers, as
                                    64M (the default)
+          --no-bind, --bind-ports LOW-HIGH
+          --advertise ADDR         by which others reach this machine, if not its own
           --log-level LEVEL        trace, debug, info (a line a session), notice
                                    (the default), warning, error, critical
           --version, --help
@@ -32,6 +34,7 @@ enum Help {
           --dial-timeout T         to the target, lookup included    (default 10)
           --idle-timeout T         without a byte either way         (default 1h)
           --half-closed-timeout T  the same, one side having ended   (default 1m)
+          --bind-timeout T         for the connection that BIND awaits (default 60)
           --drain-timeout T        for sessions to end after SIGTERM (default 8)
 
         socks5d --listen 0.0.0.0:1080 --user alice:secret

@@ -12,6 +12,14 @@ struct Options: ParsableArguments {
     var open = false
     @Flag(help: "Let a second process listen on the same port.")
     var sharePort = false
+    @Flag(help: "Answer BIND as not supported.")
+    var noBind = false
+    @Option(help: "Ports for BIND to listen on.")
+    var bindPorts: String?
+    @Option(help: "From the listening address of a BIND to the connection.")
+    var bindTimeout: String?
+    @Option(help: "The address by which others reach this machine; one a family.")
+    var advertise: [String] = []
     @Option(help: "Threads that serve.")
     var workers: String?
     @Option(help: "Sessions at once.")

@@ -13,6 +13,9 @@ struct Settings {
         configuration.users = try Self.users(options, environment)
         configuration.isOpen = try options.open || reader.flag("OPEN")
         configuration.sharesPort = try options.sharePort || reader.flag("SHARE_PORT")
+        configuration.bind.isEnabled = try !(options.noBind || reader.flag("NO_BIND"))
+        configuration.bind.ports = try reader.value(options.bindPorts, "bind-ports", .portRange)
+        configuration.advertisedAddresses = try Self.advertised(options, environment)
         configuration.workers = try reader.value(options.workers, "workers", .count)
         configuration.maxConnections = try reader.value(options.maxConnections, "max-connections", .count)
         if let bytes = try reader.value(options.bufferMemory, "buffer-memory", .size) {
@@ -20,44 +23,57 @@ struct Settings {
         }
         if let level = try reader.value(options.logLevel, "log-level", .logLevel) { logLevel = level }
 
-        var timeouts = configuration.timeouts
-        let limits: [(String?, String, WritableKeyPath<Configuration.Timeouts, Duration>)] = [
-            (options.handshakeTimeout, "handshake-timeout", \.handshake),
-            (options.dialTimeout, "dial-timeout", \.dial),
-            (options.idleTimeout, "idle-timeout", \.idle),
-            (options.halfClosedTimeout, "half-closed-timeout", \.halfClosed),
-            (options.drainTimeout, "drain-timeout", \.drain),
+        let limits: [(String?, String, WritableKeyPath<Configuration, Duration>)] = [
+            (options.handshakeTimeout, "handshake-timeout", \.timeouts.handshake),
+            (options.dialTimeout, "dial-timeout", \.timeouts.dial),
+            (options.idleTimeout, "idle-timeout", \.timeouts.idle),
+            (options.halfClosedTimeout, "half-closed-timeout", \.timeouts.halfClosed),
+            (options.drainTimeout, "drain-timeout", \.timeouts.drain),
+            (options.bindTimeout, "bind-timeout", \.bind.timeout),
         ]
         for (text, name, keyPath) in limits {
-            let syntax: Syntax<Duration> = keyPath == \.drain ? .durationOrZero : .duration
-            if let duration = try reader.value(text, name, syntax) { timeouts[keyPath: keyPath] = duration }
+            let syntax: Syntax<Duration> = keyPath == \.timeouts.drain ? .durationOrZero : .duration
+            if let duration = try reader.value(text, name, syntax) {
+                configuration[keyPath: keyPath] = duration
+            }
         }
-        configuration.timeouts = timeouts
     }
 
     /// The addresses alone: all that a health check wants to know.
     static func listenAddresses(_ options: Options, _ environment: Environment) throws -> [ListenAddress] {
-        if !options.listen.isEmpty {
-            return try options.listen.map { try address($0, Failure.usage, "--listen") }
-        }
-        guard let text = environment["LISTEN"] else { return [.loopback] }
-        let texts = text.split { $0 == "," || $0 == " " }.map(String.init)
-        guard !texts.isEmpty else {
-            throw Failure.configuration("SOCKS5D_LISTEN is empty; expected ADDR:PORT, as 127.0.0.1:1080")
-        }
-        return try texts.map { try address($0, Failure.configuration, "SOCKS5D_LISTEN") }
+        let addresses = try list(options.listen, "listen", environment, ListenAddress.init(parsing:))
+        return addresses ?? [.loopback]
     }
 
-    private static func address(
-        _ text: String,
-        _ failure: (String) -> Failure,
-        _ origin: String
-    ) throws -> ListenAddress {
-        do {
-            return try ListenAddress(parsing: text)
-        } catch {
-            throw failure("\(origin): \(error.description)")
+    private static func advertised(
+        _ options: Options,
+        _ environment: Environment
+    ) throws -> [AdvertisedAddress] {
+        try list(options.advertise, "advertise", environment, AdvertisedAddress.init(parsing:)) ?? []
+    }
+
+    /// The values of a repeatable flag, else those of its variable, which commas and spaces separate.
+    private static func list<Value>(
+        _ flags: [String],
+        _ name: String,
+        _ environment: Environment,
+        _ parse: (String) throws(ProxyServerError) -> Value
+    ) throws -> [Value]? {
+        func values(_ texts: [String], _ origin: String, _ failure: (String) -> Failure) throws -> [Value] {
+            try texts.map { text in
+                do throws(ProxyServerError) {
+                    return try parse(text)
+                } catch {
+                    throw failure("\(origin): \(error.description)")
+                }
+            }
         }
+        if !flags.isEmpty { return try values(flags, "--\(name)", Failure.usage) }
+        guard let text = environment[name.uppercased()] else { return nil }
+        let variable = "SOCKS5D_\(name.uppercased())"
+        // An empty variable is a mistake, and is reported as the value that it isn't.
+        let texts = text.split { $0 == "," || $0 == " " }.map(String.init)
+        return try values(texts.isEmpty ? [""] : texts, variable, Failure.configuration)
     }
 
     private static func users(_ options: Options, _ environment: Environment) throws -> [Configuration.User] {

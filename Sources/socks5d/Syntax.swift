@@ -1,4 +1,5 @@
 internal import Logging
+internal import SOCKS5Server
 
 /// How a value is written, and how that is said to someone who wrote something else.
 struct Syntax<Value> {
@@ -26,6 +27,12 @@ extension Syntax<Int> {
             let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
             return overflow ? nil : bytes
         }
+    }
+}
+
+extension Syntax<PortRange> {
+    static var portRange: Syntax {
+        Syntax(expected: "ports, as 20000-20999") { text in PortRange(parsing: text) }
     }
 }
 

@@ -33,9 +33,13 @@ enum Setting {
         ("half-closed-timeout", "0.5", "1e400"),
         ("drain-timeout", "0", "nan"),
         ("log-level", "error", "loud"),
+        ("no-bind", "1", "perhaps"),
+        ("bind-ports", "20000-20999", "20999-20000"),
+        ("bind-timeout", "30", "0"),
+        ("advertise", "192.0.2.1", "0.0.0.0"),
     ]
 
-    static let switches: Set = ["open", "share-port"]
+    static let switches: Set = ["open", "share-port", "no-bind"]
 
     /// The name behind `SOCKS5D_`.
     static func variable(_ name: String) -> String {

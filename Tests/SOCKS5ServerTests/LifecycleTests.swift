@@ -138,9 +138,11 @@ import Testing
     }
 
     @Test func whatHappenedIsCounted() async throws {
-        try await withServerObject({ $0.users = [Configuration.User(name: "a", password: "b")] }) {
-            server,
-            port in
+        let configure = { (configuration: inout Configuration) in
+            configuration.users = [Configuration.User(name: "a", password: "b")]
+            configuration.bind.isEnabled = false
+        }
+        try await withServerObject(configure) { server, port in
             let socket = try TestSocket(connectingTo: port)
             try socket.send(Greeting(methods: [.usernamePassword]))
             try socket.send(Credentials(username: "a", password: "c"))

@@ -164,10 +164,10 @@ import UVLoop
     }
 
     @Test func trafficOneWayKeepsASession() async throws {
-        try await withRelay({ $0.timeouts.idle = .milliseconds(600) }) { client in
+        try await withRelay({ $0.timeouts.idle = .seconds(2) }) { client in
             for _ in 0..<12 {
                 try client.send([1])
-                usleep(100_000)
+                usleep(250_000)
             }
             client.endSending()
             #expect(try client.receiveToEnd() == [2])

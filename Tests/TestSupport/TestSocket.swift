@@ -41,9 +41,12 @@ public final class TestSocket: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
     }
 
-    public convenience init(connectingTo port: Int, host: String = "127.0.0.1", receiveBuffer: Int32? = nil)
-        throws
-    {
+    public convenience init(
+        connectingTo port: Int,
+        host: String = "127.0.0.1",
+        from source: String? = nil,
+        receiveBuffer: Int32? = nil
+    ) throws {
         let address = try NumericAddress(host, port)
         let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TestFailure.lastError("socket") }
@@ -53,6 +56,12 @@ public final class TestSocket: Sendable {
         }
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        if let source {
+            let own = try NumericAddress(source, 0)
+            guard own.withSockaddr({ bind(descriptor, $0, $1) }) == 0 else {
+                throw TestFailure.lastError("bind to \(source)")
+            }
+        }
         guard address.withSockaddr({ connect(descriptor, $0, $1) }) == 0 else {
             let failure = TestFailure.lastError("connect to \(host):\(port)")
             close()

@@ -21,19 +21,37 @@ public struct TestListener: Sendable {
     public let descriptor: Int32
     public let port: Int
 
-    public init(host: String = "127.0.0.1", backlog: Int32 = 512, receiveBuffer: Int32? = nil) throws {
-        let address = try NumericAddress(host, 0)
+    public init(
+        host: String = "127.0.0.1",
+        port wanted: Int = 0,
+        backlog: Int32 = 512,
+        receiveBuffer: Int32? = nil
+    ) throws {
+        let address = try NumericAddress(host, wanted)
         let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
         guard address.withSockaddr({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, backlog) == 0 else {
-            throw TestFailure.lastError("listen on \(host)")
+            let failure = TestFailure.lastError("listen on \(host)")
+            closeOnce(descriptor)
+            throw failure
         }
         port = NumericAddress.port(of: descriptor)
         var limit = timeval(tv_sec: deadlineSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    /// A port that nobody listens on, outside the range from which the system takes ports for others.
+    public static func unusedPort() -> Int {
+        while true {
+            let port = Int.random(in: 10_000..<30_000)
+            if let listener = try? TestListener(port: port) {
+                listener.close()
+                return port
+            }
+        }
     }
 
     public func accept() throws -> TestSocket {

@@ -104,6 +104,10 @@ int cuv_listen(const cuv_address *address, unsigned flags, int *descriptor, cuv_
 /// Binds and closes again: says whether another listener holds the address, which SO_REUSEPORT would hide.
 int cuv_listen_probe(const cuv_address *address, unsigned flags);
 
+/// The address that this machine would use to reach `target`, with port 0, by asking the routing table: nothing
+/// is sent.
+int cuv_local_address_towards(const cuv_address *target, cuv_address *local);
+
 /// Closes a descriptor that no handle has taken.
 void cuv_descriptor_close(int descriptor);
 

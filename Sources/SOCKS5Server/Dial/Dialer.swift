@@ -7,7 +7,7 @@ internal import UVLoop
 /// - Isolation: the worker's thread.
 /// - Ownership: the session's, from the request until a target is connected or none can be. Streams are
 ///   registered with the session, which also awaits the end of those that failed.
-final class Dialer: TCPStreamDelegate, NameLookupDelegate {
+final class Dialer: TargetSource, TCPStreamDelegate, NameLookupDelegate {
     private unowned let session: Session
     private unowned let loop: EventLoop
     private let port: UInt16
@@ -49,7 +49,7 @@ final class Dialer: TCPStreamDelegate, NameLookupDelegate {
         while let address = untried.popLast() {
             do throws(UVError) {
                 let stream = try TCPStream(on: loop, delegate: self)
-                session.streamDidOpen()
+                session.handleDidOpen()
                 attempt = stream
                 try stream.connect(to: address)
                 return

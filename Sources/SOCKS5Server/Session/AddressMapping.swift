@@ -26,10 +26,8 @@ extension Destination {
     /// As a bound address; an IPv4-mapped one is IPv4 to the client.
     init(_ address: SocketAddress) {
         let host: Host =
-            switch address.host {
+            switch address.unmapped.host {
             case .ipv4(let bits): .ipv4(IPv4Address(rawValue: bits))
-            case .ipv6(0, let low, _) where low >> 32 == 0xffff:
-                .ipv4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)))
             case .ipv6(let high, let low, _): .ipv6(IPv6Address(high: high, low: low))
             }
         self.init(host: host, port: address.port)

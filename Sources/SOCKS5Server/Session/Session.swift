@@ -12,7 +12,7 @@ internal import UVLoop
 final class Session {
     private enum Stage {
         case handshake
-        case dialing(Dialer)
+        case opening(any TargetSource)
         case relaying(Relay)
         /// A failure reply was sent; the client is to read it and leave.
         case refusing
@@ -28,9 +28,9 @@ final class Session {
     private var target: TCPStream?
     private var clientToTarget: Pipe?
     private var targetToClient: Pipe?
-    private var openStreams = 0
+    private var openHandles = 0
     private var finishedPipes = 0
-    private var dialDeadline: UInt64 = 0
+    private var waitDeadline: UInt64 = 0
     private(set) var record: SessionRecord
 
     init(_ worker: Worker, peer: SocketAddress) {
@@ -44,7 +44,7 @@ final class Session {
         self.slot = slot
         do throws(UVError) {
             let client = try TCPStream(on: worker.loop, delegate: self)
-            streamDidOpen()
+            handleDidOpen()
             self.client = client
             try client.adopt(accepted)
             clientToTarget = Pipe(self, worker.pool, from: client, to: nil)
@@ -53,7 +53,7 @@ final class Session {
             try client.startReading()
         } catch {
             end(.clientLeft)
-            if openStreams == 0 { didCloseEverything() }
+            if openHandles == 0 { didCloseEverything() }
         }
     }
 
@@ -104,14 +104,15 @@ final class Session {
         record.destination = request.destination
         switch request.command {
         case .connect: dial(request.destination)
-        case .bind, .udpAssociate: refuse(.commandNotSupported)
+        case .bind: bind(request.destination)
+        case .udpAssociate: refuse(.commandNotSupported)
         }
     }
 
     private func dial(_ destination: Destination) {
         let dialer = Dialer(self, worker.loop, port: destination.port)
-        stage = .dialing(dialer)
-        dialDeadline = worker.set(.dial, for: self)
+        stage = .opening(dialer)
+        waitDeadline = worker.set(.dial, for: self)
         probeIfPaused()
         dialer.start(destination)
     }
@@ -122,30 +123,84 @@ final class Session {
     }
 
     func dialerDidConnect(_ target: TCPStream) {
-        guard let client, let clientToTarget, let targetToClient else { return }
         self.target = target
         do throws(UVError) {
-            let bound = Destination(try target.localAddress())
-            let relay = Relay(
-                self,
-                client: client,
-                clientToTarget: clientToTarget,
-                targetToClient: targetToClient
-            )
-            stage = .relaying(relay)
-            record.hasRelayed = true
-            worker.set(.idle, for: self)
-            note(.succeeded)
-            targetToClient.send(Response(reply: .succeeded, boundAddress: bound).encoded)
-            guard case .relaying = stage else { return }
+            relay(target, boundAddress: try target.localAddress())
+        } catch {
+            end(.aborted(by: .target, error))
+        }
+    }
+
+    /// Says success with an address, then hands client and target over to a relay.
+    private func relay(_ target: TCPStream, boundAddress: SocketAddress) {
+        guard let client, let clientToTarget, let targetToClient else { return }
+        let relay = Relay(
+            self,
+            client: client,
+            clientToTarget: clientToTarget,
+            targetToClient: targetToClient
+        )
+        stage = .relaying(relay)
+        record.hasRelayed = true
+        worker.set(.idle, for: self)
+        succeed(boundAddress)
+        guard case .relaying = stage else { return }
+        do throws(UVError) {
             try relay.start(target)
         } catch {
             end(.aborted(by: .target, error))
         }
     }
 
+    private func succeed(_ boundAddress: SocketAddress) {
+        note(.succeeded)
+        targetToClient?.send(Response(reply: .succeeded, boundAddress: Destination(boundAddress)).encoded)
+    }
+
     func dialerDidFail(_ reply: Reply) {
         refuse(reply)
+    }
+
+    // MARK: - BIND
+
+    private func bind(_ destination: Destination) {
+        let policy = worker.context.bind
+        guard policy.isEnabled else { return refuse(.commandNotSupported) }
+        guard let client else { return }
+        guard let peer = SocketAddress(destination) else { return refuse(.addressTypeNotSupported) }
+        let binder = Binder(self, worker.loop)
+        do throws(UVError) {
+            let place = try BindPlace(
+                peer,
+                clientSide: client.localAddress(),
+                advertised: worker.context.advertisedAddresses
+            )
+            let bound = try binder.listen(on: place.listen, ports: policy.ports, for: place.awaited)
+            stage = .opening(binder)
+            waitDeadline = worker.set(.bind, for: self)
+            probeIfPaused()
+            succeed(place.advertised(bound))
+        } catch {
+            refuse(Reply(error))
+        }
+    }
+
+    func binderDidAccept(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
+        do throws(UVError) {
+            let target = try TCPStream(on: worker.loop, delegate: self)
+            handleDidOpen()
+            self.target = target
+            try target.adopt(accepted)
+            relay(target, boundAddress: peer)
+        } catch {
+            refuse(Reply(error))
+        }
+    }
+
+    func binderDidFail(_ error: UVError) {
+        guard case .opening(let source) = stage else { return }
+        source.cancel()
+        refuse(Reply(error))
     }
 
     // MARK: - Refusal
@@ -186,7 +241,7 @@ final class Session {
             if finishedPipes == 2 { end(.completed) } else { worker.set(.halfClosed, for: self) }
         case .refusing:
             endIfRefusalIsOver()
-        case .handshake, .dialing, .closing:
+        case .handshake, .opening, .closing:
             break
         }
     }
@@ -194,14 +249,14 @@ final class Session {
     func pipe(_ pipe: Pipe, didFailAtSink error: UVError) {
         switch stage {
         case .relaying: end(.aborted(by: pipe === clientToTarget ? .target : .client, error))
-        case .handshake, .dialing, .refusing, .closing: end(.clientLeft)
+        case .handshake, .opening, .refusing, .closing: end(.clientLeft)
         }
     }
 
     func pipe(_ pipe: Pipe, didFailAtSource error: UVError) {
         switch stage {
         case .relaying: end(.aborted(by: pipe === clientToTarget ? .client : .target, error))
-        case .handshake, .dialing, .refusing, .closing: end(.clientLeft)
+        case .handshake, .opening, .refusing, .closing: end(.clientLeft)
         }
     }
 
@@ -214,11 +269,11 @@ final class Session {
 
     func deadlineDidPass(_ deadline: Deadline) {
         switch (stage, deadline) {
-        case (.dialing, .probe) where worker.loop.now < dialDeadline:
+        case (.opening, .probe) where worker.loop.now < waitDeadline:
             guard client?.isReset == false else { return end(.clientLeft) }
             worker.set(.probe, for: self)
-        case (.dialing(let dialer), _):
-            dialer.cancel()
+        case (.opening(let source), _):
+            source.cancel()
             worker.counters.timedOut.add()
             refuse(.ttlExpired)
         case (.refusing, _):
@@ -232,7 +287,7 @@ final class Session {
     /// Ends the session whatever it is doing; the first outcome counts.
     func end(_ outcome: SessionOutcome) {
         if case .closing = stage { return }
-        if case .dialing(let dialer) = stage { dialer.cancel() }
+        if case .opening(let source) = stage { source.cancel() }
         stage = .closing
         record.outcome = record.outcome ?? outcome
         worker.clearDeadline(of: self)
@@ -243,8 +298,15 @@ final class Session {
         }
     }
 
-    func streamDidOpen() {
-        openStreams += 1
+    /// A stream or a listener of this session is open from now on.
+    func handleDidOpen() {
+        openHandles += 1
+    }
+
+    func handleDidClose() {
+        openHandles -= 1
+        guard openHandles == 0, case .closing = stage else { return }
+        didCloseEverything()
     }
 
     private func didCloseEverything() {
@@ -273,18 +335,18 @@ extension Session: TCPStreamDelegate {
         clientToTarget?.didRead(count)
         switch stage {
         case .handshake: advanceHandshake()
-        case .dialing: probeIfPaused()
+        case .opening: probeIfPaused()
         case .refusing: clientToTarget?.discard()
         case .relaying, .closing: break
         }
     }
 
-    /// While dialling, an end behind early payload is a half-close; without any the client has left.
+    /// While a target is awaited, an end behind early payload is a half-close; without any the client has left.
     func streamDidEnd(_ stream: TCPStream) {
         switch stage {
         case .handshake:
             end(.clientLeft)
-        case .dialing:
+        case .opening:
             guard let clientToTarget, !clientToTarget.isEmpty else { return end(.clientLeft) }
             clientToTarget.sourceDidEnd()
         case .refusing:
@@ -308,8 +370,23 @@ extension Session: TCPStreamDelegate {
     }
 
     func streamDidClose(_ stream: TCPStream) {
-        openStreams -= 1
-        guard openStreams == 0, case .closing = stage else { return }
-        didCloseEverything()
+        handleDidClose()
+    }
+}
+
+// MARK: - TCPListenerDelegate
+
+/// For the listener of a BIND while it closes: who is still queued then is turned away.
+extension Session: TCPListenerDelegate {
+    func listener(
+        _ listener: TCPListener,
+        didAccept descriptor: consuming AcceptedDescriptor,
+        from peer: SocketAddress
+    ) {}
+
+    func listener(_ listener: TCPListener, didPauseFor error: UVError) {}
+
+    func listenerDidClose(_ listener: TCPListener) {
+        handleDidClose()
     }
 }

@@ -1,0 +1,192 @@
+import Glibc
+import SOCKS5Protocol
+import SOCKS5Server
+import TestSupport
+import Testing
+
+/// PROTOCOL: the BIND command (RFC 1928 sections 4 and 6).
+@Suite struct BindTests {
+    private static let anyone = Destination.unspecified
+    private static let here = Destination.loopback(0)
+
+    /// Asks for a BIND; the client's socket, and the port of the first reply.
+    private static func bind(
+        through proxy: Int,
+        for destination: Destination = here
+    ) throws -> (client: TestSocket, bound: Destination) {
+        let client = try TestSocket(connectingTo: proxy)
+        let response = try client.request(.bind, destination)
+        guard response.reply == .succeeded else {
+            client.close()
+            throw TestFailure("reply \(response.reply)")
+        }
+        return (client, response.boundAddress)
+    }
+
+    @Test func twoRepliesThenBytesBothWays() async throws {
+        try await withServer { port in
+            let (client, bound) = try Self.bind(through: port)
+            defer { client.close() }
+            #expect(bound.host == Self.here.host && bound.port != 0)
+            let peer = try TestSocket(connectingTo: Int(bound.port))
+            defer { peer.close() }
+            let second = try client.receive(Response.self)
+            #expect(second.reply == .succeeded)
+            #expect(second.boundAddress == .loopback(peer.localPort))
+            try peer.send(Array("from the peer".utf8))
+            #expect(try client.receive(13) == Array("from the peer".utf8))
+            try client.send(Array("to it".utf8))
+            client.endSending()
+            #expect(try peer.receiveToEnd() == Array("to it".utf8))
+        }
+    }
+
+    @Test func anIPv6PeerIsAwaitedOnIPv6() async throws {
+        try await withServer { port in
+            let (client, bound) = try Self.bind(through: port, for: .loopback6(0))
+            defer { client.close() }
+            #expect(bound.host == Destination.loopback6(0).host)
+            let peer = try TestSocket(connectingTo: Int(bound.port), host: "::1")
+            defer { peer.close() }
+            #expect(try client.receive(Response.self).boundAddress == .loopback6(peer.localPort))
+        }
+    }
+
+    @Test func anotherHostThanTheAwaitedOneIsNeverRelayed() async throws {
+        try await withServer { port in
+            let (client, bound) = try Self.bind(through: port)
+            defer { client.close() }
+            let stranger = try TestSocket(connectingTo: Int(bound.port), from: "127.0.0.2")
+            defer { stranger.close() }
+            try stranger.waitForClose()
+            let peer = try TestSocket(connectingTo: Int(bound.port))
+            defer { peer.close() }
+            #expect(try client.receive(Response.self).boundAddress == .loopback(peer.localPort))
+        }
+    }
+
+    @Test func withoutADestinationAnyoneMayConnectButOnlyOne() async throws {
+        try await withServer { port in
+            let (client, bound) = try Self.bind(through: port, for: Self.anyone)
+            defer { client.close() }
+            #expect(bound.host == Self.here.host)
+            let peer = try TestSocket(connectingTo: Int(bound.port), from: "127.0.0.2")
+            defer { peer.close() }
+            let second = try client.receive(Response.self)
+            #expect(second.boundAddress.description == "127.0.0.2:\(peer.localPort)")
+            try expectListenerGone(bound)
+        }
+    }
+
+    @Test func whatTheClientSendsEarlyReachesThePeer() async throws {
+        try await withServer { port in
+            let (client, bound) = try Self.bind(through: port)
+            defer { client.close() }
+            try client.send(Array("early".utf8))
+            client.endSending()
+            let peer = try TestSocket(connectingTo: Int(bound.port))
+            defer { peer.close() }
+            #expect(try peer.receiveToEnd() == Array("early".utf8))
+        }
+    }
+
+    @Test func withoutAConnectionInTimeTheSecondReplyIsTTLExpired() async throws {
+        try await withServer({ $0.bind.timeout = .milliseconds(200) }) { port in
+            let (client, bound) = try Self.bind(through: port)
+            defer { client.close() }
+            #expect(try client.receiveToEnd() == Response.failure(.ttlExpired).encoded)
+            try expectListenerGone(bound)
+        }
+    }
+
+    @Test(arguments: [true, false]) func aClientThatLeavesEndsTheListener(_ resets: Bool) async throws {
+        try await withServerObject { server, port in
+            let (client, bound) = try Self.bind(through: port)
+            if resets { client.reset() } else { client.close() }
+            try eventually("the session is gone") { server.statistics.active == 0 }
+            try expectListenerGone(bound)
+        }
+    }
+
+    @Test func switchedOffItIsNotSupported() async throws {
+        try await withServer({ $0.bind.isEnabled = false }) { port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            #expect(try client.request(.bind, Self.here).reply == .commandNotSupported)
+        }
+    }
+
+    @Test func anUnreachableFamilyIsAnswered() async throws {
+        try await withServer { port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            // The documentation's addresses (RFC 3849) are routed nowhere on a machine without IPv6, and anywhere
+            // else BIND can do no harm by listening.
+            let documentation = IPv6Address(high: 0x2001_0db8_0000_0000, low: 1)
+            let reply = try client.request(.bind, Destination(host: .ipv6(documentation), port: 1)).reply
+            #expect([.networkUnreachable, .succeeded].contains(reply))
+        }
+    }
+
+    @Test func portsAreTakenFromTheRangeAndComeBack() async throws {
+        let free = UInt16(TestListener.unusedPort())
+        try await withServerObject({ $0.bind.ports = PortRange(free, free) }) { server, port in
+            let (first, bound) = try Self.bind(through: port)
+            #expect(bound.port == free)
+            let second = try TestSocket(connectingTo: port)
+            defer { second.close() }
+            #expect(try second.request(.bind, Self.here).reply == .generalFailure)
+            first.close()
+            try eventually("its session is gone") { server.statistics.active == 1 }
+            let (third, again) = try Self.bind(through: port)
+            defer { third.close() }
+            #expect(again.port == free)
+        }
+    }
+
+    @Test func theAdvertisedAddressOfTheFamilyIsAnswered() async throws {
+        let addresses = try ["192.0.2.7", "2001:db8::7"].map { try AdvertisedAddress(parsing: $0) }
+        try await withServer({ $0.advertisedAddresses = addresses }) { port in
+            for (destination, host, expected) in [
+                (Self.here, "127.0.0.1", "192.0.2.7"), (.loopback6(0), "::1", "[2001:db8::7]"),
+            ] {
+                let (client, bound) = try Self.bind(through: port, for: destination)
+                defer { client.close() }
+                #expect(bound.description == "\(expected):\(bound.port)")
+                let peer = try TestSocket(connectingTo: Int(bound.port), host: host)
+                defer { peer.close() }
+                #expect(try client.receive(Response.self).reply == .succeeded)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "", "localhost", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1", "192.0.2.1:80",
+    ])
+    func whatNobodyReachesIsNotAdvertised(_ text: String) {
+        #expect(throws: ProxyServerError.self) { try AdvertisedAddress(parsing: text) }
+    }
+
+    @Test func aFamilyHasOneAdvertisedAddress() throws {
+        var configuration = Configuration()
+        configuration.advertisedAddresses = try ["192.0.2.7", "192.0.2.8"].map {
+            try AdvertisedAddress(parsing: $0)
+        }
+        let error = #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
+        #expect(error?.description.contains("192.0.2.8") == true)
+    }
+
+    @Test(arguments: ["", "-", "0-1", "2-1", "1-", "-1", "1-65536", "1-2-3", "a-b", "+1-2", "1 - 2"])
+    func whatIsNoRangeOfPortsIsRefused(_ text: String) {
+        #expect(PortRange(parsing: text) == nil)
+    }
+}
+
+/// A child that another test starts holds a copy of every descriptor until its exec: soon has to do.
+private func expectListenerGone(_ bound: Destination) throws {
+    try eventually("nobody listens on \(bound)") {
+        guard let socket = try? TestSocket(connectingTo: Int(bound.port)) else { return true }
+        socket.close()
+        return false
+    }
+}
