@@ -1,7 +1,7 @@
 /// `--help`: on one screen, with the environment beside the flags. A test holds it and the options together.
 enum Help {
     static func asked(for arguments: [String]) -> String? {
-        let isAboutServer = arguments.first != "healthcheck"
+        let isAboutServer = !["healthcheck", "probe"].contains(arguments.first)
         let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
         return asks && isAboutServer ? text : nil
     }
@@ -11,6 +11,7 @@ enum Help {
 
         USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
                socks5d healthcheck           does the listener answer? exit 0 or 1
+               socks5d probe HOST:PORT       try a SOCKS5 server; probe --help
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
           --listen ADDR:PORT       where to listen, repeatable; [::1]:1080 too

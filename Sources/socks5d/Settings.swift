@@ -93,7 +93,8 @@ struct Settings {
         return users
     }
 
-    private static func user(
+    /// Parses `NAME:PASSWORD`.
+    static func user(
         _ text: String,
         _ failure: (String) -> Failure,
         _ origin: String

@@ -11,7 +11,7 @@ struct Socks5d: ParsableCommand {
         commandName: "socks5d",
         abstract: "A SOCKS5 proxy server.",
         version: "socks5d \(version) (libuv \(ProxyServer.libuvVersion))",
-        subcommands: [Run.self, Healthcheck.self],
+        subcommands: [Run.self, Healthcheck.self, Probe.self],
         defaultSubcommand: Run.self
     )
 
@@ -27,6 +27,7 @@ struct Socks5d: ParsableCommand {
             switch try parseAsRoot(arguments) {
             case let run as Run: try run.serve()
             case let check as Healthcheck: try check.check()
+            case let probe as Probe: try probe.check()
             case var other: try other.run()
             }
             finish(0)

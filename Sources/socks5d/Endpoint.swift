@@ -1,0 +1,56 @@
+internal import Glibc
+internal import SOCKS5Protocol
+
+/// A host, as a name or a numeric address, and a port.
+struct Endpoint: CustomStringConvertible {
+    let host: String
+    let port: UInt16
+
+    init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Parses `example.com:80`, `192.0.2.1:80` or `[2001:db8::1]:80`. `nil`: it is something else.
+    init?(parsing text: String) {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        var host = text[..<colon]
+        let digits = text[text.index(after: colon)...]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        if isBracketed { host = host.dropFirst().dropLast() }
+        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = UInt16(digits), !host.isEmpty,
+            host.contains(":") == isBracketed
+        else { return nil }
+        self.init(host: String(host), port: port)
+    }
+
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// As a request has it; `nil`: no name and no address.
+    var destination: Destination? {
+        var bits = in_addr()
+        var bits6 = in6_addr()
+        if inet_pton(AF_INET, host, &bits) == 1 {
+            return Destination(host: .ipv4(IPv4Address(rawValue: UInt32(bigEndian: bits.s_addr))), port: port)
+        }
+        if inet_pton(AF_INET6, host, &bits6) == 1 {
+            let (high, low) = withUnsafeBytes(of: &bits6) { bytes in
+                (bytes.load(as: UInt64.self), bytes.load(fromByteOffset: 8, as: UInt64.self))
+            }
+            let address = IPv6Address(high: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
+            return Destination(host: .ipv6(address), port: port)
+        }
+        return DomainName(host).map { Destination(host: .name($0), port: port) }
+    }
+}
+
+extension Endpoint {
+    /// Where a response says that the server has bound. `nil`: a name, which no server should say.
+    init?(_ destination: Destination) {
+        switch destination.host {
+        case .ipv4(let address): self.init(host: "\(address)", port: destination.port)
+        case .ipv6(let address): self.init(host: "\(address)", port: destination.port)
+        case .name: return nil
+        }
+    }
+}

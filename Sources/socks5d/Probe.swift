@@ -1,0 +1,69 @@
+internal import ArgumentParser
+internal import Glibc
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+
+/// `socks5d probe`: makes one real request through any SOCKS5 server, and says each step with its time.
+struct Probe: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a real request through a SOCKS5 server and show each step.",
+        discussion: """
+            Without --udp and --bind: CONNECT to the target. With --udp: send a datagram to the target, which is \
+            to echo it. With --bind: let the server listen for the target's host (0.0.0.0:0: anyone), and \
+            connect there from here.
+            """
+    )
+
+    @Argument(help: "HOST:PORT of the target, as example.com:80 or [2001:db8::1]:80.")
+    var target: String
+    @Option(help: "HOST:PORT of the SOCKS5 server.")
+    var via = "127.0.0.1:1080"
+    @Option(help: "NAME:PASSWORD to log in with (SOCKS5D_USER in the environment).")
+    var user: String?
+    @Flag(help: "A datagram through UDP ASSOCIATE.")
+    var udp = false
+    @Flag(help: "A connection to BIND's address.")
+    var bind = false
+    @Option(help: "Seconds for each step.")
+    var timeout = 10
+
+    func check() throws {
+        guard !(udp && bind) else { throw Failure.usage("--udp and --bind: expected one of them") }
+        guard (1...3600).contains(timeout) else {
+            throw Failure.usage("--timeout is \(timeout); expected 1 to 3600 seconds")
+        }
+        let target = try Self.endpoint(target, "the target")
+        let server = try Self.endpoint(via, "--via")
+        guard let destination = target.destination else {
+            throw Failure.usage(
+                "the target's host '\(target.host.printable)' is neither a name nor an address"
+            )
+        }
+        var credentials: Credentials?
+        if let text = user ?? Environment.ofProcess()["USER"] {
+            let user = try Settings.user(text, Failure.usage, user == nil ? "SOCKS5D_USER" : "--user")
+            credentials = Credentials(username: user.name, password: user.password)
+        }
+        let attempt = ProbeAttempt(server: server, credentials: credentials, seconds: timeout)
+        do throws(ProbeAttempt.Failed) {
+            if udp {
+                try attempt.associate(destination)
+            } else if bind {
+                try attempt.bind(destination)
+            } else {
+                try attempt.connect(destination)
+            }
+        } catch {
+            throw Failure.runtime("probe of \(self.target.printable) via \(via.printable): \(error)")
+        }
+    }
+
+    private static func endpoint(_ text: String, _ origin: String) throws -> Endpoint {
+        guard let endpoint = Endpoint(parsing: text) else {
+            throw Failure.usage(
+                "\(origin) is '\(text.printable)'; expected HOST:PORT, as example.com:80 or [2001:db8::1]:80"
+            )
+        }
+        return endpoint
+    }
+}
