@@ -17,11 +17,14 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
     /// 0.0.0.0:0, as in every failure.
     public static let unspecified = Destination(host: .ipv4(.any), port: 0)
 
-    /// `192.0.2.1:80`, `[2001:db8::1]:80` or `example.com:80`
+    /// `192.0.2.1:80`, `[2001:db8::1]:80` or `example.com:80`. A name with a colon in it is an IPv6 address as
+    /// some clients send it, and gets brackets too.
     public var description: String {
         switch host {
         case .ipv4(let address): "\(address):\(port)"
         case .ipv6(let address): "[\(address)]:\(port)"
+        case .name(let name) where name.description.contains(":") && !name.description.hasPrefix("["):
+            "[\(name)]:\(port)"
         case .name(let name): "\(name):\(port)"
         }
     }

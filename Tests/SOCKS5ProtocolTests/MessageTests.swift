@@ -143,6 +143,14 @@ private let messages: [any Message] =
         #expect(IPv6Address(high: high, low: low).description == text)
     }
 
+    /// Chromium sends IPv6 addresses as names without brackets.
+    @Test(arguments: [
+        ("::1", "[::1]:80"), ("[::1]", "[::1]:80"), ("example.com", "example.com:80"),
+    ])
+    func aDestinationShowsWhereItsPortBegins(_ name: String, _ text: String) {
+        #expect(Destination(name: name, port: 80).description == text)
+    }
+
     @Test func randomBytesNeverTrap() {
         var random = SeededGenerator(seed: 1928)
         for _ in 0..<20_000 {
