@@ -13,6 +13,10 @@ int test_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int test_pipe_shrink(int descriptor) { return fcntl(descriptor, F_SETPIPE_SZ, 4096); }
 
+int test_spawn_in(posix_spawn_file_actions_t *actions, const char *folder) {
+    return posix_spawn_file_actions_addchdir_np(actions, folder);
+}
+
 int test_limit_descriptors(int pid, int count) {
     struct rlimit limit;
     if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit) < 0) return -1;

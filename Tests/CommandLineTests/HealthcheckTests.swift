@@ -30,13 +30,13 @@ import Testing
     }
 
     @Test func aPortThatNobodyListensOnIsNot() async throws {
-        try await withDeafPort { port in
-            try await expectRefusal(
-                of: Self.check(port),
-                exitCode: 1,
-                saying: "127.0.0.1:\(port): Connection refused"
-            )
-        }
+        let deaf = try DeafPort()
+        defer { deaf.close() }
+        try await expectRefusal(
+            of: Self.check(deaf.port),
+            exitCode: 1,
+            saying: "127.0.0.1:\(deaf.port): Connection refused"
+        )
     }
 
     @Test(arguments: [
@@ -69,22 +69,13 @@ import Testing
     }
 
     @Test func oneOfTwoListenersThatDoesNotAnswerIsEnough() async throws {
-        try await withDeafPort { deaf in
-            try await withSocks5d { _, port in
-                let both = Self.check(port).adding(Invocation("--listen", "127.0.0.1:\(deaf)"))
-                let result = try both.start().waitForEnd()
-                #expect(result.exitCode == 1)
-            }
+        let deaf = try DeafPort()
+        defer { deaf.close() }
+        try await withSocks5d { _, port in
+            let both = Self.check(port).adding(Invocation("--listen", "127.0.0.1:\(deaf.port)"))
+            let result = try both.start().waitForEnd()
+            #expect(result.exitCode == 1)
         }
-    }
-
-    /// A port that is taken, but not by a listener: connecting to it is refused.
-    private func withDeafPort(_ body: (Int) async throws -> Void) async throws {
-        let listener = try TestListener()
-        defer { listener.close() }
-        let client = try TestSocket(connectingTo: listener.port)
-        defer { client.close() }
-        try await body(client.localPort)
     }
 
     @Test func aBadAddressIsAMistakeOfTheCommandLine() async throws {

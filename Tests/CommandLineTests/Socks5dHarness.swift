@@ -47,24 +47,7 @@ enum Setting {
     }
 }
 
-/// The arguments and variables of one run; no variable of the test's own environment gets through.
-struct Invocation: Sendable, CustomStringConvertible {
-    var arguments: [String]
-    var environment: [String: String]
-
-    var description: String {
-        (environment.map { "\($0.key)=\($0.value)" } + ["socks5d"] + arguments).joined(separator: " ")
-    }
-
-    init(_ arguments: String..., environment: [String: String] = [:]) {
-        self.init(arguments, environment: environment)
-    }
-
-    init(_ arguments: [String], environment: [String: String] = [:]) {
-        self.arguments = arguments
-        self.environment = environment
-    }
-
+extension Invocation {
     /// One setting, as a flag or as a variable.
     init(_ setting: String, _ value: String = "1", by origin: Origin) {
         switch origin {
@@ -73,61 +56,6 @@ struct Invocation: Sendable, CustomStringConvertible {
         case .variable:
             self.init([], environment: [origin.name(of: setting): value])
         }
-    }
-
-    func adding(_ other: Invocation) -> Invocation {
-        Invocation(
-            arguments + other.arguments,
-            environment: environment.merging(other.environment) { $1 }
-        )
-    }
-
-    /// Listens on a port that the system chooses.
-    static let anyPort = Invocation("--listen", "127.0.0.1:0")
-
-    func start() throws -> ChildProcess {
-        var variables: [String: String?] = [:]
-        for setting in Setting.all {
-            variables.updateValue(nil, forKey: Origin.variable.name(of: setting.name))
-        }
-        for (name, value) in environment { variables[name] = value }
-        return try ChildProcess([ChildProcess.socks5d] + arguments, environment: variables)
-    }
-
-    func run() async throws -> ChildProcess.Result {
-        try await onThread { try start().waitForEnd() }
-    }
-}
-
-/// Runs `body` in a thread beside a socks5d that serves on a port of the system's choice.
-func withSocks5d(
-    _ invocation: Invocation = Invocation(),
-    _ body: @escaping @Sendable (ChildProcess, Int) throws -> Void
-) async throws {
-    let listens =
-        invocation.description.contains("--listen") || invocation.environment["SOCKS5D_LISTEN"] != nil
-    try await onThread {
-        let child = try (listens ? invocation : Invocation.anyPort.adding(invocation)).start()
-        defer { child.finish() }
-        try body(child, try child.waitForPort())
-    }
-}
-
-extension ChildProcess {
-    /// Reads the banner to its end; returns the port of the first address in it.
-    func waitForPort() throws -> Int {
-        let address = try waitForLine("listening on ")
-        _ = try waitForLine("try: ")
-        guard let port = address.split(separator: ":").last.flatMap({ Int($0) }) else {
-            throw TestFailure("no port in '\(address)'")
-        }
-        return port
-    }
-
-    /// SIGTERM, and all that was said until the end.
-    func stop() throws -> Result {
-        signal(SIGTERM)
-        return try waitForEnd()
     }
 }
 
@@ -187,22 +115,4 @@ func expectRefusal(
     for part in parts {
         #expect(result.errors.contains(part), "\(invocation)", sourceLocation: sourceLocation)
     }
-}
-
-/// Runs `body` with the path of a file of these bytes.
-func withFile(_ bytes: [UInt8], _ body: (String) async throws -> Void) async throws {
-    var path = Array("/tmp/socks5d-test-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&path)
-    guard descriptor >= 0 else { throw TestFailure("mkstemp: \(String(cString: strerror(errno)))") }
-    defer { unlink(path) }
-    var written = 0
-    while written < bytes.count {
-        let count = bytes.withUnsafeBytes {
-            write(descriptor, $0.baseAddress.map { $0 + written }, $0.count - written)
-        }
-        guard count > 0 else { throw TestFailure("write: \(String(cString: strerror(errno)))") }
-        written += count
-    }
-    close(descriptor)
-    try await body(String(decoding: path.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
 }

@@ -108,51 +108,22 @@ import UVLoop
         let sent = Guarded<Result<Void, any Error>?>(nil)
         Thread.run {
             let result = Result {
-                let chunk = Chunk(seed: sendSeed)
-                var left = bytes
-                while left > 0 {
-                    try socket.send(Array(chunk.bytes.prefix(left)))
-                    left -= min(left, chunk.bytes.count)
-                }
+                try RepeatingPattern(seed: sendSeed).send(bytes, over: socket)
                 socket.endSending()
             }
             sent.withLock { $0 = result }
         }
-        let expected = Chunk(seed: receiveSeed).bytes
+        let expected = RepeatingPattern(seed: receiveSeed)
         var offset = 0
         while true {
             let some = try socket.receiveSome(1 << 20)
             if some.isEmpty { break }
-            let matches = some.withUnsafeBytes { received in
-                expected.withUnsafeBytes { pattern in
-                    var index = 0
-                    while index < received.count {
-                        let place = (offset + index) % pattern.count
-                        let count = min(received.count - index, pattern.count - place)
-                        guard let left = received.baseAddress, let right = pattern.baseAddress,
-                            memcmp(left + index, right + place, count) == 0
-                        else { return false }
-                        index += count
-                    }
-                    return true
-                }
-            }
-            guard matches else { throw TestFailure("bytes differ at \(offset)") }
+            guard expected.matches(some, at: offset) else { throw TestFailure("bytes differ at \(offset)") }
             offset += some.count
         }
         #expect(offset == bytes)
         try eventually("all is sent") { sent.withLock { $0 != nil } }
         try sent.withLock { $0 }?.get()
-    }
-
-    /// An odd length, so that a lost or doubled buffer shows.
-    private struct Chunk {
-        let bytes: [UInt8]
-
-        init(seed: UInt64) {
-            var random = SeededGenerator(seed: seed)
-            bytes = random.bytes((1 << 18) + 7)
-        }
     }
 
     @Test func anIdleSessionIsReset() async throws {

@@ -12,8 +12,15 @@ public final class ChildProcess: @unchecked Sendable {
 
     /// - Parameters:
     ///   - arguments: the program first, looked up in PATH.
-    ///   - environment: added to the test's own, or taken out of it by `nil`.
-    public init(_ arguments: [String], environment: [String: String?] = [:]) throws {
+    ///   - environment: all of it; the test's own by default.
+    ///   - folder: where it works; the test's own by default.
+    ///   - input: the file that is its standard input.
+    public init(
+        _ arguments: [String],
+        environment: [String: String] = ownEnvironment,
+        folder: String = ".",
+        input: String = "/dev/null"
+    ) throws {
         var pipes: [Int32] = [0, 0, 0, 0]
         guard
             pipes.withUnsafeMutableBufferPointer({ buffer in
@@ -24,7 +31,8 @@ public final class ChildProcess: @unchecked Sendable {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        test_spawn_in(&actions, folder)
+        posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, pipes[1], 1)
         posix_spawn_file_actions_adddup2(&actions, pipes[3], 2)
         // The test's threads block signals; the child starts without that.
@@ -36,10 +44,8 @@ public final class ChildProcess: @unchecked Sendable {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
 
-        var variables = Self.environment
-        for (name, value) in environment { variables[name] = value }
         let argv = arguments.map { strdup($0) } + [nil]
-        let envp = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        let envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }
         var pid: pid_t = 0
         let error = posix_spawnp(&pid, arguments[0], &actions, &attributes, argv, envp)
@@ -55,7 +61,7 @@ public final class ChildProcess: @unchecked Sendable {
         errors = pipes[2]
     }
 
-    private static var environment: [String: String] {
+    public static var ownEnvironment: [String: String] {
         var variables: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee.map({ String(cString: $0) }) {
@@ -72,15 +78,6 @@ public final class ChildProcess: @unchecked Sendable {
         public let errors: String
         /// The exit code, or 128 + the signal that ended it.
         public let exitCode: Int32
-    }
-
-    /// Runs a program to its end.
-    public static func run(
-        _ arguments: [String],
-        environment: [String: String?] = [:],
-        within seconds: Int = deadlineSeconds
-    ) throws -> Result {
-        try ChildProcess(arguments, environment: environment).waitForEnd(within: seconds)
     }
 
     /// Reads all output until the child has ended; kills it at the deadline.
@@ -234,17 +231,5 @@ extension ChildProcess {
         let fields = stat.split(separator: ")").last.map { $0.split(separator: " ") } ?? []
         guard fields.count > 12 else { return 0 }
         return ((Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)) * 1000 / sysconf(Int32(_SC_CLK_TCK))
-    }
-}
-
-public func readFile(_ path: String) throws -> String {
-    guard let file = fopen(path, "re") else { throw TestFailure.lastError(path) }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65536)
-    while true {
-        let count = fread(&chunk, 1, chunk.count, file)
-        if count == 0 { return String(decoding: bytes, as: UTF8.self) }
-        bytes += chunk[..<count]
     }
 }

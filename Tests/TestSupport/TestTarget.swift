@@ -21,13 +21,14 @@ public struct TestListener: Sendable {
     public let descriptor: Int32
     public let port: Int
 
+    /// - Parameter port: 0 for one that is free.
     public init(
         host: String = "127.0.0.1",
-        port wanted: Int = 0,
+        port: Int = 0,
         backlog: Int32 = 512,
         receiveBuffer: Int32? = nil
     ) throws {
-        let address = try NumericAddress(host, wanted)
+        let address = try NumericAddress(host, port)
         let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         self.descriptor = descriptor
         if var receiveBuffer {
@@ -38,7 +39,7 @@ public struct TestListener: Sendable {
             closeOnce(descriptor)
             throw failure
         }
-        port = NumericAddress.port(of: descriptor)
+        self.port = NumericAddress.port(of: descriptor)
         var limit = timeval(tv_sec: deadlineSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
@@ -92,6 +93,23 @@ public struct Blackhole: Sendable {
 
     public func close() {
         for descriptor in fillers { closeOnce(descriptor) }
+        listener.close()
+    }
+}
+
+/// A port that is taken, but not by a listener: connecting to it is refused.
+public struct DeafPort: Sendable {
+    private let listener: TestListener
+    private let client: TestSocket
+    public var port: Int { client.localPort }
+
+    public init() throws {
+        listener = try TestListener()
+        client = try TestSocket(connectingTo: listener.port)
+    }
+
+    public func close() {
+        client.close()
         listener.close()
     }
 }

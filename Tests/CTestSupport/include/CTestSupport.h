@@ -2,11 +2,16 @@
 #ifndef CTESTSUPPORT_H
 #define CTESTSUPPORT_H
 
+#include <spawn.h>
+
 int test_accept(int descriptor);
 int test_pipe(int ends[2]);
 
 /// Gives a pipe the smallest size there is.
 int test_pipe_shrink(int descriptor);
+
+/// Lets a child start in another folder.
+int test_spawn_in(posix_spawn_file_actions_t *actions, const char *folder);
 
 /// Sets the soft limit of descriptors of another process.
 int test_limit_descriptors(int pid, int count);
