@@ -54,5 +54,10 @@ let package = Package(
             dependencies: ["SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport"]
         ),
         .testTarget(name: "CommandLineTests", dependencies: ["socks5d", "SOCKS5Protocol", "TestSupport"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["socks5d", "TestSupport", "UVLoop"],
+            path: "Tests/EndToEnd"
+        ),
     ]
 )
