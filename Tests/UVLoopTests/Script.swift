@@ -44,7 +44,8 @@ final class Script: Sendable {
     }
 
     static func pattern(_ length: Int) -> [UInt8] {
-        (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        var random = SeededGenerator(seed: 31)
+        return random.bytes(length)
     }
 
     /// Lets the loop read a connection that it has only accepted so far.
