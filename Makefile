@@ -50,7 +50,8 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS.
 	scripts/fuzz $(FUZZ_SECONDS)
 
 bench: ## Measure socks5d beside other proxies; BENCH='--help' shows the choices.
-	@scripts/setup build bench
+	@scripts/setup build
+	-@scripts/setup bench
 	swift build -c release --product socks5d
 	swift build -c release --package-path Benchmarks
 	exec "$$(swift build -c release --package-path Benchmarks --show-bin-path)/ProxyBench" \

@@ -1,0 +1,281 @@
+/// LoadGenerator: opens connections to a target, straight or through a SOCKS5 proxy, and works them for some
+/// seconds, one thread on epoll. See `usage`; the target is CEcho.
+#define _GNU_SOURCE
+#include "load.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { EVENTS = 256, OPENING_AT_ONCE = 64, SECONDS_TO_OPEN = 10, SECONDS_TO_FINISH = 60 };
+
+static const char usage[] =
+    "usage: LoadGenerator --target ADDR:PORT [--proxy ADDR:PORT] [--user NAME:PASSWORD] --mode MODE\n"
+    "                     [--connections N] [--seconds S] [--warm-up S] [--window BYTES] [--bulk N]\n"
+    "\n"
+    "  download, upload, echo   keep N connections busy\n"
+    "  cycle                    connect, handshake, a byte there and one back, close; N at a time\n"
+    "  pingpong                 64 bytes there and back on N connections; --bulk N: beside N downloads\n"
+    "  idle                     N connections that do nothing: prints 'fresh', waits for a line, gets\n"
+    "                           100 KiB on each, prints 'used', waits for a line\n"
+    "  verify                   16 MiB on each of N connections, every byte checked\n"
+    "\n"
+    "Prints 'begin' behind the warm-up, a line 'second ...' a second, and at last 'end ...': bytes moved\n"
+    "(of an echo: both ways; of an upload: what the target got), units (cycles or round trips), errors, and\n"
+    "the percentiles of the times of units in nanoseconds. 'problem ...' is the first error.\n";
+
+struct load load;
+
+static struct {
+    const char *mode;
+    const struct role *role;
+    size_t bulk;
+    double seconds;
+    double warm_up;
+    /// A connection of its own to the target, for WIRE_TOTAL.
+    int total;
+} run = {.seconds = 2, .warm_up = 0.25, .total = -1};
+
+// MARK: - Connections
+
+static void start_some(void) {
+    while (load.next < load.count && load.opening < OPENING_AT_ONCE)
+        connection_start(&load.connections[load.next++]);
+}
+
+static void turn(int milliseconds) {
+    struct epoll_event events[EVENTS];
+    int ready = epoll_wait(load.epoll, events, EVENTS, milliseconds);
+    for (int i = 0; i < ready; i++) {
+        struct connection *connection = events[i].data.ptr;
+        connection_ready(connection, events[i].events);
+        if (connection->role == &role_cycle && connection->stage == STAGE_CLOSED) {
+            connection->began = wire_now();
+            connection_start(connection);
+        }
+    }
+    start_some();
+}
+
+static uint64_t after(double seconds) { return wire_now() + (uint64_t)(seconds * 1e9); }
+
+static int milliseconds_until(uint64_t end) {
+    uint64_t now = wire_now();
+    return now < end ? (int)((end - now) / 1000000 + 1) : 0;
+}
+
+static void work_until(uint64_t end) {
+    while (wire_now() < end) turn(milliseconds_until(end));
+}
+
+/// Until every connection is open or has failed. What takes too long has failed.
+static void open_all(void) {
+    uint64_t end = after(SECONDS_TO_OPEN);
+    start_some();
+    while ((load.opening > 0 || load.next < load.count) && wire_now() < end) turn(milliseconds_until(end));
+    for (size_t i = 0; i < load.next; i++) {
+        struct connection *connection = &load.connections[i];
+        if (connection->stage < STAGE_OPEN)
+            connection_fail(connection, "no connection within %d s", SECONDS_TO_OPEN);
+    }
+    load.next = load.count;
+}
+
+static void make_connections(size_t count) {
+    load.count = count + run.bulk;
+    load.connections = calloc(load.count, sizeof *load.connections);
+    if (load.connections == NULL) wire_fail("no memory");
+    for (size_t i = 0; i < load.count; i++) {
+        struct connection *connection = &load.connections[i];
+        connection->role = i < count ? run.role : &role_download;
+        // Half of the verified ones download.
+        if (connection->role == &role_verify_echo && i % 2 == 1) connection->role = &role_verify_download;
+        // Streams that differ show when bytes get into the wrong one; a source begins at 0.
+        if (connection->role == &role_verify_echo) connection->origin = i * 7919;
+        connection->began = wire_now();
+    }
+}
+
+// MARK: - Runs
+
+static void connect_for_total(void) {
+    run.total = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct sockaddr_in *target = &load.options.target;
+    if (connect(run.total, (const struct sockaddr *)target, sizeof *target) < 0)
+        wire_fail("the target: %s", strerror(errno));
+}
+
+/// Bytes that have moved to where they were meant to go.
+static uint64_t moved(void) {
+    if (run.role == &role_echo) return 2 * load.received;
+    if (run.role != &role_upload) return load.received;
+    uint64_t total = 0;
+    const char ask = WIRE_TOTAL;
+    if (send(run.total, &ask, 1, MSG_NOSIGNAL) != 1 ||
+        recv(run.total, &total, sizeof total, MSG_WAITALL) != sizeof total)
+        wire_fail("the target doesn't tell its total");
+    return total;
+}
+
+static void print_problem(void) {
+    if (load.errors > 0) printf("problem %s\n", load.problem);
+}
+
+static int measure(void) {
+    if (run.role == &role_upload) connect_for_total();
+    if (run.role == &role_cycle) start_some(); else open_all();
+    work_until(after(run.warm_up));
+
+    uint64_t bytes = moved();
+    load.units = 0;
+    memset(&load.times, 0, sizeof load.times);
+    uint64_t begin = wire_now(), end = begin + (uint64_t)(run.seconds * 1e9);
+    printf("begin\n");
+    for (uint64_t second = begin + 1000000000; second < end; second += 1000000000) {
+        work_until(second);
+        printf("second bytes=%llu units=%llu errors=%llu\n", (unsigned long long)(moved() - bytes),
+            (unsigned long long)load.units, (unsigned long long)load.errors);
+    }
+    work_until(end);
+    bytes = moved() - bytes;
+    double seconds = (double)(wire_now() - begin) / 1e9;
+    printf("end seconds=%.6f bytes=%llu units=%llu errors=%llu", seconds, (unsigned long long)bytes,
+        (unsigned long long)load.units, (unsigned long long)load.errors);
+    static const struct {
+        const char *name;
+        double share;
+    } percentiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
+    for (size_t i = 0; i < sizeof percentiles / sizeof percentiles[0]; i++) {
+        uint64_t time = histogram_at(&load.times, percentiles[i].share);
+        printf(" %s=%llu", percentiles[i].name, (unsigned long long)time);
+    }
+    printf("\n");
+    print_problem();
+    return 0;
+}
+
+static int verify(void) {
+    uint64_t begin = wire_now(), end = after(SECONDS_TO_FINISH);
+    open_all();
+    while (load.errors == 0 && load.finished < load.count && wire_now() < end) turn(milliseconds_until(end));
+    if (load.errors == 0 && load.finished < load.count) {
+        load.errors++;
+        snprintf(load.problem, sizeof load.problem, "%zu of %zu connections have stalled",
+            load.count - load.finished, load.count);
+    }
+    printf("end seconds=%.6f bytes=%llu units=%zu errors=%llu\n", (double)(wire_now() - begin) / 1e9,
+        (unsigned long long)load.received, load.finished, (unsigned long long)load.errors);
+    print_problem();
+    return 0;
+}
+
+static void wait_for_line(void) {
+    int byte;
+    do byte = getchar();
+    while (byte != '\n' && byte != EOF);
+}
+
+/// Every connection gets WIRE_PORTION bytes.
+static void use_all(void) {
+    const uint8_t ask = WIRE_SOME;
+    uint64_t end = after(SECONDS_TO_FINISH);
+    for (size_t i = 0; i < load.count; i++) {
+        if (load.connections[i].stage == STAGE_OPEN) connection_send(&load.connections[i], &ask, 1);
+    }
+    while (load.finished < load.open && wire_now() < end) turn(milliseconds_until(end));
+}
+
+static int idle(void) {
+    open_all();
+    printf("fresh units=%zu errors=%llu\n", load.open, (unsigned long long)load.errors);
+    print_problem();
+    wait_for_line();
+    use_all();
+    printf("used units=%zu errors=%llu\n", load.finished, (unsigned long long)load.errors);
+    print_problem();
+    wait_for_line();
+    return 0;
+}
+
+// MARK: - Options
+
+static const struct {
+    const char *name;
+    const struct role *role;
+    int (*run)(void);
+} modes[] = {
+    {"download", &role_download, measure}, {"upload", &role_upload, measure}, {"echo", &role_echo, measure},
+    {"cycle", &role_cycle, measure},       {"pingpong", &role_pingpong, measure},
+    {"idle", &role_idle, idle},            {"verify", &role_verify_echo, verify},
+};
+
+static struct sockaddr_in address(const char *text) {
+    struct sockaddr_in address;
+    if (wire_parse_address(text, &address) < 0) wire_fail("%s: expected ADDR:PORT", text);
+    return address;
+}
+
+static void set_user(const char *text) {
+    const char *colon = strchr(text, ':');
+    if (colon == NULL || colon == text || colon - text > 255 || strlen(colon + 1) > 255)
+        wire_fail("--user: expected NAME:PASSWORD");
+    memcpy(load.options.name, text, (size_t)(colon - text));
+    strcpy(load.options.password, colon + 1);
+}
+
+static double number(const char *text, double least) {
+    char *rest;
+    double value = strtod(text, &rest);
+    if (*text == 0 || *rest != 0 || !(value >= least))
+        wire_fail("%s: expected a number from %g on", text, least);
+    return value;
+}
+
+int main(int count, char **arguments) {
+    static const struct option options[] = {
+        {"target", required_argument, NULL, 't'},      {"proxy", required_argument, NULL, 'p'},
+        {"user", required_argument, NULL, 'u'},        {"mode", required_argument, NULL, 'm'},
+        {"connections", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
+        {"warm-up", required_argument, NULL, 'w'},     {"window", required_argument, NULL, 'b'},
+        {"bulk", required_argument, NULL, 'k'},        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    size_t connections = 1;
+    load.options.window = 1 << 20;
+    for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
+        switch (option) {
+        case 't': load.options.target = address(optarg); break;
+        case 'p': load.options.proxy = address(optarg); break;
+        case 'u': set_user(optarg); break;
+        case 'm': run.mode = optarg; break;
+        case 'n': connections = (size_t)number(optarg, 1); break;
+        case 's': run.seconds = number(optarg, 0.001); break;
+        case 'w': run.warm_up = number(optarg, 0); break;
+        case 'b': load.options.window = (uint64_t)number(optarg, 2); break;
+        case 'k': run.bulk = (size_t)number(optarg, 0); break;
+        case 'h': fputs(usage, stdout); return 0;
+        default: fputs(usage, stderr); return 64;
+        }
+    }
+    int (*chosen)(void) = NULL;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (run.mode == NULL || strcmp(modes[i].name, run.mode) != 0) continue;
+        run.role = modes[i].role;
+        chosen = modes[i].run;
+    }
+    if (chosen == NULL || load.options.target.sin_port == 0 || optind < count) {
+        fputs(usage, stderr);
+        return 64;
+    }
+    wire_die_with_parent();
+    wire_raise_descriptors();
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    load.epoll = epoll_create1(EPOLL_CLOEXEC);
+    make_connections(connections);
+    return chosen();
+}

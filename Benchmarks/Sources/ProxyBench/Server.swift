@@ -1,0 +1,125 @@
+internal import Glibc
+
+/// One that is measured: a proxy, a forwarder, or nothing at all.
+struct Server {
+    /// How the load generator gets to the target.
+    enum Route {
+        case direct
+        case socks5
+        /// The server forwards each connection to the target, without a handshake.
+        case forwarded
+    }
+
+    /// What a server is started with, in a run of its own.
+    struct Place {
+        let port: Int
+        let target: Int
+        /// A file for its configuration.
+        let configuration: String
+        let folder: String
+    }
+
+    let name: String
+    var route = Route.socks5
+    /// To be found in PATH, or a path; `nil` for ``Route/direct``.
+    var program: String?
+    var arguments: (Place) -> [String] = { _ in [] }
+    var configuration: ((Place) -> String)?
+}
+
+extension Server {
+    /// Those that the benchmark knows. A new one is a new entry.
+    static func known(socks5d: String) -> [Server] {
+        [
+            Server(name: "direct", route: .direct),
+            Server(name: socks5dName, program: socks5d) {
+                ["--listen", "127.0.0.1:\($0.port)", "--workers", "1"]
+            },
+            Server(name: "microsocks", program: "microsocks") { ["-i", "127.0.0.1", "-p", "\($0.port)"] },
+            Server(
+                name: "dante",
+                program: "danted",
+                arguments: { ["-f", $0.configuration, "-p", "\($0.folder)/danted.pid"] },
+                configuration: danted
+            ),
+            Server(
+                name: "haproxy-splice",
+                route: .forwarded,
+                program: "haproxy",
+                arguments: { ["-db", "-f", $0.configuration] },
+                configuration: { haproxy($0, splices: true) }
+            ),
+            Server(
+                name: "haproxy",
+                route: .forwarded,
+                program: "haproxy",
+                arguments: { ["-db", "-f", $0.configuration] },
+                configuration: { haproxy($0, splices: false) }
+            ),
+        ]
+    }
+
+    static let socks5dName = "socks5d"
+
+    /// A SOCKS5 server that the user names, as `hev=hev-socks5-server --port {port}`; the shell reads it.
+    static func peer(_ text: String) -> Server? {
+        let parts = text.split(separator: "=", maxSplits: 1)
+        guard parts.count == 2, parts[1].contains("{port}") else { return nil }
+        return Server(name: String(parts[0]), program: "/bin/sh") { place in
+            let pieces = String(parts[1]).split(separator: "{port}", omittingEmptySubsequences: false)
+            return ["-c", "exec " + pieces.joined(separator: "\(place.port)")]
+        }
+    }
+
+    private static func danted(_ place: Place) -> String {
+        """
+        logoutput: stderr
+        internal: 127.0.0.1 port = \(place.port)
+        external: 127.0.0.1
+        clientmethod: none
+        socksmethod: none
+        \(geteuid() == 0 ? "user.privileged: root\nuser.unprivileged: nobody" : "")
+        client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }
+        socks pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }
+
+        """
+    }
+
+    private static func haproxy(_ place: Place, splices: Bool) -> String {
+        // A connection takes up to four descriptors of it: two sockets, and the pipe that it splices through.
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return """
+            global
+                nbthread 1
+                maxconn \(min(limit.rlim_cur, 65536) / 5)
+            defaults
+                mode tcp
+                timeout connect 10s
+                timeout client 1h
+                timeout server 1h
+                \(splices ? "option splice-request\n    option splice-response" : "")
+            listen target
+                bind 127.0.0.1:\(place.port)
+                server target 127.0.0.1:\(place.target)
+
+            """
+    }
+
+    /// Where the program is, `nil` if it isn't installed. Servers often lie where users' PATH doesn't lead.
+    var path: String? {
+        guard let program else { return nil }
+        if program.contains("/") { return access(program, X_OK) == 0 ? program : nil }
+        let folders = getenv("PATH").map { String(cString: $0) } ?? ""
+        return (folders + ":/usr/local/sbin:/usr/sbin").split(separator: ":").lazy
+            .map { "\($0)/\(program)" }
+            .first { access($0, X_OK) == 0 }
+    }
+
+    var isThere: Bool {
+        switch route {
+        case .direct: true
+        case .socks5, .forwarded: path != nil
+        }
+    }
+}
