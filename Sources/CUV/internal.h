@@ -24,6 +24,9 @@ static inline cuv_loop *cuv_loop_of(const uv_loop_t *loop) { return (cuv_loop *)
 /// Finds a peer that vanished: inherited by accepted connections, set on dialled ones.
 int cuv_keepalive(int descriptor);
 
+/// A TCP socket that leaves as asked, or libuv's error code.
+int cuv_egress_open(bool is_ipv6, const cuv_egress *egress);
+
 void cuv_address_from(cuv_address *address, const struct sockaddr *from);
 socklen_t cuv_address_to(const cuv_address *address, struct sockaddr_storage *to);
 

@@ -10,8 +10,9 @@
 enum {
     /// libuv runs at most half of its threads on lookups: 128 at once.
     POOL_THREADS = 256,
-    /// More addresses than anyone dials; a hostile zone can return thousands.
-    MAX_ADDRESSES = 64,
+    /// More addresses than anyone dials, of each family, so that none hides the other; a hostile zone can return
+    /// thousands.
+    MAX_OF_A_FAMILY = 32,
 };
 
 struct cuv_lookup {
@@ -39,14 +40,26 @@ static unsigned startable_threads(unsigned wanted) {
     return started;
 }
 
-void cuv_lookup_pool_configure(void) {
-    if (getenv("UV_THREADPOOL_SIZE") != NULL) return;
-    unsigned threads = startable_threads(POOL_THREADS);
-    // Where threads are scarce, others of the process need some too.
-    if (threads < POOL_THREADS) threads = threads / 2 > 0 ? threads / 2 : 1;
+/// The threads that libuv will start: it reads the variable the same way.
+static unsigned pool_threads(const char *text) {
+    enum { LIBUV_MAXIMUM = 1024 };
+    unsigned long threads = strtoul(text, NULL, 10);
+    if (threads == 0) return 1;
+    return threads < LIBUV_MAXIMUM ? (unsigned)threads : LIBUV_MAXIMUM;
+}
+
+unsigned cuv_lookup_pool_configure(void) {
+    const char *given = getenv("UV_THREADPOOL_SIZE");
     char text[16];
-    snprintf(text, sizeof text, "%u", threads);
-    setenv("UV_THREADPOOL_SIZE", text, 0);
+    if (given == NULL) {
+        unsigned threads = startable_threads(POOL_THREADS);
+        // Where threads are scarce, others of the process need some too.
+        if (threads < POOL_THREADS) threads = threads / 2 > 0 ? threads / 2 : 1;
+        snprintf(text, sizeof text, "%u", threads);
+        setenv("UV_THREADPOOL_SIZE", text, 0);
+        given = text;
+    }
+    return (pool_threads(given) + 1) / 2;
 }
 
 static void on_pool_started(uv_work_t *work) { (void)work; }
@@ -62,11 +75,13 @@ void cuv_lookup_pool_start(cuv_loop *loop) {
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result) {
     cuv_lookup *lookup = (cuv_lookup *)request;
-    cuv_address addresses[MAX_ADDRESSES];
-    size_t count = 0;
-    for (struct addrinfo *info = result; info != NULL && count < MAX_ADDRESSES; info = info->ai_next)
-        if (info->ai_family == AF_INET || info->ai_family == AF_INET6)
-            cuv_address_from(&addresses[count++], info->ai_addr);
+    cuv_address addresses[2 * MAX_OF_A_FAMILY];
+    size_t count = 0, of_family[2] = {0, 0};
+    for (struct addrinfo *info = result; info != NULL; info = info->ai_next) {
+        if (info->ai_family != AF_INET && info->ai_family != AF_INET6) continue;
+        if (of_family[info->ai_family == AF_INET6]++ >= MAX_OF_A_FAMILY) continue;
+        cuv_address_from(&addresses[count++], info->ai_addr);
+    }
     uv_freeaddrinfo(result);
     if (status == 0 && count == 0) status = UV_EAI_NODATA;
     cuv_loop_of(request->loop)->callbacks.resolved(lookup->owner, status, addresses, count);

@@ -45,12 +45,24 @@ static void on_connected(uv_connect_t *request, int status) {
     cuv_loop_of(tcp->uv.loop)->callbacks.connected(tcp->owner, status);
 }
 
-int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address) {
+/// Gives the stream a socket that leaves as asked; without wishes libuv makes one when it connects.
+static int open_egress(cuv_tcp *tcp, bool is_ipv6, const cuv_egress *egress) {
+    if (egress->source == NULL && egress->device == NULL && egress->mark == 0) return 0;
+    int descriptor = cuv_egress_open(is_ipv6, egress);
+    if (descriptor < 0) return descriptor;
+    int error = uv_tcp_open(&tcp->uv, descriptor);
+    if (error < 0) close(descriptor);
+    return error;
+}
+
+int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress) {
     struct sockaddr_storage storage;
     cuv_address_to(address, &storage);
-    // Without a socket yet, libuv remembers the flag and sets it when it makes one.
+    // Without a socket yet, libuv remembers the flag and sets it when it gets one.
     uv_tcp_nodelay(&tcp->uv, 1);
-    int error = uv_tcp_connect(&tcp->request.connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
+    int error = open_egress(tcp, address->is_ipv6, egress);
+    if (error < 0) return error;
+    error = uv_tcp_connect(&tcp->request.connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
     return error < 0 ? error : cuv_keepalive(descriptor_of(tcp));
 }
 

@@ -19,6 +19,12 @@ public struct Configuration: Sendable {
 
     public var timeouts = Timeouts()
 
+    public var resolver = Resolver()
+
+    public var families = Families()
+
+    public var egress = Egress()
+
     public var bind = Bind()
 
     /// The addresses by which others reach this machine, at most one a family, where they differ from its own, as
@@ -100,6 +106,10 @@ extension Configuration {
             ("workers", workers ?? 1, 1...1024),
             ("maxConnections", maxConnections ?? 1, 1...(1 << 30)),
             ("bufferMemory", bufferMemory, 0...(1 << 40)),
+            ("resolver.cachedNames", resolver.cachedNames, 0...(1 << 24)),
+            ("resolver.lookupsOfSource", resolver.lookupsOfSource, 1...1024),
+            ("resolver.waitingOfSource", resolver.waitingOfSource, 0...(1 << 16)),
+            ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
         ]
         for (name, value, range) in numbers where !range.contains(value) {
             throw ProxyServerError(
@@ -117,6 +127,7 @@ extension Configuration {
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
             throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
         }
+        try egress.validate()
         if users.isEmpty && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
             throw ProxyServerError(
                 .openToNetwork,

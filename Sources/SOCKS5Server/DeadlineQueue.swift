@@ -6,8 +6,9 @@ enum Deadline: Int, CaseIterable {
     case dial
     /// From the listening address of a BIND to the connection.
     case bind
-    /// Time to look whether a client that isn't being read has gone.
-    case probe
+    /// Of a session that waits for its target, beside its deadline: time to try the target's next address, and to
+    /// look whether a client that isn't being read has gone.
+    case turn
     /// Without a byte either way.
     case idle
     /// The same, once one direction has ended.

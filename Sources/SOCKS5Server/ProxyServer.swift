@@ -70,10 +70,11 @@ public final class ProxyServer: Sendable {
         }
         precondition(isFirst, "a server is started once")
         let listening = try ListeningSet(configuration, workers: workers)
-        NameLookup.configurePool()
+        try configuration.egress.probe()
         let context = ServerContext(
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),
+            parallelLookups: NameLookup.configurePool(),
             logger: logger
         )
         state.withLock { $0.boundAddresses = listening.boundAddresses.map { ListenAddress($0) } }

@@ -10,7 +10,7 @@ public struct ProxyServerError: Error, Sendable, CustomStringConvertible {
         public static let openToNetwork = Code(description: "openToNetwork")
         /// Another socket listens on the address.
         public static let addressInUse = Code(description: "addressInUse")
-        /// The address isn't one of this machine.
+        /// An address, or an interface, isn't one of this machine.
         public static let addressNotAvailable = Code(description: "addressNotAvailable")
         /// The port may not be bound, as those below 1024.
         public static let permissionDenied = Code(description: "permissionDenied")

@@ -1,5 +1,6 @@
 internal import Logging
 internal import SOCKS5Protocol
+internal import UVLoop
 
 /// What all workers of a server share.
 final class ServerContext: Sendable {
@@ -9,14 +10,21 @@ final class ServerContext: Sendable {
     let credentials: CredentialStore
     let limit: ConnectionLimit
     let budget: MemoryBudget
+    let names: Resolver.Names
+    let families: Configuration.Families
+    let egress: Egress
     let logger: Logger
 
-    init(_ configuration: Configuration, limit: ConnectionLimit, logger: Logger) {
+    /// - Parameter parallelLookups: how many the process can do at once.
+    init(_ configuration: Configuration, limit: ConnectionLimit, parallelLookups: Int, logger: Logger) {
         timeouts = configuration.timeouts
         bind = configuration.bind
         advertisedAddresses = configuration.advertisedAddresses
         credentials = CredentialStore(configuration.users)
         budget = MemoryBudget(limit: configuration.bufferMemory)
+        names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
+        families = configuration.families
+        egress = configuration.egress.socketOptions
         self.limit = limit
         self.logger = logger
     }
@@ -30,7 +38,7 @@ final class ServerContext: Sendable {
         case .handshake: timeouts.handshake.milliseconds
         case .dial: timeouts.dial.milliseconds
         case .bind: bind.timeout.milliseconds
-        case .probe: 250
+        case .turn: 250
         case .idle: timeouts.idle.milliseconds
         case .halfClosed: min(timeouts.halfClosed, timeouts.idle).milliseconds
         case .refusal: 5000

@@ -9,17 +9,22 @@ final class Worker {
     enum Command: Sendable {
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
+        /// A name that this worker has asked for.
+        case nameAnswered(NameTicket, NameAnswer)
     }
 
     let context: ServerContext
     let counters: Counters
     let loop: EventLoop
     let pool: BufferPool
+    let resolver: Resolver
     private let mailbox: Mailbox<Command>
     private let didStop: @Sendable () -> Void
     private var listeners: [TCPListener] = []
     private var openListeners = 0
     private var sessions: DeadlineQueue<Session>
+    /// Those that wait for a target.
+    private var turns: DeadlineQueue<Session>
     /// When the loop's timer fires, or later than that.
     private var timerExpiry = UInt64.max
     private var drainEnd: UInt64?
@@ -45,7 +50,9 @@ final class Worker {
         self.didStop = didStop
         loop = try EventLoop(readBudget: Self.readBudget)
         pool = BufferPool(context.budget)
+        resolver = Resolver(context.names, loop, mailbox)
         sessions = DeadlineQueue { context.duration(of: $0) }
+        turns = DeadlineQueue { context.duration(of: $0) }
     }
 
     /// Listens on the sockets, which it takes over, and serves until it is stopped.
@@ -92,6 +99,7 @@ final class Worker {
     func sessionDidEnd(_ session: Session) {
         guard let slot = session.slot else { return }
         sessions.remove(slot)
+        endTurns(of: session)
         context.limit.leave()
         counters.ended.add()
         counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
@@ -104,18 +112,26 @@ final class Worker {
     // MARK: - Time
 
     /// Sets the session's one deadline.
-    ///
-    /// - Returns: when it expires, on the loop's clock.
-    @discardableResult
-    func set(_ deadline: Deadline, for session: Session) -> UInt64 {
-        guard let slot = session.slot else { return .max }
-        let expiry = sessions.set(slot, deadline, now: loop.now)
-        wake(at: expiry)
-        return expiry
+    func set(_ deadline: Deadline, for session: Session) {
+        guard let slot = session.slot else { return }
+        wake(at: sessions.set(slot, deadline, now: loop.now))
     }
 
     func clearDeadline(of session: Session) {
         if let slot = session.slot { sessions.clear(slot) }
+    }
+
+    /// ``Session/turnCame()`` will be called, once.
+    func awaitTurn(_ session: Session) {
+        let slot = session.turnSlot ?? turns.insert(session)
+        session.turnSlot = slot
+        wake(at: turns.set(slot, .turn, now: loop.now))
+    }
+
+    private func endTurns(of session: Session) {
+        guard let slot = session.turnSlot else { return }
+        session.turnSlot = nil
+        turns.remove(slot)
     }
 
     /// Deadlines mostly move away before they come: the timer isn't touched for that, but finds out when it
@@ -159,6 +175,7 @@ extension Worker: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .stop(let grace): stop(grace: grace)
+            case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
             }
         }
     }
@@ -168,12 +185,15 @@ extension Worker: EventLoopDelegate {
         while let (session, deadline) = sessions.takeExpired(now: loop.now) {
             session.deadlineDidPass(deadline)
         }
+        while let (session, _) = turns.takeExpired(now: loop.now) {
+            if !session.turnCame() { endTurns(of: session) }
+        }
         if let end = drainEnd, end <= loop.now {
             drainEnd = nil
             for session in sessions.owners { session.end(.stopped) }
         }
         if let retry = acceptRetry, retry <= loop.now { resumeListeners() }
-        for expiry in [sessions.next, drainEnd, acceptRetry] {
+        for expiry in [sessions.next, turns.next, drainEnd, acceptRetry] {
             if let expiry { wake(at: expiry) }
         }
     }

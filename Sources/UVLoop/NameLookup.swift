@@ -13,17 +13,22 @@ package protocol NameLookupDelegate: AnyObject {
 /// - Ownership: a lookup that runs can't be stopped, so its request keeps this object until it comes back,
 ///   however long after ``abandon()``; it doesn't keep the delegate.
 package final class NameLookup: HandleOwner {
+    /// What was asked for.
+    package let name: String
     private weak var delegate: (any NameLookupDelegate)?
     private var raw: OpaquePointer?
 
     /// Sizes the process's pool of lookup threads; must come before its first lookup, and before threads that
     /// read the environment.
-    package static func configurePool() {
-        cuv_lookup_pool_configure()
+    ///
+    /// - Returns: how many lookups run at once; libuv holds back the others.
+    package static func configurePool() -> Int {
+        Int(cuv_lookup_pool_configure())
     }
 
     /// Throws what can be said without asking anyone, as `EINVAL` for a name that can't be one.
     package init(_ name: String, on loop: EventLoop, delegate: any NameLookupDelegate) throws(UVError) {
+        self.name = name
         self.delegate = delegate
         do throws(UVError) {
             try UVError.check(cuv_lookup_start(loop.raw, name, retainForHandle(), &raw))

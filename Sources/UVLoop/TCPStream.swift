@@ -60,9 +60,10 @@ package final class TCPStream: HandleOwner {
     }
 
     /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY and keepalive. What fails at once is thrown.
-    package func connect(to address: SocketAddress) throws(UVError) {
-        var address = address.raw
-        try UVError.check(cuv_tcp_connect(handle, &address))
+    package func connect(to address: SocketAddress, by egress: Egress = Egress()) throws(UVError) {
+        var raw = address.raw
+        let result = egress.withRaw(isIPv6: address.isIPv6) { cuv_tcp_connect(handle, &raw, $0) }
+        try UVError.check(result)
     }
 
     /// The address of our end (`uv_tcp_getsockname`).

@@ -30,6 +30,8 @@ package struct UVError: Error, Hashable, CustomStringConvertible {
     package static let invalidArgument = UVError(code: -EINVAL)
     package static let networkDown = UVError(code: -ENETDOWN)
     package static let networkUnreachable = UVError(code: -ENETUNREACH)
+    package static let noDevice = UVError(code: -ENODEV)
+    package static let notPermitted = UVError(code: -EPERM)
     package static let outOfMemory = UVError(code: -ENOMEM)
     package static let permissionDenied = UVError(code: -EACCES)
     package static let tryAgain = UVError(code: -EAGAIN)

@@ -11,6 +11,11 @@ struct Environment {
     /// By the name behind `SOCKS5D_`.
     subscript(_ name: String) -> String? { variables[name] }
 
+    /// The variable of a flag, behind `SOCKS5D_`.
+    static func name(of flag: String) -> String {
+        flag.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+    }
+
     /// Those of the process. A password is taken out of what a crash dump or a child would show.
     static func ofProcess() -> Environment {
         var found: [String: String] = [:]
@@ -26,6 +31,7 @@ struct Environment {
 
     static let names = [
         "LISTEN", "USER", "USER_FILE", "OPEN", "SHARE_PORT", "WORKERS", "MAX_CONNECTIONS", "BUFFER_MEMORY",
+        "PREFER", "ONLY", "EGRESS_ADDRESS", "EGRESS_INTERFACE", "EGRESS_MARK",
         "HANDSHAKE_TIMEOUT", "DIAL_TIMEOUT", "IDLE_TIMEOUT", "HALF_CLOSED_TIMEOUT", "DRAIN_TIMEOUT",
         "LOG_LEVEL", "NO_BIND",
         "BIND_PORTS", "BIND_TIMEOUT", "ADVERTISE",

@@ -22,8 +22,10 @@ enum Help {
           --share-port             let a second process listen on the same port
           --workers N              threads that serve (default: one a core)
           --max-connections N      sessions at once (default: what descriptors allow)
-          --buffer-memory SIZE     bound for data that waits for slow readers, as
-                                   64M (the default)
+          --buffer-memory SIZE     for data that waits for slow readers (default 64M)
+          --prefer 4|6, --only 4|6 the address family to dial first, or alone
+          --egress-address ADDR    connect from this address; one of each family
+          --egress-interface NAME, --egress-mark N   connect through it; SO_MARK
           --no-bind, --bind-ports LOW-HIGH
           --advertise ADDR         by which others reach this machine, if not its own
           --log-level LEVEL        trace, debug, info (a line a session), notice

@@ -26,6 +26,16 @@ struct Options: ParsableArguments {
     var maxConnections: String?
     @Option(help: "Bound for data that waits for slow readers.")
     var bufferMemory: String?
+    @Option(help: "4 or 6: the address family to dial first.")
+    var prefer: String?
+    @Option(help: "4 or 6: the one address family to dial.")
+    var only: String?
+    @Option(help: "ADDR to connect from; repeatable, one of each family.")
+    var egressAddress: [String] = []
+    @Option(help: "The interface to connect through.")
+    var egressInterface: String?
+    @Option(help: "SO_MARK of connections to targets.")
+    var egressMark: String?
     @Option(help: "From accept to the request.")
     var handshakeTimeout: String?
     @Option(help: "From the request to the target.")

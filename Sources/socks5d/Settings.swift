@@ -21,6 +21,15 @@ struct Settings {
         if let bytes = try reader.value(options.bufferMemory, "buffer-memory", .size) {
             configuration.bufferMemory = bytes
         }
+        configuration.families.preferred = try reader.value(options.prefer, "prefer", .family)
+        configuration.families.only = try reader.value(options.only, "only", .family)
+        configuration.egress.addresses = try Self.egressAddresses(options, environment)
+        configuration.egress.interface = try reader.value(
+            options.egressInterface,
+            "egress-interface",
+            .interface
+        )
+        configuration.egress.mark = try reader.value(options.egressMark, "egress-mark", .mark) ?? 0
         if let level = try reader.value(options.logLevel, "log-level", .logLevel) { logLevel = level }
 
         let limits: [(String?, String, WritableKeyPath<Configuration, Duration>)] = [
@@ -52,6 +61,13 @@ struct Settings {
         try list(options.advertise, "advertise", environment, AdvertisedAddress.init(parsing:)) ?? []
     }
 
+    private static func egressAddresses(
+        _ options: Options,
+        _ environment: Environment
+    ) throws -> [EgressAddress] {
+        try list(options.egressAddress, "egress-address", environment, EgressAddress.init(parsing:)) ?? []
+    }
+
     /// The values of a repeatable flag, else those of its variable, which commas and spaces separate.
     private static func list<Value>(
         _ flags: [String],
@@ -69,11 +85,11 @@ struct Settings {
             }
         }
         if !flags.isEmpty { return try values(flags, "--\(name)", Failure.usage) }
-        guard let text = environment[name.uppercased()] else { return nil }
-        let variable = "SOCKS5D_\(name.uppercased())"
+        let variable = Environment.name(of: name)
+        guard let text = environment[variable] else { return nil }
         // An empty variable is a mistake, and is reported as the value that it isn't.
         let texts = text.split { $0 == "," || $0 == " " }.map(String.init)
-        return try values(texts.isEmpty ? [""] : texts, variable, Failure.configuration)
+        return try values(texts.isEmpty ? [""] : texts, "SOCKS5D_\(variable)", Failure.configuration)
     }
 
     private static func users(_ options: Options, _ environment: Environment) throws -> [Configuration.User] {
@@ -117,7 +133,7 @@ private struct Reader {
 
     func value<Value>(_ flag: String?, _ name: String, _ syntax: Syntax<Value>) throws -> Value? {
         if let flag { return try parse(flag, "--\(name)", syntax, Failure.usage) }
-        let variable = name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+        let variable = Environment.name(of: name)
         guard let text = environment[variable] else { return nil }
         return try parse(text, "SOCKS5D_\(variable)", syntax, Failure.configuration)
     }

@@ -36,6 +36,35 @@ extension Syntax<PortRange> {
     }
 }
 
+extension Syntax<UInt32> {
+    /// `7` or `0x7`.
+    static var mark: Syntax {
+        Syntax(expected: "a number up to 0xffffffff, as 7 or 0x7") { text in
+            let isHexadecimal = text.lowercased().hasPrefix("0x")
+            let digits = isHexadecimal ? text.dropFirst(2) : text[...]
+            guard digits.allSatisfy(\.isHexDigit) else { return nil }
+            return UInt32(digits, radix: isHexadecimal ? 16 : 10)
+        }
+    }
+}
+
+extension Syntax<String> {
+    /// 1 to 15 bytes (IFNAMSIZ).
+    static var interface: Syntax {
+        Syntax(expected: "the name of an interface, as eth0") { text in
+            let isName =
+                (1...15).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
+            return isName ? text : nil
+        }
+    }
+}
+
+extension Syntax<Configuration.AddressFamily> {
+    static var family: Syntax {
+        Syntax(expected: "4 or 6") { text in ["4": .ipv4, "6": .ipv6][text] }
+    }
+}
+
 extension Syntax<Bool> {
     static var flag: Syntax {
         Syntax(expected: "1 or 0") { text in

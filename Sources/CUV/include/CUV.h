@@ -33,6 +33,16 @@ typedef struct {
     size_t length;
 } cuv_buffer;
 
+/// What an outgoing socket leaves by; zeroes leave it to the kernel.
+typedef struct {
+    /// The address it comes from, for targets of the same family. The kernel chooses the port.
+    const cuv_address *source;
+    /// The interface it goes through (SO_BINDTODEVICE).
+    const char *device;
+    /// What routing rules and filters see (SO_MARK).
+    uint32_t mark;
+} cuv_egress;
+
 /// What a loop calls, always in its own thread.
 typedef struct {
     void (*woken)(void *loop_owner);
@@ -89,8 +99,11 @@ unsigned cuv_available_cores(void);
 
 /// Sizes the thread pool that runs name lookups, for its start at the first of them: 256 threads, fewer where
 /// the process may not start so many; what `UV_THREADPOOL_SIZE` says stands. Not after threads that read the
-/// environment have started.
-void cuv_lookup_pool_configure(void);
+/// environment have started. Returns how many lookups run at once: libuv gives them half of the threads.
+unsigned cuv_lookup_pool_configure(void);
+
+/// Opens and closes a socket that leaves that way: says what would fail.
+int cuv_egress_probe(bool is_ipv6, const cuv_egress *egress);
 
 enum {
     CUV_LISTEN_SHARED = 1 << 0,     ///< SO_REUSEPORT
@@ -154,7 +167,7 @@ cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner);
 
 /// Gives the stream an accepted descriptor; it stays the caller's if this fails.
 int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
-int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address);
+int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress);
 int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address);
 
 int cuv_tcp_read_start(cuv_tcp *tcp);

@@ -39,13 +39,20 @@ final class Binder: TargetSource, TCPListenerDelegate {
         return socket.boundAddress
     }
 
-    /// The session has ended, or time is up: nothing more is reported.
     func cancel() {
         // Closing still hands over who is queued, and the session turns them away.
         listener?.delegate = session
         listener?.close()
         listener = nil
     }
+
+    func timeOut() -> Reply {
+        cancel()
+        return .ttlExpired
+    }
+
+    /// There is nothing to do but wait.
+    func turnCame() {}
 
     private static func open(_ address: SocketAddress, _ ports: PortRange?) throws(UVError) -> ListeningSocket
     {

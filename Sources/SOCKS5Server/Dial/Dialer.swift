@@ -1,100 +1,136 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Finds and connects the target of one request: a literal at once, a name through a lookup, and of several
-/// addresses one after the other, in the order of getaddrinfo(3).
+/// Finds and connects the target of one request: a literal at once, a name through the ``Resolver``, and of several
+/// addresses the first to answer in a ``DialRace``.
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the session's, from the request until a target is connected or none can be. Streams are
-///   registered with the session, which also awaits the end of those that failed.
-final class Dialer: TargetSource, TCPStreamDelegate, NameLookupDelegate {
+///   registered with the session, which also awaits the end of those that failed or lost.
+final class Dialer: TargetSource, TCPStreamDelegate {
     private unowned let session: Session
-    private unowned let loop: EventLoop
-    private let port: UInt16
-    private var lookup: NameLookup?
-    private var attempt: TCPStream?
-    /// Addresses not tried yet, the next one last.
-    private var untried: [SocketAddress] = []
-    private var failure = Reply.generalFailure
+    private unowned let worker: Worker
+    private var ticket: NameTicket?
+    private var race: DialRace?
+    private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
 
-    init(_ session: Session, _ loop: EventLoop, port: UInt16) {
+    init(_ session: Session, _ worker: Worker) {
         self.session = session
-        self.loop = loop
-        self.port = port
+        self.worker = worker
     }
 
-    /// Ends in one call of ``Session/dialerDidConnect(_:)`` or ``Session/dialerDidFail(_:)``, maybe at once.
+    /// Ends in one call of ``Session/dialerDidConnect(_:)`` or ``Session/dialerDidFail(_:)``, maybe at once;
+    /// or by ``cancel()`` or ``timeOut()``.
     func start(_ destination: Destination) {
         if let address = SocketAddress(destination) {
-            untried = [address]
-            tryNext()
+            dial([address])
         } else if case .name(let name) = destination.host {
-            do {
-                lookup = try NameLookup(name.description, on: loop, delegate: self)
-            } catch {
-                // libuv has found the name itself impossible, as one with an empty label.
-                session.dialerDidFail(error == .outOfMemory ? .generalFailure : .hostUnreachable)
-            }
+            lookUp(name, port: destination.port)
         }
     }
 
-    /// The client has gone, or time is up: nothing more is reported.
     func cancel() {
-        lookup?.abandon()
-        lookup = nil
-        abandonAttempt()
+        if let ticket { worker.resolver.cancel(ticket) }
+        ticket = nil
+        for attempt in attempts { close(attempt.attempt) }
     }
 
-    private func tryNext() {
-        while let address = untried.popLast() {
-            do throws(UVError) {
-                let stream = try TCPStream(on: loop, delegate: self)
-                session.handleDidOpen()
-                attempt = stream
-                try stream.connect(to: address)
-                return
-            } catch {
-                noteFailure(error)
+    /// A name that isn't found in time is one that isn't found, as glibc has it for a resolver that doesn't answer.
+    func timeOut() -> Reply {
+        cancel()
+        return race?.timedOut() ?? .hostUnreachable
+    }
+
+    func turnCame() {
+        if let action = race?.nextTurn() { perform(action) }
+    }
+
+    private func lookUp(_ name: DomainName, port: UInt16) {
+        let outcome = worker.resolver.resolve(name, for: session.record.client) { [unowned self] answer in
+            ticket = nil
+            didResolve(answer, port)
+        }
+        switch outcome {
+        case .answer(let answer): didResolve(answer, port)
+        case .pending(let ticket): self.ticket = ticket
+        }
+    }
+
+    private func didResolve(_ answer: NameAnswer, _ port: UInt16) {
+        switch answer {
+        case .success(let addresses): dial(addresses.map { SocketAddress(host: $0.host, port: port) })
+        case .failure(let error): session.dialerDidFail(Reply(error))
+        }
+    }
+
+    /// Every address that is ever dialled passes here.
+    private func dial(_ addresses: [SocketAddress]) {
+        let families = worker.context.families
+        switch Candidates(addresses, preferred: families.preferred, only: families.only) {
+        case .none(let reply):
+            session.dialerDidFail(reply)
+        case .addresses(let addresses):
+            var race = DialRace(addresses)
+            let action = race.nextTurn()
+            self.race = race
+            perform(action)
+        }
+    }
+
+    private func perform(_ action: DialRace.Action) {
+        var next: DialRace.Action? = action
+        while let action = next {
+            next = nil
+            switch action {
+            case .connect(let attempt, let address, let dropped):
+                if let dropped { close(dropped) }
+                next = connect(attempt, to: address)
+            case .wait:
+                break
+            case .take(let attempt, let losers):
+                for loser in losers { close(loser) }
+                if let stream = take(attempt) { session.dialerDidConnect(stream) }
+            case .giveUp(let reply):
+                session.dialerDidFail(reply)
             }
         }
-        session.dialerDidFail(failure)
     }
 
-    private func noteFailure(_ error: UVError) {
-        let reply = Reply(error)
-        if reply.rank < failure.rank { failure = reply }
-        abandonAttempt()
+    /// - Returns: what follows where it fails at once.
+    private func connect(_ attempt: DialRace.Attempt, to address: SocketAddress) -> DialRace.Action? {
+        worker.awaitTurn(session)
+        do throws(UVError) {
+            let stream = try TCPStream(on: worker.loop, delegate: self)
+            session.handleDidOpen()
+            attempts.append((attempt, stream))
+            try stream.connect(to: address, by: worker.context.egress)
+            return nil
+        } catch {
+            close(attempt)
+            return race?.failed(attempt, Reply(error))
+        }
     }
 
-    private func abandonAttempt() {
-        guard let attempt else { return }
-        self.attempt = nil
-        attempt.delegate = session
-        attempt.close()
+    private func take(_ attempt: DialRace.Attempt) -> TCPStream? {
+        guard let index = attempts.firstIndex(where: { $0.attempt == attempt }) else { return nil }
+        return attempts.remove(at: index).stream
     }
 
-    // MARK: NameLookupDelegate
-
-    func lookup(_ lookup: NameLookup, didFind addresses: [SocketAddress]) {
-        self.lookup = nil
-        untried = addresses.reversed().map { SocketAddress(host: $0.host, port: port) }
-        tryNext()
-    }
-
-    func lookup(_ lookup: NameLookup, didFail error: UVError) {
-        self.lookup = nil
-        session.dialerDidFail(Reply(error))
+    private func close(_ attempt: DialRace.Attempt) {
+        guard let stream = take(attempt) else { return }
+        stream.delegate = session
+        stream.close()
     }
 
     // MARK: TCPStreamDelegate
 
     func stream(_ stream: TCPStream, didConnect error: UVError?) {
+        guard let attempt = attempts.first(where: { $0.stream === stream })?.attempt else { return }
         if let error {
-            noteFailure(error)
-            tryNext()
-        } else {
-            attempt = nil
-            session.dialerDidConnect(stream)
+            close(attempt)
+            if let action = race?.failed(attempt, Reply(error)) { perform(action) }
+        } else if let action = race?.connected(attempt) {
+            perform(action)
         }
     }
 

@@ -9,7 +9,7 @@ extension Reply {
     init(_ error: UVError) {
         self =
             switch error {
-            case .networkUnreachable, .networkDown, .addressNotAvailable: .networkUnreachable
+            case .networkUnreachable, .networkDown, .addressNotAvailable, .noDevice: .networkUnreachable
             case .hostUnreachable, .hostDown: .hostUnreachable
             case .nameNotFound, .nameHasNoAddress, .lookupTemporaryFailure, .lookupFailed: .hostUnreachable
             case .connectionRefused, .connectionReset: .connectionRefused

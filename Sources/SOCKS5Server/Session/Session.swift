@@ -22,6 +22,8 @@ final class Session {
     private unowned let worker: Worker
     /// The place in the worker's table, from ``start(_:in:)`` on.
     private(set) var slot: DeadlineQueue<Session>.Slot?
+    /// The place among those that wait for a target; the worker's to set.
+    var turnSlot: DeadlineQueue<Session>.Slot?
     private var stage = Stage.handshake
     private var handshake: Handshake
     private var client: TCPStream?
@@ -30,7 +32,6 @@ final class Session {
     private var targetToClient: Pipe?
     private var openHandles = 0
     private var finishedPipes = 0
-    private var waitDeadline: UInt64 = 0
     private(set) var record: SessionRecord
 
     init(_ worker: Worker, peer: SocketAddress) {
@@ -110,16 +111,28 @@ final class Session {
     }
 
     private func dial(_ destination: Destination) {
-        let dialer = Dialer(self, worker.loop, port: destination.port)
-        stage = .opening(dialer)
-        waitDeadline = worker.set(.dial, for: self)
-        probeIfPaused()
+        let dialer = Dialer(self, worker)
+        wait(for: dialer, .dial)
         dialer.start(destination)
     }
 
-    /// A client that has filled the room for early data isn't read, so that its reset must be looked for.
-    private func probeIfPaused() {
-        if clientToTarget?.isPaused == true { worker.set(.probe, for: self) }
+    private func wait(for source: any TargetSource, _ deadline: Deadline) {
+        stage = .opening(source)
+        worker.set(deadline, for: self)
+        worker.awaitTurn(self)
+    }
+
+    /// - Returns: whether there will be more turns, as long as a target is awaited.
+    func turnCame() -> Bool {
+        guard case .opening(let source) = stage else { return false }
+        // A client that has filled the room for early data isn't read, so that its reset must be looked for.
+        if clientToTarget?.isPaused == true && client?.isReset == true {
+            end(.clientLeft)
+            return false
+        }
+        worker.awaitTurn(self)
+        source.turnCame()
+        return true
     }
 
     func dialerDidConnect(_ target: TCPStream) {
@@ -176,9 +189,7 @@ final class Session {
                 advertised: worker.context.advertisedAddresses
             )
             let bound = try binder.listen(on: place.listen, ports: policy.ports, for: place.awaited)
-            stage = .opening(binder)
-            waitDeadline = worker.set(.bind, for: self)
-            probeIfPaused()
+            wait(for: binder, .bind)
             succeed(place.advertised(bound))
         } catch {
             refuse(Reply(error))
@@ -269,13 +280,9 @@ final class Session {
 
     func deadlineDidPass(_ deadline: Deadline) {
         switch (stage, deadline) {
-        case (.opening, .probe) where worker.loop.now < waitDeadline:
-            guard client?.isReset == false else { return end(.clientLeft) }
-            worker.set(.probe, for: self)
         case (.opening(let source), _):
-            source.cancel()
             worker.counters.timedOut.add()
-            refuse(.ttlExpired)
+            refuse(source.timeOut())
         case (.refusing, _):
             end(record.outcome ?? .timedOut(deadline))
         case (.handshake, _), (.relaying, _), (.closing, _):
@@ -335,9 +342,8 @@ extension Session: TCPStreamDelegate {
         clientToTarget?.didRead(count)
         switch stage {
         case .handshake: advanceHandshake()
-        case .opening: probeIfPaused()
         case .refusing: clientToTarget?.discard()
-        case .relaying, .closing: break
+        case .opening, .relaying, .closing: break
         }
     }
 

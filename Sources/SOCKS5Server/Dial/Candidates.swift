@@ -1,0 +1,44 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// The addresses of a target that may be dialled, in the order in which they are tried; or the reply where there
+/// is none.
+enum Candidates: Equatable {
+    case addresses([SocketAddress])
+    case none(Reply)
+
+    /// More than these aren't tried: a name may have hundreds.
+    static let limit = 16
+
+    /// The families take turns, so that a broken one costs one attempt (RFC 8305 section 4); among themselves the
+    /// addresses keep the order of getaddrinfo(3) (RFC 6724).
+    ///
+    /// - Parameters:
+    ///   - found: with the port. What is checked here is what will be dialled.
+    ///   - preferred: the family that goes first; `nil`: that of the first address.
+    ///   - only: the one family there is; `nil`: both.
+    ///   - isAllowed: asked for each address.
+    init(
+        _ found: [SocketAddress],
+        preferred: Configuration.AddressFamily? = nil,
+        only: Configuration.AddressFamily? = nil,
+        isAllowed: (SocketAddress) -> Bool = { _ in true }
+    ) {
+        let reachable = found.map(\.unmapped).filter { only == nil || $0.family == only }
+        guard !reachable.isEmpty else {
+            self = .none(.addressTypeNotSupported)
+            return
+        }
+        let allowed = reachable.filter(isAllowed)
+        guard let first = preferred ?? allowed.first?.family else {
+            self = .none(.notAllowed)
+            return
+        }
+        let leading = allowed.filter { $0.family == first }
+        let others = allowed.filter { $0.family != first }
+        let turns = (0..<max(leading.count, others.count)).flatMap { turn in
+            [leading, others].compactMap { $0.indices.contains(turn) ? $0[turn] : nil }
+        }
+        self = turns.isEmpty ? .none(.notAllowed) : .addresses(Array(turns.prefix(Self.limit)))
+    }
+}

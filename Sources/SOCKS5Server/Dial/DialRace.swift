@@ -1,0 +1,116 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Several addresses of one target, tried one after the other without waiting for each to fail: Happy Eyeballs
+/// (RFC 8305 section 5).
+///
+/// The next attempt begins when one has failed, or when it is the next one's turn because the last one has had
+/// 250 ms; the first to connect wins. Pure: events in, actions out.
+struct DialRace {
+    /// An attempt, by the place of its address.
+    typealias Attempt = Int
+
+    enum Action: Equatable {
+        /// Begin to connect, and close the attempt `dropped`: it has had its time, and descriptors are few.
+        /// The time to the next turn begins anew.
+        case connect(Attempt, to: SocketAddress, dropped: Attempt?)
+        case wait
+        /// This one has won; close the others.
+        case take(Attempt, losers: [Attempt])
+        /// All have failed.
+        case giveUp(Reply)
+    }
+
+    private enum State {
+        case racing
+        case over
+    }
+
+    /// Attempts that run at once. With a turn every 250 ms the oldest has had a second before another takes its
+    /// place, and the last ones have all the time there is.
+    static let attemptsAtOnce = 4
+
+    private let addresses: [SocketAddress]
+    private var state = State.racing
+    private var begun = 0
+    /// The oldest first.
+    private var running: [Attempt] = []
+    /// What has gone wrong so far, at its most telling.
+    private var failure = Reply.generalFailure
+
+    /// - Parameter addresses: at least one; the race has begun with ``nextTurn()``.
+    init(_ addresses: [SocketAddress]) {
+        precondition(!addresses.isEmpty, "a race needs somewhere to go")
+        self.addresses = addresses
+    }
+
+    /// It is the next address's turn.
+    mutating func nextTurn() -> Action {
+        switch state {
+        case .racing: advance()
+        case .over: preconditionFailure("a turn in a race that is over")
+        }
+    }
+
+    mutating func failed(_ attempt: Attempt, _ reply: Reply) -> Action {
+        switch state {
+        case .racing:
+            note(reply)
+            remove(attempt)
+            return advance()
+        case .over:
+            preconditionFailure("a failure in a race that is over")
+        }
+    }
+
+    mutating func connected(_ attempt: Attempt) -> Action {
+        switch state {
+        case .racing:
+            remove(attempt)
+            state = .over
+            return .take(attempt, losers: running)
+        case .over:
+            preconditionFailure("a second winner")
+        }
+    }
+
+    /// No time is left: the reply, to which also those count that still run.
+    mutating func timedOut() -> Reply {
+        switch state {
+        case .racing:
+            note(.ttlExpired)
+            state = .over
+            return failure
+        case .over:
+            preconditionFailure("a limit to a race that is over")
+        }
+    }
+
+    private mutating func advance() -> Action {
+        guard begun < addresses.count else {
+            guard running.isEmpty else { return .wait }
+            state = .over
+            return .giveUp(failure)
+        }
+        var dropped: Attempt?
+        if running.count == Self.attemptsAtOnce {
+            dropped = running.removeFirst()
+            note(.ttlExpired)
+        }
+        let attempt = begun
+        begun += 1
+        running.append(attempt)
+        return .connect(attempt, to: addresses[attempt], dropped: dropped)
+    }
+
+    private mutating func remove(_ attempt: Attempt) {
+        guard let index = running.firstIndex(of: attempt) else {
+            preconditionFailure("an attempt that doesn't run")
+        }
+        running.remove(at: index)
+    }
+
+    private mutating func note(_ reply: Reply) {
+        if reply.rank < failure.rank { failure = reply }
+    }
+}

@@ -1,0 +1,97 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Finds the addresses of names for one worker: asks the ``NameTable`` of all workers, and does the lookups that
+/// it hands out.
+///
+/// An answer comes through the mailbox of the worker that asked, whichever worker's loop has looked it up.
+///
+/// - Isolation: the worker's thread.
+final class Resolver: NameLookupDelegate {
+    typealias Names = Guarded<NameTable<Mailbox<Worker.Command>>>
+
+    enum Outcome {
+        case answer(NameAnswer)
+        /// The answer is passed on later, unless the ticket is cancelled.
+        case pending(NameTicket)
+    }
+
+    private let names: Names
+    private let loop: EventLoop
+    private let mailbox: Mailbox<Worker.Command>
+    private var asking: [NameTicket: (NameAnswer) -> Void] = [:]
+
+    init(_ names: Names, _ loop: EventLoop, _ mailbox: Mailbox<Worker.Command>) {
+        self.names = names
+        self.loop = loop
+        self.mailbox = mailbox
+    }
+
+    /// - Parameters:
+    ///   - client: who wants to know, for the share of the lookups that a source may have.
+    ///   - answered: called once at the most, and never before this returns.
+    func resolve(
+        _ name: DomainName,
+        for client: SocketAddress,
+        _ answered: @escaping (NameAnswer) -> Void
+    ) -> Outcome {
+        // A dot at the end stays: it tells the resolver not to try its search list (resolv.conf(5)).
+        let name = name.description.lowercased()
+        let now = loop.now
+        switch names.withLock({ $0.ask(name, for: ClientSource(client), mailbox, now: now) }) {
+        case .answer(let answer):
+            return .answer(answer)
+        case .wait(let ticket):
+            asking[ticket] = answered
+            return .pending(ticket)
+        case .lookUp(let ticket):
+            asking[ticket] = answered
+            lookUp(name)
+            return .pending(ticket)
+        }
+    }
+
+    func cancel(_ ticket: NameTicket) {
+        asking[ticket] = nil
+        names.withLock { $0.cancel(ticket) }
+    }
+
+    /// An answer has come through the mailbox, maybe after it was cancelled.
+    func pass(_ answer: NameAnswer, to ticket: NameTicket) {
+        asking.removeValue(forKey: ticket)?(answer)
+    }
+
+    /// Begins a lookup; should libuv refuse, the next one.
+    private func lookUp(_ first: String) {
+        var next: String? = first
+        while let name = next {
+            do throws(UVError) {
+                _ = try NameLookup(name, on: loop, delegate: self)
+                return
+            } catch {
+                // libuv has found the name itself impossible, as one with an empty label.
+                next = finish(name, .failure(error == .outOfMemory ? error : .nameNotFound))
+            }
+        }
+    }
+
+    /// Tells all who wait for the name.
+    ///
+    /// - Returns: the name to be looked up next.
+    private func finish(_ name: String, _ answer: NameAnswer) -> String? {
+        let now = loop.now
+        let (askers, next) = names.withLock { $0.finished(name, answer, now: now) }
+        for (ticket, mailbox) in askers { mailbox.post(.nameAnswered(ticket, answer)) }
+        return next
+    }
+
+    // MARK: NameLookupDelegate
+
+    func lookup(_ lookup: NameLookup, didFind addresses: [SocketAddress]) {
+        if let next = finish(lookup.name, .success(addresses)) { lookUp(next) }
+    }
+
+    func lookup(_ lookup: NameLookup, didFail error: UVError) {
+        if let next = finish(lookup.name, .failure(error)) { lookUp(next) }
+    }
+}

@@ -1,0 +1,304 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+import UVLoop
+
+@testable import SOCKS5Server
+
+private let found = NameAnswer.success([SocketAddress(host: .ipv4(1), port: 0)])
+private let notFound = NameAnswer.failure(.nameNotFound)
+
+private func source(_ number: Int) -> ClientSource {
+    ClientSource(SocketAddress(host: .ipv4(UInt32(number)), port: 0))
+}
+
+@Suite struct NameCacheTests {
+    @Test func aHitLivesAMinuteAndAMissFiveSeconds() {
+        var cache = NameCache(Configuration.Resolver())
+        cache.insert(found, for: "there", now: 1000)
+        cache.insert(notFound, for: "nowhere", now: 1000)
+        #expect(cache.answer(to: "there", now: 60_999) == found)
+        #expect(cache.answer(to: "there", now: 61_000) == nil)
+        #expect(cache.answer(to: "nowhere", now: 5_999) == notFound)
+        #expect(cache.answer(to: "nowhere", now: 6_000) == nil)
+    }
+
+    @Test func lifetimesAndSizeAreSettings() {
+        var settings = Configuration.Resolver()
+        settings.hitLifetime = .milliseconds(10)
+        settings.missLifetime = .zero
+        settings.cachedNames = 1
+        var cache = NameCache(settings)
+        cache.insert(found, for: "a", now: 0)
+        cache.insert(notFound, for: "b", now: 0)
+        #expect(cache.answer(to: "a", now: 9) == found && cache.answer(to: "a", now: 10) == nil)
+        #expect(cache.answer(to: "b", now: 0) == nil)
+        settings.cachedNames = 0
+        cache = NameCache(settings)
+        cache.insert(found, for: "a", now: 0)
+        #expect(cache.answer(to: "a", now: 0) == nil)
+    }
+
+    @Test(arguments: [
+        UVError.nameNotFound, .nameHasNoAddress, .lookupTemporaryFailure, .lookupFailed,
+    ])
+    func whatTheServersSayIsKept(_ error: UVError) {
+        var cache = NameCache(Configuration.Resolver())
+        cache.insert(.failure(error), for: "a", now: 0)
+        #expect(cache.answer(to: "a", now: 0) == .failure(error))
+    }
+
+    @Test(arguments: [UVError.lookupOutOfMemory, .outOfMemory, .tryAgain])
+    func whatFailsOnThisMachineIsNotKept(_ error: UVError) {
+        var cache = NameCache(Configuration.Resolver())
+        cache.insert(.failure(error), for: "a", now: 0)
+        #expect(cache.answer(to: "a", now: 0) == nil)
+    }
+
+    @Test func theNamePutInFirstGoesFirst() {
+        var settings = Configuration.Resolver()
+        settings.cachedNames = 3
+        var cache = NameCache(settings)
+        for name in ["a", "b", "c"] { cache.insert(found, for: name, now: 0) }
+        // An answer that came anew is young again.
+        cache.insert(found, for: "a", now: 60_000)
+        #expect(cache.answer(to: "a", now: 60_000) == found)
+        cache.insert(found, for: "d", now: 60_000)
+        cache.insert(found, for: "e", now: 60_000)
+        for name in ["a", "d", "e"] { #expect(cache.answer(to: name, now: 60_001) == found, "\(name)") }
+        cache.insert(found, for: "f", now: 60_000)
+        #expect(cache.answer(to: "a", now: 60_001) == nil)
+    }
+
+    /// Against a model that keeps the last insertions as a list.
+    @Test func theCacheHoldsTheLastInsertionsAndNoMore() {
+        var random = SeededGenerator(seed: 26)
+        var settings = Configuration.Resolver()
+        settings.cachedNames = 8
+        var cache = NameCache(settings)
+        var inserted: [(name: String, time: UInt64)] = []
+        for step in 0..<100_000 {
+            let now = UInt64(step * 500)
+            let name = "name\(Int.random(in: 0..<20, using: &random))"
+            let isKept = inserted.suffix(8).last { $0.name == name }.map { now < $0.time + 60_000 } ?? false
+            guard (cache.answer(to: name, now: now) != nil) == isKept else {
+                Issue.record("step \(step): \(name), kept \(isKept)")
+                return
+            }
+            if !isKept {
+                cache.insert(found, for: name, now: now)
+                inserted.append((name, now))
+            }
+        }
+    }
+}
+
+@Suite struct NameTableTests {
+    private static func table(
+        parallel: Int = 8,
+        ofSource: Int = 64,
+        waitingOfSource: Int = 256,
+        waiting: Int = 4096
+    ) -> NameTable<Int> {
+        var settings = Configuration.Resolver()
+        settings.lookupsOfSource = ofSource
+        settings.waitingOfSource = waitingOfSource
+        settings.waiting = waiting
+        return NameTable(settings, parallel: parallel)
+    }
+
+    @Test func aHundredWhoAskForOneNameAreToldByOneLookup() {
+        var table = Self.table()
+        var outcomes = (0..<100).map { table.ask("name", for: source($0 % 7), $0, now: 0) }
+        #expect(outcomes.removeFirst().isLookup)
+        #expect(outcomes.count(where: \.isWait) == 99)
+        let (askers, next) = table.finished("name", found, now: 0)
+        #expect(askers.map(\.1).sorted() == Array(0..<100) && next == nil)
+        #expect(table.ask("name", for: source(1), 0, now: 1).answer == found)
+    }
+
+    @Test func oneSourceLeavesHalfOfTheLookupsToTheOthers() {
+        var table = Self.table(parallel: 8)
+        let stuck = (0..<100).map { table.ask("stuck\($0)", for: source(1), $0, now: 0) }
+        #expect(stuck.count(where: \.isLookup) == 4)
+        let healthy = (0..<4).map { table.ask("healthy\($0)", for: source(2), $0, now: 0) }
+        #expect(healthy.count(where: \.isLookup) == 4)
+    }
+
+    @Test func whoAsksForANameThatWaitsBehindAnotherDoesNotWaitThere() {
+        var table = Self.table(parallel: 8)
+        for number in 0..<5 { _ = table.ask("stuck\(number)", for: source(1), number, now: 0) }
+        #expect(table.ask("popular", for: source(1), 5, now: 0).isWait)
+        #expect(table.ask("popular", for: source(2), 6, now: 0).isLookup)
+        let (askers, next) = table.finished("popular", found, now: 0)
+        #expect(askers.map(\.1).sorted() == [5, 6])
+        // It waits no more in the first one's queue either: what is next there is the other name.
+        #expect(next == nil)
+        #expect(table.finished("stuck0", found, now: 0).next == "stuck4")
+    }
+
+    @Test func theQueuesTakeTurns() {
+        var table = Self.table(parallel: 2, ofSource: 1)
+        for name in ["a1", "a2", "a3", "a4"] { _ = table.ask(name, for: source(1), 0, now: 0) }
+        for name in ["b1", "b2", "b3"] { _ = table.ask(name, for: source(2), 0, now: 0) }
+        #expect(table.ask("c1", for: source(3), 0, now: 0).isWait)
+        #expect(table.finished("b1", found, now: 0).next == "b2")
+        #expect(table.finished("b2", found, now: 0).next == "c1")
+        #expect(table.finished("c1", found, now: 0).next == "b3")
+        #expect(table.finished("a1", found, now: 0).next == "a2")
+    }
+
+    @Test func tooManyWhoWaitAreTurnedAway() {
+        var table = Self.table(parallel: 2, waitingOfSource: 3, waiting: 5)
+        let first = (0..<10).map { table.ask("a\($0)", for: source(1), $0, now: 0) }
+        #expect(first.count(where: \.isWait) == 3)
+        #expect(first.compactMap(\.answer) == [NameAnswer](repeating: .failure(.tryAgain), count: 6))
+        // Another name costs another place, but not another who waits for the same.
+        #expect(table.ask("a1", for: source(1), 0, now: 0).isWait)
+        let second = (0..<10).map { table.ask("b\($0)", for: source(2), $0, now: 0) }
+        #expect(second.count(where: \.isWait) == 2)
+    }
+
+    @Test func oneWhoLeavesLeavesTheOthersWaiting() throws {
+        var table = Self.table()
+        let ticket = try #require(table.ask("name", for: source(1), 1, now: 0).ticket)
+        _ = table.ask("name", for: source(1), 2, now: 0)
+        table.cancel(ticket)
+        table.cancel(ticket)
+        #expect(table.finished("name", found, now: 0).askers.map(\.1) == [2])
+    }
+
+    @Test func aLookupThatEverybodyHasLeftIsStillKept() throws {
+        var table = Self.table()
+        let ticket = try #require(table.ask("name", for: source(1), 1, now: 0).ticket)
+        table.cancel(ticket)
+        #expect(table.ask("name", for: source(1), 2, now: 0).isWait)
+        #expect(table.finished("name", found, now: 0).askers.map(\.1) == [2])
+        #expect(table.ask("name", for: source(2), 3, now: 0).answer == found)
+    }
+
+    @Test func aNameThatEverybodyHasLeftIsNotLookedUp() throws {
+        var table = Self.table(parallel: 2)
+        for name in ["first", "second", "third"] { _ = table.ask(name, for: source(1), 1, now: 0) }
+        let again = try #require(table.ask("second", for: source(1), 2, now: 0).ticket)
+        table.cancel(again)
+        #expect(table.finished("first", found, now: 0).next == "second")
+        let left = try #require(table.ask("fourth", for: source(1), 1, now: 0).ticket)
+        table.cancel(left)
+        #expect(table.finished("second", found, now: 0).next == "third")
+        #expect(table.finished("third", found, now: 0).next == nil)
+    }
+
+    /// Whatever is asked, left and answered in whatever order: no more is looked up at once than may be, nothing
+    /// twice, nobody is forgotten or told twice, and nobody waits while nothing is looked up.
+    @Test func theTableKeepsItsPromises() {
+        var random = SeededGenerator(seed: 1929)
+        for round in 0..<10 {
+            let table = Self.table(parallel: 1 + round, ofSource: 3, waitingOfSource: 6, waiting: 15)
+            var model = ModelTable(table, parallel: 1 + round)
+            for _ in 0..<10_000 where model.holds {
+                switch Int.random(in: 0..<10, using: &random) {
+                case 0..<5:
+                    model.ask(
+                        "name\(Int.random(in: 0..<30, using: &random))",
+                        Int.random(in: 0..<5, using: &random)
+                    )
+                case 5..<7: model.cancelAny(&random)
+                default: model.finishAny(&random)
+                }
+            }
+            while model.holds && !model.running.isEmpty { model.finishAny(&random) }
+            #expect(model.holds && model.waiting.isEmpty, "round \(round)")
+        }
+    }
+}
+
+/// A table beside what its callers know.
+private struct ModelTable {
+    private var table: NameTable<Int>
+    private let parallel: Int
+    private var lastAsker = 0
+    private var now: UInt64 = 0
+    private(set) var running: [String] = []
+    private(set) var waiting: [Int: (ticket: NameTicket, name: String, source: Int)] = [:]
+    private(set) var holds = true
+
+    init(_ table: NameTable<Int>, parallel: Int) {
+        self.table = table
+        self.parallel = parallel
+    }
+
+    mutating func ask(_ name: String, _ number: Int) {
+        lastAsker += 1
+        now += 1000
+        let outcome = table.ask(name, for: source(number), lastAsker, now: now)
+        switch outcome {
+        case .answer:
+            break
+        case .lookUp(let ticket):
+            begin(name)
+            waiting[lastAsker] = (ticket, name, number)
+        case .wait(let ticket):
+            waiting[lastAsker] = (ticket, name, number)
+        }
+    }
+
+    mutating func cancelAny(_ random: inout SeededGenerator) {
+        guard let asker = waiting.keys.sorted().randomElement(using: &random),
+            let ticket = waiting.removeValue(forKey: asker)?.ticket
+        else { return }
+        table.cancel(ticket)
+    }
+
+    mutating func finishAny(_ random: inout SeededGenerator) {
+        guard let name = running.randomElement(using: &random) else {
+            // Nothing runs, so nothing may wait.
+            holds = holds && waiting.isEmpty
+            return
+        }
+        running.removeAll { $0 == name }
+        let (askers, next) = table.finished(name, Bool.random(using: &random) ? found : notFound, now: now)
+        let expected = waiting.filter { $0.value.name == name }
+        holds = holds && Set(askers.map(\.1)) == Set(expected.keys) && askers.count == expected.count
+        for asker in expected.keys { waiting[asker] = nil }
+        guard let next else { return }
+        holds = holds && waiting.values.contains { $0.name == next }
+        begin(next)
+    }
+
+    private mutating func begin(_ name: String) {
+        holds = holds && !running.contains(name)
+        running.append(name)
+        holds = holds && running.count <= parallel
+    }
+}
+
+extension NameTable.Outcome {
+    fileprivate var isLookup: Bool { if case .lookUp = self { true } else { false } }
+
+    fileprivate var isWait: Bool { if case .wait = self { true } else { false } }
+
+    fileprivate var answer: NameAnswer? { if case .answer(let answer) = self { answer } else { nil } }
+
+    fileprivate var ticket: NameTicket? {
+        switch self {
+        case .answer: nil
+        case .wait(let ticket), .lookUp(let ticket): ticket
+        }
+    }
+}
+
+@Suite struct ClientSourceTests {
+    private static func source(_ text: String) throws -> ClientSource {
+        ClientSource(try #require(SocketAddress(numeric: text, port: UInt16.random(in: 1...9999))))
+    }
+
+    @Test(arguments: [
+        ("192.0.2.1", "192.0.2.1", true), ("192.0.2.1", "192.0.2.2", false),
+        ("::ffff:192.0.2.1", "192.0.2.1", true), ("2001:db8::1", "2001:db8::ffff:0:0:1", true),
+        ("2001:db8:0:1::1", "2001:db8::1", false), ("::1", "0.0.0.1", false),
+    ])
+    func aSourceIsAnAddressOrTheNetOfAnIPv6One(_ one: String, _ other: String, _ areTheSame: Bool) throws {
+        #expect((try Self.source(one) == Self.source(other)) == areTheSame)
+    }
+}
