@@ -59,5 +59,6 @@ let package = Package(
             dependencies: ["socks5d", "TestSupport", "UVLoop"],
             path: "Tests/EndToEnd"
         ),
+        .testTarget(name: "NetworkTests", dependencies: ["socks5d", "SOCKS5Protocol", "TestSupport"]),
     ]
 )

@@ -2,6 +2,7 @@
 #include "CTestSupport.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -22,4 +23,12 @@ int test_limit_descriptors(int pid, int count) {
     if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit) < 0) return -1;
     limit.rlim_cur = (rlim_t)count;
     return prlimit(pid, RLIMIT_NOFILE, &limit, NULL);
+}
+
+int test_enter_network(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    int result = setns(descriptor, CLONE_NEWNET);
+    close(descriptor);
+    return result;
 }

@@ -28,10 +28,11 @@ public struct Invocation: Sendable, CustomStringConvertible {
     /// Listens on a port that the system chooses.
     public static let anyPort = Invocation("--listen", "127.0.0.1:0")
 
-    public func start() throws -> ChildProcess {
+    /// - Parameter launcher: what starts the program, as ``NetworkNamespace/launcher``.
+    public func start(by launcher: [String] = []) throws -> ChildProcess {
         var variables = ChildProcess.ownEnvironment.filter { !$0.key.hasPrefix("SOCKS5D_") }
         variables.merge(environment) { $1 }
-        return try ChildProcess([ChildProcess.socks5d] + arguments, environment: variables)
+        return try ChildProcess(launcher + [ChildProcess.socks5d] + arguments, environment: variables)
     }
 
     public func run() async throws -> ChildProcess.Result {

@@ -160,6 +160,32 @@ public final class TestSocket: Sendable {
 
     public var localPort: Int { NumericAddress.port(of: descriptor) }
 
+    /// The numeric address of the peer, and of this end.
+    public var peerHost: String { host(by: getpeername) }
+    public var localHost: String { host(by: getsockname) }
+
+    private func host(
+        by ask: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) -> String {
+        var storage = sockaddr_storage()
+        var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        withUnsafeMutableBytes(of: &storage) { bytes in
+            guard let base = bytes.baseAddress else { return }
+            let address = base.assumingMemoryBound(to: sockaddr.self)
+            _ = ask(descriptor, address, &size)
+            getnameinfo(address, size, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
+        }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Whether so many bytes have arrived, or the end.
+    public func isReadable(atLeast count: Int) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let there = recv(descriptor, &bytes, count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        return there == count || there == 0
+    }
+
     public var peerPort: Int {
         var storage = sockaddr_storage()
         var size = socklen_t(MemoryLayout<sockaddr_storage>.size)

@@ -16,4 +16,7 @@ int test_spawn_in(posix_spawn_file_actions_t *actions, const char *folder);
 /// Sets the soft limit of descriptors of another process.
 int test_limit_descriptors(int pid, int count);
 
+/// Moves the calling thread into a network namespace, by its file.
+int test_enter_network(const char *path);
+
 #endif

@@ -1,0 +1,160 @@
+import Glibc
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+/// Names against a name server that is slow, silent or wrong (PROTOCOL 21, 23, 26).
+@Suite(.inNamespace, .serialized) struct NameTests {
+    @Test func aHundredClientsOfOneNameCauseOneLookup() async throws {
+        try await withNetwork(["--workers", "3"], dns: { _ in (.addresses([Network.live]), 300) }) {
+            network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            for _ in 0..<2 {
+                let clients = try (0..<100).map {
+                    try network.ask("One.Test", listener.port, from: "127.0.0.\($0 + 2)")
+                }
+                for client in clients {
+                    #expect(try client.reply() == .succeeded)
+                    client.close()
+                }
+            }
+            let questions = network.dns.questions
+            #expect(questions.count == 2, "\(questions)")
+            #expect(
+                Set(questions.map(\.name)) == ["one.test"] && Set(questions.map(\.isIPv6)) == [false, true]
+            )
+        }
+    }
+
+    @Test func aSlowNameDelaysNobodyElse() async throws {
+        try await withNetwork(dns: { name in
+            (.addresses([Network.live]), name.hasPrefix("slow") ? 5000 : 0)
+        }) { network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            // A hundred of them, of which not all can be looked up at once.
+            let slow = try (0..<100).map { try network.ask("slow\($0).test", listener.port) }
+            let passed = try milliseconds {
+                try network.expect(.succeeded, for: "quick.test", listener.port, from: "127.0.0.2")
+                try network.expect(.succeeded, for: Network.live, listener.port)
+            }
+            #expect(passed < 3000)
+            #expect(try slow[0].reply() == .succeeded)
+            for client in slow { client.close() }
+        }
+    }
+
+    @Test func aThousandStuckNamesOfOneClientDelayNobodyElse() async throws {
+        try await withNetwork(
+            resolver: "options timeout:30 attempts:1",
+            dns: { name in
+                name.hasPrefix("stuck") ? (.silence, 0) : (.addresses([Network.live]), 0)
+            }
+        ) { network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            let stuck = try (0..<1000).map { try network.ask("stuck\($0).test", from: "127.0.0.2") }
+            defer { for client in stuck { client.close() } }
+            // Those that may not wait either are answered, so that all the others are at their places.
+            #expect(try stuck[999].reply() == .generalFailure)
+            for number in 0..<5 {
+                let address = try milliseconds {
+                    try network.expect(.succeeded, for: Network.live, listener.port, from: "127.0.0.3")
+                }
+                #expect(address < 500)
+                let name = try milliseconds {
+                    try network.expect(
+                        .succeeded,
+                        for: "healthy\(number).test",
+                        listener.port,
+                        from: "127.0.0.3"
+                    )
+                }
+                #expect(name < 3000)
+            }
+            #expect(Set(network.dns.questions.map(\.name)).count { $0.hasPrefix("stuck") } <= 64)
+        }
+    }
+
+    @Test func twoHundredNamesAreLookedUpSideBySide() async throws {
+        try await withNetwork(dns: { _ in (.addresses([Network.live]), 20) }) { network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            let passed = try milliseconds {
+                let clients = try (0..<200).map {
+                    try network.ask("name\($0).test", listener.port, from: "127.0.0.\(2 + $0 % 4)")
+                }
+                for client in clients {
+                    #expect(try client.reply() == .succeeded)
+                    client.close()
+                }
+            }
+            // One after the other it would be 4 s.
+            #expect(passed < 2000)
+        }
+    }
+
+    @Test(arguments: [
+        DNSServer.Answer.failure, .noSuchName, .silence, .addresses([]),
+    ])
+    func aNameWithoutAnAnswerIsAHostNotToBeReached(_ answer: DNSServer.Answer) async throws {
+        try await withNetwork(resolver: "options timeout:1 attempts:1", dns: { _ in (answer, 0) }) {
+            network in
+            try network.expect(.hostUnreachable, for: "name.test")
+        }
+    }
+
+    @Test func aNameThatIsNotFoundInTimeIsAHostNotToBeReached() async throws {
+        try await withNetwork(["--dial-timeout", "500ms"], dns: { _ in (.silence, 0) }) { network in
+            try network.expect(.hostUnreachable, for: "name.test")
+        }
+    }
+
+    @Test func aNameThatIsNotFoundIsAskedForAgainLater() async throws {
+        try await withNetwork { network in
+            for _ in 0..<3 { try network.expect(.hostUnreachable, for: "nowhere.test") }
+            #expect(network.dns.questions.count { $0.name == "nowhere.test" } <= 2)
+            try eventually("the miss is forgotten") {
+                try network.expect(.hostUnreachable, for: "nowhere.test")
+                return network.dns.questions.count { $0.name == "nowhere.test" } > 2
+            }
+        }
+    }
+
+    @Test func oneWhoLeavesDoesNotTakeTheNameFromTheOthers() async throws {
+        try await withNetwork(dns: { _ in (.addresses([Network.live]), 1000) }) { network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            let first = try network.ask("name.test", listener.port)
+            let second = try network.ask("name.test", listener.port)
+            _ = try first.receive(2)
+            first.reset()
+            #expect(try second.reply() == .succeeded)
+            second.close()
+            #expect(network.dns.questions.count == 2)
+        }
+    }
+
+    @Test func whoLeavesALookupIsForgottenAtOnce() async throws {
+        try await withNetwork(resolver: "options timeout:30 attempts:1", dns: { _ in (.silence, 0) }) {
+            network in
+            let clients = try (0..<20).map { try network.ask("name\($0 / 2).test") }
+            for client in clients { _ = try client.receive(2) }
+            try eventually("all are asked for") { Set(network.dns.questions.map(\.name)).count == 10 }
+            let before = network.server.descriptorCount
+            for (number, client) in clients.enumerated() {
+                if number % 2 == 0 { client.close() } else { client.reset() }
+            }
+            // The lookups keep what they have open.
+            try eventually(within: 5, "the sessions are gone") {
+                network.server.descriptorCount <= before - 20
+            }
+            let stopped = try milliseconds {
+                let result = try network.server.stop()
+                #expect(result.exitCode == 0)
+            }
+            #expect(stopped < 5000)
+        }
+    }
+}

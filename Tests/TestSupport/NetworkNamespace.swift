@@ -1,0 +1,83 @@
+import CTestSupport
+import Glibc
+import Synchronization
+
+/// A network of a test's own: its loopback is another one, with all ports free, and nothing leads out.
+///
+/// Besides loopback it has a net in which nobody answers, see ``deadHost``. Programs started inside resolve names
+/// by the `resolv.conf` given here. ``remove()`` must be called.
+public final class NetworkNamespace: Sendable {
+    public let name: String
+
+    /// The nth address of either family from which nothing ever comes back, not even an error.
+    public static func deadHost(_ n: Int = 2) -> String { "198.51.\(100 + n / 250).\(2 + n % 250)" }
+    public static func deadHost6(_ n: Int = 2) -> String { "2001:db8:dead::\(String(2 + n, radix: 16))" }
+    /// The interface that leads there.
+    public static let deadInterface = "hole"
+
+    private static let made = Atomic<Int>(0)
+
+    /// Whether this test may make one. Where it must be able to, it tries and fails.
+    public static let isPermitted: Bool = {
+        if getuid() == 0 && getenv("CI").map({ String(cString: $0) }) == "true" { return true }
+        guard let network = try? NetworkNamespace() else { return false }
+        network.remove()
+        return true
+    }()
+
+    /// - Parameter resolver: lines of `resolv.conf`.
+    public init(resolver: String = "nameserver 127.0.0.1") throws {
+        name = "socks5d-test-\(getpid())-\(Self.made.wrappingAdd(1, ordering: .relaxed).oldValue)"
+        try Self.ip("netns", "add", name)
+        do {
+            try ip("link", "set", "lo", "up")
+            // Without ARP, frames carry an address that the other end doesn't have: it drops them unseen.
+            try ip("link", "add", Self.deadInterface, "type", "veth", "peer", "name", "bottom")
+            try ip("link", "set", Self.deadInterface, "arp", "off", "up")
+            try ip("link", "set", "bottom", "up")
+            try ip("address", "add", "198.51.100.1/22", "dev", Self.deadInterface)
+            try ip("address", "add", "2001:db8:dead::1/64", "dev", Self.deadInterface, "nodad")
+            // What programs inside see as /etc/resolv.conf (ip-netns(8)).
+            mkdir("/etc/netns", 0o755)
+            mkdir(folder, 0o755)
+            try writeFile("\(folder)/resolv.conf", Array("\(resolver)\n".utf8))
+        } catch {
+            remove()
+            throw error
+        }
+    }
+
+    /// Runs ip(8) inside.
+    public func ip(_ arguments: String...) throws {
+        try Self.run(["ip", "-n", name] + arguments)
+    }
+
+    private static func ip(_ arguments: String...) throws {
+        try run(["ip"] + arguments)
+    }
+
+    private static func run(_ arguments: [String]) throws {
+        let result = try ChildProcess(arguments).waitForEnd()
+        guard result.exitCode == 0 else {
+            throw TestFailure("\(arguments.joined(separator: " ")): \(result.errors)")
+        }
+    }
+
+    private var folder: String { "/etc/netns/\(name)" }
+
+    /// Moves the calling thread inside, see ``onThread(_:)``: the sockets it opens from here on are of this network.
+    public func enter() throws {
+        guard test_enter_network("/run/netns/\(name)") == 0 else {
+            throw TestFailure.lastError("setns \(name)")
+        }
+    }
+
+    /// What stands before a program and its arguments to start it inside.
+    public var launcher: [String] { ["ip", "netns", "exec", name] }
+
+    public func remove() {
+        _ = try? Self.ip("netns", "delete", name)
+        unlink("\(folder)/resolv.conf")
+        rmdir(folder)
+    }
+}
