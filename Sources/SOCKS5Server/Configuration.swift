@@ -127,6 +127,9 @@ extension Configuration {
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
             throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
         }
+        guard resolver.hitLifetime >= .zero, resolver.missLifetime >= .zero else {
+            throw ProxyServerError(.invalidConfiguration, "an answer can't be kept for less than no time")
+        }
         try egress.validate()
         if users.isEmpty && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
             throw ProxyServerError(

@@ -105,6 +105,58 @@ import Testing
         }
     }
 
+    @Test(arguments: Origin.allCases) func aBadWayOutIsShownWithWhatWasExpected(_ origin: Origin) async throws
+    {
+        let bad = [
+            ("prefer", ["5", "ipv4", "", "4,6"], "expected 4 or 6"),
+            ("only", ["0", "v6", "46"], "expected 4 or 6"),
+            (
+                "egress-interface", ["", "a b", "sixteen-bytes-xx", "\u{e9}th0"],
+                "expected the name of an interface"
+            ),
+            (
+                "egress-mark", ["+7", "", "0x", "7f", "4294967296"],
+                "expected a number up to 0xffffffff"
+            ),
+        ]
+        for (name, values, expected) in bad {
+            for value in values {
+                try await expectRefusal(
+                    of: Invocation(name, value, by: origin),
+                    exitCode: origin.exitCode,
+                    saying: origin.name(of: name),
+                    expected
+                )
+            }
+        }
+        for value in ["localhost", "127.0.0.1:80", "[::1]", "127.1"] {
+            try await expectRefusal(
+                of: Invocation("egress-address", value, by: origin),
+                exitCode: origin.exitCode,
+                saying: "\(origin.name(of: "egress-address")): '\(value)'",
+                "expected one without a port"
+            )
+        }
+    }
+
+    @Test func aWayOutThatThereIsNotIsNamed() async throws {
+        try await expectRefusal(
+            of: Invocation("--egress-address", "127.0.0.1", "--egress-address", "127.0.0.2"),
+            exitCode: 78,
+            saying: "two IPv4 addresses to connect from; expected one of each family"
+        )
+        try await expectRefusal(
+            of: Invocation("--listen", "127.0.0.1:0", "--egress-address", "192.0.2.1"),
+            exitCode: 1,
+            saying: "192.0.2.1 is not an address of this machine to connect from"
+        )
+        try await expectRefusal(
+            of: Invocation("--listen", "127.0.0.1:0", "--egress-interface", "nowhere0"),
+            exitCode: 1,
+            saying: "there is no interface 'nowhere0' to connect through"
+        )
+    }
+
     @Test(arguments: Origin.allCases) func aBadLevelIsRefusedWithAllThereAre(_ origin: Origin) async throws {
         for value in ["loud", "", "warn\u{1b}[2J"] {
             try await expectRefusal(

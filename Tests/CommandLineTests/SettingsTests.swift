@@ -117,6 +117,47 @@ import Testing
         }
     }
 
+    @Test(arguments: Origin.allCases) func only(_ origin: Origin) async throws {
+        for (only, refused, host) in [
+            ("4", Destination.loopback6(80), "127.0.0.1"), ("6", .loopback(80), "::1"),
+        ] {
+            try await withSocks5d(Invocation("only", only, by: origin)) { _, port in
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                let response = try socket.request(.connect, refused)
+                #expect(response.reply == .addressTypeNotSupported)
+                let listener = try TestListener(host: host)
+                defer { listener.close() }
+                try TestSocket.tunnel(through: port, to: Destination(name: host, port: listener.port)).close()
+            }
+        }
+    }
+
+    @Test(arguments: Origin.allCases) func egressAddress(_ origin: Origin) async throws {
+        let both =
+            origin == .flag
+            ? Invocation("--egress-address", "127.0.0.7", "--egress-address", "::1")
+            : Invocation([], environment: ["SOCKS5D_EGRESS_ADDRESS": "127.0.0.7, ::1"])
+        try await withSocks5d(both) { _, port in
+            for (host, source) in [("127.0.0.1", "127.0.0.7"), ("::1", "::1")] {
+                let listener = try TestListener(host: host)
+                defer { listener.close() }
+                let destination = Destination(name: host, port: listener.port)
+                let client = try TestSocket.tunnel(through: port, to: destination)
+                defer { client.close() }
+                let target = try listener.accept()
+                defer { target.close() }
+                #expect(target.peerHost == source)
+            }
+        }
+    }
+
+    @Test(arguments: Origin.allCases) func egressInterface(_ origin: Origin) async throws {
+        try await withSocks5d(Invocation("egress-interface", "lo", by: origin)) { _, port in
+            try expectRelaying(through: port)
+        }
+    }
+
     @Test(arguments: Origin.allCases) func handshakeTimeout(_ origin: Origin) async throws {
         try await withSocks5d(Invocation("handshake-timeout", "200ms", by: origin)) { _, port in
             try expectSoon {

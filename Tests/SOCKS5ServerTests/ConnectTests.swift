@@ -53,6 +53,44 @@ import Testing
         }
     }
 
+    /// inet_aton(3) has them all for 127.0.0.1, and the resolver asks it.
+    @Test(arguments: ["127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::1]", "::1"])
+    func aNameThatSpellsAnAddressIsThatAddress(_ name: String) async throws {
+        try await withServer { port in
+            let host = name.contains(":") ? "::1" : "127.0.0.1"
+            let listener = try TestListener(host: host)
+            defer { listener.close() }
+            let socket = try TestSocket(connectingTo: port)
+            defer { socket.close() }
+            let response = try socket.request(.connect, Destination(name: name, port: listener.port))
+            #expect(response.reply == .succeeded)
+            let target = try listener.accept()
+            defer { target.close() }
+            #expect(target.localHost == host)
+        }
+    }
+
+    @Test func theTargetSeesTheEgressAddressOfItsFamily() async throws {
+        try await withServer({
+            $0.egress.addresses = [try? EgressAddress(parsing: "127.0.0.7")].compactMap(\.self)
+        }) {
+            port in
+            for (host, expected) in [
+                ("127.0.0.1", "127.0.0.7"), ("::ffff:127.0.0.1", "127.0.0.7"), ("::1", "::1"),
+            ] {
+                let listener = try TestListener(host: host.hasPrefix("::ffff") ? "127.0.0.1" : host)
+                defer { listener.close() }
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                let response = try socket.request(.connect, Destination(name: host, port: listener.port))
+                let target = try listener.accept()
+                defer { target.close() }
+                #expect(target.peerHost == expected)
+                #expect(response.boundAddress.port == UInt16(target.peerPort))
+            }
+        }
+    }
+
     @Test func aDialThatTakesTooLongIsTTLExpired() async throws {
         try await withServer({ $0.timeouts.dial = .milliseconds(300) }) { port in
             let hole = try Blackhole()

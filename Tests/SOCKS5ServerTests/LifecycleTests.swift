@@ -123,6 +123,11 @@ import Testing
         let changes: [(inout Configuration) -> Void] = [
             { $0.listen = [] }, { $0.workers = 0 }, { $0.maxConnections = 0 }, { $0.bufferMemory = -1 },
             { $0.timeouts.idle = .zero }, { $0.timeouts.drain = .seconds(-1) },
+            { $0.resolver.cachedNames = -1 }, { $0.resolver.lookupsOfSource = 0 },
+            { $0.resolver.waitingOfSource = -1 }, { $0.resolver.waiting = -1 },
+            { $0.resolver.hitLifetime = .seconds(-1) }, { $0.resolver.missLifetime = .seconds(-1) },
+            { $0.egress.interface = "" }, { $0.egress.interface = "sixteen-bytes-xx" },
+            { $0.egress.interface = "a b" },
             { $0.users = [Configuration.User(name: "", password: "x")] },
             { $0.users = [Configuration.User(name: "x", password: "")] },
             { $0.users = [Configuration.User(name: "x", password: String(repeating: "p", count: 256))] },

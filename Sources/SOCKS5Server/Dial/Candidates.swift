@@ -30,15 +30,22 @@ enum Candidates: Equatable {
             return
         }
         let allowed = reachable.filter(isAllowed)
-        guard let first = preferred ?? allowed.first?.family else {
+        guard let first = allowed.first else {
             self = .none(.notAllowed)
             return
         }
-        let leading = allowed.filter { $0.family == first }
-        let others = allowed.filter { $0.family != first }
+        self = .addresses(allowed.count == 1 ? allowed : Self.takingTurns(allowed, preferred ?? first.family))
+    }
+
+    private static func takingTurns(
+        _ addresses: [SocketAddress],
+        _ first: Configuration.AddressFamily
+    ) -> [SocketAddress] {
+        let leading = addresses.filter { $0.family == first }
+        let others = addresses.filter { $0.family != first }
         let turns = (0..<max(leading.count, others.count)).flatMap { turn in
             [leading, others].compactMap { $0.indices.contains(turn) ? $0[turn] : nil }
         }
-        self = turns.isEmpty ? .none(.notAllowed) : .addresses(Array(turns.prefix(Self.limit)))
+        return Array(turns.prefix(limit))
     }
 }
