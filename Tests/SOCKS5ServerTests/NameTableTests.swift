@@ -113,16 +113,24 @@ private func source(_ number: Int) -> ClientSource {
         #expect(outcomes.removeFirst().isLookup)
         #expect(outcomes.count(where: \.isWait) == 99)
         let (askers, next) = table.finished("name", found, now: 0)
-        #expect(askers.map(\.1).sorted() == Array(0..<100) && next == nil)
+        #expect(askers.map(\.1).sorted() == Array(0..<100) && next.isEmpty)
         #expect(table.ask("name", for: source(1), 0, now: 1).answer == found)
     }
 
-    @Test func oneSourceLeavesHalfOfTheLookupsToTheOthers() {
-        var table = Self.table(parallel: 8)
-        let stuck = (0..<100).map { table.ask("stuck\($0)", for: source(1), $0, now: 0) }
-        #expect(stuck.count(where: \.isLookup) == 4)
-        let healthy = (0..<4).map { table.ask("healthy\($0)", for: source(2), $0, now: 0) }
-        #expect(healthy.count(where: \.isLookup) == 4)
+    @Test func everySourceLeavesAsManyLookupsToTheOthersAsItHas() {
+        var table = Self.table(parallel: 16)
+        for (number, share) in [8, 4, 2, 1, 1, 0].enumerated() {
+            let outcomes = (0..<100).map { table.ask("\(number).\($0)", for: source(number), $0, now: 0) }
+            #expect(outcomes.count(where: \.isLookup) == share, "source \(number)")
+        }
+        // What one gives back goes to one that has less.
+        #expect(table.finished("0.0", found, now: 0).next == ["5.0"])
+    }
+
+    @Test func aSourceHasItsLimit() {
+        var table = Self.table(parallel: 128, ofSource: 5)
+        let outcomes = (0..<100).map { table.ask("name\($0)", for: source(1), $0, now: 0) }
+        #expect(outcomes.count(where: \.isLookup) == 5)
     }
 
     @Test func whoAsksForANameThatWaitsBehindAnotherDoesNotWaitThere() {
@@ -133,8 +141,8 @@ private func source(_ number: Int) -> ClientSource {
         let (askers, next) = table.finished("popular", found, now: 0)
         #expect(askers.map(\.1).sorted() == [5, 6])
         // It waits no more in the first one's queue either: what is next there is the other name.
-        #expect(next == nil)
-        #expect(table.finished("stuck0", found, now: 0).next == "stuck4")
+        #expect(next.isEmpty)
+        #expect(table.finished("stuck0", found, now: 0).next == ["stuck4"])
     }
 
     @Test func theQueuesTakeTurns() {
@@ -142,10 +150,10 @@ private func source(_ number: Int) -> ClientSource {
         for name in ["a1", "a2", "a3", "a4"] { _ = table.ask(name, for: source(1), 0, now: 0) }
         for name in ["b1", "b2", "b3"] { _ = table.ask(name, for: source(2), 0, now: 0) }
         #expect(table.ask("c1", for: source(3), 0, now: 0).isWait)
-        #expect(table.finished("b1", found, now: 0).next == "b2")
-        #expect(table.finished("b2", found, now: 0).next == "c1")
-        #expect(table.finished("c1", found, now: 0).next == "b3")
-        #expect(table.finished("a1", found, now: 0).next == "a2")
+        #expect(table.finished("b1", found, now: 0).next == ["b2"])
+        #expect(table.finished("b2", found, now: 0).next == ["c1"])
+        #expect(table.finished("c1", found, now: 0).next == ["b3"])
+        #expect(table.finished("a1", found, now: 0).next == ["a2"])
     }
 
     @Test func tooManyWhoWaitAreTurnedAway() {
@@ -182,11 +190,11 @@ private func source(_ number: Int) -> ClientSource {
         for name in ["first", "second", "third"] { _ = table.ask(name, for: source(1), 1, now: 0) }
         let again = try #require(table.ask("second", for: source(1), 2, now: 0).ticket)
         table.cancel(again)
-        #expect(table.finished("first", found, now: 0).next == "second")
+        #expect(table.finished("first", found, now: 0).next == ["second"])
         let left = try #require(table.ask("fourth", for: source(1), 1, now: 0).ticket)
         table.cancel(left)
-        #expect(table.finished("second", found, now: 0).next == "third")
-        #expect(table.finished("third", found, now: 0).next == nil)
+        #expect(table.finished("second", found, now: 0).next == ["third"])
+        #expect(table.finished("third", found, now: 0).next == [])
     }
 
     /// Whatever is asked, left and answered in whatever order: no more is looked up at once than may be, nothing
@@ -261,9 +269,10 @@ private struct ModelTable {
         let expected = waiting.filter { $0.value.name == name }
         holds = holds && Set(askers.map(\.1)) == Set(expected.keys) && askers.count == expected.count
         for asker in expected.keys { waiting[asker] = nil }
-        guard let next else { return }
-        holds = holds && waiting.values.contains { $0.name == next }
-        begin(next)
+        for name in next {
+            holds = holds && waiting.values.contains { $0.name == name }
+            begin(name)
+        }
     }
 
     private mutating func begin(_ name: String) {

@@ -9,8 +9,8 @@ extension Configuration {
         public var missLifetime: Duration = .seconds(5)
         /// Names that are kept; 0 for none.
         public var cachedNames = 10_000
-        /// Lookups of one source (IPv4 address or IPv6 /64) at once; at most half of all that run at once, so that
-        /// others still get theirs.
+        /// Lookups of one source (IPv4 address or IPv6 /64) at once; at most as many as that leaves to all others,
+        /// of those that the process can do at once.
         public var lookupsOfSource = 64
         /// Names of one source that wait for their lookup; those beyond fail with reply `01`.
         public var waitingOfSource = 256

@@ -9,9 +9,9 @@ struct NameTicket: Hashable, Sendable {
 /// What is known about names, who waits for which, and which are looked up next: one for all workers.
 ///
 /// A name is looked up once however many ask. There are only so many threads to look up with, and a name may hold
-/// one for as long as its servers like: no source gets more than its part of them, names beyond that wait in a
-/// queue of their source, and the queues take turns. A name waits in the queue of each source that asks for it, so
-/// that none waits behind another's. Pure: who calls it does the lookups.
+/// one for as long as its servers like: no source gets more of them than it leaves to all others, names beyond that
+/// wait in a queue of their source, and the queues take turns. A name waits in the queue of each source that asks
+/// for it, so that none waits behind another's. Pure: who calls it does the lookups.
 struct NameTable<Asker: Sendable> {
     enum Outcome {
         /// Known already; or too much waits already, `EAGAIN`.
@@ -50,8 +50,7 @@ struct NameTable<Asker: Sendable> {
     /// - Parameter parallel: how many lookups may run at once.
     init(_ settings: Configuration.Resolver, parallel: Int) {
         self.parallel = parallel
-        // However few there are, one source leaves some to the others.
-        parallelOfSource = max(1, min(settings.lookupsOfSource, parallel / 2))
+        parallelOfSource = settings.lookupsOfSource
         waitingOfSource = settings.waitingOfSource
         waitingOfAll = settings.waiting
         cache = NameCache(settings)
@@ -59,7 +58,7 @@ struct NameTable<Asker: Sendable> {
 
     mutating func ask(_ name: String, for source: ClientSource, _ asker: Asker, now: UInt64) -> Outcome {
         if let answer = cache.answer(to: name, now: now) { return .answer(answer) }
-        let mustWait = running >= parallel || accounts[source, default: Account()].running >= parallelOfSource
+        let mustWait = !hasRoom(for: source)
         let isRunning = pending[name]?.payer != nil
         if mustWait && !isRunning && !isWaiting(name, for: source) {
             guard enqueue(name, for: source) else { return .answer(.failure(.tryAgain)) }
@@ -85,12 +84,12 @@ struct NameTable<Asker: Sendable> {
 
     /// A lookup has ended.
     ///
-    /// - Returns: whom to tell, and the name that the caller is to look up next.
+    /// - Returns: whom to tell, and the names that the caller is to look up next.
     mutating func finished(
         _ name: String,
         _ answer: NameAnswer,
         now: UInt64
-    ) -> (askers: [(NameTicket, Asker)], next: String?) {
+    ) -> (askers: [(NameTicket, Asker)], next: [String]) {
         guard let lookup = pending.removeValue(forKey: name), let payer = lookup.payer else {
             preconditionFailure("an answer to what isn't looked up")
         }
@@ -98,16 +97,21 @@ struct NameTable<Asker: Sendable> {
         accounts[payer]?.running -= 1
         forgetIfIdle(payer)
         cache.insert(answer, for: name, now: now)
-        return (lookup.askers.map { ($0.key, $0.value.asker) }, startNext())
+        var next: [String] = []
+        while let name = startNext() { next.append(name) }
+        return (lookup.askers.map { ($0.key, $0.value.asker) }, next)
+    }
+
+    /// The first source to come gets half of all lookups, the second half of the rest, and so on.
+    private func hasRoom(for source: ClientSource) -> Bool {
+        (accounts[source]?.running ?? 0) < min(parallelOfSource, parallel - running)
     }
 
     private mutating func startNext() -> String? {
         for _ in turns.indices {
             let source = turns.removeFirst()
             turns.append(source)
-            guard let account = accounts[source], account.running < parallelOfSource,
-                let name = account.queue.first
-            else { continue }
+            guard hasRoom(for: source), let name = accounts[source]?.queue.first else { continue }
             start(name, payer: source)
             return name
         }

@@ -46,7 +46,7 @@ final class Resolver: NameLookupDelegate {
             return .pending(ticket)
         case .lookUp(let ticket):
             asking[ticket] = answered
-            lookUp(name)
+            lookUp([name])
             return .pending(ticket)
         }
     }
@@ -61,24 +61,23 @@ final class Resolver: NameLookupDelegate {
         asking.removeValue(forKey: ticket)?(answer)
     }
 
-    /// Begins a lookup; should libuv refuse, the next one.
-    private func lookUp(_ first: String) {
-        var next: String? = first
-        while let name = next {
+    /// Begins lookups; for one that libuv refuses, the next ones.
+    private func lookUp(_ names: [String]) {
+        var names = names
+        while let name = names.popLast() {
             do throws(UVError) {
                 _ = try NameLookup(name, on: loop, delegate: self)
-                return
             } catch {
                 // libuv has found the name itself impossible, as one with an empty label.
-                next = finish(name, .failure(error == .outOfMemory ? error : .nameNotFound))
+                names += finish(name, .failure(error == .outOfMemory ? error : .nameNotFound))
             }
         }
     }
 
     /// Tells all who wait for the name.
     ///
-    /// - Returns: the name to be looked up next.
-    private func finish(_ name: String, _ answer: NameAnswer) -> String? {
+    /// - Returns: the names to be looked up next.
+    private func finish(_ name: String, _ answer: NameAnswer) -> [String] {
         let now = loop.now
         let (askers, next) = names.withLock { $0.finished(name, answer, now: now) }
         for (ticket, mailbox) in askers { mailbox.post(.nameAnswered(ticket, answer)) }
@@ -88,10 +87,10 @@ final class Resolver: NameLookupDelegate {
     // MARK: NameLookupDelegate
 
     func lookup(_ lookup: NameLookup, didFind addresses: [SocketAddress]) {
-        if let next = finish(lookup.name, .success(addresses)) { lookUp(next) }
+        lookUp(finish(lookup.name, .success(addresses)))
     }
 
     func lookup(_ lookup: NameLookup, didFail error: UVError) {
-        if let next = finish(lookup.name, .failure(error)) { lookUp(next) }
+        lookUp(finish(lookup.name, .failure(error)))
     }
 }
