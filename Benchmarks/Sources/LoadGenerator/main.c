@@ -2,6 +2,7 @@
 /// seconds, one thread on epoll. See `usage`; the target is CEcho.
 #define _GNU_SOURCE
 #include "load.h"
+#include "process.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,6 +18,7 @@ enum { EVENTS = 256, OPENING_AT_ONCE = 64, SECONDS_TO_OPEN = 10, SECONDS_TO_FINI
 static const char usage[] =
     "usage: LoadGenerator --target ADDR:PORT [--proxy ADDR:PORT] [--user NAME:PASSWORD] --mode MODE\n"
     "                     [--connections N] [--seconds S] [--warm-up S] [--window BYTES] [--bulk N]\n"
+    "                     [--server PID]\n"
     "\n"
     "  download, upload, echo   keep N connections busy\n"
     "  cycle                    connect, handshake, a byte there and one back, close; N at a time\n"
@@ -27,7 +29,8 @@ static const char usage[] =
     "\n"
     "Prints 'begin' behind the warm-up, a line 'second ...' a second, and at last 'end ...': bytes moved\n"
     "(of an echo: both ways; of an upload: what the target got), units (cycles or round trips), errors, and\n"
-    "the percentiles of the times of units in nanoseconds. 'problem ...' is the first error.\n";
+    "the percentiles of the times of units in nanoseconds; with --server, the seconds of processor time\n"
+    "that the process and its descendants have used. 'problem ...' is the first error.\n";
 
 struct load load;
 
@@ -35,6 +38,8 @@ static struct {
     const char *mode;
     const struct role *role;
     size_t bulk;
+    /// 0: none.
+    pid_t server;
     double seconds;
     double warm_up;
     /// A connection of its own to the target, for WIRE_TOTAL.
@@ -131,6 +136,7 @@ static int measure(void) {
     if (run.role == &role_cycle) start_some(); else open_all();
     work_until(after(run.warm_up));
 
+    double processor = run.server > 0 ? process_tree_seconds(run.server) : 0;
     uint64_t bytes = moved();
     load.units = 0;
     memset(&load.times, 0, sizeof load.times);
@@ -144,6 +150,7 @@ static int measure(void) {
     work_until(end);
     bytes = moved() - bytes;
     double seconds = (double)(wire_now() - begin) / 1e9;
+    if (run.server > 0) processor = process_tree_seconds(run.server) - processor;
     printf("end seconds=%.6f bytes=%llu units=%llu errors=%llu", seconds, (unsigned long long)bytes,
         (unsigned long long)load.units, (unsigned long long)load.errors);
     static const struct {
@@ -154,6 +161,7 @@ static int measure(void) {
         uint64_t time = histogram_at(&load.times, percentiles[i].share);
         printf(" %s=%llu", percentiles[i].name, (unsigned long long)time);
     }
+    if (run.server > 0) printf(" processor=%.6f", processor);
     printf("\n");
     print_problem();
     return 0;
@@ -242,8 +250,8 @@ int main(int count, char **arguments) {
         {"user", required_argument, NULL, 'u'},        {"mode", required_argument, NULL, 'm'},
         {"connections", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
         {"warm-up", required_argument, NULL, 'w'},     {"window", required_argument, NULL, 'b'},
-        {"bulk", required_argument, NULL, 'k'},        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"bulk", required_argument, NULL, 'k'},        {"server", required_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},              {NULL, 0, NULL, 0},
     };
     size_t connections = 1;
     load.options.window = 1 << 20;
@@ -258,6 +266,7 @@ int main(int count, char **arguments) {
         case 'w': run.warm_up = number(optarg, 0); break;
         case 'b': load.options.window = (uint64_t)number(optarg, 2); break;
         case 'k': run.bulk = (size_t)number(optarg, 0); break;
+        case 'r': run.server = (pid_t)number(optarg, 1); break;
         case 'h': fputs(usage, stdout); return 0;
         default: fputs(usage, stderr); return 64;
         }

@@ -160,7 +160,7 @@ static void verify_echo_opened(struct connection *connection) {
     if (connection->stage == STAGE_OPEN) connection_want(connection, EPOLLIN | EPOLLOUT);
 }
 
-/// Every byte has to come back, and then the end. Our own end waits for that: some proxies know no half-close.
+/// Every byte has to come back, and then the end. Ours waits for the bytes: some proxies know no half-close.
 static void verify_echo_readable(struct connection *connection) {
     if (connection->received == VERIFIED) {
         ssize_t rest = recv(connection->descriptor, scratch, 1, MSG_DONTWAIT);

@@ -95,6 +95,7 @@ struct Benchmark {
     }
 
     mutating func run() throws(Failure) -> Results {
+        defer { progress.clear() }
         let usable = try verified()
         var left = usable.count * plan.scenarios.count * plan.rounds
         for round in 1...plan.rounds {
@@ -114,7 +115,6 @@ struct Benchmark {
                 }
             }
         }
-        progress.clear()
         return results
     }
 

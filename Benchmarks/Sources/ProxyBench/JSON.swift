@@ -49,6 +49,7 @@ extension JSON {
                 .object([
                     ("processor", .string(machine.processor)), ("cores", .number(Double(machine.cores))),
                     ("shares", .string(machine.shares)), ("kernel", .string(machine.kernel)),
+                    ("congestionControl", .string(machine.congestion)),
                     ("load", .string(machine.load)),
                 ])
             ),
@@ -100,6 +101,7 @@ extension JSON {
                 ("seconds", .number(sample.seconds)), ("bytes", .number(sample.bytes)),
                 ("units", .number(sample.units)), ("errors", .number(Double(sample.errors))),
                 ("processorSeconds", .optional(sample.processor)),
+                ("disturbance", .optional(sample.disturbance)),
             ]
             pairs += sample.times.sorted { $0.key < $1.key }.map { ("\($0.key)Seconds", .number($0.value)) }
             pairs += [

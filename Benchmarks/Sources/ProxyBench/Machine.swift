@@ -21,6 +21,16 @@ struct Cores {
         return body()
     }
 
+    /// Seconds that a core has worked for anyone, to a hundredth.
+    static func busyTime(of core: Int) -> Double {
+        let lines = (contents(of: "/proc/stat") ?? "").split(separator: "\n")
+        let fields =
+            lines.first { $0.hasPrefix("cpu\(core) ") }?.split(separator: " ").map { Double($0) ?? 0 } ?? []
+        // The fourth and the fifth number are idle time (proc(5)), those from the ninth on are in the first.
+        guard fields.count > 8 else { return 0 }
+        return (fields[1...3].reduce(0, +) + fields[6...8].reduce(0, +)) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
     private static func allowed() -> [Int] {
         var cores = [Int32](repeating: 0, count: 1024)
         let count = cores_allowed(&cores, Int32(cores.count))
@@ -40,6 +50,8 @@ struct Machine {
     /// Who runs where.
     let shares: String
     let kernel: String
+    /// The congestion control of TCP.
+    let congestion: String
     let date: String
     /// Runnable processes on average in the minute before: much more than 0 makes figures worth little.
     let load: String
@@ -55,6 +67,7 @@ struct Machine {
             ? "server, load generator and target on core \(cores.load)"
             : "server on core \(cores.proxy), load generator and target on core \(cores.load)"
         kernel = (contents(of: "/proc/sys/kernel/osrelease") ?? "unknown").filter { $0 != "\n" }
+        congestion = (contents(of: "/proc/sys/net/ipv4/tcp_congestion_control") ?? "").filter { $0 != "\n" }
         load = (contents(of: "/proc/loadavg") ?? "").split(separator: " ").first.map(String.init) ?? "unknown"
         var seconds = time(nil)
         var parts = tm()

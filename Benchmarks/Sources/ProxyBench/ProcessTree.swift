@@ -20,17 +20,6 @@ struct ProcessTree {
         pids = found
     }
 
-    /// Seconds of processor time, user and system, that the processes have used so far, with that of their
-    /// children which are gone.
-    var processorTime: Double {
-        let tick = Double(sysconf(Int32(_SC_CLK_TCK)))
-        return pids.reduce(0) { sum, pid in
-            let fields = Self.status(of: pid) ?? []
-            let reaped = fields.count > 14 ? (Double(fields[13]) ?? 0) + (Double(fields[14]) ?? 0) : 0
-            return sum + Self.ownTime(of: pid) + reaped / tick
-        }
-    }
-
     /// Bytes of memory; what processes share counts once. 0 where `/proc` doesn't tell.
     var memory: Double {
         pids.reduce(0) { sum, pid in
@@ -42,14 +31,6 @@ struct ProcessTree {
 
     var descriptors: Double {
         pids.reduce(0) { sum, pid in sum + Double(Self.entries(of: "/proc/\(pid)/fd").count) }
-    }
-
-    /// To the nanosecond, with threads that have ended; `/proc` counts in hundredths of a second.
-    private static func ownTime(of pid: pid_t) -> Double {
-        var clock: clockid_t = 0
-        var time = timespec()
-        guard clock_getcpuclockid(pid, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// The fields of `/proc/PID/stat` behind the name, which may have spaces: state, parent, ... (proc(5)).

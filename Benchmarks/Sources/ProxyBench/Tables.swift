@@ -18,15 +18,22 @@ struct Tables {
 
     private var header: String {
         """
-        Machine: \(machine.processor), \(machine.cores) core(s), Linux \(machine.kernel), load average \
-        \(machine.load) before
+        Machine: \(machine.processor), \(machine.cores) core(s), Linux \(machine.kernel), TCP \
+        \(machine.congestion)
         Date:    \(machine.date); medians of \(plan.rounds) round(s), \(plan.seconds.text(1)) s a run
         Cores:   \(machine.shares)
+        Others:  load average \(machine.load) before; \(disturbance)
         Command: \(command)
 
         GB/s: bytes moved, of an echo both ways (GB = 10^9 bytes). CPU: user and system time of the server.
         KB, fds: memory and descriptors of the server for an idle connection, fresh and after 100 KiB.
         """
+    }
+
+    private var disturbance: String {
+        let shares = results.runs.compactMap(\.sample?.disturbance)
+        guard let median = shares.median, let most = shares.max() else { return "not measured meanwhile" }
+        return "meanwhile \((median * 100).text(0)) % of the server's core, at most \((most * 100).text(0)) %"
     }
 
     /// Rows servers, columns scenarios.

@@ -111,7 +111,7 @@ struct Trial {
     // MARK: - Load
 
     private func generator(_ arguments: [String]) throws(Failure) -> Child {
-        var route: [String]
+        let route: [String]
         switch (server.route, proxy) {
         case (.socks5, let proxy?):
             route = ["--target", "127.0.0.1:\(targetPort)", "--proxy", "127.0.0.1:\(proxy.port)"]
@@ -120,8 +120,9 @@ struct Trial {
         case (_, _):
             route = ["--target", "127.0.0.1:\(targetPort)"]
         }
+        let watched = proxy.map { ["--server", "\($0.child.pid)"] } ?? []
         return try Child(
-            ["\(workshop.tools)/LoadGenerator"] + route + arguments,
+            ["\(workshop.tools)/LoadGenerator"] + route + watched + arguments,
             on: workshop.cores.load,
             .lines(errors: "\(workshop.folder)/log")
         )
@@ -148,24 +149,25 @@ struct Trial {
         guard try generator.line(within: 30) == "begin" else {
             throw .failed("the load generator doesn't begin")
         }
-        let begin = tree?.processorTime
         let started = now()
+        let busy = Cores.busyTime(of: workshop.cores.proxy)
         var moved = 0.0
         var lastMove = started
         while true {
             let report = Report(try generator.line(within: 15))
-            let end = report.word == "end" ? tree?.processorTime : nil
             var sample = report.sample
+            let elapsed = now() - started
             if sample.bytes + sample.units > moved {
                 moved = sample.bytes + sample.units
                 lastMove = now()
             }
             guard report.word == "end" else {
-                sample.seconds = now() - started
+                sample.seconds = elapsed
                 live(sample)
                 continue
             }
-            if let begin, let end { sample.processor = end - begin }
+            let busyShare = (Cores.busyTime(of: workshop.cores.proxy) - busy) / elapsed
+            sample.disturbance = max(0, busyShare - (sample.processor ?? 0) / sample.seconds)
             if report.errors > 0 { sample.problem = try problem(generator) }
             let hasStalled = moved == 0 || now() - lastMove > Self.secondsToStall
             if hasStalled { throw .failed(sample.problem ?? "nothing moves any more") }
@@ -226,6 +228,7 @@ struct Trial {
 private struct Report {
     let word: String
     private var values: [Substring: Double] = [:]
+    private static let times: Set<Substring> = ["p50", "p90", "p99", "p999", "max"]
 
     init(_ line: String) {
         let parts = line.split(separator: " ")
@@ -242,7 +245,8 @@ private struct Report {
         var sample = Sample(seconds: values["seconds"] ?? 0, bytes: values["bytes"] ?? 0)
         sample.units = values["units"] ?? 0
         sample.errors = errors
-        for (name, value) in values where sample.units > 0 && (name.hasPrefix("p") || name == "max") {
+        sample.processor = values["processor"]
+        for (name, value) in values where sample.units > 0 && Self.times.contains(name) {
             sample.times[String(name)] = value / 1e9
         }
         return sample
