@@ -29,8 +29,9 @@ extension EndToEnd {
                 try $0.chromium($0.url("127.0.0.1"))
             }
             #expect(!page.output.contains(WebConnection.pageText))
-            #expect(!sessions.isEmpty)
-            #expect(sessions.allSatisfy { $0.outcome == "no acceptable method" })
+            // What the browser does in the background may be cut off by its end.
+            #expect(sessions.contains { $0.outcome == "no acceptable method" })
+            #expect(sessions.allSatisfy { ["no acceptable method", "client left"].contains($0.outcome) })
         }
     }
 }
