@@ -47,13 +47,20 @@ let package = Package(
             dependencies: ["CTestSupport", "SOCKS5Protocol", "SOCKS5Server", "UVLoop"],
             path: "Tests/TestSupport"
         ),
-        .testTarget(name: "SOCKS5ProtocolTests", dependencies: ["SOCKS5Protocol", "TestSupport"]),
+        .target(name: "FuzzTargets", dependencies: ["SOCKS5Protocol"], path: "Tests/Fuzz/Targets"),
+        .testTarget(
+            name: "SOCKS5ProtocolTests",
+            dependencies: ["SOCKS5Protocol", "FuzzTargets", "TestSupport"]
+        ),
         .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "TestSupport"]),
         .testTarget(
             name: "SOCKS5ServerTests",
             dependencies: ["SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport"]
         ),
-        .testTarget(name: "CommandLineTests", dependencies: ["socks5d", "SOCKS5Protocol", "TestSupport"]),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["socks5d", "SOCKS5Protocol", "SOCKS5Server", "TestSupport"]
+        ),
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["socks5d", "TestSupport", "UVLoop"],
@@ -62,3 +69,15 @@ let package = Package(
         .testTarget(name: "NetworkTests", dependencies: ["socks5d", "SOCKS5Protocol", "TestSupport"]),
     ]
 )
+
+// Links only where everything is compiled with -sanitize=fuzzer: scripts/fuzz asks for it.
+if Context.environment["SOCKS5D_FUZZ"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: ["CLibFuzzer", "FuzzTargets"],
+            path: "Tests/Fuzz/Fuzz"
+        ),
+    ]
+}

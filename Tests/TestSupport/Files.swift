@@ -1,15 +1,30 @@
 import Glibc
 
 public func readFile(_ path: String) throws -> String {
+    String(decoding: try readBytes(path), as: UTF8.self)
+}
+
+public func readBytes(_ path: String) throws -> [UInt8] {
     guard let file = fopen(path, "re") else { throw TestFailure.lastError(path) }
     defer { fclose(file) }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 65536)
     while true {
         let count = fread(&chunk, 1, chunk.count, file)
-        if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+        if count == 0 { return bytes }
         bytes += chunk[..<count]
     }
+}
+
+/// The names of what is in a folder, sorted.
+public func namesIn(_ folder: String) throws -> [String] {
+    guard let entries = opendir(folder) else { throw TestFailure.lastError(folder) }
+    defer { closedir(entries) }
+    var names: [String] = []
+    while let entry = readdir(entries) {
+        names.append(withUnsafePointer(to: &entry.pointee.d_name.0) { String(cString: $0) })
+    }
+    return names.filter { $0 != "." && $0 != ".." }.sorted()
 }
 
 /// Makes the file, or replaces what is in it.

@@ -1,0 +1,32 @@
+import SOCKS5Protocol
+
+/// What is fuzzed: each case says what must hold for any bytes. libFuzzer looks for bytes for which it doesn't;
+/// the tests replay those that were found, and a corpus that reaches every branch.
+public enum FuzzTarget: String, CaseIterable, Sendable {
+    case greeting, credentials, request, datagramHeader
+    case methodSelection, authenticationStatus, response
+    case handshake
+
+    /// - Throws: ``Violation``.
+    public func check(_ input: [UInt8]) throws(Violation) {
+        switch self {
+        case .greeting: try Decoder<Greeting>.check(input)
+        case .credentials: try Decoder<Credentials>.check(input)
+        case .request: try Decoder<Request>.check(input)
+        case .datagramHeader: try Decoder<DatagramHeader>.check(input)
+        case .methodSelection: try Decoder<MethodSelection>.check(input)
+        case .authenticationStatus: try Decoder<AuthenticationStatus>.check(input)
+        case .response: try Decoder<Response>.check(input)
+        case .handshake: try Conversation.check(input)
+        }
+    }
+}
+
+/// What should hold, and doesn't.
+public struct Violation: Error, CustomStringConvertible {
+    public let description: String
+}
+
+func require(_ condition: Bool, _ what: @autoclosure () -> String) throws(Violation) {
+    guard condition else { throw Violation(description: what()) }
+}
