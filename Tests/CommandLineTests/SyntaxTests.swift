@@ -57,7 +57,8 @@ import Testing
     /// A file that is taken says the same when its users are written out again.
     @Test func anyUserFileIsRefusedInALineOrUnderstood() throws {
         let parts = [
-            "alice", "b", ":", "{plain}", "\n", "\r\n", "#", "\0", "é", String(repeating: "x", count: 200),
+            "alice", "b", ":", "{plain}", "n:{plain}p", "\n", "\n", "\r\n", "#", "\0", "é",
+            String(repeating: "x", count: 200),
         ]
         var accepted = 0
         for text in Self.texts(10_000, seed: 1929, of: parts) {

@@ -219,10 +219,11 @@ extension ChildProcess {
         guard test_limit_descriptors(pid, limit) == 0 else { throw TestFailure.lastError("prlimit") }
     }
 
-    /// Resident memory in bytes.
-    public var residentBytes: Int {
-        let fields = ((try? readFile("/proc/\(pid)/statm")) ?? "").split(separator: " ")
-        return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(getpagesize()) : 0
+    /// Memory in bytes that is the child's own: neither shared nor a file's (proc(5), smaps_rollup).
+    public var anonymousBytes: Int {
+        let lines = ((try? readFile("/proc/\(pid)/smaps_rollup")) ?? "").split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("Anonymous:") }?.split(separator: " ") ?? []
+        return line.count > 1 ? (Int(line[1]) ?? 0) << 10 : 0
     }
 
     /// Processor time used so far, in milliseconds.

@@ -158,3 +158,25 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         return words.withUnsafeBytes { Array($0.prefix(count)) }
     }
 }
+
+/// Blocking work beside the test's own thread.
+public final class TestThread: Sendable {
+    private let result = Guarded<Result<Void, any Error>?>(nil)
+
+    public init(_ body: @escaping @Sendable () throws -> Void) {
+        Task { [result] in
+            do {
+                try await onThread(body)
+                result.withLock { $0 = .success(()) }
+            } catch {
+                result.withLock { $0 = .failure(error) }
+            }
+        }
+    }
+
+    /// Waits for the end, and throws what `body` has thrown.
+    public func join() throws {
+        try eventually("the end of a thread") { result.withLock { $0 != nil } }
+        try result.withLock { $0 }?.get()
+    }
+}

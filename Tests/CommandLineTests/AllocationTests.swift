@@ -1,0 +1,86 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// Nothing is allocated per event on the data path, seen from outside: a library preloaded into socks5d counts.
+@Suite(.enabled(if: !isQuick, "a sanitizer's allocator can't be counted"))
+struct AllocationTests {
+    @Test func relayingAllocatesNothing() async throws {
+        try await withCountedSocks5d { port, count in
+            #expect(count() > 100, "the counter is loaded")
+            let listener = try TestListener()
+            defer { listener.close() }
+            let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+            defer { client.close() }
+            let target = try listener.accept()
+            defer { target.close() }
+            for round in ["to warm up", "then"] {
+                let before = count()
+                try exchange(20_000, of: [UInt8](repeating: 1, count: 1024), client, target)
+                let between = count()
+                try transfer(megabytes: 128, from: target, to: client)
+                try transfer(megabytes: 128, from: client, to: target)
+                if round == "then" {
+                    #expect(between - before == 0, "in 40,000 reads of 1 KiB")
+                    #expect(count() - between == 0, "in 128 MiB each way")
+                }
+            }
+        }
+    }
+
+    /// A message there and back, again and again.
+    private func exchange(_ times: Int, of message: [UInt8], _ client: TestSocket, _ target: TestSocket)
+        throws
+    {
+        for _ in 0..<times {
+            try client.send(message)
+            try target.send(try target.receive(message.count))
+            _ = try client.receive(message.count)
+        }
+    }
+
+    /// The receiver reads behind the sender's back, so that the proxy's ring fills and drains.
+    private func transfer(megabytes: Int, from source: TestSocket, to sink: TestSocket) throws {
+        let sending = TestThread {
+            let megabyte = [UInt8](repeating: 2, count: 1 << 20)
+            for _ in 0..<megabytes { try source.send(megabyte) }
+        }
+        var left = megabytes << 20
+        while left > 0 {
+            let count = try sink.receiveSome(min(left, 1 << 20)).count
+            guard count > 0 else { throw TestFailure("the end, \(left) bytes early") }
+            left -= count
+        }
+        try sending.join()
+    }
+
+    /// Runs `body` beside a socks5d with one worker and no deadline that comes, with a reader of its count.
+    private func withCountedSocks5d(_ body: @escaping @Sendable (Int, () -> Int) throws -> Void) async throws
+    {
+        let source = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" }
+        try await withFile([UInt8](repeating: 0, count: 8)) { countFile in
+            let library = countFile + ".so"
+            defer { unlink(library) }
+            let compiled = try await onThread {
+                try ChildProcess([
+                    "clang", "-shared", "-fPIC", "-O1", "-o", library,
+                    "\(source)/AllocationCounter/counter.c",
+                ]).waitForEnd()
+            }
+            try #require(compiled.exitCode == 0, "\(compiled.errors)")
+            let invocation = Invocation(
+                "--workers",
+                "1",
+                "--handshake-timeout",
+                "1h",
+                environment: ["LD_PRELOAD": library, "ALLOCATION_COUNT": countFile]
+            )
+            try await withSocks5d(invocation) { _, port in
+                try body(port) {
+                    let bytes = (try? readBytes(countFile)) ?? []
+                    return bytes.reversed().reduce(0) { $0 << 8 | Int($1) }
+                }
+            }
+        }
+    }
+}
