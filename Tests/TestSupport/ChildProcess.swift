@@ -234,3 +234,10 @@ extension ChildProcess {
         return ((Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)) * 1000 / sysconf(Int32(_SC_CLK_TCK))
     }
 }
+
+/// Descriptors that the tests may have open at once, as many as the system lets them.
+public func raiseDescriptorLimit() throws -> Int {
+    let limit = test_raise_descriptor_limit()
+    guard limit > 0 else { throw TestFailure.lastError("setrlimit") }
+    return Int(limit)
+}

@@ -41,6 +41,8 @@ public final class TestSocket: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
     }
 
+    /// - Parameter receiveBuffer: a small one also comes with small segments, since the kernel of the sender
+    ///   holds back some megabytes of large ones.
     public convenience init(
         connectingTo port: Int,
         host: String = "127.0.0.1",
@@ -53,6 +55,14 @@ public final class TestSocket: Sendable {
         self.init(descriptor: descriptor)
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+            var segment: Int32 = 1024
+            setsockopt(
+                descriptor,
+                Int32(IPPROTO_TCP),
+                TCP_MAXSEG,
+                &segment,
+                socklen_t(MemoryLayout<Int32>.size)
+            )
         }
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -83,6 +93,20 @@ public final class TestSocket: Sendable {
             guard count > 0 else { throw TestFailure.lastError("send") }
             sent += count
         }
+    }
+
+    /// Sends what the kernel takes at once.
+    ///
+    /// - Returns: the number of bytes, 0 if it takes none now.
+    public func sendSome(_ bytes: [UInt8]) throws -> Int {
+        let count = Glibc.send(
+            descriptor,
+            bytes,
+            bytes.count,
+            Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+        )
+        guard count >= 0 || errno == EAGAIN else { throw TestFailure.lastError("send") }
+        return max(0, count)
     }
 
     /// What is there, up to `limit` bytes; empty at the end.

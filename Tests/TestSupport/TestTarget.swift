@@ -153,6 +153,12 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
+    /// Random bytes, the same ones each time.
+    public static func pattern(_ count: Int) -> [UInt8] {
+        var random = SeededGenerator(seed: 27)
+        return random.bytes(count)
+    }
+
     public mutating func bytes(_ count: Int) -> [UInt8] {
         let words = (0..<(count + 7) / 8).map { _ in next() }
         return words.withUnsafeBytes { Array($0.prefix(count)) }

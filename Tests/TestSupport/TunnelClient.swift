@@ -40,8 +40,12 @@ extension TestSocket {
     }
 
     /// A connection through the proxy, or the failure to get one.
-    public static func tunnel(through proxy: Int, to destination: Destination) throws -> TestSocket {
-        let socket = try TestSocket(connectingTo: proxy)
+    public static func tunnel(
+        through proxy: Int,
+        to destination: Destination,
+        receiveBuffer: Int32? = nil
+    ) throws -> TestSocket {
+        let socket = try TestSocket(connectingTo: proxy, receiveBuffer: receiveBuffer)
         let response = try socket.request(destination)
         guard response.reply == .succeeded else {
             socket.close()

@@ -19,4 +19,7 @@ int test_limit_descriptors(int pid, int count);
 /// Moves the calling thread into a network namespace, by its file.
 int test_enter_network(const char *path);
 
+/// Raises the soft limit of descriptors to the hard one. Returns it, at most 2^20.
+int test_raise_descriptor_limit(void);
+
 #endif

@@ -1,0 +1,234 @@
+import Glibc
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+/// What many connections cost socks5d, in memory and descriptors.
+@Suite(.serialized, .enabled(if: !isQuick, "a sanitizer's memory isn't ours"))
+struct MemoryTests {
+    /// Relayed connections, each with the target's end.
+    private struct Tunnels {
+        let listener: TestListener
+        var pairs: [(client: TestSocket, target: TestSocket)] = []
+
+        init(_ count: Int, through port: Int, receiveBuffer: Int32? = nil) throws {
+            listener = try TestListener()
+            var small: Int32 = 16384
+            if receiveBuffer != nil {
+                setsockopt(
+                    listener.descriptor,
+                    SOL_SOCKET,
+                    SO_SNDBUF,
+                    &small,
+                    socklen_t(MemoryLayout<Int32>.size)
+                )
+            }
+            for _ in 0..<count {
+                let client = try TestSocket.tunnel(
+                    through: port,
+                    to: .loopback(listener.port),
+                    receiveBuffer: receiveBuffer
+                )
+                pairs.append((client, try listener.accept()))
+            }
+        }
+
+        func close() {
+            for (client, target) in pairs {
+                client.close()
+                target.close()
+            }
+            listener.close()
+        }
+
+        /// The targets send until their clients, which don't read, have all but stopped them: what still
+        /// trickles into the kernel's buffers doesn't reach the proxy's.
+        func stall() throws {
+            let bytes = [UInt8](repeating: 3, count: 65536)
+            var passesWithout = 0
+            try eventually("all readers stall") {
+                var sent = 0
+                for (_, target) in pairs { sent += try target.sendSome(bytes) }
+                passesWithout = sent < pairs.count * 1024 ? passesWithout + 1 : 0
+                return passesWithout == 4
+            }
+        }
+    }
+
+    /// As many as wanted, or as the descriptors of this process permit with two each.
+    private static func affordable(_ wanted: Int) throws -> Int {
+        let count = min(wanted, (try raiseDescriptorLimit() - 512) / 2)
+        try #require(count >= 250, "too few descriptors to say anything")
+        return count
+    }
+
+    /// Some connections to begin with: what is opened and allocated once is there then. Returns the descriptors
+    /// that are left.
+    private static func warmUp(_ child: ChildProcess, _ port: Int) throws -> Int {
+        let before = child.descriptorCount
+        try Tunnels(50, through: port).close()
+        return try settledDescriptors(of: child, atMost: before + 4)
+    }
+
+    /// A worker opens a descriptor of its own with its first connection, so that what is left can't be told
+    /// beforehand; it must stay the same for some time.
+    private static func settledDescriptors(of child: ChildProcess, atMost limit: Int) throws -> Int {
+        var count = 0
+        var looks = 0
+        try eventually("the end of all connections") {
+            let now = child.descriptorCount
+            looks = now == count && now <= limit ? looks + 1 : 0
+            count = now
+            return looks == 30
+        }
+        return count
+    }
+
+    private static func descriptors(of child: ChildProcess, become count: Int) throws {
+        do {
+            try eventually("") { child.descriptorCount == count }
+        } catch {
+            throw TestFailure("\(child.descriptorCount) descriptors stay; expected \(count)")
+        }
+    }
+
+    @Test(arguments: [0, 100_000]) func anIdleConnectionTakesLessThan2KB(_ used: Int) async throws {
+        try await withSocks5d { child, port in
+            let idle = try Self.warmUp(child, port)
+            let base = child.anonymousBytes
+            let count = try Self.affordable(2000)
+            let tunnels = try Tunnels(count, through: port)
+            let bytes = [UInt8](repeating: 1, count: used)
+            for (client, target) in tunnels.pairs where used > 0 {
+                try client.send(bytes)
+                _ = try target.receive(used)
+                try target.send(bytes)
+                _ = try client.receive(used)
+            }
+            let growth = child.anonymousBytes - base
+            #expect(growth <= 2000 * count, "\(growth / count) bytes each")
+            #expect(child.descriptorCount == idle + 2 * count)
+            tunnels.close()
+            try Self.descriptors(of: child, become: idle)
+        }
+    }
+
+    @Test func aStalledHandshakeTakesLessThan1500Bytes() async throws {
+        try await withSocks5d { child, port in
+            let idle = try Self.warmUp(child, port)
+            let base = child.anonymousBytes
+            let count = try Self.affordable(2000)
+            let clients = try (0..<count).map { _ in try TestSocket(connectingTo: port) }
+            try Self.descriptors(of: child, become: idle + count)
+            let growth = child.anonymousBytes - base
+            #expect(growth <= 1500 * count, "\(growth / count) bytes each")
+            for client in clients { client.close() }
+            try Self.descriptors(of: child, become: idle)
+        }
+    }
+
+    @Test func aThousandStalledReadersTakeNoMoreThanTheBufferMemoryAnd4KiBEach() async throws {
+        try await withSocks5d { child, port in
+            let base = child.anonymousBytes
+            let tunnels = try Tunnels(try Self.affordable(1000), through: port, receiveBuffer: 4096)
+            try tunnels.stall()
+            let growth = child.anonymousBytes - base
+            #expect(growth <= 64 << 20 + tunnels.pairs.count * 4096, "\(growth) bytes")
+            #expect(growth >= 8 << 20, "\(growth) bytes: nothing was held")
+            tunnels.close()
+        }
+    }
+
+    @Test func aHealthyTransferCompletesBesideFourThousandStalledReaders() async throws {
+        try await withSocks5d(Invocation("--buffer-memory", "8M")) { child, port in
+            _ = try Self.warmUp(child, port)
+            let base = child.anonymousBytes
+            let count = try Self.affordable(4000)
+            let stalled = try Tunnels(count, through: port, receiveBuffer: 4096)
+            try stalled.stall()
+            // Beyond the bound a stream has 4 KiB of its own (and the heap 16 bytes for it), and a connection
+            // what an idle one takes; 1 MiB is for what there is once.
+            let growth = child.anonymousBytes - base
+            #expect(growth <= 9 << 20 + count * (4112 + 2000), "\(growth) bytes")
+            let healthy = try Tunnels(1, through: port)
+            let (client, target) = healthy.pairs[0]
+            let bytes = SeededGenerator.pattern(32 << 20)
+            let sending = TestThread {
+                try target.send(bytes)
+                target.endSending()
+            }
+            #expect(try client.receiveToEnd() == bytes)
+            try sending.join()
+            healthy.close()
+            stalled.close()
+        }
+    }
+
+    @Test func tenThousandConnectionsOfGarbageLeaveNothing() async throws {
+        // With a user, so that no random request is dialled.
+        try await withSocks5d(Invocation("--user", "alice:secret")) { child, port in
+            let before = child.descriptorCount
+            var idle = 0
+            var random = SeededGenerator(seed: 48)
+            var base = 0
+            for index in 0..<11_000 {
+                if index == 1000 {
+                    idle = try Self.settledDescriptors(of: child, atMost: before + 4)
+                    base = child.anonymousBytes
+                }
+                let socket = try TestSocket(connectingTo: port)
+                _ = try? socket.send(Self.garbage(&random))
+                switch Int.random(in: 0..<3, using: &random) {
+                case 0: socket.reset()
+                case 1: socket.endSending()
+                default: break
+                }
+                socket.close()
+            }
+            try Self.descriptors(of: child, become: idle)
+            let growth = child.anonymousBytes - base
+            #expect(growth <= 512 << 10, "\(growth) bytes")
+            try expectLogin("alice", "secret", at: port)
+        }
+    }
+
+    /// Bytes that are wrong from the first on, or only behind a greeting or a login.
+    private static func garbage(_ random: inout SeededGenerator) -> [UInt8] {
+        let greeting = Greeting(methods: [.noAuthentication, .usernamePassword]).encoded
+        let login = greeting + Credentials(username: "alice", password: "secret").encoded
+        let noise = random.bytes(Int.random(in: 0...600, using: &random))
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: return noise
+        case 1: return [5] + noise
+        case 2: return greeting + noise
+        case 3: return greeting + [1] + noise
+        // An unknown command, a name with a space.
+        case 4: return login + [5, UInt8.random(in: 4...255, using: &random)] + noise
+        default: return login + [5, 1, 0, 3, 2, 0x61, 0x20] + noise
+        }
+    }
+
+    @Test func outOfDescriptorsAcceptingPausesIdlyAndGoesOnAsSessionsEnd() async throws {
+        try await withSocks5d(Invocation("--workers", "1")) { child, port in
+            let idle = try Self.warmUp(child, port)
+            try child.limitDescriptors(toAnother: 10)
+            var clients = try (0..<30).map { _ in try TestSocket(connectingTo: port) }
+            // Some more than ten, where one that was opened earlier has a number above the limit.
+            let full = try Self.settledDescriptors(of: child, atMost: idle + 20)
+            #expect(full >= idle + 10)
+            let before = child.processorMilliseconds
+            sleep(1)
+            #expect(child.processorMilliseconds - before < 50)
+            #expect(child.descriptorCount == full)
+            for client in clients[..<10] {
+                try client.greet()
+                client.close()
+            }
+            for client in clients[10..<20] { try client.greet() }
+            for client in clients { client.close() }
+            clients = []
+            try Self.descriptors(of: child, become: idle)
+            try expectRelaying(through: port)
+        }
+    }
+}
