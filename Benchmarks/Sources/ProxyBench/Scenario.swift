@@ -8,9 +8,8 @@ struct Scenario {
 
     /// Those that are run unless others are asked for.
     static let standard = [
-        "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64", "cycles-64",
-        "ping-pong-64",
-        "ping-pong-beside-bulk-64", "idle-1000",
+        "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64",
+        "cycles-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000",
     ].compactMap(Scenario.init(name:))
 
     /// Any kind with any number of connections, as `download-512`.
