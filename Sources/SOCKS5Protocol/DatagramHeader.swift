@@ -22,9 +22,19 @@ public struct DatagramHeader: Message, Hashable {
         self.init(fragment: fragment, destination: destination)
     }
 
-    public var encoded: [UInt8] {
-        var bytes: [UInt8] = [0x00, 0x00, fragment]
+    public var encoded: [UInt8] { [UInt8](capacity: encodedLength) { encode(to: &$0) } }
+
+    /// At most 262.
+    public var encodedLength: Int { 3 + destination.encodedLength }
+
+    /// The longest header whose destination is an address, not a name.
+    public static let longestWithAddress = 22
+
+    /// Appends the header; without allocating where the destination is an address.
+    public func encode(to bytes: inout OutputSpan<UInt8>) {
+        bytes.append(0x00)
+        bytes.append(0x00)
+        bytes.append(fragment)
         destination.encode(to: &bytes)
-        return bytes
     }
 }

@@ -60,7 +60,18 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    func encode(to bytes: inout [UInt8]) {
+    /// The bytes that ``encode(to:)`` appends.
+    var encodedLength: Int {
+        switch host {
+        case .ipv4: 7
+        case .ipv6: 19
+        case .name(let name): 4 + name.description.utf8.count
+        }
+    }
+
+    var encoded: [UInt8] { [UInt8](capacity: encodedLength) { encode(to: &$0) } }
+
+    func encode(to bytes: inout OutputSpan<UInt8>) {
         switch host {
         case .ipv4(let address):
             bytes.append(AddressType.ipv4.rawValue)
@@ -72,13 +83,13 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         case .name(let name):
             bytes.append(AddressType.domainName.rawValue)
             bytes.append(UInt8(name.description.utf8.count))
-            bytes.append(contentsOf: name.description.utf8)
+            for byte in name.description.utf8 { bytes.append(byte) }
         }
         bytes.append(bigEndian: port)
     }
 }
 
-extension [UInt8] {
+extension OutputSpan<UInt8> {
     fileprivate mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
         for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
             append(UInt8(truncatingIfNeeded: number >> Number(shift)))

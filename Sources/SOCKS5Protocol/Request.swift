@@ -32,9 +32,7 @@ public struct Request: Message, Hashable {
     }
 
     public var encoded: [UInt8] {
-        var bytes: [UInt8] = [socksVersion, command.rawValue, 0x00]
-        destination.encode(to: &bytes)
-        return bytes
+        [socksVersion, command.rawValue, 0x00] + destination.encoded
     }
 }
 
@@ -66,8 +64,6 @@ public struct Response: Message, Hashable {
     }
 
     public var encoded: [UInt8] {
-        var bytes: [UInt8] = [socksVersion, reply.rawValue, 0x00]
-        boundAddress.encode(to: &bytes)
-        return bytes
+        [socksVersion, reply.rawValue, 0x00] + boundAddress.encoded
     }
 }
