@@ -52,7 +52,7 @@ let package = Package(
             name: "SOCKS5ProtocolTests",
             dependencies: ["SOCKS5Protocol", "FuzzTargets", "TestSupport"]
         ),
-        .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "TestSupport"]),
+        .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "SOCKS5Protocol", "TestSupport"]),
         .testTarget(
             name: "SOCKS5ServerTests",
             dependencies: ["SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport"]

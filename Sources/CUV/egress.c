@@ -17,13 +17,18 @@ static int bind_address(int descriptor, const cuv_address *source) {
     return bind(descriptor, (struct sockaddr *)&storage, length);
 }
 
-static int apply(int descriptor, bool is_ipv6, const cuv_egress *egress) {
+int cuv_egress_route(int descriptor, const cuv_egress *egress) {
     if (egress->mark != 0 &&
         setsockopt(descriptor, SOL_SOCKET, SO_MARK, &egress->mark, sizeof egress->mark) < 0)
         return -1;
     if (egress->device != NULL &&
         setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, egress->device, strlen(egress->device)) < 0)
         return -1;
+    return 0;
+}
+
+static int apply(int descriptor, bool is_ipv6, const cuv_egress *egress) {
+    if (cuv_egress_route(descriptor, egress) < 0) return -1;
     if (egress->source != NULL && egress->source->is_ipv6 == is_ipv6)
         return bind_address(descriptor, egress->source);
     return 0;

@@ -12,7 +12,7 @@ package protocol EventLoopDelegate: AnyObject {
 ///
 /// - Isolation: the thread that created it. Nothing that belongs to a loop is `Sendable`, so that the compiler
 ///   keeps it in that thread; the one door is ``Mailbox``.
-/// - Ownership: streams, listeners and lookups must be closed before ``close()``.
+/// - Ownership: streams, listeners, UDP sockets and lookups must be closed before ``close()``.
 package final class EventLoop {
     let raw: OpaquePointer
     private unowned var delegate: (any EventLoopDelegate)?
@@ -70,6 +70,9 @@ package final class EventLoop {
             written: { TCPStream.of($0)?.written($1) },
             shut_down: { TCPStream.of($0)?.shutDown($1) },
             stream_closed: { TCPStream.of($0)?.closed() },
+            datagram_buffer_wanted: { UDPSocket.of($0)?.bufferWanted() ?? cuv_buffer(base: nil, length: 0) },
+            datagram_received: { UDPSocket.of($0)?.received($1, $2) },
+            datagram_socket_closed: { UDPSocket.of($0)?.closed() },
             resolved: { NameLookup.of($0)?.resolved($1, $2, $3) }
         )
     }

@@ -15,6 +15,7 @@
 typedef struct cuv_loop cuv_loop;
 typedef struct cuv_listener cuv_listener;
 typedef struct cuv_tcp cuv_tcp;
+typedef struct cuv_udp cuv_udp;
 typedef struct cuv_lookup cuv_lookup;
 
 /// An IPv4 or IPv6 socket address; all numbers in host order.
@@ -60,6 +61,11 @@ typedef struct {
     void (*written)(void *stream_owner, int status);
     void (*shut_down)(void *stream_owner, int status);
     void (*stream_closed)(void *stream_owner);
+    /// An empty buffer leaves the datagram in the socket.
+    cuv_buffer (*datagram_buffer_wanted)(void *socket_owner);
+    /// So many bytes are in the buffer, maybe none: one datagram, whole.
+    void (*datagram_received)(void *socket_owner, size_t count, const cuv_address *peer);
+    void (*datagram_socket_closed)(void *socket_owner);
     /// `addresses` is valid during the call.
     void (*resolved)(void *lookup_owner, int status, const cuv_address *addresses, size_t count);
 } cuv_callbacks;
@@ -189,6 +195,26 @@ void cuv_tcp_close(cuv_tcp *tcp);
 
 /// Closes so that the peer sees a reset, not an end.
 void cuv_tcp_reset(cuv_tcp *tcp);
+
+// MARK: - UDP socket
+
+int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **udp);
+
+/// Before it is bound. The source address is for the caller to bind to.
+int cuv_udp_leave_by(cuv_udp *udp, const cuv_egress *egress);
+
+/// May be tried again with another port. An IPv6 socket leaves IPv4 alone.
+int cuv_udp_bind(cuv_udp *udp, const cuv_address *address);
+int cuv_udp_local_address(const cuv_udp *udp, cuv_address *address);
+int cuv_udp_receive_start(cuv_udp *udp);
+
+/// Sends at once or not at all: `UV_EAGAIN` where the socket is full.
+int cuv_udp_try_send(cuv_udp *udp, cuv_buffer datagram, const cuv_address *address);
+
+void cuv_udp_close(cuv_udp *udp);
+
+/// Closes without telling the owner, who may be gone.
+void cuv_udp_discard(cuv_udp *udp);
 
 // MARK: - Name lookup
 

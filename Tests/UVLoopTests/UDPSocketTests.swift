@@ -1,0 +1,210 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+import UVLoop
+
+/// What the server relies on of libuv's UDP sockets. Every scenario ends with a loop that closes.
+@Suite struct UDPSocketTests {
+    @Test(arguments: ["127.0.0.1", "::1"]) func datagramsComeWholeWithTheirSender(_ host: String) async throws
+    {
+        try await onThread {
+            let echo = try Echo(on: host)
+            let peers = try (0..<2).map { _ in try TestDatagramSocket(host: host) }
+            defer { for peer in peers { peer.close() } }
+            let target = try Destination(echo)
+            for (index, length) in [0, 1, 1472, 65_507].enumerated() {
+                let bytes = [UInt8](repeating: UInt8(index), count: length)
+                try peers[index % 2].send(bytes, to: target)
+            }
+            try echo.run(until: 4)
+            #expect(echo.lengths == [0, 1, 1472, 65_507])
+            #expect(try peers[0].receive() == ([], target))
+            #expect(try peers[1].receive() == ([1], target))
+            #expect(try peers[0].receive().bytes.count == 1472)
+            #expect(try peers[1].receive().bytes.count == 65_507)
+        }
+    }
+
+    @Test func theFirstFreePortIsBound() async throws {
+        try await onThread {
+            let ports = try freePorts(3)
+            let taken = try TestDatagramSocket(port: Int(ports.lowerBound))
+            defer { taken.close() }
+            let echo = try Echo(on: "127.0.0.1", ports: Array(ports))
+            #expect(echo.port == ports.lowerBound + 1)
+            echo.end()
+        }
+    }
+
+    @Test func withoutAFreePortThereIsNoSocketAndNothingIsLeft() async throws {
+        try await onThread {
+            let taken = try TestDatagramSocket()
+            defer { taken.close() }
+            let scenario = try LoopScenario()
+            #expect(throws: UVError.addressInUse) {
+                try UDPSocket(
+                    on: scenario.loop,
+                    boundTo: SocketAddress(host: .ipv4(0x7f00_0001), port: 0),
+                    ports: [UInt16(taken.port)],
+                    delegate: Deaf(scenario.loop)
+                )
+            }
+            scenario.loop.finish()
+            scenario.loop.run(scenario)
+            try scenario.loop.close()
+        }
+    }
+
+    @Test func aSocketOfIPv6LeavesIPv4Alone() async throws {
+        try await onThread {
+            let echo = try Echo(on: "::")
+            try TestDatagramSocket(port: Int(echo.port)).close()
+            echo.end()
+        }
+    }
+
+    @Test func aSocketLeavesByTheAddressItWasGiven() async throws {
+        try await onThread {
+            let scenario = try LoopScenario()
+            var egress = Egress()
+            egress.ipv4Source = SocketAddress(numeric: "127.0.0.3", port: 0)
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            let delegate = Deaf(scenario.loop)
+            let socket = try UDPSocket(
+                on: scenario.loop,
+                isIPv6: false,
+                leavingBy: egress,
+                delegate: delegate
+            )
+            let target = SocketAddress(host: .ipv4(0x7f00_0001), port: UInt16(peer.port))
+            try [UInt8(1)].withUnsafeBytes { try socket.send($0, to: target) }
+            let source = try peer.receive().source
+            #expect(source == (try Destination(numeric: "127.0.0.3", port: Int(socket.localAddress.port))))
+            socket.close()
+            scenario.loop.run(scenario)
+            try scenario.loop.close()
+        }
+    }
+
+    @Test func whatCannotBeLeftByIsAnError() async throws {
+        try await onThread {
+            let scenario = try LoopScenario()
+            var egress = Egress()
+            egress.ipv6Source = SocketAddress(numeric: "2001:db8::1", port: 0)
+            let delegate = Deaf(scenario.loop)
+            #expect(throws: UVError.addressNotAvailable) {
+                try UDPSocket(on: scenario.loop, isIPv6: true, leavingBy: egress, delegate: delegate)
+            }
+            egress = Egress()
+            egress.device = "no-such-device"
+            #expect(throws: UVError.noDevice) {
+                try UDPSocket(on: scenario.loop, isIPv6: false, leavingBy: egress, delegate: delegate)
+            }
+            scenario.loop.finish()
+            scenario.loop.run(scenario)
+            try scenario.loop.close()
+        }
+    }
+
+    @Test func whatNoDatagramCanCarryIsNotSent() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let bytes = [UInt8](repeating: 0, count: 65_508)
+            #expect(throws: UVError.messageTooLong) { try echo.send(bytes) }
+            echo.end()
+        }
+    }
+
+    @Test func anICMPErrorIsNotReported() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let gone = try TestDatagramSocket()
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            try gone.send([1], to: Destination(echo))
+            try peer.send([2], to: Destination(echo))
+            gone.close()
+            // The echo of the first one meets a closed port.
+            try echo.run(until: 2)
+            #expect(echo.lengths == [1, 1])
+            #expect(try peer.receive().bytes == [2])
+        }
+    }
+}
+
+extension Destination {
+    fileprivate init(_ echo: Echo) throws {
+        try self.init(numeric: echo.host, port: Int(echo.port))
+    }
+}
+
+/// Sends back what comes, until it has enough.
+private final class Echo: LoopScenario, UDPSocketDelegate {
+    let host: String
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    private var socket: UDPSocket?
+    private var wanted = 0
+    private(set) var lengths: [Int] = []
+
+    init(on host: String, ports: [UInt16] = [0]) throws {
+        self.host = host
+        guard let address = SocketAddress(numeric: host, port: 0) else { throw TestFailure(host) }
+        try super.init()
+        socket = try UDPSocket(on: loop, boundTo: address, ports: ports, delegate: self)
+    }
+
+    deinit {
+        buffer.deallocate()
+    }
+
+    var port: UInt16 { socket?.localAddress.port ?? 0 }
+
+    func run(until count: Int) throws {
+        wanted = count
+        loop.run(self)
+        try loop.close()
+    }
+
+    func end() {
+        socket?.close()
+        loop.run(self)
+        #expect(throws: Never.self) { try loop.close() }
+    }
+
+    func send(_ bytes: [UInt8]) throws {
+        guard let socket else { return }
+        try bytes.withUnsafeBytes { try socket.send($0, to: socket.localAddress) }
+    }
+
+    func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer { buffer }
+
+    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress) {
+        lengths.append(count)
+        #expect(throws: Never.self) {
+            try socket.send(UnsafeRawBufferPointer(rebasing: buffer[..<count]), to: peer)
+        }
+        if lengths.count == wanted { socket.close() }
+    }
+
+    func socketDidClose(_ socket: UDPSocket) {
+        loop.finish()
+    }
+}
+
+/// Ends its loop with its socket.
+private final class Deaf: UDPSocketDelegate {
+    private let loop: EventLoop
+
+    init(_ loop: EventLoop) {
+        self.loop = loop
+    }
+
+    func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer {
+        .init(start: nil, count: 0)
+    }
+    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress) {}
+    func socketDidClose(_ socket: UDPSocket) {
+        loop.finish()
+    }
+}
