@@ -27,8 +27,11 @@ public struct Configuration: Sendable {
 
     public var bind = Bind()
 
+    public var udp = UDP()
+
     /// The addresses by which others reach this machine, at most one a family, where they differ from its own, as
-    /// behind NAT or in a container: what BIND answers as its address. The listener is then on all addresses.
+    /// behind NAT or in a container: what BIND and UDP ASSOCIATE answer as their address. The listener of BIND is then
+    /// on all addresses.
     public var advertisedAddresses: [AdvertisedAddress] = []
 
     /// Sessions at once, over all workers. `nil`: what the descriptor limit of the process allows.
@@ -110,6 +113,8 @@ extension Configuration {
             ("resolver.lookupsOfSource", resolver.lookupsOfSource, 1...1024),
             ("resolver.waitingOfSource", resolver.waitingOfSource, 0...(1 << 16)),
             ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
+            ("udp.targetsPerAssociation", udp.targetsPerAssociation, 1...(1 << 20)),
+            ("udp.associationsPerClient", udp.associationsPerClient, 1...(1 << 20)),
         ]
         for (name, value, range) in numbers where !range.contains(value) {
             throw ProxyServerError(
@@ -123,7 +128,9 @@ extension Configuration {
                 "\(twice) is a second advertised address of its family; expected one IPv4, one IPv6"
             )
         }
-        let limits = [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout]
+        let limits = [
+            timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout, udp.idle,
+        ]
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
             throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
         }

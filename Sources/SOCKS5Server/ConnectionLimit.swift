@@ -25,7 +25,7 @@ final class ConnectionLimit: Sendable {
 
     /// What the descriptor limit of the process allows, after raising the soft limit to the hard one.
     ///
-    /// A session has two sockets. Kept in reserve: a few descriptors a loop, the listeners, what lookups open
+    /// A session has two sockets; one with a UDP association takes another place for two more. Kept in reserve: a few descriptors a loop, the listeners, what lookups open
     /// (128 at once, a socket or file each, two for a moment), dials that try several addresses, and some for the
     /// program around.
     static func allowedByDescriptors(workers: Int, listeners: Int) -> Int {

@@ -13,6 +13,8 @@ enum Deadline: Int, CaseIterable {
     case idle
     /// The same, once one direction has ended.
     case halfClosed
+    /// Without a datagram of a UDP association.
+    case udpIdle
     /// For the client to take a refusal and leave.
     case refusal
 }

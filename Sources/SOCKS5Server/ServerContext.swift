@@ -6,9 +6,11 @@ internal import UVLoop
 final class ServerContext: Sendable {
     let timeouts: Configuration.Timeouts
     let bind: Configuration.Bind
+    let udp: Configuration.UDP
     let advertisedAddresses: [AdvertisedAddress]
     let credentials: CredentialStore
     let limit: ConnectionLimit
+    let associations: AssociationLimit
     let budget: MemoryBudget
     let names: Resolver.Names
     let families: Configuration.Families
@@ -19,6 +21,8 @@ final class ServerContext: Sendable {
     init(_ configuration: Configuration, limit: ConnectionLimit, parallelLookups: Int, logger: Logger) {
         timeouts = configuration.timeouts
         bind = configuration.bind
+        udp = configuration.udp
+        associations = AssociationLimit(maximum: configuration.udp.associationsPerClient)
         advertisedAddresses = configuration.advertisedAddresses
         credentials = CredentialStore(configuration.users)
         budget = MemoryBudget(limit: configuration.bufferMemory)
@@ -41,6 +45,7 @@ final class ServerContext: Sendable {
         case .turn: 250
         case .idle: timeouts.idle.milliseconds
         case .halfClosed: min(timeouts.halfClosed, timeouts.idle).milliseconds
+        case .udpIdle: udp.idle.milliseconds
         case .refusal: 5000
         }
     }

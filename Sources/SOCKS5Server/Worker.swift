@@ -18,6 +18,8 @@ final class Worker {
     let loop: EventLoop
     let pool: BufferPool
     let resolver: Resolver
+    /// Memory for nothing until there is an association.
+    private(set) lazy var datagrams = DatagramRoom()
     private let mailbox: Mailbox<Command>
     private let didStop: @Sendable () -> Void
     private var listeners: [TCPListener] = []

@@ -88,3 +88,18 @@ final class Binder: TargetSource, TCPListenerDelegate {
         preconditionFailure("a listener is closed behind its session's back")
     }
 }
+
+/// For the listener of a BIND while it closes: who is still queued then is turned away.
+extension Session: TCPListenerDelegate {
+    func listener(
+        _ listener: TCPListener,
+        didAccept descriptor: consuming AcceptedDescriptor,
+        from peer: SocketAddress
+    ) {}
+
+    func listener(_ listener: TCPListener, didPauseFor error: UVError) {}
+
+    func listenerDidClose(_ listener: TCPListener) {
+        handleDidClose()
+    }
+}

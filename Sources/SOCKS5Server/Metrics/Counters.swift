@@ -23,8 +23,21 @@ final class Counters: Sendable {
     let timedOut = Count()
     let bytesClientToTarget = Count()
     let bytesTargetToClient = Count()
+    let associations = Count()
+    let datagramsClientToTarget = Count()
+    let datagramsTargetToClient = Count()
+    /// By ``DatagramDrop``.
+    private let drops = InlineArray<9, Count> { _ in Count() }
     /// By the REP field.
     private let replies = InlineArray<9, Count> { _ in Count() }
+
+    func countDrop(_ cause: DatagramDrop) {
+        drops[cause.rawValue].add()
+    }
+
+    func drops(_ cause: DatagramDrop) -> UInt64 {
+        drops[cause.rawValue].current
+    }
 
     func countReply(_ reply: Reply) {
         replies[Int(reply.rawValue)].add()

@@ -18,12 +18,21 @@ public struct Statistics: Sendable {
     /// Payload of sessions that have ended.
     public internal(set) var bytesClientToTarget: UInt64 = 0
     public internal(set) var bytesTargetToClient: UInt64 = 0
+    /// UDP associations that were granted.
+    public internal(set) var associations = 0
+    /// Datagrams that were relayed.
+    public internal(set) var datagramsClientToTarget: UInt64 = 0
+    public internal(set) var datagramsTargetToClient: UInt64 = 0
+    private var drops = [UInt64](repeating: 0, count: DatagramDrop.allCases.count)
     private var replies = [Int](repeating: 0, count: Reply.allCases.count)
 
     /// How often a reply was given: its code is that of RFC 1928 section 6, `00` to `08`.
     public func replies(_ code: UInt8) -> Int {
         replies.indices.contains(Int(code)) ? replies[Int(code)] : 0
     }
+
+    /// Datagrams that weren't relayed.
+    public func datagramsDropped(_ cause: DatagramDrop) -> UInt64 { drops[cause.rawValue] }
 
     init(_ counters: [Counters]) {
         for counters in counters {
@@ -35,6 +44,10 @@ public struct Statistics: Sendable {
             timedOut += Int(counters.timedOut.current)
             bytesClientToTarget += counters.bytesClientToTarget.current
             bytesTargetToClient += counters.bytesTargetToClient.current
+            associations += Int(counters.associations.current)
+            datagramsClientToTarget += counters.datagramsClientToTarget.current
+            datagramsTargetToClient += counters.datagramsTargetToClient.current
+            for cause in DatagramDrop.allCases { drops[cause.rawValue] += counters.drops(cause) }
             for reply in Reply.allCases {
                 replies[Int(reply.rawValue)] += Int(counters.replies(reply))
             }

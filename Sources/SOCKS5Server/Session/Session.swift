@@ -14,6 +14,8 @@ final class Session {
         case handshake
         case opening(any TargetSource)
         case relaying(Relay)
+        /// Datagrams are relayed; the client's stream only tells when that is over.
+        case associated
         /// A failure reply was sent; the client is to read it and leave.
         case refusing
         case closing
@@ -30,6 +32,7 @@ final class Session {
     private var target: TCPStream?
     private var clientToTarget: Pipe?
     private var targetToClient: Pipe?
+    private var association: UDPAssociation?
     private var openHandles = 0
     private var finishedPipes = 0
     private(set) var record: SessionRecord
@@ -106,7 +109,7 @@ final class Session {
         switch request.command {
         case .connect: dial(request.destination)
         case .bind: bind(request.destination)
-        case .udpAssociate: refuse(.commandNotSupported)
+        case .udpAssociate: associate(expecting: request.destination)
         }
     }
 
@@ -214,6 +217,29 @@ final class Session {
         refuse(Reply(error))
     }
 
+    // MARK: - UDP ASSOCIATE
+
+    /// - Parameter expected: where the client means to send from.
+    private func associate(expecting expected: Destination) {
+        guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
+        guard let client else { return }
+        let association = UDPAssociation(self, worker, client: record.client, expecting: expected)
+        do throws(UVError) {
+            let response = association.open(at: try client.localAddress())
+            guard response.reply == .succeeded else { return refuse(response.reply) }
+            self.association = association
+            handleDidOpen()
+            record.isAssociation = true
+            stage = .associated
+            worker.set(.udpIdle, for: self)
+            note(.succeeded)
+            targetToClient?.send(response.encoded)
+            if case .associated = stage { clientToTarget?.discard() }
+        } catch {
+            refuse(Reply(error))
+        }
+    }
+
     // MARK: - Refusal
 
     private func refuse(_ reply: Reply) {
@@ -252,7 +278,7 @@ final class Session {
             if finishedPipes == 2 { end(.completed) } else { worker.set(.halfClosed, for: self) }
         case .refusing:
             endIfRefusalIsOver()
-        case .handshake, .opening, .closing:
+        case .handshake, .opening, .associated, .closing:
             break
         }
     }
@@ -260,14 +286,14 @@ final class Session {
     func pipe(_ pipe: Pipe, didFailAtSink error: UVError) {
         switch stage {
         case .relaying: end(.aborted(by: pipe === clientToTarget ? .target : .client, error))
-        case .handshake, .opening, .refusing, .closing: end(.clientLeft)
+        case .handshake, .opening, .associated, .refusing, .closing: end(.clientLeft)
         }
     }
 
     func pipe(_ pipe: Pipe, didFailAtSource error: UVError) {
         switch stage {
         case .relaying: end(.aborted(by: pipe === clientToTarget ? .client : .target, error))
-        case .handshake, .opening, .refusing, .closing: end(.clientLeft)
+        case .handshake, .opening, .associated, .refusing, .closing: end(.clientLeft)
         }
     }
 
@@ -285,7 +311,7 @@ final class Session {
             refuse(source.timeOut())
         case (.refusing, _):
             end(record.outcome ?? .timedOut(deadline))
-        case (.handshake, _), (.relaying, _), (.closing, _):
+        case (.handshake, _), (.relaying, _), (.associated, _), (.closing, _):
             worker.counters.timedOut.add()
             end(.timedOut(deadline))
         }
@@ -296,6 +322,7 @@ final class Session {
         if case .closing = stage { return }
         if case .opening(let source) = stage { source.cancel() }
         stage = .closing
+        association?.close()
         record.outcome = record.outcome ?? outcome
         worker.clearDeadline(of: self)
         for stream in [client, target] {
@@ -305,7 +332,7 @@ final class Session {
         }
     }
 
-    /// A stream or a listener of this session is open from now on.
+    /// A stream, a listener or an association of this session is open from now on.
     func handleDidOpen() {
         openHandles += 1
     }
@@ -319,6 +346,10 @@ final class Session {
     private func didCloseEverything() {
         clientToTarget?.close()
         targetToClient?.close()
+        if let association {
+            record.bytesClientToTarget = UInt64(association.bytesClientToTarget)
+            record.bytesTargetToClient = UInt64(association.bytesTargetToClient)
+        }
         guard record.hasRelayed else { return worker.sessionDidEnd(self) }
         record.bytesClientToTarget = UInt64(max(0, clientToTarget?.bytesWritten ?? 0))
         record.bytesTargetToClient = UInt64(max(0, targetToClient?.bytesWritten ?? 0))
@@ -342,7 +373,7 @@ extension Session: TCPStreamDelegate {
         clientToTarget?.didRead(count)
         switch stage {
         case .handshake: advanceHandshake()
-        case .refusing: clientToTarget?.discard()
+        case .associated, .refusing: clientToTarget?.discard()
         case .opening, .relaying, .closing: break
         }
     }
@@ -355,6 +386,8 @@ extension Session: TCPStreamDelegate {
         case .opening:
             guard let clientToTarget, !clientToTarget.isEmpty else { return end(.clientLeft) }
             clientToTarget.sourceDidEnd()
+        case .associated:
+            end(.completed)
         case .refusing:
             clientToTarget?.sourceDidEnd()
             endIfRefusalIsOver()
@@ -376,23 +409,6 @@ extension Session: TCPStreamDelegate {
     }
 
     func streamDidClose(_ stream: TCPStream) {
-        handleDidClose()
-    }
-}
-
-// MARK: - TCPListenerDelegate
-
-/// For the listener of a BIND while it closes: who is still queued then is turned away.
-extension Session: TCPListenerDelegate {
-    func listener(
-        _ listener: TCPListener,
-        didAccept descriptor: consuming AcceptedDescriptor,
-        from peer: SocketAddress
-    ) {}
-
-    func listener(_ listener: TCPListener, didPauseFor error: UVError) {}
-
-    func listenerDidClose(_ listener: TCPListener) {
         handleDidClose()
     }
 }

@@ -7,7 +7,7 @@ enum SessionOutcome {
         case client, target
     }
 
-    /// Both directions were relayed to their ends.
+    /// Both directions were relayed to their ends, or the client has ended its UDP association.
     case completed
     /// Answered with a failure reply.
     case refused(Reply)

@@ -10,6 +10,8 @@ struct SessionRecord {
     var username: [UInt8]?
     var destination: Destination?
     var outcome: SessionOutcome?
+    /// Whether datagrams were relayed: their targets aren't the destination.
+    var isAssociation = false
     /// Whether a target was connected.
     var hasRelayed = false
     var bytesClientToTarget: UInt64 = 0
@@ -32,7 +34,11 @@ struct SessionRecord {
             metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
         }
         if let destination {
-            metadata["destination"] = "\(destination.description.escapedForOneLine)"
+            if isAssociation {
+                metadata["command"] = "udp-associate"
+            } else {
+                metadata["destination"] = "\(destination.description.escapedForOneLine)"
+            }
             metadata["sent"] = "\(bytesClientToTarget)"
             metadata["received"] = "\(bytesTargetToClient)"
         }

@@ -1,0 +1,270 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// What a client has asked for with UDP ASSOCIATE (RFC 1928 section 7): relays datagrams between it and any
+/// number of targets.
+///
+/// One socket faces the client, and is bound where its TCP connection ended. Up to two face the targets, one a
+/// family, opened with the first datagram for it: to all targets the client has one address and port
+/// (endpoint-independent mapping, RFC 4787 section 4.1).
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the session's, which counts it as a handle until all its sockets are closed.
+final class UDPAssociation {
+    private unowned let session: Session
+    private unowned let worker: Worker
+    private let context: ServerContext
+    private let settings: Configuration.UDP
+    private let counters: Counters
+    private let room: DatagramRoom
+    private let client: SocketAddress
+    private var latch: ClientLatch
+    private var targets: TargetTable
+    private var reassembly = Reassembly()
+    private var waiting: WaitingDatagrams
+    private var clientSocket: UDPSocket?
+    private var ipv4Socket: UDPSocket?
+    private var ipv6Socket: UDPSocket?
+    private var openSockets = 0
+    /// Payload relayed.
+    private(set) var bytesClientToTarget = 0
+    private(set) var bytesTargetToClient = 0
+
+    /// - Parameters:
+    ///   - client: where its TCP connection comes from.
+    ///   - expected: DST of the request.
+    init(_ session: Session, _ worker: Worker, client: SocketAddress, expecting expected: Destination) {
+        self.session = session
+        self.worker = worker
+        self.client = client
+        context = worker.context
+        settings = worker.context.udp
+        counters = worker.counters
+        room = worker.datagrams
+        latch = ClientLatch(client: client, expected: expected)
+        targets = TargetTable(capacity: settings.targetsPerAssociation)
+        waiting = WaitingDatagrams(worker.context.budget)
+    }
+
+    // MARK: - Begin and end
+
+    /// Binds the socket for the client.
+    ///
+    /// - Parameter local: where the client has reached this server.
+    /// - Returns: the answer to the client. Unless that is a success, nothing is open.
+    func open(at local: SocketAddress) -> Response {
+        guard context.associations.enter(ClientSource(client)) else { return .failure(.notAllowed) }
+        // Up to four descriptors are two places.
+        guard context.limit.enter() else {
+            context.associations.leave(ClientSource(client))
+            return .failure(.generalFailure)
+        }
+        do throws(UVError) {
+            let socket = try openClientSocket(at: local.unmapped)
+            clientSocket = socket
+            openSockets += 1
+            counters.associations.add()
+            return Response(reply: .succeeded, boundAddress: Destination(advertised(socket.localAddress)))
+        } catch {
+            leaveLimits()
+            return .failure(.generalFailure)
+        }
+    }
+
+    private func openClientSocket(at local: SocketAddress) throws(UVError) -> UDPSocket {
+        guard let ports = settings.ports else {
+            return try UDPSocket(on: worker.loop, boundTo: local, ports: CollectionOfOne(0), delegate: self)
+        }
+        return try UDPSocket(on: worker.loop, boundTo: local, ports: ports.fromAnywhere(), delegate: self)
+    }
+
+    private func advertised(_ bound: SocketAddress) -> SocketAddress {
+        let advertised = context.advertisedAddresses.first { $0.socketAddress.isIPv6 == bound.isIPv6 }
+        return SocketAddress(host: advertised?.socketAddress.host ?? bound.host, port: bound.port)
+    }
+
+    /// Once, after a successful ``open(at:)``.
+    func close() {
+        for ticket in waiting.tickets { worker.resolver.cancel(ticket) }
+        waiting.removeAll()
+        abandonFragments()
+        for socket in [clientSocket, ipv4Socket, ipv6Socket] { socket?.close() }
+    }
+
+    private func leaveLimits() {
+        context.limit.leave()
+        context.associations.leave(ClientSource(client))
+    }
+
+    private func drop(_ cause: DatagramDrop) {
+        counters.countDrop(cause)
+    }
+
+    // MARK: - Client to target
+
+    private func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
+        guard latch.accepts(source) else { return drop(.foreign) }
+        var cursor = ByteCursor()
+        do throws(DecodingError) {
+            guard let header = try DatagramHeader(decoding: datagram.bytes, at: &cursor) else {
+                return drop(.malformed)
+            }
+            latch.latch(to: source)
+            worker.set(.udpIdle, for: session)
+            let payload = UnsafeRawBufferPointer(rebasing: datagram[cursor.offset...])
+            if header.fragment == 0 {
+                abandonFragments()
+                forward(payload, to: header.destination)
+            } else {
+                reassemble(payload, header)
+            }
+        } catch {
+            drop(.malformed)
+        }
+    }
+
+    private func reassemble(_ payload: UnsafeRawBufferPointer, _ header: DatagramHeader) {
+        guard settings.reassemblesFragments else { return drop(.fragment) }
+        guard reassembly.isHolding || context.budget.reserve(Reassembly.longest) else {
+            return drop(.queueFull)
+        }
+        let action = reassembly.received(header, payload, now: worker.loop.now)
+        if !reassembly.isHolding { context.budget.release(Reassembly.longest) }
+        switch action {
+        case .hold:
+            break
+        case .deliver(let payload):
+            payload.withUnsafeBytes { forward($0, to: header.destination) }
+        case .drop:
+            drop(.fragment)
+        }
+    }
+
+    private func abandonFragments() {
+        guard reassembly.isHolding else { return }
+        reassembly.abandon()
+        context.budget.release(Reassembly.longest)
+        drop(.fragment)
+    }
+
+    private func forward(_ payload: UnsafeRawBufferPointer, to destination: Destination) {
+        if let target = SocketAddress(destination) { return send(payload, to: target) }
+        guard case .name(let name) = destination.host else { return }
+        if waiting.isWaiting(for: name) { return wait(payload, for: name, destination.port) }
+        guard waiting.hasRoomForName else { return drop(.queueFull) }
+        let outcome = worker.resolver.resolve(name, for: client) { [unowned self] answer in
+            for datagram in waiting.takeAll(for: name) {
+                datagram.payload.withUnsafeBytes { send($0, to: answer, port: datagram.port) }
+            }
+        }
+        switch outcome {
+        case .answer(let answer):
+            send(payload, to: answer, port: destination.port)
+        case .pending(let ticket):
+            waiting.begin(name, ticket)
+            wait(payload, for: name, destination.port)
+        }
+    }
+
+    private func wait(_ payload: UnsafeRawBufferPointer, for name: DomainName, _ port: UInt16) {
+        if !waiting.append(payload, for: name, port: port) { drop(.queueFull) }
+    }
+
+    private func send(_ payload: UnsafeRawBufferPointer, to answer: NameAnswer, port: UInt16) {
+        switch answer {
+        case .success(let found):
+            let addresses = found.map { SocketAddress(host: $0.host, port: port) }
+            switch Candidates(addresses, preferred: context.families.preferred, isAllowed: isAllowed) {
+            case .addresses(let allowed): if let first = allowed.first { send(payload, to: first) }
+            case .none: drop(.denied)
+            }
+        case .failure(.tryAgain):
+            drop(.queueFull)
+        case .failure:
+            drop(.nameNotFound)
+        }
+    }
+
+    /// Every datagram to a target passes here, however its address was found.
+    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress) {
+        let target = target.unmapped
+        guard isAllowed(target) else { return drop(.denied) }
+        do throws(UVError) {
+            try socket(facing: target).send(payload, to: target)
+            if settings.filtering == .addressDependent { targets.use(target.host) }
+            bytesClientToTarget += payload.count
+            counters.datagramsClientToTarget.add()
+        } catch {
+            drop(DatagramDrop(error))
+        }
+    }
+
+    /// The one place where rules are asked about a datagram's target: its address, never a name.
+    private func isAllowed(_ target: SocketAddress) -> Bool {
+        target.port != 0 && (context.families.only ?? target.family) == target.family
+    }
+
+    private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {
+        if let socket = target.isIPv6 ? ipv6Socket : ipv4Socket { return socket }
+        let socket = try UDPSocket(
+            on: worker.loop,
+            isIPv6: target.isIPv6,
+            leavingBy: context.egress,
+            delegate: self
+        )
+        openSockets += 1
+        if target.isIPv6 { ipv6Socket = socket } else { ipv4Socket = socket }
+        return socket
+    }
+
+    // MARK: - Target to client
+
+    private func receiveFromTarget(_ count: Int, _ source: SocketAddress) {
+        guard settings.filtering == .endpointIndependent || targets.contains(source.host) else {
+            return drop(.unsolicited)
+        }
+        // Sockets towards targets are opened by a client that has sent something.
+        guard let clientSocket, let client = latch.address else { return }
+        let header = DatagramHeader(destination: Destination(source))
+        do throws(UVError) {
+            try clientSocket.send(room.received(count, behind: header), to: client)
+            worker.set(.udpIdle, for: session)
+            bytesTargetToClient += count
+            counters.datagramsTargetToClient.add()
+        } catch {
+            drop(DatagramDrop(error))
+        }
+    }
+}
+
+extension UDPAssociation: UDPSocketDelegate {
+    func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer {
+        room.receiving
+    }
+
+    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress) {
+        if socket === clientSocket {
+            receiveFromClient(room.received(count), peer)
+        } else {
+            receiveFromTarget(count, peer)
+        }
+    }
+
+    func socketDidClose(_ socket: UDPSocket) {
+        openSockets -= 1
+        guard openSockets == 0 else { return }
+        leaveLimits()
+        session.handleDidClose()
+    }
+}
+
+extension DatagramDrop {
+    fileprivate init(_ error: UVError) {
+        self =
+            switch error {
+            case .tryAgain, .noBuffers, .outOfMemory: .queueFull
+            case .messageTooLong: .tooLong
+            default: .unreachable
+            }
+    }
+}

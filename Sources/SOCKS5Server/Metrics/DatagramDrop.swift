@@ -1,0 +1,21 @@
+/// Why a datagram of a UDP association was not relayed. Its sender isn't told.
+public enum DatagramDrop: Int, CaseIterable, Sendable {
+    /// To the client's address, but not from the client.
+    case foreign
+    /// Without a header that makes sense (RFC 1928 section 7).
+    case malformed
+    /// A fragment that doesn't complete a datagram, or any where they aren't reassembled.
+    case fragment
+    /// To a target that may not be sent to.
+    case denied
+    /// To a name without an address.
+    case nameNotFound
+    /// More than what may wait for names, fragments or a full socket.
+    case queueFull
+    /// Too long for a datagram with its header.
+    case tooLong
+    /// The system knows no way to the target.
+    case unreachable
+    /// From a host that the client has not sent to.
+    case unsolicited
+}

@@ -1,0 +1,275 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+import UVLoop
+
+@testable import SOCKS5Server
+
+private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + last) }
+
+@Suite struct ClientLatchTests {
+    private static let client = SocketAddress(host: .ipv4(0xc000_0201), port: 4711)
+
+    private static func latch(_ expected: Destination) -> ClientLatch {
+        ClientLatch(client: client, expected: expected)
+    }
+
+    private static func source(_ port: UInt16) -> SocketAddress {
+        SocketAddress(host: client.host, port: port)
+    }
+
+    @Test(arguments: [
+        Destination.unspecified, Destination(host: .ipv6(.any), port: 0), Destination(name: "0", port: 0),
+        Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 5555), .loopback6(5555), .loopback(5555),
+    ])
+    func withoutAPromiseThatCountsTheFirstDatagramsPortIsLatched(_ expected: Destination) {
+        var latch = Self.latch(expected)
+        #expect(latch.address == nil)
+        #expect(latch.accepts(Self.source(1)) && latch.accepts(Self.source(2)))
+        latch.latch(to: Self.source(2))
+        #expect(!latch.accepts(Self.source(1)) && latch.accepts(Self.source(2)))
+        #expect(latch.address == Self.source(2))
+    }
+
+    @Test(arguments: [
+        Destination(host: .ipv4(.any), port: 7), Destination(host: .ipv6(.any), port: 7),
+        Destination(host: .ipv4(IPv4Address(192, 0, 2, 1)), port: 7), Destination(name: "0", port: 7),
+        Destination(host: .ipv6(IPv6Address(high: 0, low: 0xffff_c000_0201)), port: 7),
+    ])
+    func aPromisedPortIsTheOnlyOne(_ expected: Destination) {
+        let latch = Self.latch(expected)
+        #expect(latch.address == Self.source(7))
+        #expect(latch.accepts(Self.source(7)) && !latch.accepts(Self.source(8)))
+    }
+
+    @Test func noOtherHostIsTheClient() {
+        let latch = Self.latch(.unspecified)
+        #expect(!latch.accepts(SocketAddress(host: host(1), port: 7)))
+        #expect(!latch.accepts(SocketAddress(host: .ipv6(high: 0, low: 0xc000_0201, scope: 0), port: 7)))
+    }
+
+    @Test func aMappedClientIsItsIPv4Address() {
+        let mapped = SocketAddress.Host.ipv6(high: 0, low: 0xffff_c000_0201, scope: 0)
+        let client = SocketAddress(host: mapped, port: 4711)
+        let latch = ClientLatch(client: client, expected: .unspecified)
+        #expect(latch.accepts(Self.source(7)))
+    }
+}
+
+@Suite struct ReassemblyTests {
+    private static func receive(
+        _ fragment: UInt8,
+        _ payload: [UInt8],
+        at now: UInt64 = 0,
+        for destination: Destination = .loopback(7),
+        in reassembly: inout Reassembly
+    ) -> Reassembly.Action {
+        let header = DatagramHeader(fragment: fragment, destination: destination)
+        return payload.withUnsafeBytes { reassembly.received(header, $0, now: now) }
+    }
+
+    @Test func fragmentsInOrderBecomeADatagram() {
+        var reassembly = Reassembly()
+        for fragment in UInt8(1)...126 {
+            #expect(Self.receive(fragment, [fragment], in: &reassembly) == .hold)
+        }
+        #expect(reassembly.isHolding)
+        #expect(Self.receive(0x80 | 127, [127], in: &reassembly) == .deliver(Array(1...127)))
+        #expect(!reassembly.isHolding)
+    }
+
+    @Test func oneFragmentMayBeAll() {
+        var reassembly = Reassembly()
+        #expect(Self.receive(0x81, [], in: &reassembly) == .deliver([]))
+    }
+
+    @Test func theFirstFragmentStartsAnew() {
+        var reassembly = Reassembly()
+        #expect(Self.receive(1, [1], in: &reassembly) == .hold)
+        #expect(Self.receive(2, [2], in: &reassembly) == .hold)
+        #expect(Self.receive(1, [3], in: &reassembly) == .hold)
+        #expect(Self.receive(0x82, [4], in: &reassembly) == .deliver([3, 4]))
+    }
+
+    @Test(arguments: [0x80, 2, 0x82, 1 + 3, 0x84, 127, 0xff] as [UInt8])
+    func whatIsOutOfTurnEndsWhatWasBegun(_ fragment: UInt8) {
+        for begun in [[], [1], [1, 2], [1, 2, 3, 4]] as [[UInt8]]
+        where Int(fragment & 0x7f) != begun.count + 1 {
+            var reassembly = Reassembly()
+            for before in begun { _ = Self.receive(before, [before], in: &reassembly) }
+            #expect(Self.receive(fragment, [9], in: &reassembly) == .drop)
+            #expect(!reassembly.isHolding)
+            let next = UInt8(begun.count + 1)
+            if next > 1 { #expect(Self.receive(next, [9], in: &reassembly) == .drop) }
+        }
+    }
+
+    @Test func anotherDestinationIsOutOfTurn() {
+        var reassembly = Reassembly()
+        #expect(Self.receive(1, [1], in: &reassembly) == .hold)
+        #expect(Self.receive(0x82, [2], for: .loopback(8), in: &reassembly) == .drop)
+    }
+
+    @Test func aWholeDatagramEndsWhatWasBegun() {
+        var reassembly = Reassembly()
+        #expect(Self.receive(1, [1], in: &reassembly) == .hold)
+        reassembly.abandon()
+        #expect(Self.receive(0x82, [2], in: &reassembly) == .drop)
+    }
+
+    @Test func theLastFragmentHasAtLeastFiveSeconds() {
+        var reassembly = Reassembly()
+        #expect(Self.receive(1, [1], at: 1000, in: &reassembly) == .hold)
+        #expect(Self.receive(2, [2], at: 6001, in: &reassembly) == .hold)
+        #expect(Self.receive(0x83, [3], at: 1000 + Reassembly.patience, in: &reassembly) == .drop)
+        #expect(!reassembly.isHolding)
+    }
+
+    @Test func noMoreIsHeldThanADatagramCanCarry() {
+        var reassembly = Reassembly()
+        #expect(Self.receive(1, [UInt8](repeating: 1, count: 65_000), in: &reassembly) == .hold)
+        #expect(Self.receive(2, [UInt8](repeating: 2, count: 507), in: &reassembly) == .hold)
+        #expect(Self.receive(0x83, [3], in: &reassembly) == .drop)
+    }
+
+    /// Against a model: what is delivered is the payload of the latest unbroken run from fragment 1.
+    @Test func anyOrderGivesWholeDatagramsOrNone() {
+        var random = SeededGenerator(seed: 1928)
+        var reassembly = Reassembly()
+        var model: [UInt8] = []
+        for step in 0..<100_000 {
+            let position = UInt8.random(in: 0...4, using: &random)
+            let isLast = UInt8.random(in: 0...3, using: &random) == 0
+            let action = Self.receive(
+                position | (isLast ? 0x80 : 0),
+                [UInt8(truncatingIfNeeded: step)],
+                in: &reassembly
+            )
+            if position == 1 { model = [] }
+            guard Int(position) == model.count + 1 else {
+                model = []
+                #expect(action == .drop)
+                continue
+            }
+            model.append(UInt8(truncatingIfNeeded: step))
+            #expect(action == (isLast ? .deliver(model) : .hold))
+            if isLast { model = [] }
+        }
+    }
+}
+
+@Suite struct TargetTableTests {
+    @Test func whatWasUsedIsKnownAndNothingElse() {
+        var table = TargetTable(capacity: 4)
+        #expect(!table.contains(host(1)))
+        table.use(host(1))
+        table.use(host(2))
+        #expect(table.contains(host(1)) && table.contains(host(2)) && !table.contains(host(3)))
+        #expect(!table.contains(.ipv6(high: 0, low: 0x7f00_0001, scope: 0)))
+    }
+
+    @Test func aFullTableForgetsWhatIsNotUsed() {
+        var table = TargetTable(capacity: 8)
+        for last in UInt32(1)...1000 {
+            table.use(host(0))
+            table.use(host(last))
+            #expect(table.count <= 8)
+            #expect(table.contains(host(last)))
+            #expect(table.contains(host(0)), "after \(last)")
+        }
+        #expect((1...1000).count { table.contains(host($0)) } == 7)
+    }
+
+    @Test func oneHostIsRoomEnough() {
+        var table = TargetTable(capacity: 1)
+        for last in UInt32(1)...10 {
+            table.use(host(last))
+            #expect(table.contains(host(last)) && !table.contains(host(last - 1)))
+        }
+    }
+}
+
+@Suite struct AssociationLimitTests {
+    @Test func eachSourceHasItsOwnPlacesAndANetworkOfIPv6IsOne() throws {
+        let limit = AssociationLimit(maximum: 2)
+        func source(_ text: String) throws -> ClientSource {
+            ClientSource(try #require(SocketAddress(numeric: text, port: 7)))
+        }
+        func enter(_ text: String) throws -> Bool { limit.enter(try source(text)) }
+        #expect(try enter("127.0.0.1") && enter("127.0.0.1") && !enter("127.0.0.1"))
+        #expect(try !enter("::ffff:127.0.0.1"), "the same client")
+        #expect(try enter("127.0.0.2"))
+        #expect(try enter("2001:db8::1") && enter("2001:db8::2") && !enter("2001:db8::3"))
+        #expect(try enter("2001:db8:0:1::1"))
+        limit.leave(try source("127.0.0.1"))
+        #expect(try enter("127.0.0.1") && !enter("127.0.0.1"))
+    }
+}
+
+@Suite struct WaitingDatagramsTests {
+    private let budget = MemoryBudget(limit: 1 << 20)
+
+    private static func name(_ text: String) throws -> DomainName { try #require(DomainName(text)) }
+
+    /// Tickets as the table of names gives them.
+    private func tickets(_ count: Int) -> [NameTicket] {
+        var table = NameTable<Int>(Configuration.Resolver(), parallel: 64)
+        let source = ClientSource(SocketAddress(host: host(1), port: 7))
+        return (0..<count).compactMap { number in
+            switch table.ask("\(number)", for: source, number, now: 0) {
+            case .lookUp(let ticket), .wait(let ticket): ticket
+            case .answer: nil
+            }
+        }
+    }
+
+    private static func append(
+        _ payload: [UInt8],
+        for name: DomainName,
+        to waiting: inout WaitingDatagrams
+    ) -> Bool {
+        payload.withUnsafeBytes { waiting.append($0, for: name, port: 7) }
+    }
+
+    @Test func datagramsComeBackByNameInTheirOrder() throws {
+        var waiting = WaitingDatagrams(budget)
+        let (a, b) = (try Self.name("a"), try Self.name("b"))
+        for (name, ticket) in zip([a, b], tickets(2)) { waiting.begin(name, ticket) }
+        for number in UInt8(0)..<4 {
+            #expect(Self.append([number], for: number % 2 == 0 ? a : b, to: &waiting))
+        }
+        #expect(waiting.isWaiting(for: try Self.name("A.")), "the same name")
+        #expect(waiting.takeAll(for: a).map(\.payload) == [[0], [2]])
+        #expect(!waiting.isWaiting(for: a) && waiting.isWaiting(for: b))
+        #expect(waiting.takeAll(for: a).isEmpty)
+        #expect(waiting.takeAll(for: b).map(\.payload) == [[1], [3]])
+    }
+
+    @Test func namesAndDatagramsAndBytesAreBounded() throws {
+        var waiting = WaitingDatagrams(budget)
+        for (number, ticket) in tickets(8).enumerated() {
+            #expect(waiting.hasRoomForName)
+            waiting.begin(try Self.name("\(number)"), ticket)
+        }
+        #expect(!waiting.hasRoomForName && waiting.tickets.count == 8)
+        let (a, b) = (try Self.name("0"), try Self.name("1"))
+        for _ in 0..<16 { #expect(Self.append([1], for: a, to: &waiting)) }
+        #expect(!Self.append([], for: b, to: &waiting))
+        #expect(waiting.takeAll(for: a).count == 16)
+        #expect(waiting.hasRoomForName)
+        #expect(Self.append([UInt8](repeating: 1, count: 65_507), for: b, to: &waiting))
+        #expect(!Self.append([UInt8](repeating: 1, count: 30), for: b, to: &waiting))
+        #expect(Self.append([UInt8](repeating: 1, count: 29), for: b, to: &waiting))
+        waiting.removeAll()
+        #expect(waiting.tickets.isEmpty)
+        #expect(budget.reserve((1 << 20) / 8), "all of it was given back")
+    }
+
+    @Test func withoutMemoryNothingWaits() throws {
+        var waiting = WaitingDatagrams(MemoryBudget(limit: 0))
+        let name = try Self.name("a")
+        for ticket in tickets(1) { waiting.begin(name, ticket) }
+        #expect(!Self.append([1], for: name, to: &waiting))
+        #expect(waiting.takeAll(for: name).isEmpty)
+    }
+}
