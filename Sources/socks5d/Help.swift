@@ -14,8 +14,7 @@ enum Help {
                socks5d probe HOST:PORT       try a SOCKS5 server; probe --help
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
-          --listen ADDR:PORT       where to listen, repeatable; [::1]:1080 too
-                                   (default 127.0.0.1:1080)     SOCKS5D_LISTEN
+          --listen ADDR:PORT       repeatable (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     ask for a login, repeatable  SOCKS5D_USER
           --user-file FILE         a line a user: NAME:{plain}PASSWORD
           --open                   serve anyone on addresses that others can reach
@@ -26,10 +25,10 @@ enum Help {
           --prefer 4|6, --only 4|6 the address family to dial first, or alone
           --egress-address ADDR    connect from this address; one of each family
           --egress-interface NAME, --egress-mark N   connect through it; SO_MARK
-          --no-bind, --bind-ports LOW-HIGH
+          --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
+          --udp-filtering WHO      may answer: an address sent to (default), endpoint
           --advertise ADDR         by which others reach this machine, if not its own
-          --log-level LEVEL        trace, debug, info (a line a session), notice
-                                   (the default), warning, error, critical
+          --log-level LEVEL        debug, info (a line a session), notice, error, ...
           --version, --help
 
         TIME LIMITS                          (a plain number is seconds; 500ms, 5m, 1h)
@@ -38,6 +37,7 @@ enum Help {
           --idle-timeout T         without a byte either way         (default 1h)
           --half-closed-timeout T  the same, one side having ended   (default 1m)
           --bind-timeout T         for the connection that BIND awaits (default 60)
+          --udp-idle-timeout T     without a datagram                (default 5m)
           --drain-timeout T        for sessions to end after SIGTERM (default 8)
 
         socks5d --listen 0.0.0.0:1080 --user alice:secret

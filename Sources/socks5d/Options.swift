@@ -46,6 +46,14 @@ struct Options: ParsableArguments {
     var halfClosedTimeout: String?
     @Option(help: "For sessions to end after SIGTERM.")
     var drainTimeout: String?
+    @Flag(help: "Refuse UDP ASSOCIATE.")
+    var noUDP = false
+    @Option(help: "LOW-HIGH, the ports that clients send datagrams to.")
+    var udpPorts: String?
+    @Option(help: "Whose datagrams a client gets: address or endpoint.")
+    var udpFiltering: String?
+    @Option(help: "Without a datagram of a UDP association.")
+    var udpIdleTimeout: String?
     @Option(help: "trace, debug, info, notice, warning, error, critical.")
     var logLevel: String?
 }

@@ -15,6 +15,11 @@ struct Settings {
         configuration.sharesPort = try options.sharePort || reader.flag("SHARE_PORT")
         configuration.bind.isEnabled = try !(options.noBind || reader.flag("NO_BIND"))
         configuration.bind.ports = try reader.value(options.bindPorts, "bind-ports", .portRange)
+        configuration.udp.isEnabled = try !(options.noUDP || reader.flag("NO_UDP"))
+        configuration.udp.ports = try reader.value(options.udpPorts, "udp-ports", .portRange)
+        if let filtering = try reader.value(options.udpFiltering, "udp-filtering", .filtering) {
+            configuration.udp.filtering = filtering
+        }
         configuration.advertisedAddresses = try Self.advertised(options, environment)
         configuration.workers = try reader.value(options.workers, "workers", .count)
         configuration.maxConnections = try reader.value(options.maxConnections, "max-connections", .count)
@@ -39,6 +44,7 @@ struct Settings {
             (options.halfClosedTimeout, "half-closed-timeout", \.timeouts.halfClosed),
             (options.drainTimeout, "drain-timeout", \.timeouts.drain),
             (options.bindTimeout, "bind-timeout", \.bind.timeout),
+            (options.udpIdleTimeout, "udp-idle-timeout", \.udp.idle),
         ]
         for (text, name, keyPath) in limits {
             let syntax: Syntax<Duration> = keyPath == \.timeouts.drain ? .durationOrZero : .duration

@@ -98,6 +98,14 @@ extension Syntax<Duration> {
     }
 }
 
+extension Syntax<Configuration.Filtering> {
+    static var filtering: Syntax {
+        Syntax(expected: Configuration.Filtering.allCases.map(\.rawValue).joined(separator: " or ")) {
+            Configuration.Filtering(rawValue: $0.lowercased())
+        }
+    }
+}
+
 extension Syntax<Logger.Level> {
     static var logLevel: Syntax {
         Syntax(expected: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")) { text in

@@ -42,9 +42,13 @@ enum Setting {
         ("bind-ports", "20000-20999", "20999-20000"),
         ("bind-timeout", "30", "0"),
         ("advertise", "192.0.2.1", "0.0.0.0"),
+        ("no-udp", "1", "perhaps"),
+        ("udp-ports", "20000-20999", "70000"),
+        ("udp-filtering", "endpoint", "port"),
+        ("udp-idle-timeout", "2m", "never"),
     ]
 
-    static let switches: Set = ["open", "share-port", "no-bind"]
+    static let switches: Set = ["open", "share-port", "no-bind", "no-udp"]
 
     /// The name behind `SOCKS5D_`.
     static func variable(_ name: String) -> String {
