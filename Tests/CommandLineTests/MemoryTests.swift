@@ -129,6 +129,7 @@ struct MemoryTests {
 
     @Test func aThousandStalledReadersTakeNoMoreThanTheBufferMemoryAnd4KiBEach() async throws {
         try await withSocks5d { child, port in
+            _ = try Self.warmUp(child, port)
             let base = child.anonymousBytes
             let tunnels = try Tunnels(try Self.affordable(1000), through: port, receiveBuffer: 4096)
             try tunnels.stall()
