@@ -88,6 +88,18 @@ int cuv_local_address_towards(const cuv_address *target, cuv_address *local) {
     return 0;
 }
 
+int cuv_address_is_own(const cuv_address *address) {
+    int descriptor = socket(address->is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return 1;
+    struct sockaddr_storage storage;
+    cuv_address any_port = *address;
+    any_port.port = 0;
+    socklen_t length = cuv_address_to(&any_port, &storage);
+    int error = bind(descriptor, (struct sockaddr *)&storage, length) < 0 ? errno : 0;
+    close(descriptor);
+    return error != EADDRNOTAVAIL;
+}
+
 const char *cuv_version(void) { return uv_version_string(); }
 
 void cuv_error_name(int error, char *buffer, size_t size) { uv_err_name_r(error, buffer, size); }

@@ -14,6 +14,11 @@ public struct Configuration: Sendable {
     /// Without users and without this, only loopback addresses are accepted in ``listen``.
     public var isOpen = false
 
+    /// What is allowed and denied: the first rule that matches a request decides, and what none matches is allowed.
+    public var rules: [Rule] = []
+
+    public var destinationGuard = GuardSettings()
+
     /// Threads that serve, each with a loop and a listener of its own. `nil`: as many as cores.
     public var workers: Int?
 
@@ -75,6 +80,22 @@ public struct Configuration: Sendable {
         public init() {}
     }
 
+    /// The destination guard refuses, with reply 02, all addresses but those of the public internet: loopback, private
+    /// and link-local ones, those of cloud metadata, multicast, reserved ones, and this proxy's own listeners.
+    public struct GuardSettings: Sendable {
+        public enum Mode: String, Sendable {
+            /// On where any of ``Configuration/listen`` isn't loopback.
+            case automatic = "auto"
+            case on, off
+        }
+
+        public var mode = Mode.automatic
+        /// What it lets through nevertheless.
+        public var exceptions: [GuardException] = []
+
+        public init() {}
+    }
+
     /// A user who may log in (RFC 1929): name and password are bytes, 1 to 255 of each.
     public struct User: Sendable {
         public var name: [UInt8]
@@ -92,6 +113,15 @@ public struct Configuration: Sendable {
 }
 
 extension Configuration {
+    /// Whether the destination guard is on.
+    public var guardsDestinations: Bool {
+        switch destinationGuard.mode {
+        case .automatic: !listen.allSatisfy(\.isLoopback)
+        case .on: true
+        case .off: false
+        }
+    }
+
     /// Refuses what can't be served.
     func validate() throws(ProxyServerError) {
         guard !listen.isEmpty else {
@@ -122,6 +152,7 @@ extension Configuration {
                 "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
             )
         }
+        for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
         if let twice = AdvertisedAddress.secondOfAFamily(advertisedAddresses) {
             throw ProxyServerError(
                 .invalidConfiguration,

@@ -1,4 +1,4 @@
-/// Ports that a firewall lets through, from which one is taken for each request.
+/// Ports: those that a firewall lets through, or those that a rule is about.
 public struct PortRange: Sendable, Hashable, CustomStringConvertible {
     public let lowest: UInt16
     public let highest: UInt16

@@ -22,6 +22,7 @@ public final class ProxyServer: Sendable {
     }
 
     private let configuration: Configuration
+    private let rules: RuleSet
     private let logger: Logger
     private let state = Guarded(State())
 
@@ -45,6 +46,7 @@ public final class ProxyServer: Sendable {
     ) throws(ProxyServerError) {
         try configuration.validate()
         self.configuration = configuration
+        rules = RuleSet(configuration.rules)
         self.logger = logger
         workers = configuration.workers ?? LoopThread.availableCores
         let allowed = ConnectionLimit.allowedByDescriptors(
@@ -73,6 +75,7 @@ public final class ProxyServer: Sendable {
         try configuration.egress.probe()
         let context = ServerContext(
             configuration,
+            policy: AccessPolicy(rules, configuration, listeners: listening.boundAddresses),
             limit: ConnectionLimit(maximum: maxConnections),
             parallelLookups: NameLookup.configurePool(),
             logger: logger

@@ -9,6 +9,7 @@ final class ServerContext: Sendable {
     let udp: Configuration.UDP
     let advertisedAddresses: [AdvertisedAddress]
     let credentials: CredentialStore
+    let policy: AccessPolicy
     let limit: ConnectionLimit
     let associations: AssociationLimit
     let budget: MemoryBudget
@@ -18,13 +19,20 @@ final class ServerContext: Sendable {
     let logger: Logger
 
     /// - Parameter parallelLookups: how many the process can do at once.
-    init(_ configuration: Configuration, limit: ConnectionLimit, parallelLookups: Int, logger: Logger) {
+    init(
+        _ configuration: Configuration,
+        policy: AccessPolicy,
+        limit: ConnectionLimit,
+        parallelLookups: Int,
+        logger: Logger
+    ) {
         timeouts = configuration.timeouts
         bind = configuration.bind
         udp = configuration.udp
         associations = AssociationLimit(maximum: configuration.udp.associationsPerClient)
         advertisedAddresses = configuration.advertisedAddresses
         credentials = CredentialStore(configuration.users)
+        self.policy = policy
         budget = MemoryBudget(limit: configuration.bufferMemory)
         names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
         families = configuration.families

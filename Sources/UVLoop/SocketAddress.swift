@@ -34,6 +34,13 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.init(local)
     }
 
+    /// Whether the address is one of this machine's, whatever the port; true where that can't be found out. Costs
+    /// three system calls.
+    package var isOfThisMachine: Bool {
+        var raw = self.raw
+        return cuv_address_is_own(&raw) != 0
+    }
+
     /// An IPv4-mapped IPv6 address as the IPv4 address that it is (RFC 4291 section 2.5.5.2).
     package var unmapped: SocketAddress {
         guard case .ipv6(0, let low, _) = host, low >> 32 == 0xffff else { return self }
@@ -51,6 +58,11 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// The unspecified address of the family, with the same port.
     package var asUnspecified: SocketAddress {
         SocketAddress(host: isIPv6 ? .ipv6(high: 0, low: 0, scope: 0) : .ipv4(0), port: port)
+    }
+
+    /// 127.0.0.1 or ::1, by the family, with the same port.
+    package var asLoopback: SocketAddress {
+        SocketAddress(host: isIPv6 ? .ipv6(high: 0, low: 1, scope: 0) : .ipv4(0x7f00_0001), port: port)
     }
 
     /// 224.0.0.0/4 and ff00::/8; the IPv4 broadcast address too.

@@ -28,6 +28,7 @@ enum Help {
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
           --udp-filtering WHO      may answer: an address sent to (default), endpoint
           --advertise ADDR         by which others reach this machine, if not its own
+          --allow-destinations LIST  beside public addresses: private, all, networks
           --log-level LEVEL        debug, info (a line a session), notice, error, ...
           --version, --help
 
@@ -36,8 +37,7 @@ enum Help {
           --dial-timeout T         to the target, lookup included    (default 10)
           --idle-timeout T         without a byte either way         (default 1h)
           --half-closed-timeout T  the same, one side having ended   (default 1m)
-          --bind-timeout T         for the connection that BIND awaits (default 60)
-          --udp-idle-timeout T     without a datagram                (default 5m)
+          --bind-timeout T (60), --udp-idle-timeout T (5m)   for a peer; a datagram
           --drain-timeout T        for sessions to end after SIGTERM (default 8)
 
         socks5d --listen 0.0.0.0:1080 --user alice:secret

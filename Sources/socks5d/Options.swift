@@ -20,6 +20,8 @@ struct Options: ParsableArguments {
     var bindTimeout: String?
     @Option(help: "The address by which others reach this machine; one a family.")
     var advertise: [String] = []
+    @Option(help: "Networks, private or all: what the destination guard lets through; repeatable.")
+    var allowDestinations: [String] = []
     @Option(help: "Threads that serve.")
     var workers: String?
     @Option(help: "Sessions at once.")

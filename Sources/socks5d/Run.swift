@@ -77,6 +77,13 @@ struct Banner {
                 ? "method: 02 username/password, \(configuration.users.count) user(s)"
                 : "method: 00 no authentication"
         )
+        if configuration.guardsDestinations {
+            let allowed = configuration.destinationGuard.exceptions.map(\.description).joined(separator: ", ")
+            lines.append(
+                "destinations: the public internet"
+                    + (allowed.isEmpty ? " (--allow-destinations)" : ", \(allowed)")
+            )
+        }
         if let first = addresses.first {
             let user = hasUsers ? " --proxy-user NAME:PASSWORD" : ""
             lines.append("try: curl --socks5-hostname \(first.asSeenFromHere)\(user) https://example.com/")

@@ -21,6 +21,7 @@ struct Settings {
             configuration.udp.filtering = filtering
         }
         configuration.advertisedAddresses = try Self.advertised(options, environment)
+        configuration.destinationGuard.exceptions = try Self.exceptions(options, environment)
         configuration.workers = try reader.value(options.workers, "workers", .count)
         configuration.maxConnections = try reader.value(options.maxConnections, "max-connections", .count)
         if let bytes = try reader.value(options.bufferMemory, "buffer-memory", .size) {
@@ -74,7 +75,16 @@ struct Settings {
         try list(options.egressAddress, "egress-address", environment, EgressAddress.init(parsing:)) ?? []
     }
 
-    /// The values of a repeatable flag, else those of its variable, which commas and spaces separate.
+    private static func exceptions(
+        _ options: Options,
+        _ environment: Environment
+    ) throws -> [GuardException] {
+        try list(options.allowDestinations, "allow-destinations", environment, GuardException.init(parsing:))
+            ?? []
+    }
+
+    /// The values of a repeatable flag, else those of its variable. Commas separate several in one, in a variable
+    /// spaces too.
     private static func list<Value>(
         _ flags: [String],
         _ name: String,
@@ -90,7 +100,10 @@ struct Settings {
                 }
             }
         }
-        if !flags.isEmpty { return try values(flags, "--\(name)", Failure.usage) }
+        if !flags.isEmpty {
+            let texts = flags.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
+            return try values(texts.map(String.init), "--\(name)", Failure.usage)
+        }
         let variable = Environment.name(of: name)
         guard let text = environment[variable] else { return nil }
         // An empty variable is a mistake, and is reported as the value that it isn't.

@@ -215,7 +215,8 @@ import Testing
             "--user NAME:PASSWORD or SOCKS5D_USER",
             "--open or SOCKS5D_OPEN=1"
         )
-        try await withSocks5d(exposed.adding(Invocation("open", by: origin))) { _, port in
+        let open = Invocation("open", by: origin).adding(Invocation("--allow-destinations", "127.0.0.1"))
+        try await withSocks5d(exposed.adding(open)) { _, port in
             try expectRelaying(through: port)
         }
         try await withSocks5d(exposed.adding(Invocation("user", "alice:secret", by: origin))) { _, port in

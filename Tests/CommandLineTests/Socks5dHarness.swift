@@ -38,6 +38,7 @@ enum Setting {
         ("half-closed-timeout", "0.5", "1e400"),
         ("drain-timeout", "0", "nan"),
         ("log-level", "error", "loud"),
+        ("allow-destinations", "private,192.0.2.0/24", "10.0.0.1/8"),
         ("no-bind", "1", "perhaps"),
         ("bind-ports", "20000-20999", "20999-20000"),
         ("bind-timeout", "30", "0"),

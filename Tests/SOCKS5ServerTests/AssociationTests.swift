@@ -16,6 +16,7 @@ import Testing
         try await withServer({
             $0.listen = [address]
             $0.isOpen = true
+            $0.destinationGuard.mode = .off
         }) { port in
             let connection = try TestSocket(connectingTo: port, host: host)
             let socket = try TestDatagramSocket(host: connection.localHost)
@@ -121,6 +122,7 @@ import Testing
         try await withServerObject({
             $0.listen = [address]
             $0.isOpen = true
+            $0.destinationGuard.mode = .off
         }) { server, port in
             let association = try TestAssociation(through: port)
             defer { association.close() }

@@ -212,17 +212,19 @@ private struct ModelRace {
         #expect(order.count { $0.isIPv6 } == Candidates.limit / 2)
     }
 
-    @Test func aDeniedAddressIsSkippedAndAllDeniedIsNotAllowed() {
+    @Test func aDeniedAddressIsPassedOverAndTheFirstDenialCountsWhereAllAre() {
         let found = Array(Self.four[..<3])
-        #expect(Candidates(found) { $0 != Self.four[1] } == .addresses([Self.four[0], Self.four[2]]))
-        #expect(Candidates(found) { _ in false } == .none(.notAllowed))
-        #expect(Candidates(found, preferred: .ipv6) { _ in false } == .none(.notAllowed))
-        #expect(Candidates(found, only: .ipv6) { _ in false } == .none(.addressTypeNotSupported))
+        let all = { (address: SocketAddress) -> Denial? in .rule(address == Self.four[0] ? 1 : 2) }
+        let second = { (address: SocketAddress) -> Denial? in address == Self.four[1] ? .rule(1) : nil }
+        #expect(Candidates(found, denial: second) == .addresses([Self.four[0], Self.four[2]]))
+        #expect(Candidates(found, denial: all) == .denied(.rule(1)))
+        #expect(Candidates(found, preferred: .ipv6, denial: all) == .denied(.rule(1)))
+        #expect(Candidates(found, only: .ipv6, denial: all) == .none(.addressTypeNotSupported))
     }
 
     @Test func aMappedAddressIsCheckedAndDialledAsIPv4() {
         let mapped = SocketAddress(host: .ipv6(high: 0, low: 0xffff_0000_0001, scope: 0), port: 80)
-        #expect(Candidates([mapped]) { $0 == Self.four[0] } == .addresses([Self.four[0]]))
+        #expect(Candidates([mapped]) { $0 == Self.four[0] ? nil : .rule(1) } == .addresses([Self.four[0]]))
         #expect(Candidates([mapped], only: .ipv6) == .none(.addressTypeNotSupported))
     }
 }

@@ -127,6 +127,10 @@ int cuv_listen_probe(const cuv_address *address, unsigned flags);
 /// is sent.
 int cuv_local_address_towards(const cuv_address *target, cuv_address *local);
 
+/// Whether the address is one of this machine's: 1 or 0, by binding a socket to it. Also 1 where that can't be found
+/// out, and for every address where the system lets sockets bind to foreign ones (net.ipv4.ip_nonlocal_bind).
+int cuv_address_is_own(const cuv_address *address);
+
 /// Closes a descriptor that no handle has taken.
 void cuv_descriptor_close(int descriptor);
 

@@ -9,14 +9,14 @@ internal import UVLoop
 ///   the session, which awaits its end.
 final class Binder: TargetSource, TCPListenerDelegate {
     private unowned let session: Session
-    private unowned let loop: EventLoop
+    private unowned let worker: Worker
     private var listener: TCPListener?
     /// Who may connect; empty: anyone.
     private var awaited: [SocketAddress.Host] = []
 
-    init(_ session: Session, _ loop: EventLoop) {
+    init(_ session: Session, _ worker: Worker) {
         self.session = session
-        self.loop = loop
+        self.worker = worker
     }
 
     /// Listens on a port of `ports`, or on one that the system chooses, until ``cancel()`` or until a connection is
@@ -34,7 +34,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
     ) throws(UVError) -> SocketAddress {
         awaited = hosts
         let socket = try Self.open(address, ports)
-        listener = try TCPListener(socket, on: loop, delegate: self)
+        listener = try TCPListener(socket, on: worker.loop, delegate: self)
         session.handleDidOpen()
         return socket.boundAddress
     }
@@ -53,6 +53,11 @@ final class Binder: TargetSource, TCPListenerDelegate {
 
     /// There is nothing to do but wait.
     func turnCame() {}
+
+    /// Whether anyone who is awaited may be this peer.
+    private func mayAccept(_ peer: SocketAddress) -> Bool {
+        worker.context.policy.denial(of: peer, named: nil, to: Requester(session.record, .bind)) == nil
+    }
 
     private static func open(_ address: SocketAddress, _ ports: PortRange?) throws(UVError) -> ListeningSocket
     {
@@ -74,7 +79,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
         didAccept descriptor: consuming AcceptedDescriptor,
         from peer: SocketAddress
     ) {
-        guard awaited.isEmpty || awaited.contains(peer.unmapped.host) else { return }
+        guard awaited.isEmpty ? mayAccept(peer) : awaited.contains(peer.unmapped.host) else { return }
         cancel()
         session.binderDidAccept(descriptor, from: peer)
     }

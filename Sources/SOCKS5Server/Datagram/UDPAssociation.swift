@@ -18,6 +18,7 @@ final class UDPAssociation {
     private let counters: Counters
     private let room: DatagramRoom
     private let client: SocketAddress
+    private let requester: Requester
     private var latch: ClientLatch
     private var targets: TargetTable
     private var reassembly = Reassembly()
@@ -37,6 +38,7 @@ final class UDPAssociation {
         self.session = session
         self.worker = worker
         self.client = client
+        requester = Requester(session.record, .udpAssociate)
         context = worker.context
         settings = worker.context.udp
         counters = worker.counters
@@ -148,18 +150,21 @@ final class UDPAssociation {
     }
 
     private func forward(_ payload: UnsafeRawBufferPointer, to destination: Destination) {
-        if let target = SocketAddress(destination) { return send(payload, to: target) }
+        if let target = SocketAddress(destination) { return send(payload, to: target, named: nil) }
         guard case .name(let name) = destination.host else { return }
+        guard context.policy.denial(of: name, port: destination.port, to: requester) == nil else {
+            return drop(.denied)
+        }
         if waiting.isWaiting(for: name) { return wait(payload, for: name, destination.port) }
         guard waiting.hasRoomForName else { return drop(.queueFull) }
         let outcome = worker.resolver.resolve(name, for: client) { [unowned self] answer in
             for datagram in waiting.takeAll(for: name) {
-                datagram.payload.withUnsafeBytes { send($0, to: answer, port: datagram.port) }
+                datagram.payload.withUnsafeBytes { send($0, to: answer, of: name, port: datagram.port) }
             }
         }
         switch outcome {
         case .answer(let answer):
-            send(payload, to: answer, port: destination.port)
+            send(payload, to: answer, of: name, port: destination.port)
         case .pending(let ticket):
             waiting.begin(name, ticket)
             wait(payload, for: name, destination.port)
@@ -170,13 +175,26 @@ final class UDPAssociation {
         if !waiting.append(payload, for: name, port: port) { drop(.queueFull) }
     }
 
-    private func send(_ payload: UnsafeRawBufferPointer, to answer: NameAnswer, port: UInt16) {
+    private func send(
+        _ payload: UnsafeRawBufferPointer,
+        to answer: NameAnswer,
+        of name: DomainName,
+        port: UInt16
+    ) {
         switch answer {
         case .success(let found):
             let addresses = found.map { SocketAddress(host: $0.host, port: port) }
-            switch Candidates(addresses, preferred: context.families.preferred, isAllowed: isAllowed) {
-            case .addresses(let allowed): if let first = allowed.first { send(payload, to: first) }
-            case .none: drop(.denied)
+            let families = context.families
+            let candidates = Candidates(
+                addresses,
+                preferred: families.preferred,
+                only: families.only,
+                denial: { context.policy.denial(of: $0, named: name, to: requester) }
+            )
+            switch candidates {
+            case .addresses(let allowed):
+                if let first = allowed.first { send(payload, to: first, named: name) }
+            case .none, .denied: drop(.denied)
             }
         case .failure(.tryAgain):
             drop(.queueFull)
@@ -186,9 +204,9 @@ final class UDPAssociation {
     }
 
     /// Every datagram to a target passes here, however its address was found.
-    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress) {
+    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: DomainName?) {
         let target = target.unmapped
-        guard isAllowed(target) else { return drop(.denied) }
+        guard isAllowed(target, named: name) else { return drop(.denied) }
         do throws(UVError) {
             try socket(facing: target).send(payload, to: target)
             if settings.filtering == .addressDependent { targets.use(target.host) }
@@ -199,9 +217,9 @@ final class UDPAssociation {
         }
     }
 
-    /// The one place where rules are asked about a datagram's target: its address, never a name.
-    private func isAllowed(_ target: SocketAddress) -> Bool {
+    private func isAllowed(_ target: SocketAddress, named name: DomainName?) -> Bool {
         target.port != 0 && (context.families.only ?? target.family) == target.family
+            && context.policy.denial(of: target, named: name, to: requester) == nil
     }
 
     private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {

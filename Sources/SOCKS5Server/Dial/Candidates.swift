@@ -6,6 +6,8 @@ internal import UVLoop
 enum Candidates: Equatable {
     case addresses([SocketAddress])
     case none(Reply)
+    /// Why the first of them is denied, where all are.
+    case denied(Denial)
 
     /// More than these aren't tried: a name may have hundreds.
     static let limit = 16
@@ -17,21 +19,22 @@ enum Candidates: Equatable {
     ///   - found: with the port. What is checked here is what will be dialled.
     ///   - preferred: the family that goes first; `nil`: that of the first address.
     ///   - only: the one family there is; `nil`: both.
-    ///   - isAllowed: asked for each address.
+    ///   - denial: asked for each address; those that are denied are passed over.
     init(
         _ found: [SocketAddress],
         preferred: Configuration.AddressFamily? = nil,
         only: Configuration.AddressFamily? = nil,
-        isAllowed: (SocketAddress) -> Bool = { _ in true }
+        denial: (SocketAddress) -> Denial? = { _ in nil }
     ) {
         let reachable = found.map(\.unmapped).filter { only == nil || $0.family == only }
-        guard !reachable.isEmpty else {
-            self = .none(.addressTypeNotSupported)
-            return
+        var firstDenial: Denial?
+        let allowed = reachable.filter { address in
+            let denial = denial(address)
+            firstDenial = firstDenial ?? denial
+            return denial == nil
         }
-        let allowed = reachable.filter(isAllowed)
         guard let first = allowed.first else {
-            self = .none(.notAllowed)
+            self = firstDenial.map { .denied($0) } ?? .none(.addressTypeNotSupported)
             return
         }
         self = .addresses(allowed.count == 1 ? allowed : Self.takingTurns(allowed, preferred ?? first.family))

@@ -10,6 +10,7 @@ internal import UVLoop
 final class Dialer: TargetSource, TCPStreamDelegate {
     private unowned let session: Session
     private unowned let worker: Worker
+    private let requester: Requester
     private var ticket: NameTicket?
     private var race: DialRace?
     private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
@@ -17,13 +18,14 @@ final class Dialer: TargetSource, TCPStreamDelegate {
     init(_ session: Session, _ worker: Worker) {
         self.session = session
         self.worker = worker
+        requester = Requester(session.record, .connect)
     }
 
-    /// Ends in one call of ``Session/dialerDidConnect(_:)`` or ``Session/dialerDidFail(_:)``, maybe at once;
-    /// or by ``cancel()`` or ``timeOut()``.
+    /// Ends in one call of ``Session/dialerDidConnect(_:)``, ``Session/dialerDidFail(_:)`` or ``Session/deny(_:)``,
+    /// maybe at once; or by ``cancel()`` or ``timeOut()``.
     func start(_ destination: Destination) {
         if let address = SocketAddress(destination) {
-            dial([address])
+            dial([address], named: nil)
         } else if case .name(let name) = destination.host {
             lookUp(name, port: destination.port)
         }
@@ -48,25 +50,35 @@ final class Dialer: TargetSource, TCPStreamDelegate {
     private func lookUp(_ name: DomainName, port: UInt16) {
         let outcome = worker.resolver.resolve(name, for: session.record.client) { [unowned self] answer in
             ticket = nil
-            didResolve(answer, port)
+            didResolve(answer, name, port)
         }
         switch outcome {
-        case .answer(let answer): didResolve(answer, port)
+        case .answer(let answer): didResolve(answer, name, port)
         case .pending(let ticket): self.ticket = ticket
         }
     }
 
-    private func didResolve(_ answer: NameAnswer, _ port: UInt16) {
+    private func didResolve(_ answer: NameAnswer, _ name: DomainName, _ port: UInt16) {
         switch answer {
-        case .success(let addresses): dial(addresses.map { SocketAddress(host: $0.host, port: port) })
-        case .failure(let error): session.dialerDidFail(Reply(error))
+        case .success(let addresses):
+            dial(addresses.map { SocketAddress(host: $0.host, port: port) }, named: name)
+        case .failure(let error):
+            session.dialerDidFail(Reply(error))
         }
     }
 
     /// Every address that is ever dialled passes here.
-    private func dial(_ addresses: [SocketAddress]) {
-        let families = worker.context.families
-        switch Candidates(addresses, preferred: families.preferred, only: families.only) {
+    private func dial(_ addresses: [SocketAddress], named name: DomainName?) {
+        let (families, policy) = (worker.context.families, worker.context.policy)
+        let candidates = Candidates(
+            addresses,
+            preferred: families.preferred,
+            only: families.only,
+            denial: { policy.denial(of: $0, named: name, to: requester) }
+        )
+        switch candidates {
+        case .denied(let denial):
+            session.deny(denial)
         case .none(let reply):
             session.dialerDidFail(reply)
         case .addresses(let addresses):

@@ -106,6 +106,8 @@ final class Session {
 
     private func open(_ request: Request) {
         record.destination = request.destination
+        let requester = Requester(record, request.command)
+        if let denial = worker.context.policy.denial(of: request, to: requester) { return deny(denial) }
         switch request.command {
         case .connect: dial(request.destination)
         case .bind: bind(request.destination)
@@ -184,7 +186,7 @@ final class Session {
         guard policy.isEnabled else { return refuse(.commandNotSupported) }
         guard let client else { return }
         guard let peer = SocketAddress(destination) else { return refuse(.addressTypeNotSupported) }
-        let binder = Binder(self, worker.loop)
+        let binder = Binder(self, worker)
         do throws(UVError) {
             let place = try BindPlace(
                 peer,
@@ -242,9 +244,13 @@ final class Session {
 
     // MARK: - Refusal
 
-    private func refuse(_ reply: Reply) {
+    private func refuse(_ reply: Reply, _ outcome: SessionOutcome? = nil) {
         note(reply)
-        refuse(sending: Response.failure(reply).encoded, .refused(reply))
+        refuse(sending: Response.failure(reply).encoded, outcome ?? .refused(reply))
+    }
+
+    func deny(_ denial: Denial) {
+        refuse(.notAllowed, .denied(denial))
     }
 
     private func note(_ reply: Reply) {

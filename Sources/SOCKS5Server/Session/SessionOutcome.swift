@@ -11,6 +11,8 @@ enum SessionOutcome {
     case completed
     /// Answered with a failure reply.
     case refused(Reply)
+    /// Answered with reply 02, for this reason.
+    case denied(Denial)
     /// No method in common (RFC 1928 section 3).
     case noAcceptableMethod
     /// Wrong user or password (RFC 1929).
@@ -29,7 +31,8 @@ enum SessionOutcome {
     var isAbort: Bool {
         switch self {
         case .aborted, .stopped, .timedOut(.idle), .timedOut(.halfClosed): true
-        case .completed, .refused, .noAcceptableMethod, .loginRefused, .notSOCKS5, .clientLeft, .timedOut:
+        case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .notSOCKS5, .clientLeft,
+            .timedOut:
             false
         }
     }
@@ -39,6 +42,7 @@ enum SessionOutcome {
         switch self {
         case .completed: "completed"
         case .refused(let reply): "refused, reply \(reply.rawValue)"
+        case .denied(let denial): "refused, reply \(Reply.notAllowed.rawValue), \(denial.text)"
         case .noAcceptableMethod: "no acceptable method"
         case .loginRefused: "login refused"
         case .notSOCKS5: "not SOCKS5"

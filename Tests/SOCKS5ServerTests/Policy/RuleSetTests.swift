@@ -1,0 +1,319 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+import UVLoop
+
+@testable import SOCKS5Server
+
+@Suite struct RuleSetTests {
+    private static let anyone = Requester(client: .ipv4(0x0a00_0001), user: nil, command: .connect)
+
+    private static func address(_ text: String, _ port: UInt16 = 80) throws -> SocketAddress {
+        try #require(SocketAddress(numeric: text, port: port))
+    }
+
+    private static func requester(
+        _ client: String = "10.0.0.1",
+        _ user: String? = nil,
+        _ command: Command = .connect
+    ) throws -> Requester {
+        Requester(client: try host(client), user: user.map { Array($0.utf8) }, command: command)
+    }
+
+    private static func network(_ text: String) throws -> IPNetwork { try IPNetwork(parsing: text) }
+    private static func domain(_ text: String) throws -> DomainPattern { try DomainPattern(parsing: text) }
+    private static func name(_ text: String) throws -> DomainName { try #require(DomainName(text)) }
+
+    @Test func withoutRulesAllIsAllowed() throws {
+        let rules = RuleSet([])
+        #expect(rules.denial(of: .unknown, to: Self.anyone) == nil)
+        #expect(rules.denial(of: .name(try Self.name("a.b"), port: 80), to: Self.anyone) == nil)
+        #expect(rules.denial(of: .address(try Self.address("1.2.3.4"), named: nil), to: Self.anyone) == nil)
+    }
+
+    @Test func aRuleWithoutCriteriaMatchesAll() throws {
+        let rules = RuleSet([Rule(.deny)])
+        #expect(rules.denial(of: .unknown, to: Self.anyone) == 0)
+        #expect(rules.denial(of: .name(try Self.name("a.b"), port: 80), to: Self.anyone) == 0)
+        #expect(rules.denial(of: .address(try Self.address("::1"), named: nil), to: Self.anyone) == 0)
+    }
+
+    @Test func whatNoRuleMatchesIsAllowed() throws {
+        let rules = RuleSet([Rule(.deny, networks: [try Self.network("10.0.0.0/8")])])
+        #expect(rules.denial(of: .address(try Self.address("11.0.0.1"), named: nil), to: Self.anyone) == nil)
+    }
+
+    @Test func theFirstMatchDecides() throws {
+        let rules = RuleSet([
+            Rule(.allow, networks: [try Self.network("10.1.0.0/16")]),
+            Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
+            Rule(.allow, networks: [try Self.network("10.2.0.0/16")]),
+        ])
+        #expect(rules.denial(of: .address(try Self.address("10.1.2.3"), named: nil), to: Self.anyone) == nil)
+        #expect(rules.denial(of: .address(try Self.address("10.2.2.3"), named: nil), to: Self.anyone) == 1)
+        #expect(
+            rules.denial(of: .address(try Self.address("::ffff:10.2.2.3"), named: nil), to: Self.anyone) == 1
+        )
+    }
+
+    @Test func everyCriterionMustHoldAndOneValueOfEach() throws {
+        let rule = Rule(
+            .deny,
+            clients: [try Self.network("192.0.2.0/24"), try Self.network("2001:db8::/32")],
+            users: ["alice", "bob"],
+            commands: [.connect, .udpAssociate],
+            networks: [try Self.network("10.0.0.0/8"), try Self.network("fc00::/7")],
+            domains: [try Self.domain(".x.test"), try Self.domain("y.test")],
+            ports: [try #require(PortRange(parsing: "25")), try #require(PortRange(parsing: "80-90"))]
+        )
+        let rules = RuleSet([rule])
+        func denies(
+            _ client: String = "192.0.2.9",
+            _ user: String? = "bob",
+            _ command: Command = .udpAssociate,
+            _ target: String = "10.9.9.9",
+            _ name: String? = "a.x.test",
+            _ port: UInt16 = 85
+        ) throws -> Bool {
+            let named = try name.map(Self.name)
+            let target = RuleSet.Target.address(try Self.address(target, port), named: named)
+            return rules.denial(of: target, to: try Self.requester(client, user, command)) == 0
+        }
+        #expect(try denies())
+        #expect(try denies("2001:db8::7", "alice", .connect, "fd00::1", "Y.test.", 25))
+        #expect(try denies("::ffff:192.0.2.1"))
+        #expect(try !denies("192.0.3.1"))
+        #expect(try !denies("192.0.2.1", "carol"))
+        #expect(try !denies("192.0.2.1", nil))
+        #expect(try !denies("192.0.2.1", "bob", .bind))
+        #expect(try !denies("192.0.2.1", "bob", .connect, "11.0.0.1"))
+        #expect(try !denies("192.0.2.1", "bob", .connect, "10.0.0.1", "x.y.test"))
+        #expect(try !denies("192.0.2.1", "bob", .connect, "10.0.0.1", nil))
+        #expect(try !denies("192.0.2.1", "bob", .connect, "10.0.0.1", "y.test", 91))
+    }
+
+    @Test func aNameIsDeniedBeforeTheLookupOnlyForCertain() throws {
+        let byNetwork = Rule(.deny, networks: [try Self.network("10.0.0.0/8")])
+        let byDomain = Rule(.deny, domains: [try Self.domain(".x.test")])
+        let allowNetwork = Rule(.allow, networks: [try Self.network("10.1.0.0/16")])
+        let name = RuleSet.Target.name(try Self.name("a.x.test"), port: 80)
+        #expect(RuleSet([byNetwork]).denial(of: name, to: Self.anyone) == nil)
+        #expect(RuleSet([byDomain]).denial(of: name, to: Self.anyone) == 0)
+        #expect(RuleSet([byNetwork, byDomain]).denial(of: name, to: Self.anyone) == 1)
+        #expect(RuleSet([allowNetwork, byDomain]).denial(of: name, to: Self.anyone) == nil)
+        #expect(RuleSet([allowNetwork, Rule(.deny)]).denial(of: name, to: Self.anyone) == nil)
+        let allowedAddress = RuleSet.Target.address(
+            try Self.address("10.1.0.1"),
+            named: try Self.name("a.x.test")
+        )
+        #expect(RuleSet([allowNetwork, byDomain]).denial(of: allowedAddress, to: Self.anyone) == nil)
+    }
+
+    @Test func aDomainThatIsAllowedFirstIsAllowedAtAnyAddress() throws {
+        let rules = RuleSet([
+            Rule(.allow, domains: [try Self.domain("intranet.test")]),
+            Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
+        ])
+        let inside = try Self.address("10.0.0.1")
+        #expect(
+            rules.denial(of: .address(inside, named: try Self.name("intranet.test")), to: Self.anyone) == nil
+        )
+        #expect(rules.denial(of: .address(inside, named: try Self.name("evil.test")), to: Self.anyone) == 1)
+        #expect(rules.denial(of: .address(inside, named: nil), to: Self.anyone) == 1)
+    }
+
+    @Test func aCommandWithoutATargetIsDeniedOnlyForCertain() throws {
+        let udp = try Self.requester("10.0.0.1", nil, .udpAssociate)
+        #expect(RuleSet([Rule(.deny, commands: [.udpAssociate])]).denial(of: .unknown, to: udp) == 0)
+        #expect(RuleSet([Rule(.deny, commands: [.bind])]).denial(of: .unknown, to: udp) == nil)
+        let port53 = try #require(PortRange(53, 53))
+        let onlyDNS = RuleSet([Rule(.allow, ports: [port53]), Rule(.deny)])
+        #expect(onlyDNS.denial(of: .unknown, to: udp) == nil)
+        #expect(onlyDNS.denial(of: .address(try Self.address("1.1.1.1", 53), named: nil), to: udp) == nil)
+        #expect(onlyDNS.denial(of: .address(try Self.address("1.1.1.1", 54), named: nil), to: udp) == 1)
+    }
+
+    /// More rules than a word has bits, each of them the first to match once.
+    @Test(arguments: [1, 63, 64, 65, 200]) func anyNumberOfRulesIsAsked(_ count: Int) throws {
+        let rules = RuleSet(
+            try (0..<count).map { index in
+                Rule(.deny, ports: [try #require(PortRange(UInt16(index + 1), UInt16(count)))])
+            }
+        )
+        for index in 0..<count {
+            let target = RuleSet.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
+            #expect(rules.denial(of: target, to: Self.anyone) == 0)
+        }
+        let reversed = RuleSet(
+            try (0..<count).map { index in
+                Rule(.deny, ports: [try #require(PortRange(UInt16(index + 1), UInt16(index + 1)))])
+            } + [Rule(.allow), Rule(.deny)]
+        )
+        for index in 0..<(count + 10) {
+            let target = RuleSet.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
+            #expect(reversed.denial(of: target, to: Self.anyone) == (index < count ? index : nil))
+        }
+    }
+
+    @Test(arguments: ["clients", "users", "commands", "networks", "domains", "ports"])
+    func aCriterionWithoutAValueIsRefused(_ criterion: String) {
+        var rule = Rule(.allow)
+        switch criterion {
+        case "clients": rule.clients = []
+        case "users": rule.users = []
+        case "commands": rule.commands = []
+        case "networks": rule.networks = []
+        case "domains": rule.domains = []
+        default: rule.ports = []
+        }
+        var configuration = Configuration()
+        configuration.rules = [Rule(.deny), rule]
+        let error = #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
+        #expect(error?.code == .invalidConfiguration)
+        #expect(
+            error?.description
+                == "rule 2 has \(criterion) without a value; expected at least one, or no \(criterion) at all"
+        )
+    }
+
+    @Test func commandsAreReadByTheirNames() throws {
+        #expect(try Rule.command(parsing: "connect") == .connect)
+        #expect(try Rule.command(parsing: "BIND") == .bind)
+        #expect(try Rule.command(parsing: "udp-associate") == .udpAssociate)
+        for text in ["", "udp", "connect ", "1"] {
+            let error = #expect(throws: ProxyServerError.self) { try Rule.command(parsing: text) }
+            #expect(error?.description.contains("expected connect, bind or udp-associate") == true)
+        }
+    }
+
+    @Test(arguments: [1, 2]) func noTextIsTooOddToBeRead(_ seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let letters = Array("0123456789abcdefx.:/-*_%[] A\n\u{e9}\u{0}")
+        for _ in 0..<(isQuick ? 2_000 : 20_000) {
+            let length = Int.random(in: 0...20, using: &random)
+            let text = String((0..<length).compactMap { _ in letters.randomElement(using: &random) })
+            if let network = try? IPNetwork(parsing: text) {
+                #expect((try? IPNetwork(parsing: network.description)) == network, "'\(text)', seed \(seed)")
+            }
+            if let domain = try? DomainPattern(parsing: text) {
+                #expect(
+                    (try? DomainPattern(parsing: domain.description)) == domain,
+                    "'\(text)', seed \(seed)"
+                )
+            }
+            if let range = PortRange(parsing: text) { #expect(range.lowest <= range.highest) }
+            _ = try? GuardException(parsing: text)
+            _ = try? Rule.command(parsing: text)
+        }
+    }
+
+    // MARK: - Against a model
+
+    /// 10⁵ requests, each asked three times: with nothing known, by name, and by address.
+    @Test(arguments: [1, 2, 3, 4]) func theTablesSayWhatReadingTheRulesInOrderSays(_ seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        for round in 0..<(isQuick ? 60 : 600) {
+            let rules = try (0..<Int.random(in: 0...8, using: &random)).map { _ in try Self.rule(&random) }
+            let compiled = RuleSet(rules)
+            for _ in 0..<15 {
+                let requester = Requester(
+                    client: .ipv4(UInt32.random(in: 0...7, using: &random)),
+                    user: [nil, [97], [98]].randomElement(using: &random) ?? nil,
+                    command: Command.allCases.randomElement(using: &random) ?? .connect
+                )
+                let address = SocketAddress(
+                    host: .ipv4(UInt32.random(in: 0...7, using: &random)),
+                    port: UInt16.random(in: 1...8, using: &random)
+                )
+                let name =
+                    Bool.random(using: &random)
+                    ? try Self.name(["a.b", "b", "c.b"].randomElement(using: &random) ?? "b") : nil
+                var targets = [RuleSet.Target.unknown, .address(address, named: name)]
+                if let name { targets.append(.name(name, port: address.port)) }
+                for target in targets {
+                    if compiled.denial(of: target, to: requester) != Self.model(rules, target, requester) {
+                        Issue.record("\(rules), \(target), \(requester), seed \(seed), round \(round)")
+                    }
+                }
+            }
+        }
+    }
+
+    private static func rule(_ random: inout SeededGenerator) throws -> Rule {
+        func some<Value>(_ values: [Value]) -> [Value]? {
+            guard Int.random(in: 0..<3, using: &random) == 0 else { return nil }
+            return Array(values.shuffled(using: &random).prefix(Int.random(in: 1...2, using: &random)))
+        }
+        let networks = (0...7).map { IPNetwork(.ipv4($0), length: 29 + Int($0 % 4)) }
+        let ports = [(1, 1), (2, 5), (4, 8), (8, 9)].compactMap { PortRange($0.0, $0.1) }
+        let domains = try ["a.b", ".b", "*.b", "a*.b", "*"].map(domain)
+        return Rule(
+            Bool.random(using: &random) ? .allow : .deny,
+            clients: some(networks),
+            users: some(["a", "b"]),
+            commands: some(Command.allCases),
+            networks: some(networks),
+            domains: some(domains),
+            ports: some(ports)
+        )
+    }
+
+    /// What is known decides; what isn't may be either.
+    private static func model(_ rules: [Rule], _ target: RuleSet.Target, _ requester: Requester) -> Int? {
+        for (index, rule) in rules.enumerated() {
+            let answers: [Bool?] = [
+                rule.clients.map { $0.contains { isIn($0, requester.client) } } ?? true,
+                rule.users.map { users in requester.user.map(users.contains) ?? false } ?? true,
+                rule.commands.map { $0.contains(requester.command) } ?? true,
+                networks(rule, target), domains(rule, target), ports(rule, target),
+            ]
+            if answers.contains(false) { continue }
+            if rule.action == .allow { return nil }
+            if !answers.contains(nil) { return index }
+        }
+        return nil
+    }
+
+    private static func networks(_ rule: Rule, _ target: RuleSet.Target) -> Bool? {
+        guard let networks = rule.networks else { return true }
+        guard case .address(let address, _) = target else { return nil }
+        return networks.contains { isIn($0, address.host) }
+    }
+
+    private static func domains(_ rule: Rule, _ target: RuleSet.Target) -> Bool? {
+        guard let domains = rule.domains else { return true }
+        let known: DomainName?
+        switch target {
+        case .unknown: return nil
+        case .name(let name, _): known = name
+        case .address(_, let name): known = name
+        }
+        guard let name = known?.canonical else { return false }
+        return domains.contains { pattern in
+            switch pattern.description {
+            case ".b": name == "b" || name.hasSuffix(".b")
+            case "*.b": name.hasSuffix(".b")
+            case "a*.b": name == "a.b"
+            case "*": true
+            default: pattern.description == name
+            }
+        }
+    }
+
+    private static func ports(_ rule: Rule, _ target: RuleSet.Target) -> Bool? {
+        guard let ports = rule.ports else { return true }
+        switch target {
+        case .unknown: return nil
+        case .name(_, let port): return ports.contains { ($0.lowest...$0.highest).contains(port) }
+        case .address(let address, _):
+            return ports.contains { ($0.lowest...$0.highest).contains(address.port) }
+        }
+    }
+
+    private static func isIn(_ network: IPNetwork, _ host: SocketAddress.Host) -> Bool {
+        guard case .ipv4(let bits) = host, case .ipv4(let first, let length) = network.prefix else {
+            return false
+        }
+        return bits / (1 << (32 - UInt32(length))) == first / (1 << (32 - UInt32(length)))
+    }
+}
