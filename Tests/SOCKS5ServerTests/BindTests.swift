@@ -65,6 +65,40 @@ import Testing
         }
     }
 
+    @Test func thePeerOfANameIsAnyOfItsAddresses() async throws {
+        try await withServer { port in
+            let (client, bound) = try Self.bind(through: port, for: Destination(name: "localhost", port: 0))
+            defer { client.close() }
+            let host = bound.host == Self.here.host ? "127.0.0.1" : "::1"
+            if host == "127.0.0.1" {
+                let stranger = try TestSocket(connectingTo: Int(bound.port), from: "127.0.0.2")
+                defer { stranger.close() }
+                try stranger.waitForClose()
+            }
+            let peer = try TestSocket(connectingTo: Int(bound.port), host: host)
+            defer { peer.close() }
+            #expect(try client.receive(Response.self).reply == .succeeded)
+        }
+    }
+
+    @Test func aNameThatIsNotFoundIsAHostNotToBeReached() async throws {
+        try await withServer { port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            let nowhere = Destination(name: "no-such-name.invalid", port: 0)
+            #expect(try client.request(.bind, nowhere).reply == .hostUnreachable)
+        }
+    }
+
+    @Test func theListenerIsOnTheEgressAddress() async throws {
+        let egress = try EgressAddress(parsing: "127.0.0.3")
+        try await withServer({ $0.egress.addresses = [egress] }) { port in
+            let (client, bound) = try Self.bind(through: port)
+            defer { client.close() }
+            #expect(bound.description == "127.0.0.3:\(bound.port)")
+        }
+    }
+
     @Test func withoutADestinationAnyoneMayConnectButOnlyOne() async throws {
         try await withServer { port in
             let (client, bound) = try Self.bind(through: port, for: Self.anyone)

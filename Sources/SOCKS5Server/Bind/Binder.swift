@@ -10,6 +10,7 @@ internal import UVLoop
 final class Binder: TargetSource, TCPListenerDelegate {
     private unowned let session: Session
     private unowned let worker: Worker
+    private let search: CandidateSearch
     private var listener: TCPListener?
     /// Who may connect; empty: anyone.
     private var awaited: [SocketAddress.Host] = []
@@ -17,29 +18,42 @@ final class Binder: TargetSource, TCPListenerDelegate {
     init(_ session: Session, _ worker: Worker) {
         self.session = session
         self.worker = worker
+        search = CandidateSearch(worker, session.record, .bind)
     }
 
-    /// Listens on a port of `ports`, or on one that the system chooses, until ``cancel()`` or until a connection is
-    /// handed to ``Session/binderDidAccept(_:from:)``.
+    /// Ends in one call of ``Session/binderDidAccept(_:from:)``, ``Session/refuse(_:)`` or ``Session/deny(_:)``, maybe
+    /// at once; or by ``cancel()`` or ``timeOut()``. Before the first of them comes
+    /// ``Session/binderDidListen(at:)``.
     ///
     /// - Parameters:
-    ///   - address: the address of this machine to listen on.
-    ///   - hosts: whose connection is awaited; empty: anyone's.
-    /// - Returns: the address that is listened on.
-    /// - Throws: what binding fails with; `EADDRINUSE` where all of `ports` are taken.
-    func listen(
-        on address: SocketAddress,
-        ports: PortRange?,
-        for hosts: [SocketAddress.Host]
-    ) throws(UVError) -> SocketAddress {
-        awaited = hosts
-        let socket = try Self.open(address, ports)
-        listener = try TCPListener(socket, on: worker.loop, delegate: self)
-        session.handleDidOpen()
-        return socket.boundAddress
+    ///   - destination: whose connection is awaited, any of its addresses; unspecified: anyone's.
+    ///   - clientSide: the address of this machine that the client has reached.
+    func start(_ destination: Destination, clientSide: SocketAddress) {
+        if SocketAddress(destination)?.isUnspecified == true { return listen(for: [], clientSide) }
+        search.start(destination) { [unowned self] candidates in
+            switch candidates {
+            case .denied(let denial): session.deny(denial)
+            case .none(let reply): session.refuse(reply)
+            case .addresses(let addresses): listen(for: addresses, clientSide)
+            }
+        }
+    }
+
+    private func listen(for peers: [SocketAddress], _ clientSide: SocketAddress) {
+        do throws(UVError) {
+            let place = try BindPlace(for: peers.first, clientSide: clientSide, worker.context)
+            let socket = try Self.open(place.listen, worker.context.bind.ports)
+            listener = try TCPListener(socket, on: worker.loop, delegate: self)
+            session.handleDidOpen()
+            awaited = peers.map(\.unmapped.host)
+            session.binderDidListen(at: place.advertised(socket.boundAddress))
+        } catch {
+            session.refuse(Reply(error))
+        }
     }
 
     func cancel() {
+        search.cancel()
         // Closing still hands over who is queued, and the session turns them away.
         listener?.delegate = session
         listener?.close()
@@ -84,9 +98,10 @@ final class Binder: TargetSource, TCPListenerDelegate {
         session.binderDidAccept(descriptor, from: peer)
     }
 
-    /// Out of descriptors: the peer waits in the queue, and the session's deadline ends the wait.
+    /// Descriptors have run out.
     func listener(_ listener: TCPListener, didPauseFor error: UVError) {
-        session.binderDidFail(error)
+        cancel()
+        session.refuse(Reply(error))
     }
 
     func listenerDidClose(_ listener: TCPListener) {

@@ -10,30 +10,24 @@ internal import UVLoop
 final class Dialer: TargetSource, TCPStreamDelegate {
     private unowned let session: Session
     private unowned let worker: Worker
-    private let requester: Requester
-    private var ticket: NameTicket?
+    private let search: CandidateSearch
     private var race: DialRace?
     private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
 
     init(_ session: Session, _ worker: Worker) {
         self.session = session
         self.worker = worker
-        requester = Requester(session.record, .connect)
+        search = CandidateSearch(worker, session.record, .connect)
     }
 
-    /// Ends in one call of ``Session/dialerDidConnect(_:)``, ``Session/dialerDidFail(_:)`` or ``Session/deny(_:)``,
-    /// maybe at once; or by ``cancel()`` or ``timeOut()``.
+    /// Ends in one call of ``Session/dialerDidConnect(_:)``, ``Session/refuse(_:)`` or ``Session/deny(_:)``, maybe
+    /// at once; or by ``cancel()`` or ``timeOut()``.
     func start(_ destination: Destination) {
-        if let address = SocketAddress(destination) {
-            dial([address], named: nil)
-        } else if case .name(let name) = destination.host {
-            lookUp(name, port: destination.port)
-        }
+        search.start(destination) { [unowned self] in dial($0) }
     }
 
     func cancel() {
-        if let ticket { worker.resolver.cancel(ticket) }
-        ticket = nil
+        search.cancel()
         for attempt in attempts { close(attempt.attempt) }
     }
 
@@ -47,40 +41,12 @@ final class Dialer: TargetSource, TCPStreamDelegate {
         if let action = race?.nextTurn() { perform(action) }
     }
 
-    private func lookUp(_ name: DomainName, port: UInt16) {
-        let outcome = worker.resolver.resolve(name, for: session.record.client) { [unowned self] answer in
-            ticket = nil
-            didResolve(answer, name, port)
-        }
-        switch outcome {
-        case .answer(let answer): didResolve(answer, name, port)
-        case .pending(let ticket): self.ticket = ticket
-        }
-    }
-
-    private func didResolve(_ answer: NameAnswer, _ name: DomainName, _ port: UInt16) {
-        switch answer {
-        case .success(let addresses):
-            dial(addresses.map { SocketAddress(host: $0.host, port: port) }, named: name)
-        case .failure(let error):
-            session.dialerDidFail(Reply(error))
-        }
-    }
-
-    /// Every address that is ever dialled passes here.
-    private func dial(_ addresses: [SocketAddress], named name: DomainName?) {
-        let (families, policy) = (worker.context.families, worker.context.policy)
-        let candidates = Candidates(
-            addresses,
-            preferred: families.preferred,
-            only: families.only,
-            denial: { policy.denial(of: $0, named: name, to: requester) }
-        )
+    private func dial(_ candidates: Candidates) {
         switch candidates {
         case .denied(let denial):
             session.deny(denial)
         case .none(let reply):
-            session.dialerDidFail(reply)
+            session.refuse(reply)
         case .addresses(let addresses):
             var race = DialRace(addresses)
             let action = race.nextTurn()
@@ -103,7 +69,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
                 for loser in losers { close(loser) }
                 if let stream = take(attempt) { session.dialerDidConnect(stream) }
             case .giveUp(let reply):
-                session.dialerDidFail(reply)
+                session.refuse(reply)
             }
         }
     }

@@ -175,30 +175,22 @@ final class Session {
         targetToClient?.send(Response(reply: .succeeded, boundAddress: Destination(boundAddress)).encoded)
     }
 
-    func dialerDidFail(_ reply: Reply) {
-        refuse(reply)
-    }
-
     // MARK: - BIND
 
     private func bind(_ destination: Destination) {
-        let policy = worker.context.bind
-        guard policy.isEnabled else { return refuse(.commandNotSupported) }
+        guard worker.context.bind.isEnabled else { return refuse(.commandNotSupported) }
         guard let client else { return }
-        guard let peer = SocketAddress(destination) else { return refuse(.addressTypeNotSupported) }
         let binder = Binder(self, worker)
+        wait(for: binder, .bind)
         do throws(UVError) {
-            let place = try BindPlace(
-                peer,
-                clientSide: client.localAddress(),
-                advertised: worker.context.advertisedAddresses
-            )
-            let bound = try binder.listen(on: place.listen, ports: policy.ports, for: place.awaited)
-            wait(for: binder, .bind)
-            succeed(place.advertised(bound))
+            binder.start(destination, clientSide: try client.localAddress())
         } catch {
             refuse(Reply(error))
         }
+    }
+
+    func binderDidListen(at address: SocketAddress) {
+        succeed(address)
     }
 
     func binderDidAccept(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
@@ -211,12 +203,6 @@ final class Session {
         } catch {
             refuse(Reply(error))
         }
-    }
-
-    func binderDidFail(_ error: UVError) {
-        guard case .opening(let source) = stage else { return }
-        source.cancel()
-        refuse(Reply(error))
     }
 
     // MARK: - UDP ASSOCIATE
@@ -244,13 +230,19 @@ final class Session {
 
     // MARK: - Refusal
 
-    private func refuse(_ reply: Reply, _ outcome: SessionOutcome? = nil) {
-        note(reply)
-        refuse(sending: Response.failure(reply).encoded, outcome ?? .refused(reply))
+    /// The request can't be carried out.
+    func refuse(_ reply: Reply) {
+        refuse(reply, .refused(reply))
     }
 
+    /// The request may not be carried out.
     func deny(_ denial: Denial) {
         refuse(.notAllowed, .denied(denial))
+    }
+
+    private func refuse(_ reply: Reply, _ outcome: SessionOutcome) {
+        note(reply)
+        refuse(sending: Response.failure(reply).encoded, outcome)
     }
 
     private func note(_ reply: Reply) {

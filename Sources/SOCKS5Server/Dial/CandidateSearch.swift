@@ -1,0 +1,65 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Finds the addresses that the destination of one request has and may have: a literal's own, or those of a name by
+/// way of the ``Resolver``, judged by the policy.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the ``TargetSource``'s that wants to know.
+final class CandidateSearch {
+    private unowned let worker: Worker
+    private let client: SocketAddress
+    private let requester: Requester
+    private var ticket: NameTicket?
+
+    init(_ worker: Worker, _ record: SessionRecord, _ command: Command) {
+        self.worker = worker
+        client = record.client
+        requester = Requester(record, command)
+    }
+
+    /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
+    func start(_ destination: Destination, _ found: @escaping (Candidates) -> Void) {
+        if let address = SocketAddress(destination) {
+            found(candidates([address], named: nil))
+        } else if case .name(let name) = destination.host {
+            lookUp(name, destination.port, found)
+        }
+    }
+
+    func cancel() {
+        if let ticket { worker.resolver.cancel(ticket) }
+        ticket = nil
+    }
+
+    private func lookUp(_ name: DomainName, _ port: UInt16, _ found: @escaping (Candidates) -> Void) {
+        let outcome = worker.resolver.resolve(name, for: client) { [unowned self] answer in
+            ticket = nil
+            found(candidates(answer, name, port))
+        }
+        switch outcome {
+        case .answer(let answer): found(candidates(answer, name, port))
+        case .pending(let ticket): self.ticket = ticket
+        }
+    }
+
+    private func candidates(_ answer: NameAnswer, _ name: DomainName, _ port: UInt16) -> Candidates {
+        switch answer {
+        case .success(let found):
+            candidates(found.map { SocketAddress(host: $0.host, port: port) }, named: name)
+        case .failure(let error):
+            .none(Reply(error))
+        }
+    }
+
+    /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
+    private func candidates(_ addresses: [SocketAddress], named name: DomainName?) -> Candidates {
+        let (families, policy) = (worker.context.families, worker.context.policy)
+        return Candidates(
+            addresses,
+            preferred: families.preferred,
+            only: families.only,
+            denial: { policy.denial(of: $0, named: name, to: requester) }
+        )
+    }
+}
