@@ -27,7 +27,8 @@ final class DatagramRoom {
     /// The same behind a header, whose destination must be an address.
     func received(_ count: Int, behind header: DatagramHeader) -> UnsafeRawBufferPointer {
         let start = Self.headroom - header.encodedLength
-        let front = memory[start..<Self.headroom].withMemoryRebound(to: UInt8.self) { $0 }
+        let front = UnsafeMutableRawBufferPointer(rebasing: memory[start..<Self.headroom])
+            .bindMemory(to: UInt8.self)
         var output = OutputSpan(buffer: front, initializedCount: 0)
         header.encode(to: &output)
         _ = output.finalize(for: front)
