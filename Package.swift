@@ -24,12 +24,19 @@ let package = Package(
             pkgConfig: "libuv",
             providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]
         ),
+        .systemLibrary(
+            name: "CCrypt",
+            pkgConfig: "libxcrypt",
+            providers: [.apt(["libcrypt-dev"]), .brew(["libxcrypt"])]
+        ),
         .target(name: "CUV", dependencies: ["CLibUV"]),
         .target(name: "UVLoop", dependencies: ["CUV"], swiftSettings: strict),
         .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
         .target(
             name: "SOCKS5Server",
-            dependencies: ["SOCKS5Protocol", "UVLoop", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "CCrypt", "SOCKS5Protocol", "UVLoop", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .executableTarget(

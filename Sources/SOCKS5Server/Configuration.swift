@@ -9,6 +9,12 @@ public struct Configuration: Sendable {
     /// Not empty: only username/password (method `02`) is selected.
     public var users: [User] = []
 
+    /// Decides who may log in instead of ``users``, which must be empty then.
+    public var credentialStore: (any CredentialStore)?
+
+    /// Turns sources away that fail to log in too often. `nil`: none.
+    public var loginBan: LoginBan?
+
     /// Serves without authentication also on addresses that other machines reach.
     ///
     /// Without users and without this, only loopback addresses are accepted in ``listen``.
@@ -95,21 +101,6 @@ public struct Configuration: Sendable {
 
         public init() {}
     }
-
-    /// A user who may log in (RFC 1929): name and password are bytes, 1 to 255 of each.
-    public struct User: Sendable {
-        public var name: [UInt8]
-        public var password: [UInt8]
-
-        public init(name: [UInt8], password: [UInt8]) {
-            self.name = name
-            self.password = password
-        }
-
-        public init(name: String, password: String) {
-            self.init(name: Array(name.utf8), password: Array(password.utf8))
-        }
-    }
 }
 
 extension Configuration {
@@ -122,18 +113,21 @@ extension Configuration {
         }
     }
 
+    var asksForLogin: Bool { !users.isEmpty || credentialStore != nil }
+
     /// Refuses what can't be served.
     func validate() throws(ProxyServerError) {
         guard !listen.isEmpty else {
             throw ProxyServerError(.invalidConfiguration, "no address to listen on")
         }
-        for user in users {
-            guard (1...255).contains(user.name.count), (1...255).contains(user.password.count) else {
-                throw ProxyServerError(
-                    .invalidConfiguration,
-                    "a user's name and password have 1 to 255 bytes each (RFC 1929)"
-                )
-            }
+        guard users.allSatisfy(\.isValid) else {
+            throw ProxyServerError(
+                .invalidConfiguration,
+                "a user's name and password have 1 to 255 bytes each (RFC 1929)"
+            )
+        }
+        guard users.isEmpty || credentialStore == nil else {
+            throw ProxyServerError(.invalidConfiguration, "users beside a credential store of one's own")
         }
         let numbers = [
             ("workers", workers ?? 1, 1...1024),
@@ -145,6 +139,7 @@ extension Configuration {
             ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
             ("udp.targetsPerAssociation", udp.targetsPerAssociation, 1...(1 << 20)),
             ("udp.associationsPerClient", udp.associationsPerClient, 1...(1 << 20)),
+            ("loginBan.failures", loginBan?.failures ?? 1, 1...100),
         ]
         for (name, value, range) in numbers where !range.contains(value) {
             throw ProxyServerError(
@@ -159,9 +154,9 @@ extension Configuration {
                 "\(twice) is a second advertised address of its family; expected one IPv4, one IPv6"
             )
         }
-        let limits = [
-            timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout, udp.idle,
-        ]
+        let limits =
+            [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout, udp.idle]
+            + [loginBan?.window, loginBan?.duration].compactMap(\.self)
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
             throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
         }
@@ -169,7 +164,7 @@ extension Configuration {
             throw ProxyServerError(.invalidConfiguration, "an answer can't be kept for less than no time")
         }
         try egress.validate()
-        if users.isEmpty && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
+        if !asksForLogin && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
             throw ProxyServerError(
                 .openToNetwork,
                 "\(exposed) can be reached by other machines, and there are no users: "

@@ -2,6 +2,8 @@
 enum Deadline: Int, CaseIterable {
     /// From accept to the complete request.
     case handshake
+    /// From a failed login to its answer, where its source has had too many.
+    case lateRefusal
     /// From the request to the connected target.
     case dial
     /// From the listening address of a BIND to the connection.

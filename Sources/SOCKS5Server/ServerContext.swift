@@ -8,8 +8,11 @@ final class ServerContext: Sendable {
     let bind: Configuration.Bind
     let udp: Configuration.UDP
     let advertisedAddresses: [AdvertisedAddress]
-    let credentials: CredentialStore
     let policy: AccessPolicy
+    /// `nil`: no login is asked for.
+    let credentials: (any CredentialStore)?
+    let throttle: Guarded<LoginThrottle>
+    private let bansSources: Bool
     let limit: ConnectionLimit
     let associations: AssociationLimit
     let budget: MemoryBudget
@@ -31,8 +34,12 @@ final class ServerContext: Sendable {
         udp = configuration.udp
         associations = AssociationLimit(maximum: configuration.udp.associationsPerClient)
         advertisedAddresses = configuration.advertisedAddresses
-        credentials = CredentialStore(configuration.users)
         self.policy = policy
+        credentials =
+            configuration.users.isEmpty
+            ? configuration.credentialStore : UserTable(configuration.users, HashThreads())
+        throttle = Guarded(LoginThrottle(configuration.loginBan))
+        bansSources = configuration.loginBan != nil
         budget = MemoryBudget(limit: configuration.bufferMemory)
         names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
         families = configuration.families
@@ -42,12 +49,17 @@ final class ServerContext: Sendable {
     }
 
     /// The one method that is ever selected.
-    var method: Method { credentials.isEmpty ? .noAuthentication : .usernamePassword }
+    var method: Method { credentials == nil ? .noAuthentication : .usernamePassword }
+
+    func isBanned(_ peer: SocketAddress, now: UInt64) -> Bool {
+        bansSources && throttle.withLock { $0.isBanned(ClientSource(peer), now: now) }
+    }
 
     /// How long each deadline lasts, in milliseconds.
     func duration(of deadline: Deadline) -> UInt64 {
         switch deadline {
         case .handshake: timeouts.handshake.milliseconds
+        case .lateRefusal: 1000
         case .dial: timeouts.dial.milliseconds
         case .bind: bind.timeout.milliseconds
         case .turn: 250

@@ -11,6 +11,8 @@ final class Worker {
         case stop(grace: UInt64)
         /// A name that this worker has asked for.
         case nameAnswered(NameTicket, NameAnswer)
+        /// What a ``CredentialStore`` says to a login that waits for it, by its number.
+        case loginAnswered(UInt64, LoginVerdict)
     }
 
     let context: ServerContext
@@ -20,6 +22,7 @@ final class Worker {
     let resolver: Resolver
     /// Memory for nothing until there is an association.
     private(set) lazy var datagrams = DatagramRoom()
+    let logins: PendingLogins
     private let mailbox: Mailbox<Command>
     private let didStop: @Sendable () -> Void
     private var listeners: [TCPListener] = []
@@ -53,6 +56,7 @@ final class Worker {
         loop = try EventLoop(readBudget: Self.readBudget)
         pool = BufferPool(context.budget)
         resolver = Resolver(context.names, loop, mailbox)
+        logins = PendingLogins(context.credentials, mailbox)
         sessions = DeadlineQueue { context.duration(of: $0) }
         turns = DeadlineQueue { context.duration(of: $0) }
     }
@@ -82,6 +86,7 @@ final class Worker {
     // MARK: - Sessions
 
     private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
+        guard !context.isBanned(peer, now: loop.now) else { return counters.refusedAsBanned.add() }
         guard context.limit.enter() else { return noteRefusedAtLimit() }
         counters.accepted.add()
         let session = Session(self, peer: peer)
@@ -109,6 +114,24 @@ final class Worker {
         session.record.log(to: context.logger, now: loop.now)
         if acceptRetry != nil { resumeListeners() }
         finishIfStopped()
+    }
+
+    /// - Returns: whether the source has had so many that the answer comes late.
+    func noteFailedLogin(from client: SocketAddress) -> Bool {
+        counters.failedLogins.add()
+        let source = ClientSource(client)
+        switch context.throttle.withLock({ $0.noteFailure(of: source, now: loop.now) }) {
+        case .atOnce:
+            return false
+        case .late:
+            return true
+        case .banned:
+            context.logger.notice(
+                "source banned: too many failed logins",
+                metadata: ["client": "\(client.hostText)"]
+            )
+            return true
+        }
     }
 
     // MARK: - Time
@@ -178,6 +201,7 @@ extension Worker: EventLoopDelegate {
             switch command {
             case .stop(let grace): stop(grace: grace)
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
+            case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)
             }
         }
     }

@@ -1,13 +1,25 @@
 internal import CUV
 internal import Glibc
 
-/// A thread of its own for a loop.
+/// A thread of its own, for a loop or for work that would hold one up.
 package enum LoopThread {
     /// Runs `body` in a new detached thread that takes no signals.
     ///
-    /// - Parameter name: at most 15 bytes, as shown by ps(1) and top(1).
-    package static func start(named name: String, _ body: @escaping @Sendable () -> Void) throws(UVError) {
-        let start = Unmanaged.passRetained(Start(name, body))
+    /// - Parameters:
+    ///   - name: at most 15 bytes, as shown by ps(1) and top(1).
+    ///   - atLowPriority: whether others come first where all cores are busy. For good: raising the priority of a
+    ///     thread again takes a privilege.
+    package static func start(
+        named name: String,
+        atLowPriority: Bool = false,
+        _ body: @escaping @Sendable () -> Void
+    ) throws(UVError) {
+        let start = Unmanaged.passRetained(
+            Start(name) {
+                if atLowPriority { cuv_thread_lower_priority() }
+                body()
+            }
+        )
         var thread = pthread_t()
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)

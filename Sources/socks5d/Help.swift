@@ -1,7 +1,7 @@
 /// `--help`: on one screen, with the environment beside the flags. A test holds it and the options together.
 enum Help {
     static func asked(for arguments: [String]) -> String? {
-        let isAboutServer = !["healthcheck", "probe"].contains(arguments.first)
+        let isAboutServer = !["hash-password", "healthcheck", "probe"].contains(arguments.first)
         let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
         return asks && isAboutServer ? text : nil
     }
@@ -10,13 +10,13 @@ enum Help {
         socks5d - a SOCKS5 proxy server
 
         USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
-               socks5d healthcheck           does the listener answer? exit 0 or 1
-               socks5d probe HOST:PORT       try a SOCKS5 server; probe --help
+               socks5d hash-password         a HASH of a password that it asks for
+               socks5d healthcheck | probe   is it up? exit 0 or 1; probe --help
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
           --listen ADDR:PORT       repeatable (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     ask for a login, repeatable  SOCKS5D_USER
-          --user-file FILE         a line a user: NAME:{plain}PASSWORD
+          --user-file FILE         a line a user: NAME:HASH or NAME:{plain}PASSWORD
           --open                   serve anyone on addresses that others can reach
           --share-port             let a second process listen on the same port
           --workers N              threads that serve (default: one a core)

@@ -6,7 +6,7 @@ struct Options: ParsableArguments {
     var listen: [String] = []
     @Option(help: "NAME:PASSWORD of a user; repeatable.")
     var user: [String] = []
-    @Option(help: "A file with a line NAME:{plain}PASSWORD a user.")
+    @Option(help: "A file with a line NAME:HASH a user.")
     var userFile: String?
     @Flag(help: "Serve anyone on addresses that others can reach.")
     var open = false

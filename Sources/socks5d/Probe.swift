@@ -41,8 +41,8 @@ struct Probe: ParsableCommand {
         }
         var credentials: Credentials?
         if let text = user ?? Environment.ofProcess()["USER"] {
-            let user = try Settings.user(text, Failure.usage, user == nil ? "SOCKS5D_USER" : "--user")
-            credentials = Credentials(username: user.name, password: user.password)
+            let origin = user == nil ? "SOCKS5D_USER" : "--user"
+            credentials = try Settings.credentials(text, Failure.usage, origin)
         }
         let attempt = ProbeAttempt(server: server, credentials: credentials, seconds: timeout)
         do throws(ProbeAttempt.Failed) {

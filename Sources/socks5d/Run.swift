@@ -12,6 +12,7 @@ struct Run: ParsableCommand {
     func serve() throws -> Never {
         let settings = try Settings(options, .ofProcess())
         let logger = Logger(label: "socks5d") { _ in LineLogHandler(settings.logLevel) }
+        for warning in settings.warnings { logger.warning("\(warning)") }
         let server: ProxyServer
         do {
             server = try ProxyServer(configuration: settings.configuration, logger: logger)

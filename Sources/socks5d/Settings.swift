@@ -1,16 +1,19 @@
 internal import Logging
+internal import SOCKS5Protocol
 internal import SOCKS5Server
 
 /// What to serve, from flags over environment over defaults.
 struct Settings {
     var configuration = Configuration()
     var logLevel = Logger.Level.notice
+    /// What to say once there is a log.
+    private(set) var warnings: [String] = []
 
     /// - Throws: ``Failure`` naming the flag or variable, what it said, and what was expected of it.
     init(_ options: Options, _ environment: Environment) throws {
         let reader = Reader(environment: environment)
         configuration.listen = try Self.listenAddresses(options, environment)
-        configuration.users = try Self.users(options, environment)
+        configuration.users = try users(options, environment)
         configuration.isOpen = try options.open || reader.flag("OPEN")
         configuration.sharesPort = try options.sharePort || reader.flag("SHARE_PORT")
         configuration.bind.isEnabled = try !(options.noBind || reader.flag("NO_BIND"))
@@ -111,13 +114,17 @@ struct Settings {
         return try values(texts.isEmpty ? [""] : texts, "SOCKS5D_\(variable)", Failure.configuration)
     }
 
-    private static func users(_ options: Options, _ environment: Environment) throws -> [Configuration.User] {
-        var users = try options.user.map { try user($0, Failure.usage, "--user") }
-        if users.isEmpty, let text = environment["USER"] {
-            users = [try user(text, Failure.configuration, "SOCKS5D_USER")]
+    private mutating func users(_ options: Options, _ environment: Environment) throws -> [Configuration.User]
+    {
+        var logins = try options.user.map { try Self.credentials($0, Failure.usage, "--user") }
+        if logins.isEmpty, let text = environment["USER"] {
+            logins = [try Self.credentials(text, Failure.configuration, "SOCKS5D_USER")]
         }
+        var users = logins.map { Configuration.User(name: $0.username, password: $0.password) }
         if let path = options.userFile ?? environment["USER_FILE"] {
-            users += try UserFile.load(path)
+            let file = try UserFile.load(path)
+            users += file.users
+            if let warning = file.warning(path) { warnings.append(warning) }
         }
         var names: Set<[UInt8]> = []
         for user in users where !names.insert(user.name).inserted {
@@ -129,11 +136,11 @@ struct Settings {
     }
 
     /// Parses `NAME:PASSWORD`.
-    static func user(
+    static func credentials(
         _ text: String,
         _ failure: (String) -> Failure,
         _ origin: String
-    ) throws -> Configuration.User {
+    ) throws -> Credentials {
         let parts = text.utf8.split(
             separator: UInt8(ascii: ":"),
             maxSplits: 1,
@@ -142,7 +149,7 @@ struct Settings {
         guard parts.count == 2, parts.allSatisfy({ (1...255).contains($0.count) }) else {
             throw failure("\(origin) is not a user; expected NAME:PASSWORD with 1 to 255 bytes each")
         }
-        return Configuration.User(name: Array(parts[0]), password: Array(parts[1]))
+        return Credentials(username: Array(parts[0]), password: Array(parts[1]))
     }
 }
 

@@ -17,6 +17,14 @@ enum Signals {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
+    /// One that has come and was not waited for yet.
+    static func pending() -> Int32? {
+        var signals = awaited
+        var now = timespec()
+        let signal = sigtimedwait(&signals, nil, &now)
+        return signal > 0 ? signal : nil
+    }
+
     static func wait() -> Int32 {
         var signals = awaited
         var signal: Int32 = 0

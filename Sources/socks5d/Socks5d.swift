@@ -11,7 +11,7 @@ struct Socks5d: ParsableCommand {
         commandName: "socks5d",
         abstract: "A SOCKS5 proxy server.",
         version: "socks5d \(version) (libuv \(ProxyServer.libuvVersion))",
-        subcommands: [Run.self, Healthcheck.self, Probe.self],
+        subcommands: [Run.self, HashPassword.self, Healthcheck.self, Probe.self],
         defaultSubcommand: Run.self
     )
 
@@ -28,6 +28,7 @@ struct Socks5d: ParsableCommand {
             case let run as Run: try run.serve()
             case let check as Healthcheck: try check.check()
             case let probe as Probe: try probe.check()
+            case let command as HashPassword: try command.hash()
             case var other: try other.run()
             }
             finish(0)
@@ -39,7 +40,7 @@ struct Socks5d: ParsableCommand {
     }
 
     static func fail(_ failure: Failure) -> Never {
-        StandardError.write("socks5d: \(failure.message)")
+        for message in failure.messages { StandardError.write("socks5d: \(message)") }
         finish(failure.exitCode)
     }
 
@@ -60,18 +61,25 @@ struct Socks5d: ParsableCommand {
     }
 }
 
-/// What ends the program with an error: one line, and an exit code of sysexits(3).
+/// What ends the program with an error: a line for each problem, and an exit code of sysexits(3).
 struct Failure: Error {
-    let message: String
+    let messages: [String]
     let exitCode: Int32
 
     static func usage(_ message: String) -> Failure { Failure(message: message, exitCode: 64) }
     static func configuration(_ message: String) -> Failure { Failure(message: message, exitCode: 78) }
+    static func configuration(_ messages: [String]) -> Failure {
+        Failure(messages: messages, exitCode: 78)
+    }
     static func runtime(_ message: String) -> Failure { Failure(message: message, exitCode: 1) }
 
-    init(message: String, exitCode: Int32) {
-        self.message = message
+    init(messages: [String], exitCode: Int32) {
+        self.messages = messages
         self.exitCode = exitCode
+    }
+
+    init(message: String, exitCode: Int32) {
+        self.init(messages: [message], exitCode: exitCode)
     }
 
     init(_ error: ProxyServerError) {

@@ -188,7 +188,8 @@ struct MemoryTests {
             }
             try Self.descriptors(of: child, become: idle)
             let growth = child.anonymousBytes - base
-            #expect(growth <= 512 << 10, "\(growth) bytes")
+            // Failed logins of one source are answered a second late, so that there are hundreds at once.
+            #expect(growth <= 4 << 20, "\(growth) bytes")
             try expectLogin("alice", "secret", at: port)
         }
     }

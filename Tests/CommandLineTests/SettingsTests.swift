@@ -290,7 +290,7 @@ import Testing
 }
 
 extension ChildProcess {
-    fileprivate var threadNames: [String] {
+    var threadNames: [String] {
         guard let folder = opendir("/proc/\(pid)/task") else { return [] }
         defer { closedir(folder) }
         var names: [String] = []

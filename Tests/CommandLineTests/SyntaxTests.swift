@@ -53,31 +53,4 @@ import Testing
         }
         #expect(accepted > 200)
     }
-
-    /// A file that is taken says the same when its users are written out again.
-    @Test func anyUserFileIsRefusedInALineOrUnderstood() throws {
-        let parts = [
-            "alice", "b", ":", "{plain}", "n:{plain}p", "\n", "\n", "\r\n", "#", "\0", "é",
-            String(repeating: "x", count: 200),
-        ]
-        var accepted = 0
-        for text in Self.texts(10_000, seed: 1929, of: parts) {
-            do {
-                let users = try UserFile.parse(Array(text.utf8), "users")
-                let written = users.map { $0.name + Array(":{plain}".utf8) + $0.password + Array("\n".utf8) }
-                let again = try UserFile.parse(Array(written.joined()), "users")
-                // A password may end with CR only in a file that ends with CRLF for it.
-                guard !users.contains(where: { $0.password.last == 0x0d || $0.name.first == 0x23 }) else {
-                    continue
-                }
-                accepted += users.isEmpty ? 0 : 1
-                #expect(again.map(\.name) == users.map(\.name), "\(text.debugDescription)")
-                #expect(again.map(\.password) == users.map(\.password), "\(text.debugDescription)")
-            } catch let failure as Failure {
-                #expect(failure.message.hasPrefix("users:"), "\(text.debugDescription)")
-                #expect(!failure.message.contains("\n"))
-            }
-        }
-        #expect(accepted > 20)
-    }
 }

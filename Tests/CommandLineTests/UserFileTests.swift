@@ -5,9 +5,12 @@ import Testing
 @Suite struct UserFileTests {
     /// What is wrong with a line is said with the path and the line's number, and without the password.
     @Test(arguments: [
-        ("# users\nhunter2\n", 2, "no colon; expected NAME:{plain}PASSWORD"),
-        ("alice:hunter2\n", 1, "isn't marked; expected NAME:{plain}PASSWORD"),
-        ("\n\nalice:{sha}hunter2\n", 3, "isn't marked; expected NAME:{plain}PASSWORD"),
+        ("# users\nhunter2\n", 2, "no colon; expected NAME:HASH with a hash by 'socks5d hash-password'"),
+        ("alice:hunter2\n", 1, "neither a known hash nor marked {plain}; expected NAME:HASH"),
+        ("\n\nalice:{sha}hunter2\n", 3, "neither a known hash nor marked {plain}; expected NAME:HASH"),
+        ("a:$apr1$abcdefgh$h9FWgUz3n9YxylKLlR5SQ/", 1, "Apache's MD5 ($apr1$), which isn't taken; expected"),
+        ("a:abNANd1rDfiNc", 1, "neither a known hash nor marked {plain}; expected NAME:HASH"),
+        ("a:$2b$05$hunter2", 1, "a bcrypt hash that isn't complete; expected NAME:HASH"),
         ("a:{plain}b\nalice:{plain}\n", 2, "expected 1 to 255 bytes"),
         (":{plain}hunter2\n", 1, "a name of 0 bytes; expected 1 to 255"),
         ("alice:{plain}a\nbob:{plain}b\nalice:{plain}hunter2\n", 3, "'alice' is on line 1 already"),
@@ -44,7 +47,7 @@ import Testing
 
     @Test func aLineOfTenMegabytesIsRefusedInAShortOne() async throws {
         let line = [UInt8](repeating: UInt8(ascii: "x"), count: 10 << 20)
-        for (beginning, message) in [("", "no colon"), ("a:", "isn't marked"), ("a:{plain}", "too long")] {
+        for (beginning, message) in [("", "no colon"), ("a:", "neither"), ("a:{plain}", "too long")] {
             try await withFile(Array(beginning.utf8) + line) { path in
                 try await expectRefusal(
                     of: Invocation("--user-file", path),
@@ -72,6 +75,42 @@ import Testing
             exitCode: 78,
             saying: "/dev/zero is larger than 64 MiB"
         )
+    }
+
+    @Test func everyProblemIsALineAndManyAreCounted() async throws {
+        let text = "alice:hunter2\nbob:{plain}b\nbob:{plain}b\n" + String(repeating: "x\n", count: 30)
+        try await withFile(Array(text.utf8)) { path in
+            let result = try await Invocation("--user-file", path).run()
+            #expect(result.exitCode == 78)
+            let lines = result.errors.split(separator: "\n")
+            #expect(lines.count == 21)
+            #expect(lines.allSatisfy { $0.hasPrefix("socks5d: \(path):") && !$0.contains("hunter2") })
+            #expect(lines[0].hasPrefix("socks5d: \(path):1: neither"))
+            #expect(lines[1] == "socks5d: \(path):3: user 'bob' is on line 2 already; expected once")
+            #expect(lines[20] == "socks5d: \(path): and 12 more")
+        }
+    }
+
+    @Test func passwordsInPlainTextAreWarnedOfOnce() async throws {
+        let hash = "$y$j75$abcdefghijklmnopqrstu/$aMXZ8aLyZZ.34V5w4RQ/w3gcYe3pPPVS6DIwzkzS9h9"
+        try await withFile(Array("a:\(hash)\nb:{plain}b\nc:{plain}c\n".utf8)) { path in
+            try await withSocks5d(Invocation("--user-file", path)) { child, _ in
+                let errors = try child.stop().errors
+                let warnings = errors.split(separator: "\n").filter { $0.contains(" warning ") }
+                #expect(warnings.count == 1)
+                #expect(
+                    warnings.first?.contains(
+                        "\(path):2: 2 password(s) in plain text; 'socks5d hash-password'"
+                    ) == true
+                )
+            }
+        }
+        try await withFile(Array("a:\(hash)\n".utf8)) { path in
+            try await withSocks5d(Invocation("--user-file", path)) { child, _ in
+                let result = try child.stop()
+                #expect(!result.errors.contains(" warning "))
+            }
+        }
     }
 
     /// Lines end with LF, CRLF or the file; blank ones and comments are skipped; a password may have any byte.

@@ -100,6 +100,9 @@ int cuv_address_text(const cuv_address *address, char *buffer, size_t size);
 /// blocked but those of its own faults. libuv doesn't ignore SIGPIPE, and signals are for the program's threads.
 void cuv_thread_prepare(const char *name);
 
+/// Lets the calling thread have a tenth of what others get where all cores are busy, for good.
+void cuv_thread_lower_priority(void);
+
 /// The processors that the process may run on, at least 1.
 unsigned cuv_available_cores(void);
 

@@ -11,8 +11,12 @@ public struct Statistics: Sendable {
     public internal(set) var active = 0
     /// Connections closed at once, since there were ``Configuration/maxConnections`` already.
     public internal(set) var refusedAtLimit = 0
+    /// Connections closed at once, since their source is banned by ``Configuration/loginBan``.
+    public internal(set) var refusedAsBanned = 0
     /// Logins with a wrong user or password (RFC 1929).
     public internal(set) var failedLogins = 0
+    /// Logins refused without a look at them, since too many waited, or ``LoginVerdict/unavailable``.
+    public internal(set) var uncheckedLogins = 0
     /// Sessions that missed one of ``Configuration/Timeouts``.
     public internal(set) var timedOut = 0
     /// Payload of sessions that have ended.
@@ -40,7 +44,9 @@ public struct Statistics: Sendable {
             accepted += Int(counters.accepted.current)
             active += Int(counters.accepted.current - ended)
             refusedAtLimit += Int(counters.refusedAtLimit.current)
+            refusedAsBanned += Int(counters.refusedAsBanned.current)
             failedLogins += Int(counters.failedLogins.current)
+            uncheckedLogins += Int(counters.uncheckedLogins.current)
             timedOut += Int(counters.timedOut.current)
             bytesClientToTarget += counters.bytesClientToTarget.current
             bytesTargetToClient += counters.bytesTargetToClient.current

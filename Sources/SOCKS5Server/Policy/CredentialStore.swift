@@ -1,41 +1,48 @@
 internal import SOCKS5Protocol
+internal import UVLoop
 
-/// The users who may log in.
+/// Decides who may log in (RFC 1929). The built-in one has ``Configuration/users``; one of your own goes into
+/// ``Configuration/credentialStore``.
 ///
-/// A wrong password and an unknown user take the same time, and so does every wrong password: each check
-/// compares as many bytes as RFC 1929 allows.
-struct CredentialStore: Sendable {
-    private static let longest = 255
+/// ```swift
+/// struct Accounts: CredentialStore {
+///     let database: Database
+///
+///     func verify(_ login: Login) -> LoginAnswer {
+///         .later { await database.holds(login.username, login.password) ? .accepted : .refused }
+///     }
+/// }
+/// ```
+public protocol CredentialStore: Sendable {
+    /// Called by the workers' threads, several at once, for each login. Must not block: what takes longer than
+    /// some microseconds is answered ``LoginAnswer/later(_:)``.
+    func verify(_ login: Login) -> LoginAnswer
+}
 
-    /// A password, padded, so that its length doesn't show in the time that a comparison takes.
-    private struct Secret: Sendable {
-        private var bytes = [UInt8](repeating: 0, count: longest)
-        private let count: Int
+/// Username and password as a client has sent them: bytes of any value, 0 to 255 of each. Descriptions and
+/// mirrors don't show the password.
+public struct Login: Sendable {
+    let credentials: Credentials
+    let address: SocketAddress
 
-        init(_ password: [UInt8]) {
-            count = password.count
-            for (index, byte) in password.prefix(longest).enumerated() { bytes[index] = byte }
-        }
+    public var username: [UInt8] { credentials.username }
+    public var password: [UInt8] { credentials.password }
 
-        func matches(_ other: Secret) -> Bool {
-            var difference = count ^ other.count
-            for index in 0..<longest { difference |= Int(bytes[index] ^ other.bytes[index]) }
-            return difference == 0
-        }
-    }
+    /// The client's numeric address, as `192.0.2.1` or `2001:db8::1`.
+    public var client: String { address.hostText }
+}
 
-    private var secrets: [[UInt8]: Secret] = [:]
-    private let nobody = Secret([])
+/// What a ``CredentialStore`` says to a login.
+public enum LoginAnswer: Sendable {
+    case now(LoginVerdict)
+    /// Runs as a task of its own; cancelled when the client leaves or the time for the handshake is over.
+    case later(@Sendable () async -> LoginVerdict)
+}
 
-    init(_ users: [Configuration.User]) {
-        for user in users { secrets[user.name] = Secret(user.password) }
-    }
-
-    var isEmpty: Bool { secrets.isEmpty }
-
-    func accepts(_ credentials: Credentials) -> Bool {
-        let known = secrets[credentials.username]
-        let matches = (known ?? nobody).matches(Secret(credentials.password))
-        return matches && known != nil && !credentials.password.isEmpty
-    }
+public enum LoginVerdict: Sendable {
+    case accepted
+    /// Unknown user or wrong password: counts as a failed attempt of its source.
+    case refused
+    /// It can't be said now. The client sees a refusal, but it doesn't count as a failed attempt.
+    case unavailable
 }

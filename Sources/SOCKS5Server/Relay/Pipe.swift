@@ -87,6 +87,11 @@ final class Pipe {
         body(ring.readable().first.bytes)
     }
 
+    /// Overwrites what is about to be consumed: a password, which would stay in memory that others borrow.
+    func eraseHeldBytes(_ count: Int) {
+        erase(UnsafeMutableRawBufferPointer(mutating: ring.readable(limit: count).first))
+    }
+
     func consume(_ count: Int) {
         ring.removeFirst(count)
         perform(flow.consumed(ring.fill))

@@ -22,6 +22,18 @@ extension SocketAddress {
     }
 }
 
+extension SocketAddress {
+    /// The IPv4 address that an IPv4-mapped one stands for (RFC 4291 section 2.5.5.2); any other as it is.
+    var unmapped: SocketAddress {
+        switch host {
+        case .ipv6(0, let low, _) where low >> 32 == 0xffff:
+            SocketAddress(host: .ipv4(UInt32(truncatingIfNeeded: low)), port: port)
+        case .ipv4, .ipv6:
+            self
+        }
+    }
+}
+
 extension Destination {
     /// As a bound address; an IPv4-mapped one is IPv4 to the client.
     init(_ address: SocketAddress) {

@@ -11,13 +11,14 @@ internal import UVLoop
 /// - Ownership: the worker's table holds the session until no stream of it is open.
 final class Session {
     private enum Stage {
-        case handshake
+        case negotiating(Negotiation)
         case opening(any TargetSource)
         case relaying(Relay)
         /// Datagrams are relayed; the client's stream only tells when that is over.
         case associated
         /// A failure reply was sent; the client is to read it and leave.
         case refusing
+        /// Ending, or not started.
         case closing
     }
 
@@ -26,8 +27,7 @@ final class Session {
     private(set) var slot: DeadlineQueue<Session>.Slot?
     /// The place among those that wait for a target; the worker's to set.
     var turnSlot: DeadlineQueue<Session>.Slot?
-    private var stage = Stage.handshake
-    private var handshake: Handshake
+    private var stage = Stage.closing
     private var client: TCPStream?
     private var target: TCPStream?
     private var clientToTarget: Pipe?
@@ -39,72 +39,40 @@ final class Session {
 
     init(_ worker: Worker, peer: SocketAddress) {
         self.worker = worker
-        handshake = Handshake(requiring: worker.context.method)
         record = SessionRecord(client: peer, began: worker.loop.now)
     }
 
-    /// Begins the handshake on an accepted connection.
+    /// Begins to negotiate on an accepted connection.
     func start(_ accepted: consuming AcceptedDescriptor, in slot: DeadlineQueue<Session>.Slot) {
         self.slot = slot
         do throws(UVError) {
             let client = try TCPStream(on: worker.loop, delegate: self)
             handleDidOpen()
             self.client = client
+            let clientToTarget = Pipe(self, worker.pool, from: client, to: nil)
+            let targetToClient = Pipe(self, worker.pool, from: nil, to: client)
+            self.clientToTarget = clientToTarget
+            self.targetToClient = targetToClient
+            stage = .negotiating(
+                Negotiation(self, worker, clientToTarget: clientToTarget, targetToClient: targetToClient)
+            )
             try client.adopt(accepted)
-            clientToTarget = Pipe(self, worker.pool, from: client, to: nil)
-            targetToClient = Pipe(self, worker.pool, from: nil, to: client)
             worker.set(.handshake, for: self)
             try client.startReading()
         } catch {
+            record.outcome = .clientLeft
             end(.clientLeft)
             if openHandles == 0 { didCloseEverything() }
         }
     }
 
-    // MARK: - Handshake
-
-    private func advanceHandshake() {
-        while case .handshake = stage, let clientToTarget {
-            let (consumed, action) = clientToTarget.withHeldBytes { handshake.receive($0) }
-            clientToTarget.consume(consumed)
-            if case .receiveMore = action { return }
-            perform(action)
-        }
-    }
-
-    private func perform(_ action: Handshake.Action) {
-        switch action {
-        case .receiveMore:
-            break
-        case .select(let selection):
-            targetToClient?.send(selection.encoded)
-        case .refuse(let selection):
-            refuse(sending: selection.encoded, .noAcceptableMethod)
-        case .authenticate(let credentials):
-            authenticate(credentials)
-        case .acknowledge(let status):
-            targetToClient?.send(status.encoded)
-        case .refuseLogin(let status):
-            worker.counters.failedLogins.add()
-            refuse(sending: status.encoded, .loginRefused)
-        case .open(let request):
-            open(request)
-        case .reject(let reply):
-            refuse(reply)
-        case .abort:
-            end(.notSOCKS5)
-        }
-    }
-
-    private func authenticate(_ credentials: Credentials) {
-        let accepted = worker.context.credentials.accepts(credentials)
-        if accepted { record.username = credentials.username }
-        perform(handshake.authenticated(accepted))
-    }
-
     // MARK: - Request
 
-    private func open(_ request: Request) {
+    func didLogIn(_ username: [UInt8]) {
+        record.username = username
+    }
+
+    func open(_ request: Request) {
         record.destination = request.destination
         let requester = Requester(record, request.command)
         if let denial = worker.context.policy.denial(of: request, to: requester) { return deny(denial) }
@@ -251,7 +219,7 @@ final class Session {
 
     /// Sends the last message, ends our direction, and drains the client's: closing with bytes unread would
     /// reset the connection, and the reset would overtake the message.
-    private func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
+    func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
         record.outcome = outcome
         stage = .refusing
         worker.set(.refusal, for: self)
@@ -276,23 +244,22 @@ final class Session {
             if finishedPipes == 2 { end(.completed) } else { worker.set(.halfClosed, for: self) }
         case .refusing:
             endIfRefusalIsOver()
-        case .handshake, .opening, .associated, .closing:
+        case .negotiating, .opening, .associated, .closing:
             break
         }
     }
 
     func pipe(_ pipe: Pipe, didFailAtSink error: UVError) {
-        switch stage {
-        case .relaying: end(.aborted(by: pipe === clientToTarget ? .target : .client, error))
-        case .handshake, .opening, .associated, .refusing, .closing: end(.clientLeft)
-        }
+        didFail(pipe === clientToTarget ? .target : .client, error)
     }
 
     func pipe(_ pipe: Pipe, didFailAtSource error: UVError) {
-        switch stage {
-        case .relaying: end(.aborted(by: pipe === clientToTarget ? .client : .target, error))
-        case .handshake, .opening, .associated, .refusing, .closing: end(.clientLeft)
-        }
+        didFail(pipe === clientToTarget ? .client : .target, error)
+    }
+
+    private func didFail(_ side: SessionOutcome.Side, _ error: UVError) {
+        guard case .relaying = stage else { return end(.clientLeft) }
+        end(.aborted(by: side, error))
     }
 
     /// Bytes have moved: the session isn't idle.
@@ -304,12 +271,14 @@ final class Session {
 
     func deadlineDidPass(_ deadline: Deadline) {
         switch (stage, deadline) {
+        case (.negotiating(let negotiation), _):
+            negotiation.deadlineDidPass(deadline)
         case (.opening(let source), _):
             worker.counters.timedOut.add()
             refuse(source.timeOut())
         case (.refusing, _):
             end(record.outcome ?? .timedOut(deadline))
-        case (.handshake, _), (.relaying, _), (.associated, _), (.closing, _):
+        case (.relaying, _), (.associated, _), (.closing, _):
             worker.counters.timedOut.add()
             end(.timedOut(deadline))
         }
@@ -319,6 +288,7 @@ final class Session {
     func end(_ outcome: SessionOutcome) {
         if case .closing = stage { return }
         if case .opening(let source) = stage { source.cancel() }
+        if case .negotiating(let negotiation) = stage { negotiation.cancel() }
         stage = .closing
         association?.close()
         record.outcome = record.outcome ?? outcome
@@ -370,7 +340,7 @@ extension Session: TCPStreamDelegate {
     func stream(_ stream: TCPStream, didRead count: Int) {
         clientToTarget?.didRead(count)
         switch stage {
-        case .handshake: advanceHandshake()
+        case .negotiating(let negotiation): negotiation.bytesDidCome()
         case .associated, .refusing: clientToTarget?.discard()
         case .opening, .relaying, .closing: break
         }
@@ -379,8 +349,8 @@ extension Session: TCPStreamDelegate {
     /// While a target is awaited, an end behind early payload is a half-close; without any the client has left.
     func streamDidEnd(_ stream: TCPStream) {
         switch stage {
-        case .handshake:
-            end(.clientLeft)
+        case .negotiating(let negotiation):
+            negotiation.clientDidEnd()
         case .opening:
             guard let clientToTarget, !clientToTarget.isEmpty else { return end(.clientLeft) }
             clientToTarget.sourceDidEnd()

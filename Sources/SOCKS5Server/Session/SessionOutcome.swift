@@ -17,6 +17,8 @@ enum SessionOutcome {
     case noAcceptableMethod
     /// Wrong user or password (RFC 1929).
     case loginRefused
+    /// Refused too, but nobody has looked whether it is right.
+    case loginUnchecked
     /// Not SOCKS version 5.
     case notSOCKS5
     /// The client went before its request was carried out.
@@ -31,8 +33,8 @@ enum SessionOutcome {
     var isAbort: Bool {
         switch self {
         case .aborted, .stopped, .timedOut(.idle), .timedOut(.halfClosed): true
-        case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .notSOCKS5, .clientLeft,
-            .timedOut:
+        case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
+            .clientLeft, .timedOut:
             false
         }
     }
@@ -45,6 +47,7 @@ enum SessionOutcome {
         case .denied(let denial): "refused, reply \(Reply.notAllowed.rawValue), \(denial.text)"
         case .noAcceptableMethod: "no acceptable method"
         case .loginRefused: "login refused"
+        case .loginUnchecked: "login unchecked"
         case .notSOCKS5: "not SOCKS5"
         case .clientLeft: "client left"
         case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"

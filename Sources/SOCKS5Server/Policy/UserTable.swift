@@ -1,0 +1,124 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// The built-in credential store: the users of ``Configuration/users``.
+///
+/// A wrong password and an unknown user take the same time: among plain passwords, each check compares as many
+/// bytes as RFC 1929 allows; where there is a hash, every failure costs one, of the cost that most users have.
+final class UserTable: CredentialStore {
+    private enum Secret {
+        case plain(PaddedPassword)
+        /// With the place of the last success in ``successes``.
+        case hash(PasswordHash, Int)
+    }
+
+    private let secrets: [[UInt8]: Secret]
+    /// What is computed for those who have no hash.
+    private let decoy: PasswordHash?
+    private let nobody = PaddedPassword([])
+    private let threads: HashThreads
+    /// The login that last succeeded, of each user with a hash: its next one costs no hash. A user has one
+    /// right password, so that this is bounded by the users, and ends with the table.
+    private let successes: Guarded<[LoginDigest?]>
+    private let key = LoginDigest.Key()
+
+    init(_ users: [Configuration.User], _ threads: HashThreads) {
+        var secrets: [[UInt8]: Secret] = [:]
+        var hashes: [PasswordHash] = []
+        for user in users {
+            switch user.secret {
+            case .plain(let password):
+                secrets[user.name] = .plain(PaddedPassword(password))
+            case .hash(let hash):
+                secrets[user.name] = .hash(hash, hashes.count)
+                hashes.append(hash)
+            }
+        }
+        self.secrets = secrets
+        self.threads = threads
+        decoy = Dictionary(grouping: hashes, by: \.cost).values.max { $0.count < $1.count }?.first
+        successes = Guarded([LoginDigest?](repeating: nil, count: hashes.count))
+    }
+
+    func verify(_ login: Login) -> LoginAnswer {
+        switch secrets[login.credentials.username] {
+        case .plain(let password):
+            return password.matches(login.credentials.password) ? .now(.accepted) : refuse(login)
+        case .hash(let hash, let place):
+            let digest = key.digest(of: login.credentials)
+            if successes.withLock({ $0[place] == digest }) { return .now(.accepted) }
+            return compute(hash, login, digest, for: place)
+        case nil:
+            _ = nobody.matches(login.credentials.password)
+            return refuse(login)
+        }
+    }
+
+    private func refuse(_ login: Login) -> LoginAnswer {
+        guard let decoy else { return .now(.refused) }
+        return compute(decoy, login, key.digest(of: login.credentials), for: nil)
+    }
+
+    /// - Parameter place: of the user; `nil`: the result doesn't matter.
+    private func compute(
+        _ hash: PasswordHash,
+        _ login: Login,
+        _ digest: LoginDigest,
+        for place: Int?
+    ) -> LoginAnswer {
+        let work = HashWork(id: digest, hash: hash, password: Password(login.credentials.password))
+        let source = ClientSource(login.address)
+        return .later { [self] in
+            switch await threads.compute(work, for: source) {
+            case true:
+                guard let place else { return .refused }
+                successes.withLock { $0[place] = digest }
+                return .accepted
+            case false:
+                return .refused
+            case nil:
+                return .unavailable
+            }
+        }
+    }
+}
+
+/// A password, padded, so that its length doesn't show in the time that a comparison takes. Empty: matches
+/// none.
+private struct PaddedPassword: Sendable {
+    private static let longest = 255
+
+    private let bytes: [UInt8]
+    private let count: Int
+
+    init(_ password: [UInt8]) {
+        count = password.count
+        bytes = password + [UInt8](repeating: 0, count: max(0, Self.longest - count))
+    }
+
+    func matches(_ other: [UInt8]) -> Bool {
+        var difference = count ^ other.count
+        for index in 0..<Self.longest {
+            difference |= Int(bytes[index] ^ (index < other.count ? other[index] : 0))
+        }
+        return difference == 0 && count > 0
+    }
+}
+
+/// A password that is overwritten when nobody needs it any longer.
+final class Password: Sendable {
+    private let bytes: Guarded<[UInt8]>
+
+    init(_ password: [UInt8]) {
+        // Memory of its own, since overwriting shared memory would copy it first.
+        bytes = Guarded(password.withUnsafeBufferPointer { Array($0) })
+    }
+
+    func withBytes<Result: Sendable>(_ body: ([UInt8]) -> Result) -> Result {
+        bytes.withLock { body($0) }
+    }
+
+    deinit {
+        bytes.withLock { $0.withUnsafeMutableBytes { erase($0) } }
+    }
+}
