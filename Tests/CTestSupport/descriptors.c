@@ -25,13 +25,9 @@ int test_limit_descriptors(int pid, int count) {
     return prlimit(pid, RLIMIT_NOFILE, &limit, NULL);
 }
 
-int test_enter_network(const char *path) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return -1;
-    int result = setns(descriptor, CLONE_NEWNET);
-    close(descriptor);
-    return result;
-}
+int test_network_open(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
+
+int test_network_enter(int descriptor) { return setns(descriptor, CLONE_NEWNET); }
 
 int test_raise_descriptor_limit(void) {
     struct rlimit limit;

@@ -65,12 +65,13 @@ func withNetwork(
         try namespace.ip("address", "add", "\(Network.live)/32", "dev", "lo")
         try namespace.ip("address", "add", "\(Network.live6)/128", "dev", "lo", "nodad")
         try prepare(namespace)
-        try namespace.enter()
-        let dns = try DNSServer(script)
-        defer { dns.stop() }
-        let server = try Invocation.anyPort.adding(Invocation(arguments)).start(by: namespace.launcher)
-        defer { server.finish() }
-        try body(Network(namespace: namespace, dns: dns, server: server, port: server.waitForPort()))
+        try namespace.inside {
+            let dns = try DNSServer(script)
+            defer { dns.stop() }
+            let server = try Invocation.anyPort.adding(Invocation(arguments)).start(by: namespace.launcher)
+            defer { server.finish() }
+            try body(Network(namespace: namespace, dns: dns, server: server, port: server.waitForPort()))
+        }
     }
 }
 

@@ -65,11 +65,25 @@ public final class NetworkNamespace: Sendable {
 
     private var folder: String { "/etc/netns/\(name)" }
 
-    /// Moves the calling thread inside, see ``onThread(_:)``: the sockets it opens from here on are of this network.
-    public func enter() throws {
-        guard test_enter_network("/run/netns/\(name)") == 0 else {
-            throw TestFailure.lastError("setns \(name)")
+    /// Runs `body` with the calling thread inside, see ``onThread(_:)``: the sockets it opens and the threads it
+    /// starts are of this network. Afterwards the thread is back, since threads of Swift's pool that it starts would
+    /// inherit the network, and other tests would run in them.
+    public func inside<Result>(_ body: () throws -> Result) throws -> Result {
+        let home = try Self.open("/proc/thread-self/ns/net")
+        defer { closeOnce(home) }
+        let network = try Self.open("/run/netns/\(name)")
+        defer { closeOnce(network) }
+        guard test_network_enter(network) == 0 else { throw TestFailure.lastError("setns \(name)") }
+        defer {
+            guard test_network_enter(home) == 0 else { fatalError("no way back from \(name)") }
         }
+        return try body()
+    }
+
+    private static func open(_ path: String) throws -> Int32 {
+        let descriptor = test_network_open(path)
+        guard descriptor >= 0 else { throw TestFailure.lastError(path) }
+        return descriptor
     }
 
     /// What stands before a program and its arguments to start it inside.

@@ -17,7 +17,10 @@ int test_spawn_in(posix_spawn_file_actions_t *actions, const char *folder);
 int test_limit_descriptors(int pid, int count);
 
 /// Moves the calling thread into a network namespace, by its file.
-int test_enter_network(const char *path);
+int test_network_enter(int descriptor);
+
+/// A descriptor of a network namespace.
+int test_network_open(const char *path);
 
 /// Raises the soft limit of descriptors to the hard one. Returns it, at most 2^20.
 int test_raise_descriptor_limit(void);
