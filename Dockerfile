@@ -10,7 +10,7 @@ COPY Package.swift ./
 COPY Tests ./Tests
 COPY scripts ./scripts
 RUN swift package resolve
-COPY LICENSE README.md THIRD-PARTY-NOTICES.md ./
+COPY CONTRIBUTING.md LICENSE README.md THIRD-PARTY-NOTICES.md ./
 COPY Sources ./Sources
 RUN scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
 

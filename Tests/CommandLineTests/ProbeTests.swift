@@ -37,6 +37,21 @@ import Testing
         }
     }
 
+    @Test func aDatagramIsSentAndItsEchoShown() async throws {
+        try await withSocks5d { _, port in
+            let echo = try TestDatagramSocket()
+            defer { echo.close() }
+            let probe = try Self.probe("127.0.0.1:\(echo.port)", via: port, "--udp").start()
+            defer { probe.finish() }
+            let question = try echo.receive()
+            try echo.send(question.bytes, to: question.source)
+            let result = try probe.waitForEnd()
+            #expect(result.exitCode == 0 && result.errors.isEmpty)
+            let end = "from 127.0.0.1:\(echo.port), \(question.bytes.count) bytes, the same\nit works\n"
+            #expect(result.output.hasSuffix(end))
+        }
+    }
+
     @Test func aFailureNamesItsReply() async throws {
         try await withSocks5d(Invocation("--no-bind")) { _, port in
             for (target, more, complaint) in [
