@@ -115,6 +115,20 @@ import Testing
         }
     }
 
+    @Test func aFullDiskEndsNothing() async throws {
+        try await onThread {
+            let port = TestListener.unusedPort()
+            let run = "exec \"$0\" --listen 127.0.0.1:\(port) --log-level info 2>/dev/full"
+            let child = try ChildProcess(["sh", "-c", run, ChildProcess.socks5d])
+            defer { child.finish() }
+            try eventually("it serves") { (try? expectRelaying(through: port)) != nil }
+            for _ in 0..<20 { try expectRelaying(through: port) }
+            child.signal(SIGTERM)
+            let code = try child.waitForExit()
+            #expect(code == 0)
+        }
+    }
+
     @Test func aLogThatNobodyReadsCostsLinesAndNotService() async throws {
         try await withSocks5d(Invocation("--log-level", "info")) { child, port in
             try child.shrinkErrors()
