@@ -22,6 +22,10 @@ int test_network_enter(int descriptor);
 /// A descriptor of a network namespace.
 int test_network_open(const char *path);
 
+/// Makes an interface of the calling thread's network whose packets go out and come in by the descriptor returned,
+/// which doesn't block; it goes when that is closed. -1 with errno where there is no TUN device to be had.
+int test_tun_open(const char *name);
+
 /// Raises the soft limit of descriptors to the hard one. Returns it, at most 2^20.
 int test_raise_descriptor_limit(void);
 
