@@ -74,7 +74,6 @@ extension EndToEnd {
             }
         }
 
-        /// Dante's client, which takes over the sockets of a program that knows nothing of proxies.
         @Test(.client("socksify", package: "dante-client"), arguments: [false, true])
         func socksifiedDatagramsComeBack(_ connects: Bool) async throws {
             let program = """
@@ -94,37 +93,17 @@ extension EndToEnd {
                     assert received == sent[:length] and source == ("127.0.0.1", port), source
                 print("all came back")
                 """
-            let port = try freePorts(1).lowerBound
-            let route = """
-                route {
-                    from: 0.0.0.0/0 to: 0.0.0.0/0 via: 127.0.0.1 port = \(port)
-                    proxyprotocol: socks_v5
-                    command: bind connect udpassociate
-                    protocol: tcp udp
-                    method: none
-                }
-
-                """
-            try await withFile(Array(route.utf8)) { path in
-                let invocation = Invocation("--listen", "127.0.0.1:\(port)", "--log-level", "info")
-                try await withSocks5d(invocation) { proxy, _ in
-                    let target = try TestDatagramSocket()
-                    defer { target.close() }
-                    let client = try ChildProcess(
-                        ["socksify", Self.python, "-c", program, "\(target.port)", "\(connects)"],
-                        environment: ["SOCKS_CONF": path, "SOCKS_AUTOADD_LANROUTES": "no"]
-                    )
-                    defer { client.finish() }
-                    for _ in 0..<3 { try target.echo() }
-                    let result = try client.waitForEnd()
-                    #expect(result.output == "all came back\n", "\(result.errors)")
-                    // They haven't gone past it.
-                    let line = try proxy.waitForLine(containing: " info session ended ")
-                    #expect(
-                        line.contains(" command=udp-associate ") && line.contains(" sent=10401"),
-                        "\(line)"
-                    )
-                }
+            try await withSocksify { socksify in
+                let target = try TestDatagramSocket()
+                defer { target.close() }
+                let client = try socksify.start([Self.python, "-c", program, "\(target.port)", "\(connects)"])
+                defer { client.finish() }
+                for _ in 0..<3 { try target.echo() }
+                let result = try client.waitForEnd()
+                #expect(result.output == "all came back\n", "\(result.errors)")
+                // They haven't gone past it.
+                let line = try socksify.proxy.waitForLine(containing: " info session ended ")
+                #expect(line.contains(" command=udp-associate ") && line.contains(" sent=10401"), "\(line)")
             }
         }
     }
