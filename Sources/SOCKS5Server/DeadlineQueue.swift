@@ -19,6 +19,16 @@ enum Deadline: Int, CaseIterable {
     case udpIdle
     /// For the client to take a refusal and leave.
     case refusal
+
+    /// For the log.
+    var text: String {
+        switch self {
+        case .handshake, .dial, .bind, .turn, .idle, .refusal: "\(self)"
+        case .lateRefusal: "late refusal"
+        case .halfClosed: "half-closed"
+        case .udpIdle: "udp idle"
+        }
+    }
 }
 
 /// The sessions of a worker, each with at most one deadline.

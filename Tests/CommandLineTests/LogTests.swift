@@ -95,7 +95,7 @@ import Testing
             let time = words[0].map { $0.isNumber ? "0" : String($0) }.joined()
             #expect(time == "0000-00-00T00:00:00.000Z")
             #expect(words[1] == "info")
-            for key in ["client", "destination", "milliseconds", "outcome", "received", "sent"] {
+            for key in ["client", "command", "destination", "milliseconds", "outcome", "received", "sent"] {
                 #expect(words.contains { $0.hasPrefix("\(key)=") })
             }
         }

@@ -51,16 +51,13 @@ public struct Rule: Sendable, Hashable {
     ///
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration``.
     public static func command(parsing text: String) throws(ProxyServerError) -> Command {
-        switch text.lowercased() {
-        case "connect": return .connect
-        case "bind": return .bind
-        case "udp-associate": return .udpAssociate
-        default:
+        guard let command = Command.allCases.first(where: { $0.text == text.lowercased() }) else {
             throw ProxyServerError(
                 .invalidConfiguration,
                 "'\(text.escapedForOneLine)' is not a command; expected connect, bind or udp-associate"
             )
         }
+        return command
     }
 
     /// Refuses a criterion without values, which would match nothing where its absence matches all: the list that a
@@ -83,6 +80,17 @@ public struct Rule: Sendable, Hashable {
                 .invalidConfiguration,
                 "rule \(number) has a user whose name isn't of 1 to 255 bytes (RFC 1929)"
             )
+        }
+    }
+}
+
+extension Command {
+    /// As rules and the log write it.
+    var text: String {
+        switch self {
+        case .connect: "connect"
+        case .bind: "bind"
+        case .udpAssociate: "udp-associate"
         }
     }
 }

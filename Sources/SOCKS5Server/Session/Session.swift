@@ -73,6 +73,7 @@ final class Session {
     }
 
     func open(_ request: Request) {
+        record.command = request.command
         record.destination = request.destination
         let requester = Requester(record, request.command)
         if let denial = worker.context.policy.denial(of: request, to: requester) { return deny(denial) }
@@ -185,7 +186,6 @@ final class Session {
             guard response.reply == .succeeded else { return refuse(response.reply) }
             self.association = association
             handleDidOpen()
-            record.isAssociation = true
             stage = .associated
             worker.set(.udpIdle, for: self)
             note(.succeeded)

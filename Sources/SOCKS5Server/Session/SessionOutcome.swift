@@ -51,7 +51,7 @@ enum SessionOutcome {
         case .notSOCKS5: "not SOCKS5"
         case .clientLeft: "client left"
         case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"
-        case .timedOut(let deadline): "timed out, \(deadline)"
+        case .timedOut(let deadline): "timed out, \(deadline.text)"
         case .stopped: "stopped"
         }
     }

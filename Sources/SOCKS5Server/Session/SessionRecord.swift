@@ -8,10 +8,9 @@ struct SessionRecord {
     /// Milliseconds on the loop's clock.
     let began: UInt64
     var username: [UInt8]?
+    var command: Command?
     var destination: Destination?
     var outcome: SessionOutcome?
-    /// Whether datagrams were relayed: their targets aren't the destination.
-    var isAssociation = false
     /// Whether a target was connected.
     var hasRelayed = false
     var bytesClientToTarget: UInt64 = 0
@@ -33,10 +32,10 @@ struct SessionRecord {
         if let username {
             metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
         }
-        if let destination {
-            if isAssociation {
-                metadata["command"] = "udp-associate"
-            } else {
+        if let command, let destination {
+            metadata["command"] = "\(command.text)"
+            // Of an association, the destination says little: each datagram has its own target.
+            if command != .udpAssociate {
                 metadata["destination"] = "\(destination.description.escapedForOneLine)"
             }
             metadata["sent"] = "\(bytesClientToTarget)"
