@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench dist image-check docs clean
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-names dist image-check docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -56,6 +56,11 @@ bench: ## Measure socks5d beside other proxies; BENCH='--help' shows the choices
 	swift build -c release --package-path Benchmarks
 	exec "$$(swift build -c release --package-path Benchmarks --show-bin-path)/ProxyBench" \
 	  --socks5d "$$(swift build -c release --show-bin-path)/socks5d" $(BENCH)
+
+bench-names: ## Measure names against a scripted DNS server, in a network namespace.
+	@scripts/setup build bench
+	swift build -c release --product socks5d
+	scripts/bench-names "$$(swift build -c release --show-bin-path)/socks5d"
 
 dist: ## Make the static binary's tar.gz and sha256 in dist/.
 	@scripts/setup build

@@ -37,7 +37,12 @@ public struct PasswordHash: Hashable, Sendable {
 
     /// Hashes a password with a random salt.
     ///
-    /// - Parameter cost: as crypt(5) counts it; `nil`: what is fit for today. Takes up to some seconds.
+    /// Takes up to some seconds.
+    ///
+    /// - Parameters:
+    ///   - password: bytes, without a NUL; of bcrypt at most 72.
+    ///   - method: how it is hashed.
+    ///   - cost: as crypt(5) counts it; `nil`: what is fit for today.
     /// - Throws: ``Problem`` for a password that can't be hashed, or a cost that isn't one.
     public init(hashing password: [UInt8], method: Method = .yescrypt, cost: Int? = nil) throws(Problem) {
         guard (1...255).contains(password.count) else {
