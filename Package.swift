@@ -29,6 +29,11 @@ let package = Package(
             pkgConfig: "libxcrypt",
             providers: [.apt(["libcrypt-dev"]), .brew(["libxcrypt"])]
         ),
+        .systemLibrary(
+            name: "CYAML",
+            pkgConfig: "yaml-0.1",
+            providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]
+        ),
         .target(name: "CUV", dependencies: ["CLibUV"]),
         .target(name: "UVLoop", dependencies: ["CUV"], swiftSettings: strict),
         .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
@@ -42,7 +47,7 @@ let package = Package(
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "SOCKS5Protocol", "SOCKS5Server",
+                "CYAML", "SOCKS5Protocol", "SOCKS5Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -4,18 +4,34 @@ internal import SOCKS5Server
 /// How a value is written, and how that is said to someone who wrote something else.
 struct Syntax<Value> {
     let expected: String
+    /// For a schema; it may allow more than ``parse``.
+    var form = SyntaxForm.text
     /// `nil`: not such a value. Never traps, whatever the text.
     let parse: (String) -> Value?
+    /// What ``parse`` makes the same value of.
+    var write: (Value) -> String = { "\($0)" }
+}
+
+/// What a value looks like, to an editor that checks it while it is typed.
+enum SyntaxForm {
+    case text
+    case integer(from: Int)
+    case boolean
+    case words([String])
+    /// A regular expression for all of the text; a plain number is fine where it matches.
+    case pattern(String)
 }
 
 extension Syntax<Int> {
     static var count: Syntax {
-        Syntax(expected: "a whole number from 1") { text in Int(text).flatMap { $0 >= 1 ? $0 : nil } }
+        Syntax(expected: "a whole number from 1", form: .integer(from: 1)) { text in
+            Int(text).flatMap { $0 >= 1 ? $0 : nil }
+        }
     }
 
     /// Bytes, or with a unit: `65536`, `64K`, `64MiB`.
     static var size: Syntax {
-        Syntax(expected: "a size, as 64M or 1GiB") { text in
+        Syntax(expected: "a size, as 64M or 1GiB", form: .pattern("[0-9]+([kKmMgG]?([iI]?[bB])?)")) { text in
             let digits = text.prefix { $0.isASCII && $0.isNumber }
             let units = ["": 0, "k": 10, "m": 20, "g": 30]
             var unit = text.dropFirst(digits.count).lowercased()
@@ -67,7 +83,7 @@ extension Syntax<Configuration.AddressFamily> {
 
 extension Syntax<Bool> {
     static var flag: Syntax {
-        Syntax(expected: "1 or 0") { text in
+        Syntax(expected: "1 or 0", form: .boolean) { text in
             switch text.lowercased() {
             case "1", "true", "yes", "on": true
             case "0", "false", "no", "off", "": false
@@ -80,13 +96,15 @@ extension Syntax<Bool> {
 extension Syntax<Duration> {
     /// More than 0: `10`, `0.5`, `500ms`, `10s`, `5m`, `1h`.
     static var duration: Syntax {
-        Syntax(expected: "a time above 0, as 10 (seconds), 500ms, 5m or 1h") { text in
+        Syntax(expected: "a time above 0, as 10 (seconds), 500ms, 5m or 1h", form: .time) { text in
             durationOrZero.parse(text).flatMap { $0 > .zero ? $0 : nil }
+        } write: {
+            $0.written
         }
     }
 
     static var durationOrZero: Syntax {
-        Syntax(expected: "a time, as 10 (seconds), 500ms, 5m or 1h") { text in
+        Syntax(expected: "a time, as 10 (seconds), 500ms, 5m or 1h", form: .time) { text in
             let number = text.prefix { ($0.isASCII && $0.isNumber) || $0 == "." }
             let units = ["": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600]
             let unit = text.dropFirst(number.count).lowercased()
@@ -94,6 +112,8 @@ extension Syntax<Duration> {
                 return nil
             }
             return .milliseconds(Int64((value * seconds * 1000).rounded()))
+        } write: {
+            $0.written
         }
     }
 }
@@ -106,9 +126,21 @@ extension Syntax<Configuration.Filtering> {
     }
 }
 
+extension Duration {
+    fileprivate var written: String {
+        let (seconds, rest) = components
+        return rest == 0 ? "\(seconds)s" : "\(seconds * 1000 + rest / 1_000_000_000_000_000)ms"
+    }
+}
+
+extension SyntaxForm {
+    fileprivate static let time = pattern("([0-9]+\\.?[0-9]*|\\.[0-9]+)([mM]?[sS]|[mM]|[hH])?")
+}
+
 extension Syntax<Logger.Level> {
     static var logLevel: Syntax {
-        Syntax(expected: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")) { text in
+        let words = Logger.Level.allCases.map(\.rawValue)
+        return Syntax(expected: words.joined(separator: ", "), form: .words(words)) { text in
             Logger.Level(rawValue: text.lowercased())
         }
     }

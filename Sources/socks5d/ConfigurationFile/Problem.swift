@@ -1,0 +1,58 @@
+/// Where in a file, both from 1; columns count characters.
+struct Place: Comparable, Hashable {
+    let line: Int
+    let column: Int
+
+    static func < (left: Place, right: Place) -> Bool {
+        (left.line, left.column) < (right.line, right.column)
+    }
+}
+
+/// One thing that is wrong with a file, in the words of a line of output.
+struct Problem: Equatable {
+    let place: Place
+    let what: String
+    var expected: String?
+    var suggestion: String?
+
+    /// `line:column: what; expected …; did you mean …?`
+    var description: String {
+        var text = "\(place.line):\(place.column): \(what)"
+        if let expected { text += "; expected \(expected)" }
+        if let suggestion { text += "; did you mean '\(suggestion.printable)'?" }
+        return text
+    }
+}
+
+/// All that is wrong with a file; of more than ``limit`` problems, the first by line.
+final class Problems {
+    static let limit = 50
+
+    private(set) var count = 0
+    private var kept: [Problem] = []
+
+    func add(_ place: Place, _ what: String, expected: String? = nil, suggestion: String? = nil) {
+        count += 1
+        kept.append(Problem(place: place, what: what, expected: expected, suggestion: suggestion))
+        // What a hostile file is told stays small, however much is wrong with it.
+        if kept.count >= 2 * Self.limit { kept = first }
+    }
+
+    var first: [Problem] {
+        Array(kept.sorted { $0.place < $1.place }.prefix(Self.limit))
+    }
+
+    /// A line a problem, each with the file's name before it.
+    func lines(file: String) -> [String] {
+        let lines = first.map { "\(file.printable):\($0.description)" }
+        return count > lines.count ? lines + ["\(file.printable): … and \(count - lines.count) more"] : lines
+    }
+}
+
+extension String {
+    /// The text between quotes, in one line and cut to what a line can hold.
+    var quoted: String {
+        let start = String(unicodeScalars.prefix(60))
+        return "'\(start.printable)\(start.unicodeScalars.count < unicodeScalars.count ? "…" : "")'"
+    }
+}

@@ -1,0 +1,37 @@
+/// A part of a YAML document, and where it begins.
+struct YAMLNode: Equatable {
+    let place: Place
+    let content: Content
+
+    enum Content: Equatable {
+        /// `isPlain`: without quotes and not a block, so that `null` means nothing rather than a word.
+        case scalar(String, isPlain: Bool)
+        case list([YAMLNode])
+        /// In the file's order; no key is there twice.
+        case mapping([Entry])
+        /// What the reader has reported, and nobody needs to report again.
+        case refused
+    }
+
+    struct Entry: Equatable {
+        let place: Place
+        let key: String
+        let value: YAMLNode
+    }
+
+    var isEmpty: Bool {
+        guard case .scalar(let text, isPlain: true) = content else { return false }
+        return ["", "~", "null", "Null", "NULL"].contains(text)
+    }
+
+    /// In the words of a problem.
+    var kind: String {
+        switch content {
+        case _ where isEmpty: "nothing"
+        case .scalar: "one value"
+        case .list: "a list"
+        case .mapping: "a section"
+        case .refused: "what is refused"
+        }
+    }
+}
