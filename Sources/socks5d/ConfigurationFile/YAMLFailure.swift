@@ -14,6 +14,7 @@ extension Problems {
                 text.byte(at: place) == UInt8(ascii: "\t")
                     ? ("a tab", "spaces to indent")
                     : ("a character that begins no value", "quotes around the value")
+            case "found a tab character that violates indentation": ("a tab", "spaces to indent")
             case "mapping values are not allowed in this context":
                 ("a ':' after a value", "a key of its own line, or quotes around the value")
             case "could not find expected ':'": ("a line without ': '", "KEY: VALUE")

@@ -1,0 +1,53 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import socks5d
+
+@Suite struct ConfigurationFuzzTests {
+    /// Whole documents out of parts that YAML gives a meaning, and mutations of a good one. Whatever is in a
+    /// document, it is read or told about; `SOCKS5D_FUZZ_RUNS` makes it more of them.
+    @Test func noDocumentTraps() throws {
+        let runs = getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? 100_000
+        var random = SeededGenerator(seed: 0x594d4c)
+        let good = Array(ConfigurationFileTests.whole.utf8)
+        let parts = [
+            ": ", "- ", "\n", "\n  ", "? ", "[", "]", "{", "}", ", ", "&a ", "*a", "!!str ", "|\n ", ">\n ",
+            "'", "\"",
+            "\\", "#", "---\n", "...\n", "%YAML 1.1\n", "<<", "~", "rooms", "rules", "allow", "limits", "1",
+            "\t",
+            "\u{feff}", "\r\n", "é", "@", "`", "\u{85}", "\u{2028}", "\\u0000", "9223372036854775808",
+        ].map { Array($0.utf8) }
+        let table = Inn.table
+        var accepted = 0
+        for run in 0..<runs {
+            var text: [UInt8] = []
+            if run % 2 == 0 {
+                for _ in 0..<Int.random(in: 1...24, using: &random) {
+                    text += parts.randomElement(using: &random) ?? []
+                }
+            } else {
+                text = good
+                for _ in 0..<Int.random(in: 1...6, using: &random) {
+                    let place = Int.random(in: 0..<text.count, using: &random)
+                    switch Int.random(in: 0..<4, using: &random) {
+                    case 0: text[place] = UInt8.random(in: 0...255, using: &random)
+                    case 1: text.remove(at: place)
+                    case 2: text.insert(contentsOf: parts.randomElement(using: &random) ?? [], at: place)
+                    default: text.removeSubrange(place...)
+                    }
+                    if text.isEmpty { text = good }
+                }
+            }
+            let problems = Problems()
+            var effective = Effective(table, defaults: Inn())
+            effective.read(file: "f", text, problems)
+            accepted += problems.count == 0 ? 1 : 0
+            let lines = problems.lines(file: "f")
+            let isSaid = lines.allSatisfy { $0.hasPrefix("f:") && !$0.contains("\n") }
+            try #require(isSaid, "run \(run): \(lines)")
+        }
+        // Else the documents are too wild to reach the decoder.
+        #expect(accepted > runs / 100 && accepted < runs)
+    }
+}
