@@ -21,6 +21,8 @@ public struct AdvertisedAddress: Sendable, Hashable, CustomStringConvertible {
         socketAddress = address
     }
 
+    public var family: Configuration.AddressFamily { socketAddress.family }
+
     /// `192.0.2.1`
     public var description: String { socketAddress.hostText }
 

@@ -89,7 +89,7 @@ public struct Configuration: Sendable {
     /// The destination guard refuses, with reply 02, all addresses but those of the public internet: loopback, private
     /// and link-local ones, those of cloud metadata, multicast, reserved ones, and this proxy's own listeners.
     public struct GuardSettings: Sendable {
-        public enum Mode: String, Sendable {
+        public enum Mode: String, CaseIterable, Sendable {
             /// On where any of ``Configuration/listen`` isn't loopback.
             case automatic = "auto"
             case on, off

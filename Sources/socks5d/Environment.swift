@@ -8,19 +8,20 @@ struct Environment {
         self.variables = variables
     }
 
-    /// By the name behind `SOCKS5D_`.
+    /// By the whole name.
     subscript(_ name: String) -> String? { variables[name] }
 
-    /// The variable of a flag, behind `SOCKS5D_`.
-    static func name(of flag: String) -> String {
-        flag.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+    /// The variable that stands for a flag.
+    static func variable(of flag: String) -> String {
+        "SOCKS5D_" + String(flag.map { $0 == "-" ? "_" : $0 }).uppercased()
     }
 
     /// Those of the process. A password is taken out of what a crash dump or a child would show.
     static func ofProcess() -> Environment {
         var found: [String: String] = [:]
-        for name in names {
-            if let value = getenv("SOCKS5D_\(name)") { found[name] = String(cString: value) }
+        for flag in Settings.flags {
+            let name = variable(of: flag)
+            if let value = getenv(name) { found[name] = String(cString: value) }
         }
         if let password = getenv("SOCKS5D_USER") {
             memset(password, 0, strlen(password))
@@ -28,13 +29,11 @@ struct Environment {
         }
         return Environment(found)
     }
+}
 
-    static let names = [
-        "LISTEN", "USER", "USER_FILE", "OPEN", "SHARE_PORT", "WORKERS", "MAX_CONNECTIONS", "BUFFER_MEMORY",
-        "PREFER", "ONLY", "EGRESS_ADDRESS", "EGRESS_INTERFACE", "EGRESS_MARK",
-        "HANDSHAKE_TIMEOUT", "DIAL_TIMEOUT", "IDLE_TIMEOUT", "HALF_CLOSED_TIMEOUT", "DRAIN_TIMEOUT",
-        "LOG_LEVEL", "NO_BIND", "BIND_PORTS", "BIND_TIMEOUT", "ADVERTISE", "NO_UDP", "UDP_PORTS",
-        "UDP_FILTERING",
-        "UDP_IDLE_TIMEOUT", "ALLOW_DESTINATIONS",
-    ]
+extension Settings {
+    /// All that have a variable too.
+    static var flags: [String] {
+        ["config"] + Effective.leaves(table.settings).compactMap { $0.1.flag?.name }
+    }
 }

@@ -1,7 +1,7 @@
 /// `--help`: on one screen, with the environment beside the flags. A test holds it and the options together.
 enum Help {
     static func asked(for arguments: [String]) -> String? {
-        let isAboutServer = !["hash-password", "healthcheck", "probe"].contains(arguments.first)
+        let isAboutServer = !["check", "config", "hash-password", "healthcheck", "probe"].contains(arguments.first)
         let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
         return asks && isAboutServer ? text : nil
     }
@@ -10,27 +10,27 @@ enum Help {
         socks5d - a SOCKS5 proxy server
 
         USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
+               socks5d check [FILE]          what is wrong with a configuration file
+               socks5d config show | schema  the settings with their origins; all keys
                socks5d hash-password         a HASH of a password that it asks for
                socks5d healthcheck | probe   is it up? exit 0 or 1; probe --help
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
+          --config FILE            settings, users and rules in YAML
           --listen ADDR:PORT       repeatable (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     ask for a login, repeatable  SOCKS5D_USER
           --user-file FILE         a line a user: NAME:HASH or NAME:{plain}PASSWORD
           --open                   serve anyone on addresses that others can reach
-          --share-port             let a second process listen on the same port
-          --workers N              threads that serve (default: one a core)
+          --workers N, --share-port  threads (one a core); port for a second process
           --max-connections N      sessions at once (default: what descriptors allow)
           --buffer-memory SIZE     for data that waits for slow readers (default 64M)
           --prefer 4|6, --only 4|6 the address family to dial first, or alone
-          --egress-address ADDR    connect from this address; one of each family
-          --egress-interface NAME, --egress-mark N   connect through it; SO_MARK
+          --egress-address ADDR, --egress-interface NAME, --egress-mark N   a way out
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
           --udp-filtering WHO      may answer: an address sent to (default), endpoint
           --advertise ADDR         by which others reach this machine, if not its own
           --allow-destinations LIST  beside public addresses: private, all, networks
-          --log-level LEVEL        debug, info (a line a session), notice, error, ...
-          --version, --help
+          --log-level LEVEL, --version, --help   debug, info, notice, error, ...
 
         TIME LIMITS                          (a plain number is seconds; 500ms, 5m, 1h)
           --handshake-timeout T    from accept to the request        (default 10)

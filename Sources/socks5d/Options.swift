@@ -1,7 +1,9 @@
 internal import ArgumentParser
 
-/// The flags, as texts: ``Settings`` gives them, or what the environment says instead, a meaning.
+/// The flags, as texts: ``Settings/table`` gives them a meaning.
 struct Options: ParsableArguments {
+    @Option(help: "The configuration file.")
+    var config: String?
     @Option(help: "ADDR:PORT to listen on; repeatable.")
     var listen: [String] = []
     @Option(help: "NAME:PASSWORD of a user; repeatable.")
@@ -58,4 +60,25 @@ struct Options: ParsableArguments {
     var udpIdleTimeout: String?
     @Option(help: "trace, debug, info, notice, warning, error, critical.")
     var logLevel: String?
+}
+
+extension Options {
+    /// By the names behind `--`; what isn't given has none.
+    var values: [String: [String]] {
+        func one(_ text: String?) -> [String] { text.map { [$0] } ?? [] }
+        func set(_ isSet: Bool) -> [String] { isSet ? ["1"] : [] }
+        return [
+            "listen": listen, "user": user, "user-file": one(userFile), "open": set(open),
+            "share-port": set(sharePort), "no-bind": set(noBind), "bind-ports": one(bindPorts),
+            "bind-timeout": one(bindTimeout), "advertise": advertise, "allow-destinations": allowDestinations,
+            "workers": one(workers), "max-connections": one(maxConnections),
+            "buffer-memory": one(bufferMemory), "prefer": one(prefer), "only": one(only),
+            "egress-address": egressAddress, "egress-interface": one(egressInterface),
+            "egress-mark": one(egressMark), "handshake-timeout": one(handshakeTimeout),
+            "dial-timeout": one(dialTimeout), "idle-timeout": one(idleTimeout),
+            "half-closed-timeout": one(halfClosedTimeout), "drain-timeout": one(drainTimeout),
+            "no-udp": set(noUDP), "udp-ports": one(udpPorts), "udp-filtering": one(udpFiltering),
+            "udp-idle-timeout": one(udpIdleTimeout), "log-level": one(logLevel),
+        ]
+    }
 }

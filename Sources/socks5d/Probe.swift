@@ -40,9 +40,13 @@ struct Probe: ParsableCommand {
             )
         }
         var credentials: Credentials?
-        if let text = user ?? Environment.ofProcess()["USER"] {
-            let origin = user == nil ? "SOCKS5D_USER" : "--user"
-            credentials = try Settings.credentials(text, Failure.usage, origin)
+        if let text = user ?? Environment.ofProcess()["SOCKS5D_USER"] {
+            let syntax = Syntax<Credentials>.login
+            credentials = syntax.parse(text)
+            guard credentials != nil else {
+                let origin = user == nil ? "SOCKS5D_USER" : "--user"
+                throw Failure.usage(origin + syntax.complaint(about: text, isSecret: true).description)
+            }
         }
         let attempt = ProbeAttempt(server: server, credentials: credentials, seconds: timeout)
         do throws(ProbeAttempt.Failed) {

@@ -10,15 +10,10 @@ struct Run: ParsableCommand {
     @OptionGroup var options: Options
 
     func serve() throws -> Never {
-        let settings = try Settings(options, .ofProcess())
+        let settings = try Loaded(options, .ofProcess())
         let logger = Logger(label: "socks5d") { _ in LineLogHandler(settings.logLevel) }
         for warning in settings.warnings { logger.warning("\(warning)") }
-        let server: ProxyServer
-        do {
-            server = try ProxyServer(configuration: settings.configuration, logger: logger)
-        } catch {
-            throw Failure(error)
-        }
+        let server = try settings.server(logger)
         let allowed = server.maxConnections
         if let wanted = settings.configuration.maxConnections, wanted > allowed {
             logger.warning(

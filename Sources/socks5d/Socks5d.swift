@@ -11,7 +11,9 @@ struct Socks5d: ParsableCommand {
         commandName: "socks5d",
         abstract: "A SOCKS5 proxy server.",
         version: "socks5d \(version) (libuv \(ProxyServer.libuvVersion))",
-        subcommands: [Run.self, HashPassword.self, Healthcheck.self, Probe.self],
+        subcommands: [
+            Run.self, Check.self, ConfigurationCommand.self, HashPassword.self, Healthcheck.self, Probe.self,
+        ],
         defaultSubcommand: Run.self
     )
 
@@ -26,6 +28,9 @@ struct Socks5d: ParsableCommand {
         do {
             switch try parseAsRoot(arguments) {
             case let run as Run: try run.serve()
+            case let check as Check: try check.check()
+            case let command as ShowSettings: try command.show()
+            case let command as ShowSchema: command.show()
             case let check as Healthcheck: try check.check()
             case let probe as Probe: try probe.check()
             case let command as HashPassword: try command.hash()

@@ -5,17 +5,63 @@ internal import SOCKS5Server
 struct Syntax<Value> {
     let expected: String
     /// For a schema; it may allow more than ``parse``.
-    var form = SyntaxForm.text
+    let form: SyntaxForm
     /// `nil`: not such a value. Never traps, whatever the text.
     let parse: (String) -> Value?
     /// What ``parse`` makes the same value of.
-    var write: (Value) -> String = { "\($0)" }
+    let write: (Value) -> String
+    /// What is wrong with a text and what was expected instead, where more can be said than ``expected``.
+    var explain: (String) -> String? = { _ in nil }
+
+    init(
+        expected: String,
+        form: SyntaxForm = .text,
+        parse: @escaping (String) -> Value?,
+        write: @escaping (Value) -> String = { "\($0)" }
+    ) {
+        self.expected = expected
+        self.form = form
+        self.parse = parse
+        self.write = write
+    }
+
+    /// By a parser that says itself what is wrong, and of secrets doesn't show them.
+    init<Fault: Error & CustomStringConvertible>(
+        expected: String,
+        form: SyntaxForm = .text,
+        parsing: @escaping (String) throws(Fault) -> Value
+    ) {
+        func result(_ text: String) -> Result<Value, Fault> {
+            do throws(Fault) {
+                return .success(try parsing(text))
+            } catch {
+                return .failure(error)
+            }
+        }
+        self.init(expected: expected, form: form, parse: { try? result($0).get() })
+        explain = { text in
+            if case .failure(let error) = result(text) { error.description } else { nil }
+        }
+    }
+
+    func complaint(about text: String, isSecret: Bool) -> Complaint {
+        if let explanation = explain(text) { return Complaint(what: ": \(explanation)", expected: nil) }
+        return Complaint(what: isSecret ? " is no such value" : " is \(text.quoted)", expected: expected)
+    }
+}
+
+/// What is wrong with a value, to be said behind the name of the setting.
+struct Complaint: Error, Equatable {
+    let what: String
+    let expected: String?
+
+    var description: String { what + (expected.map { "; expected \($0)" } ?? "") }
 }
 
 /// What a value looks like, to an editor that checks it while it is typed.
 enum SyntaxForm {
     case text
-    case integer(from: Int)
+    case integer(ClosedRange<Int>)
     case boolean
     case words([String])
     /// A regular expression for all of the text; a plain number is fine where it matches.
@@ -23,9 +69,14 @@ enum SyntaxForm {
 }
 
 extension Syntax<Int> {
-    static var count: Syntax {
-        Syntax(expected: "a whole number from 1", form: .integer(from: 1)) { text in
-            Int(text).flatMap { $0 >= 1 ? $0 : nil }
+    /// A whole number in decimal digits.
+    static func count(_ range: ClosedRange<Int>) -> Syntax {
+        Syntax(
+            expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            form: .integer(range)
+        ) { text in
+            guard text.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
+            return Int(text).flatMap { range.contains($0) ? $0 : nil }
         }
     }
 
@@ -42,20 +93,31 @@ extension Syntax<Int> {
             guard let number = Int(digits), let shift = units[unit] else { return nil }
             let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
             return overflow ? nil : bytes
+        } write: { bytes in
+            let units = [(30, "G"), (20, "M"), (10, "K")]
+            let unit = units.first { bytes > 0 && bytes % (1 << $0.0) == 0 }
+            return unit.map { "\(bytes >> $0.0)\($0.1)" } ?? "\(bytes)"
         }
     }
 }
 
 extension Syntax<PortRange> {
     static var portRange: Syntax {
-        Syntax(expected: "ports, as 20000-20999") { text in PortRange(parsing: text) }
+        Syntax(expected: "ports, as 20000-20999", form: .pattern("[0-9]+(-[0-9]+)?")) { text in
+            PortRange(parsing: text)
+        } write: { ports in
+            ports.lowest == ports.highest ? "\(ports.lowest)" : ports.description
+        }
     }
 }
 
 extension Syntax<UInt32> {
     /// `7` or `0x7`.
     static var mark: Syntax {
-        Syntax(expected: "a number up to 0xffffffff, as 7 or 0x7") { text in
+        Syntax(
+            expected: "a number up to 0xffffffff, as 7 or 0x7",
+            form: .pattern("0[xX][0-9a-fA-F]+|[0-9]+")
+        ) { text in
             let isHexadecimal = text.lowercased().hasPrefix("0x")
             let digits = isHexadecimal ? text.dropFirst(2) : text[...]
             guard digits.allSatisfy(\.isHexDigit) else { return nil }
@@ -77,13 +139,17 @@ extension Syntax<String> {
 
 extension Syntax<Configuration.AddressFamily> {
     static var family: Syntax {
-        Syntax(expected: "4 or 6") { text in ["4": .ipv4, "6": .ipv6][text] }
+        Syntax(expected: "4 or 6", form: .pattern("4|6")) { text in
+            ["4": .ipv4, "6": .ipv6][text]
+        } write: {
+            $0 == .ipv4 ? "4" : "6"
+        }
     }
 }
 
 extension Syntax<Bool> {
     static var flag: Syntax {
-        Syntax(expected: "1 or 0", form: .boolean) { text in
+        Syntax(expected: "1 or 0, true or false", form: .boolean) { text in
             switch text.lowercased() {
             case "1", "true", "yes", "on": true
             case "0", "false", "no", "off", "": false
@@ -118,32 +184,31 @@ extension Syntax<Duration> {
     }
 }
 
-extension Syntax<Configuration.Filtering> {
-    static var filtering: Syntax {
-        Syntax(expected: Configuration.Filtering.allCases.map(\.rawValue).joined(separator: " or ")) {
-            Configuration.Filtering(rawValue: $0.lowercased())
+extension Syntax where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+    /// One of a few words, in capitals too.
+    static var word: Syntax {
+        let words = Value.allCases.map(\.rawValue)
+        let expected =
+            words.count == 2 ? words.joined(separator: " or ") : words.joined(separator: ", ")
+        return Syntax(expected: expected, form: .words(words)) {
+            Value(rawValue: $0.lowercased())
+        } write: {
+            $0.rawValue
         }
     }
 }
 
 extension Duration {
     fileprivate var written: String {
-        let (seconds, rest) = components
-        return rest == 0 ? "\(seconds)s" : "\(seconds * 1000 + rest / 1_000_000_000_000_000)ms"
+        let milliseconds = components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+        let units: [(Int64, String)] = [(3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")]
+        let unit = units.first { milliseconds >= $0.0 && milliseconds % $0.0 == 0 }
+        return unit.map { "\(milliseconds / $0.0)\($0.1)" } ?? "0s"
     }
 }
 
 extension SyntaxForm {
     fileprivate static let time = pattern("([0-9]+\\.?[0-9]*|\\.[0-9]+)([mM]?[sS]|[mM]|[hH])?")
-}
-
-extension Syntax<Logger.Level> {
-    static var logLevel: Syntax {
-        let words = Logger.Level.allCases.map(\.rawValue)
-        return Syntax(expected: words.joined(separator: ", "), form: .words(words)) { text in
-            Logger.Level(rawValue: text.lowercased())
-        }
-    }
 }
 
 extension String {

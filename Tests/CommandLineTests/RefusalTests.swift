@@ -93,8 +93,8 @@ import Testing
         }
         try await expectRefusal(
             of: Invocation("workers", "5000", by: origin),
-            exitCode: 78,
-            saying: "workers is 5000; expected 1 to 1024"
+            exitCode: origin.exitCode,
+            saying: "\(origin.name(of: "workers")) is '5000'; expected a whole number from 1 to 1024"
         )
         for value in ["", "M", "12X", "1.5M", "64 M", "99999999999999G"] {
             try await expectRefusal(
@@ -142,8 +142,8 @@ import Testing
     @Test func aWayOutThatThereIsNotIsNamed() async throws {
         try await expectRefusal(
             of: Invocation("--egress-address", "127.0.0.1", "--egress-address", "127.0.0.2"),
-            exitCode: 78,
-            saying: "two IPv4 addresses to connect from; expected one of each family"
+            exitCode: 64,
+            saying: "--egress-address has two IPv4 addresses; expected one of each family"
         )
         try await expectRefusal(
             of: Invocation("--listen", "127.0.0.1:0", "--egress-address", "192.0.2.1"),

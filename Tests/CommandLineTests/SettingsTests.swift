@@ -234,7 +234,11 @@ import Testing
 
     /// What a message names: the variable, or the file that it names.
     private func refused(_ name: String, _ bad: String) -> String {
-        name == "user-file" ? "user file \(bad)" : Origin.variable.name(of: name)
+        switch name {
+        case "config": "configuration file \(bad)"
+        case "user-file": "user file \(bad)"
+        default: Origin.variable.name(of: name)
+        }
     }
 
     @Test func aFlagWinsOverAVariableThatIsFineToo() async throws {

@@ -19,6 +19,7 @@ enum Origin: CaseIterable, Sendable {
 /// All settings, each with a value that is fine and one that isn't.
 enum Setting {
     static let all: [(name: String, good: String, bad: String)] = [
+        ("config", "/dev/null", "/nonexistent/config.yaml"),
         ("listen", "127.0.0.1:0", "nowhere"),
         ("user", "alice:secret", "alice"),
         ("user-file", "/dev/null", "/nonexistent/users"),

@@ -3,7 +3,6 @@ struct Description {
     struct Entry {
         let key: String
         let doc: String
-        let flag: String?
         let isSecret: Bool
         let shape: Shape
         /// As JSON; `nil`: not set, or secret.
@@ -11,9 +10,11 @@ struct Description {
     }
 
     let entries: [Entry]
+    let required: [String]
     let alternatives: [String]
 
     init<Model>(_ table: Table<Model>, defaults: Model?) {
+        required = table.required
         alternatives = table.alternatives
         entries = table.settings.map { setting in
             let shape: Shape =
@@ -22,7 +23,6 @@ struct Description {
             return Entry(
                 key: setting.key,
                 doc: setting.doc,
-                flag: setting.flag,
                 isSecret: setting.isSecret,
                 shape: shape,
                 standard: setting.isSecret || !setting.group.isEmpty ? nil : defaults.flatMap(setting.render)
@@ -44,6 +44,9 @@ struct Description {
             "\"type\": \"object\"", "\"additionalProperties\": false",
             "\"properties\": \(Self.object(properties, indent: indent))",
         ]
+        if !required.isEmpty {
+            members.append("\"required\": [\(required.map(\.json).joined(separator: ", "))]")
+        }
         if !alternatives.isEmpty {
             let choices = alternatives.map { "{\"required\": [\($0.json)]}" }
             members.append("\"oneOf\": [\(choices.joined(separator: ", "))]")
@@ -68,9 +71,10 @@ extension Description.Entry {
         if isSecret { members.append("\"writeOnly\": true") }
         if let standard { members.append("\"default\": \(standard)") }
         switch shape {
-        case .value(let form, _): members += form.schema
-        case .list(let form, _):
+        case .value(let form): members += form.schema
+        case .list(let form, let isNonempty):
             members += ["\"type\": \"array\"", "\"items\": {\(form.schema.joined(separator: ", "))}"]
+            if isNonempty { members.append("\"minItems\": 1") }
         case .section(let description): return description.schema(indent: indent, members)
         case .sections(let description):
             members += ["\"type\": \"array\"", "\"items\": \(description.schema(indent: indent + 1, []))"]
@@ -84,7 +88,11 @@ extension SyntaxForm {
         switch self {
         // YAML reads 1 and true as no strings; the decoder goes by their text.
         case .text: ["\"type\": [\"string\", \"number\", \"boolean\"]"]
-        case .integer(let least): ["\"type\": \"integer\"", "\"minimum\": \(least)"]
+        case .integer(let range):
+            [
+                "\"type\": \"integer\"", "\"minimum\": \(range.lowerBound)",
+                "\"maximum\": \(range.upperBound)",
+            ]
         case .boolean: ["\"type\": \"boolean\""]
         case .words(let words): ["\"enum\": [\(words.map(\.json).joined(separator: ", "))]"]
         case .pattern(let pattern):

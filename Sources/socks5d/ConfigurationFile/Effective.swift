@@ -10,7 +10,7 @@ struct Effective<Model> {
         var description: String {
             switch self {
             case .standard: "default"
-            case .file(let name, let place): "\(name.printable):\(place.line)"
+            case .file(let name, let place): "\(name.printable):\(place.line):\(place.column)"
             case .variable(let name), .flag(let name): name
             }
         }
@@ -19,16 +19,12 @@ struct Effective<Model> {
     /// A flag or variable whose value is none.
     struct Misfit: Error, Equatable {
         let origin: Origin
-        /// `nil`: secret.
-        let text: String?
-        let expected: String
+        let complaint: Complaint
 
-        var description: String {
-            "\(origin.description) is \(text?.quoted ?? "no such value"); expected \(expected)"
-        }
+        var description: String { origin.description + complaint.description }
     }
 
-    private(set) var model: Model
+    var model: Model
     private var origins: [String: Origin] = [:]
     private let table: Table<Model>
 
@@ -58,53 +54,60 @@ struct Effective<Model> {
         }
     }
 
-    /// - Parameter variable: The value of an environment variable, by its name.
-    mutating func read(environment variable: (String) -> String?) throws(Misfit) {
-        try assign { flag, isList in
-            let name = "SOCKS5D_" + String(flag.map { $0 == "-" ? "_" : $0 }).uppercased()
-            guard let text = variable(name) else { return nil }
-            let parts = isList ? text.split { $0 == "," || $0 == " " }.map(String.init) : [text]
-            // An empty variable is a mistake, and is reported as the value that it isn't.
-            return (parts.isEmpty ? [""] : parts, .variable(name))
-        }
-    }
-
-    /// - Parameter values: Those of a flag, by its name behind `--`; empty: not given.
-    mutating func read(flags values: (String) -> [String]) throws(Misfit) {
-        try assign { flag, _ in
-            let texts = values(flag)
-            return texts.isEmpty ? nil : (texts, .flag("--\(flag)"))
-        }
-    }
-
-    private mutating func assign(
-        _ source: (_ flag: String, _ isList: Bool) -> (texts: [String], origin: Origin)?
+    /// Takes what flags say, and variables where there is no such flag.
+    ///
+    /// - Parameters:
+    ///   - only: the path of the one setting to look at; `nil`: all.
+    ///   - flags: the values of a flag, by its name behind `--`; empty: not given.
+    ///   - variables: the value of an environment variable, by its whole name.
+    mutating func read(
+        only: String? = nil,
+        flags: (String) -> [String],
+        variables: (String) -> String?
     ) throws(Misfit) {
-        for (path, setting) in Self.leaves(table.settings) {
-            guard let flag = setting.flag, let assign = setting.assign else { continue }
-            let (isList, expected): (Bool, String)
-            switch setting.shape {
-            case .value(_, let words): (isList, expected) = (false, words)
-            case .list(_, let words): (isList, expected) = (true, words)
-            case .section, .sections: continue
-            }
-            guard let (texts, origin) = source(flag, isList) else { continue }
-            if let text = assign(&model, texts) {
-                throw Misfit(origin: origin, text: setting.isSecret ? nil : text, expected: expected)
+        for (path, setting) in Self.leaves(table.settings) where only ?? path == path {
+            guard let flag = setting.flag,
+                let (texts, origin) = Self.texts(flag, flags, variables)
+            else { continue }
+            if let complaint = flag.assign(&model, texts) {
+                throw Misfit(origin: origin, complaint: complaint)
             }
             origins[path] = origin
         }
     }
 
+    private static func texts(
+        _ flag: Setting<Model>.Flag,
+        _ flags: (String) -> [String],
+        _ variables: (String) -> String?
+    ) -> ([String], Origin)? {
+        let given = flags(flag.name)
+        if !given.isEmpty {
+            let texts =
+                flag.isSeparated
+                ? given.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }.map(String.init)
+                : given
+            return (texts, .flag("--\(flag.name)"))
+        }
+        let name = Environment.variable(of: flag.name)
+        guard let text = variables(name) else { return nil }
+        let texts = flag.isSeparated ? text.split { $0 == "," || $0 == " " }.map(String.init) : [text]
+        // An empty variable is a mistake, and is reported as the value that it isn't.
+        return (texts.isEmpty ? [""] : texts, .variable(name))
+    }
+
+    /// - Parameter path: keys from the outermost one, with dots.
+    func origin(of path: String) -> Origin { origins[path] ?? .standard }
+
     /// `config show`: a line a setting, YAML with the origin as its comment.
     var lines: [String] {
         Self.leaves(table.settings).map { path, setting in
             let value = setting.render(model).map { setting.isSecret ? "(hidden)".json : $0 } ?? "null"
-            return "\(path): \(value)  # \((origins[path] ?? .standard).description)"
+            return "\(path): \(value)  # \(origin(of: path).description)"
         }
     }
 
-    private static func leaves(_ settings: [Setting<Model>], _ prefix: String = "") -> [(
+    static func leaves(_ settings: [Setting<Model>], _ prefix: String = "") -> [(
         String, Setting<Model>
     )] {
         settings.flatMap { setting in

@@ -4,24 +4,31 @@ struct Setting<Model> {
     let key: String
     /// One line.
     let doc: String
-    /// Behind `--`, and in capitals behind `SOCKS5D_`; `nil`: in the file alone.
-    var flag: String?
+    /// `nil`: in the file alone.
+    var flag: Flag?
     /// Its value is in no message and no list of settings.
     var isSecret = false
     let shape: Shape
     let decode: (YAMLNode, inout Model, Problems) -> Void
-    /// From the texts of a flag or variable. Returns the text that isn't such a value.
-    var assign: ((inout Model, [String]) -> String?)?
     /// The value as JSON, which is YAML too; `nil`: not set.
     let render: (Model) -> String?
     /// Those of a group, which share its model.
     var group: [Setting] = []
+
+    /// How the setting is given on the command line, and in the environment.
+    struct Flag {
+        /// Behind `--`, and in capitals behind `SOCKS5D_`.
+        let name: String
+        /// Whether commas separate several values, in a variable spaces too.
+        var isSeparated = false
+        let assign: (inout Model, [String]) -> Complaint?
+    }
 }
 
 /// What may stand behind a key.
 indirect enum Shape {
-    case value(SyntaxForm, expected: String)
-    case list(SyntaxForm, expected: String)
+    case value(SyntaxForm)
+    case list(SyntaxForm, isNonempty: Bool)
     case section(Description)
     case sections(Description)
 }
@@ -38,20 +45,10 @@ extension Setting {
         Setting(
             key: key,
             doc: doc,
-            flag: flag,
+            flag: flag.map { Flag(name: $0, assign: assigning(path, syntax, isSecret) { $0 }) },
             isSecret: isSecret,
-            shape: .value(syntax.form, expected: syntax.expected),
-            decode: { node, model, problems in
-                if let value = problems.value(of: node, key, syntax, isSecret) {
-                    model[keyPath: path] = value
-                }
-            },
-            assign: { model, texts in
-                guard let text = texts.last else { return nil }
-                guard let value = syntax.parse(text) else { return text }
-                model[keyPath: path] = value
-                return nil
-            },
+            shape: .value(syntax.form),
+            decode: decoding(key, path, syntax, isSecret) { $0 },
             render: { syntax.json($0[keyPath: path]) }
         )
     }
@@ -65,52 +62,121 @@ extension Setting {
         isSecret: Bool = false,
         _ doc: String
     ) -> Setting {
-        let optional = Syntax<Value?>(
-            expected: syntax.expected,
-            form: syntax.form,
-            parse: { text in syntax.parse(text).map { .some($0) } },
-            write: { $0.map(syntax.write) ?? "" }
-        )
-        let setting = value(key, path, optional, flag: flag, isSecret: isSecret, doc)
-        return Setting(
+        Setting(
             key: key,
             doc: doc,
-            flag: flag,
+            flag: flag.map { Flag(name: $0, assign: assigning(path, syntax, isSecret) { .some($0) }) },
             isSecret: isSecret,
-            shape: setting.shape,
-            decode: setting.decode,
-            assign: setting.assign,
+            shape: .value(syntax.form),
+            decode: decoding(key, path, syntax, isSecret) { .some($0) },
             render: { $0[keyPath: path].map(syntax.json) }
         )
     }
 
+    /// A truth value whose flag says the opposite.
+    static func value(
+        _ key: String,
+        _ path: WritableKeyPath<Model, Bool>,
+        offBy flag: String,
+        _ doc: String
+    ) -> Setting {
+        let syntax = Syntax<Bool>.flag
+        return Setting(
+            key: key,
+            doc: doc,
+            flag: Flag(name: flag, assign: assigning(path, syntax, false) { !$0 }),
+            shape: .value(syntax.form),
+            decode: decoding(key, path, syntax, false) { $0 },
+            render: { syntax.json($0[keyPath: path]) }
+        )
+    }
+
+    private static func decoding<Value, Written>(
+        _ key: String,
+        _ path: WritableKeyPath<Model, Value>,
+        _ syntax: Syntax<Written>,
+        _ isSecret: Bool,
+        _ convert: @escaping (Written) -> Value
+    ) -> (YAMLNode, inout Model, Problems) -> Void {
+        { node, model, problems in
+            if let value = problems.value(of: node, key, syntax, isSecret) {
+                model[keyPath: path] = convert(value)
+            }
+        }
+    }
+
+    private static func assigning<Value, Written>(
+        _ path: WritableKeyPath<Model, Value>,
+        _ syntax: Syntax<Written>,
+        _ isSecret: Bool,
+        _ convert: @escaping (Written) -> Value
+    ) -> (inout Model, [String]) -> Complaint? {
+        { model, texts in
+            guard let text = texts.last else { return nil }
+            guard let value = syntax.parse(text) else {
+                return syntax.complaint(about: text, isSecret: isSecret)
+            }
+            model[keyPath: path] = convert(value)
+            return nil
+        }
+    }
+
+    /// - Parameter check: what is wrong with the values together, where each is fine.
     static func list<Value>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Value]>,
         _ syntax: Syntax<Value>,
         flag: String? = nil,
-        isSecret: Bool = false,
+        _ doc: String,
+        check: @escaping ([Value]) -> Complaint? = { _ in nil }
+    ) -> Setting {
+        Setting(
+            key: key,
+            doc: doc,
+            flag: flag.map { name in
+                Flag(name: name, isSeparated: true) { model, texts in
+                    var values: [Value] = []
+                    if let complaint = syntax.read(texts, into: &values) ?? check(values) { return complaint }
+                    model[keyPath: path] = values
+                    return nil
+                }
+            },
+            shape: .list(syntax.form, isNonempty: false),
+            decode: { node, model, problems in
+                guard let values = problems.values(of: node, key, syntax) else { return }
+                model[keyPath: path] = values
+                guard let complaint = check(values) else { return }
+                problems.add(node.place, key.quoted + complaint.what, expected: complaint.expected)
+            },
+            render: { "[\($0[keyPath: path].map(syntax.json).joined(separator: ", "))]" }
+        )
+    }
+
+    /// A list that may be left out, but not be empty: what restricts something by naming what is meant.
+    static func criterion<Value>(
+        _ key: String,
+        _ path: WritableKeyPath<Model, [Value]?>,
+        _ syntax: Syntax<Value>,
         _ doc: String
     ) -> Setting {
         Setting(
             key: key,
             doc: doc,
-            flag: flag,
-            isSecret: isSecret,
-            shape: .list(syntax.form, expected: syntax.expected),
+            shape: .list(syntax.form, isNonempty: true),
             decode: { node, model, problems in
-                guard let items = problems.items(of: node, key, "a list, each \(syntax.expected)") else {
-                    return
+                guard let values = problems.values(of: node, key, syntax) else { return }
+                if case .list(let items) = node.content, items.isEmpty {
+                    problems.add(
+                        node.place,
+                        "\(key.quoted) is an empty list",
+                        expected: "at least one, or no \(key) at all"
+                    )
                 }
-                model[keyPath: path] = items.compactMap { problems.value(of: $0, key, syntax, isSecret) }
+                model[keyPath: path] = values
             },
-            assign: { model, texts in
-                let values = texts.map { ($0, syntax.parse($0)) }
-                if let misfit = values.first(where: { $0.1 == nil }) { return misfit.0 }
-                model[keyPath: path] = values.compactMap(\.1)
-                return nil
-            },
-            render: { "[\($0[keyPath: path].map(syntax.json).joined(separator: ", "))]" }
+            render: { model in
+                model[keyPath: path].map { "[\($0.map(syntax.json).joined(separator: ", "))]" }
+            }
         )
     }
 
@@ -148,22 +214,24 @@ extension Setting {
         )
     }
 
-    /// A list of sections, in order.
+    /// A list of sections, in order; each is made with its place in the file.
     static func sections<Part>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Part]>,
         _ table: Table<Part>,
-        new: @escaping () -> Part,
+        new: @escaping (Place) -> Part,
+        flag: Flag? = nil,
         _ doc: String
     ) -> Setting {
         Setting(
             key: key,
             doc: doc,
-            shape: .sections(Description(table, defaults: new())),
+            flag: flag,
+            shape: .sections(Description(table, defaults: nil)),
             decode: { node, model, problems in
                 guard let items = problems.items(of: node, key, "a list of sections") else { return }
                 model[keyPath: path] = items.map { item in
-                    var part = new()
+                    var part = new(item.place)
                     table.decode(item, key, into: &part, problems)
                     return part
                 }
@@ -174,6 +242,15 @@ extension Setting {
 }
 
 extension Syntax {
+    /// - Returns: what is wrong with the first text that isn't such a value.
+    fileprivate func read(_ texts: [String], into values: inout [Value]) -> Complaint? {
+        for text in texts {
+            guard let value = parse(text) else { return complaint(about: text, isSecret: false) }
+            values.append(value)
+        }
+        return nil
+    }
+
     /// A number or truth value as such where it is one, else a string.
     func json(_ value: Value) -> String {
         let text = write(value)
@@ -182,5 +259,13 @@ extension Syntax {
         case .boolean where ["true", "false"].contains(text): return text
         case .integer, .boolean, .text, .words, .pattern: return text.json
         }
+    }
+}
+
+extension Problems {
+    /// The values of a list, without those that aren't any.
+    fileprivate func values<Value>(of node: YAMLNode, _ key: String, _ syntax: Syntax<Value>) -> [Value]? {
+        items(of: node, key, "a list, each \(syntax.expected)")?
+            .compactMap { value(of: $0, key, syntax, false) }
     }
 }

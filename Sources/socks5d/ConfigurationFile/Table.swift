@@ -1,11 +1,18 @@
 /// The keys that a section may have.
 struct Table<Model> {
     let settings: [Setting<Model>]
+    /// Keys that a section must have.
+    let required: [String]
     /// Keys of which a section has exactly one; empty: no such rule.
-    var alternatives: [String] = []
+    let alternatives: [String]
 
-    init(_ settings: [Setting<Model>], exactlyOneOf alternatives: [String] = []) {
+    init(
+        _ settings: [Setting<Model>],
+        required: [String] = [],
+        exactlyOneOf alternatives: [String] = []
+    ) {
         self.settings = settings
+        self.required = required
         self.alternatives = alternatives
     }
 
@@ -37,6 +44,9 @@ struct Table<Model> {
                 )
             }
         }
+        for key in required where !entries.contains(where: { $0.key == key }) {
+            problems.add(node.place, "no \(key.quoted)\(name.map { " in \($0.quoted)" } ?? "")", expected: "it")
+        }
         guard !alternatives.isEmpty else { return }
         let chosen = entries.filter { alternatives.contains($0.key) }
         if chosen.count == 1 { return }
@@ -49,9 +59,8 @@ struct Table<Model> {
 
     /// The section as JSON, without what isn't set.
     func render(_ model: Model) -> String {
-        let parts = settings.compactMap { setting -> String? in
-            guard let text = setting.isSecret ? "(hidden)".json : setting.render(model) else { return nil }
-            return "\(setting.key.json): \(text)"
+        let parts = settings.compactMap { setting in
+            setting.render(model).map { "\(setting.key.json): \(setting.isSecret ? "(hidden)".json : $0)" }
         }
         return "{\(parts.joined(separator: ", "))}"
     }
@@ -63,16 +72,13 @@ extension Problems {
         switch node.content {
         case .scalar(let text, _) where !node.isEmpty:
             if let value = syntax.parse(text) { return value }
-            guard !isSecret else {
-                add(node.place, "\(key.quoted) isn't such a value", expected: syntax.expected)
-                return nil
-            }
+            let complaint = syntax.complaint(about: text, isSecret: isSecret)
             var suggestion: String?
-            if case .words(let words) = syntax.form { suggestion = words.nearest(to: text) }
+            if case .words(let words) = syntax.form, !isSecret { suggestion = words.nearest(to: text) }
             add(
                 node.place,
-                "\(key.quoted) is \(text.quoted)",
-                expected: syntax.expected,
+                key.quoted + complaint.what,
+                expected: complaint.expected,
                 suggestion: suggestion
             )
         case .refused: break

@@ -1,0 +1,32 @@
+internal import ArgumentParser
+internal import Logging
+internal import SOCKS5Server
+
+/// `socks5d check`: all that is wrong with a configuration, without serving it.
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read a configuration file, and what it names; exit 0 if it can be served."
+    )
+
+    @Argument(help: "The configuration file (else --config, SOCKS5D_CONFIG).")
+    var file: String?
+    @OptionGroup var options: Options
+
+    func check() throws {
+        var options = options
+        if let file {
+            guard options.config == nil else {
+                throw Failure.usage("a file '\(file.printable)' and --config; expected one of them")
+            }
+            options.config = file
+        }
+        let loaded = try Loaded(options, .ofProcess())
+        _ = try loaded.server(Logger(label: "socks5d") { _ in SwiftLogNoOpLogHandler() })
+        for warning in loaded.warnings { StandardError.write("socks5d: \(warning)") }
+        let configuration = loaded.configuration
+        StandardOutput.write(
+            "fine: \(configuration.listen.count) listener(s), \(configuration.users.count) user(s), "
+                + "\(configuration.rules.count) rule(s)"
+        )
+    }
+}

@@ -1,0 +1,102 @@
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+
+// What addresses, users and rules are written as: mostly by the server's own parsers.
+
+extension Syntax<ListenAddress> {
+    static var listenAddress: Syntax {
+        Syntax(expected: "ADDRESS:PORT, as 127.0.0.1:1080", parsing: ListenAddress.init(parsing:))
+    }
+}
+
+extension Syntax<AdvertisedAddress> {
+    static var advertisedAddress: Syntax {
+        Syntax(expected: "an address, as 192.0.2.1", parsing: AdvertisedAddress.init(parsing:))
+    }
+}
+
+extension Syntax<EgressAddress> {
+    static var egressAddress: Syntax {
+        Syntax(expected: "an address, as 192.0.2.1", parsing: EgressAddress.init(parsing:))
+    }
+}
+
+extension Syntax<GuardException> {
+    static var guardException: Syntax {
+        Syntax(expected: "private, all or a network", parsing: GuardException.init(parsing:))
+    }
+}
+
+extension Syntax<IPNetwork> {
+    static var network: Syntax {
+        Syntax(expected: "a network, as 10.0.0.0/8", parsing: IPNetwork.init(parsing:))
+    }
+}
+
+extension Syntax<DomainPattern> {
+    static var domain: Syntax {
+        Syntax(expected: "a domain, as .example.com", parsing: DomainPattern.init(parsing:))
+    }
+}
+
+extension Syntax<Command> {
+    static var command: Syntax {
+        let words = ["connect": Command.connect, "bind": .bind, "udp-associate": .udpAssociate]
+        return Syntax(
+            expected: "connect, bind or udp-associate",
+            form: .words(["connect", "bind", "udp-associate"])
+        ) {
+            words[$0.lowercased()]
+        } write: { command in
+            words.first { $0.value == command }?.key ?? ""
+        }
+    }
+}
+
+extension Syntax<String> {
+    static var path: Syntax {
+        Syntax(expected: "a file's path") { $0.isEmpty ? nil : $0 }
+    }
+}
+
+extension Syntax<[UInt8]> {
+    /// Of a user (RFC 1929).
+    static var name: Syntax {
+        Syntax(expected: "a name of 1 to 255 bytes") { text in
+            (1...255).contains(text.utf8.count) ? Array(text.utf8) : nil
+        } write: {
+            String(decoding: $0, as: UTF8.self)
+        }
+    }
+
+    static var password: Syntax {
+        Syntax(expected: "a password of 1 to 255 bytes") { text in
+            (1...255).contains(text.utf8.count) ? Array(text.utf8) : nil
+        } write: { _ in
+            ""
+        }
+    }
+}
+
+extension Syntax<PasswordHash> {
+    static var passwordHash: Syntax {
+        Syntax(expected: "a hash by 'socks5d hash-password'", parsing: PasswordHash.init(parsing:))
+    }
+}
+
+extension Syntax<Credentials> {
+    /// `NAME:PASSWORD`; the name ends at the first colon.
+    static var login: Syntax {
+        Syntax(expected: "NAME:PASSWORD with 1 to 255 bytes each") { text in
+            let parts = text.utf8.split(
+                separator: UInt8(ascii: ":"),
+                maxSplits: 1,
+                omittingEmptySubsequences: false
+            )
+            guard parts.count == 2, parts.allSatisfy({ (1...255).contains($0.count) }) else { return nil }
+            return Credentials(username: Array(parts[0]), password: Array(parts[1]))
+        } write: { _ in
+            ""
+        }
+    }
+}

@@ -1,0 +1,377 @@
+internal import Logging
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+
+extension Settings {
+    /// Every setting there is. The configuration file, the flags and the variables are read by it; what it
+    /// doesn't say of a flag, ``Options`` and ``Help`` do, and tests hold them together.
+    static var table: Table<Settings> {
+        Table(whom + bounds + ways)
+    }
+
+    private static var whom: [Setting<Settings>] {
+        [
+            .list(
+                "listen",
+                \.configuration.listen,
+                .listenAddress,
+                flag: "listen",
+                "Addresses and ports to listen on."
+            ),
+            .sections(
+                "users",
+                \.users,
+                UserEntry.table,
+                new: { UserEntry(place: $0) },
+                flag: UserEntry.flag,
+                "Who may log in; none: no login is asked for."
+            ),
+            .value("user-file", \.userFile, .path, flag: "user-file", "A file with a line NAME:HASH a user."),
+            .section(
+                "login-ban",
+                \.configuration.loginBan,
+                Configuration.LoginBan.table,
+                new: { Configuration.LoginBan() },
+                "Turns sources away that fail to log in too often."
+            ),
+            .value(
+                "open",
+                \.configuration.isOpen,
+                .flag,
+                flag: "open",
+                "Serve anyone on addresses that others can reach."
+            ),
+            .value(
+                "share-port",
+                \.configuration.sharesPort,
+                .flag,
+                flag: "share-port",
+                "Let a second process listen on the same port."
+            ),
+            .sections(
+                "rules",
+                \.rules,
+                RuleEntry.table,
+                new: { _ in RuleEntry() },
+                "Allow and deny; the first that matches decides, and what none matches is allowed."
+            ),
+            .group(
+                "guard",
+                "Keeps clients from the machine's own network.",
+                [
+                    .value(
+                        "mode",
+                        \.configuration.destinationGuard.mode,
+                        .word,
+                        "On; off; auto is on where anything but loopback is listened on."
+                    ),
+                    .list(
+                        "allow",
+                        \.configuration.destinationGuard.exceptions,
+                        .guardException,
+                        flag: "allow-destinations",
+                        "What it lets through: private, all, networks."
+                    ),
+                ]
+            ),
+        ]
+    }
+
+    private static var bounds: [Setting<Settings>] {
+        [
+            .value("workers", \.configuration.workers, .count(1...1024), flag: "workers", "Threads that serve."),
+            .value(
+                "max-connections",
+                \.configuration.maxConnections,
+                .count(1...(1 << 30)),
+                flag: "max-connections",
+                "Sessions at once; not set: what descriptors allow."
+            ),
+            .value(
+                "buffer-memory",
+                \.configuration.bufferMemory,
+                .size,
+                flag: "buffer-memory",
+                "Bound for data that waits for slow readers."
+            ),
+            .value("log-level", \.logLevel, .word, flag: "log-level", "What the log tells; info: a line a session."),
+            .group(
+                "timeouts",
+                "Limits in time.",
+                [
+                    .value(
+                        "handshake",
+                        \.configuration.timeouts.handshake,
+                        .duration,
+                        flag: "handshake-timeout",
+                        "From accept to the request."
+                    ),
+                    .value(
+                        "dial",
+                        \.configuration.timeouts.dial,
+                        .duration,
+                        flag: "dial-timeout",
+                        "From the request to the target, lookup included."
+                    ),
+                    .value(
+                        "idle",
+                        \.configuration.timeouts.idle,
+                        .duration,
+                        flag: "idle-timeout",
+                        "Without a byte either way."
+                    ),
+                    .value(
+                        "half-closed",
+                        \.configuration.timeouts.halfClosed,
+                        .duration,
+                        flag: "half-closed-timeout",
+                        "Without a byte, one side having ended."
+                    ),
+                    .value(
+                        "drain",
+                        \.configuration.timeouts.drain,
+                        .durationOrZero,
+                        flag: "drain-timeout",
+                        "For sessions to end after SIGTERM."
+                    ),
+                ]
+            ),
+        ]
+    }
+
+    private static var ways: [Setting<Settings>] {
+        [
+            .group("resolver", "How names are looked up.", Configuration.Resolver.settings),
+            .group(
+                "families",
+                "The address families that are dialled.",
+                [
+                    .value("prefer", \.configuration.families.preferred, .family, flag: "prefer", "The one to dial first."),
+                    .value("only", \.configuration.families.only, .family, flag: "only", "The one to dial alone."),
+                ]
+            ),
+            .group("egress", "Where connections to targets come from.", Configuration.Egress.settings),
+            .group("bind", "The BIND command.", Configuration.Bind.settings),
+            .group("udp", "The UDP ASSOCIATE command.", Configuration.UDP.settings),
+            .list(
+                "advertise",
+                \.configuration.advertisedAddresses,
+                .advertisedAddress,
+                flag: "advertise",
+                "The addresses by which others reach this machine, if not its own; one a family."
+            ) { addresses in
+                .secondOfAFamily(addresses.map(\.family))
+            },
+        ]
+    }
+}
+
+extension Configuration.Resolver {
+    fileprivate static var settings: [Setting<Settings>] {
+        [
+            .value(
+                "hit-lifetime",
+                \.configuration.resolver.hitLifetime,
+                .durationOrZero,
+                "How long a name's addresses are used."
+            ),
+            .value(
+                "miss-lifetime",
+                \.configuration.resolver.missLifetime,
+                .durationOrZero,
+                "How long a name that can't be found isn't looked for again."
+            ),
+            .value(
+                "cached-names",
+                \.configuration.resolver.cachedNames,
+                .count(0...(1 << 24)),
+                "Names that are kept."
+            ),
+            .value(
+                "lookups-per-source",
+                \.configuration.resolver.lookupsOfSource,
+                .count(1...1024),
+                "Lookups of one source at once."
+            ),
+            .value(
+                "waiting-per-source",
+                \.configuration.resolver.waitingOfSource,
+                .count(0...(1 << 16)),
+                "Names of one source that wait for their lookup."
+            ),
+            .value(
+                "waiting",
+                \.configuration.resolver.waiting,
+                .count(0...(1 << 20)),
+                "The same, of all sources."
+            ),
+        ]
+    }
+}
+
+extension Configuration.Egress {
+    fileprivate static var settings: [Setting<Settings>] {
+        [
+            .list(
+                "addresses",
+                \.configuration.egress.addresses,
+                .egressAddress,
+                flag: "egress-address",
+                "Addresses to connect from, one a family."
+            ) { addresses in
+                .secondOfAFamily(addresses.map(\.family))
+            },
+            .value(
+                "interface",
+                \.configuration.egress.interface,
+                .interface,
+                flag: "egress-interface",
+                "The interface to connect through."
+            ),
+            .value("mark", \.configuration.egress.mark, .mark, flag: "egress-mark", "SO_MARK; 0: none."),
+        ]
+    }
+}
+
+extension Configuration.Bind {
+    fileprivate static var settings: [Setting<Settings>] {
+        [
+            .value("enabled", \.configuration.bind.isEnabled, offBy: "no-bind", "Else it is answered 07."),
+            .value("ports", \.configuration.bind.ports, .portRange, flag: "bind-ports", "Where it listens."),
+            .value(
+                "timeout",
+                \.configuration.bind.timeout,
+                .duration,
+                flag: "bind-timeout",
+                "For the connection that it awaits."
+            ),
+        ]
+    }
+}
+
+extension Configuration.UDP {
+    fileprivate static var settings: [Setting<Settings>] {
+        [
+            .value("enabled", \.configuration.udp.isEnabled, offBy: "no-udp", "Else it is answered 07."),
+            .value(
+                "ports",
+                \.configuration.udp.ports,
+                .portRange,
+                flag: "udp-ports",
+                "Where clients send datagrams."
+            ),
+            .value(
+                "filtering",
+                \.configuration.udp.filtering,
+                .word,
+                flag: "udp-filtering",
+                "Whose datagrams a client gets: those of hosts that it has sent to, or anyone's."
+            ),
+            .value(
+                "reassemble",
+                \.configuration.udp.reassemblesFragments,
+                .flag,
+                "Put datagrams in fragments together rather than drop them."
+            ),
+            .value(
+                "idle",
+                \.configuration.udp.idle,
+                .duration,
+                flag: "udp-idle-timeout",
+                "Without a datagram."
+            ),
+            .value(
+                "targets",
+                \.configuration.udp.targetsPerAssociation,
+                .count(1...(1 << 20)),
+                "Hosts from which a client gets answers at once."
+            ),
+            .value(
+                "associations",
+                \.configuration.udp.associationsPerClient,
+                .count(1...(1 << 20)),
+                "Associations of one source at once."
+            ),
+        ]
+    }
+}
+
+extension Configuration.LoginBan {
+    fileprivate static var table: Table<Configuration.LoginBan> {
+        Table([
+            .value("failures", \.failures, .count(1...100), "So many failed logins of a source"),
+            .value("window", \.window, .duration, "within so long turn it away"),
+            .value("duration", \.duration, .duration, "for so long."),
+        ])
+    }
+}
+
+extension Settings.UserEntry {
+    fileprivate static var table: Table<Settings.UserEntry> {
+        Table(
+            [
+                .value("name", \.name, .name, "1 to 255 bytes."),
+                .value("password", \.password, .password, isSecret: true, "1 to 255 bytes in plain text."),
+                .value(
+                    "password-hash",
+                    \.hash,
+                    .passwordHash,
+                    isSecret: true,
+                    "What 'socks5d hash-password' makes of the password."
+                ),
+            ],
+            required: ["name"],
+            exactlyOneOf: ["password", "password-hash"]
+        )
+    }
+
+    fileprivate static var flag: Setting<Settings>.Flag {
+        Setting<Settings>.Flag(name: "user") { settings, texts in
+            let users = texts.map { Syntax<Credentials>.login.parse($0) }
+            guard users.allSatisfy({ $0 != nil }) else {
+                return Syntax<Credentials>.login.complaint(about: "", isSecret: true)
+            }
+            settings.users = users.compactMap(\.self).map { login in
+                Settings.UserEntry(name: login.username, password: login.password)
+            }
+            return nil
+        }
+    }
+}
+
+extension Settings.RuleEntry {
+    fileprivate static var table: Table<Settings.RuleEntry> {
+        Table(
+            [
+                .section("allow", \.allow, criteria, new: { Rule(.allow) }, "Carries out what all of it matches."),
+                .section("deny", \.deny, criteria, new: { Rule(.deny) }, "Refuses what all of it matches."),
+            ],
+            exactlyOneOf: ["allow", "deny"]
+        )
+    }
+
+    private static var criteria: Table<Rule> {
+        Table([
+            .criterion("clients", \.clients, .network, "Networks that the client connects from."),
+            .criterion("users", \.users, .name, "Who has logged in."),
+            .criterion("commands", \.commands, .command, "What is asked for."),
+            .criterion("networks", \.networks, .network, "Networks that the target's address is in."),
+            .criterion("domains", \.domains, .domain, "What the client calls the target."),
+            .criterion("ports", \.ports, .portRange, "The target's port."),
+        ])
+    }
+}
+
+extension Complaint {
+    fileprivate static func secondOfAFamily(_ families: [Configuration.AddressFamily]) -> Complaint? {
+        let twice = Configuration.AddressFamily.allCases.first { family in
+            families.count { $0 == family } > 1
+        }
+        return twice.map { family in
+            Complaint(
+                what: " has two \(family == .ipv4 ? "IPv4" : "IPv6") addresses",
+                expected: "one of each family"
+            )
+        }
+    }
+}

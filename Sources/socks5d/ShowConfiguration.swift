@@ -1,0 +1,37 @@
+internal import ArgumentParser
+
+/// `socks5d config`: what the settings are, and what a configuration file may have.
+struct ConfigurationCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "config",
+        abstract: "Show the settings, or the schema of the configuration file.",
+        subcommands: [ShowSettings.self, ShowSchema.self]
+    )
+}
+
+/// `socks5d config show`: a line a setting with its origin; secrets are hidden.
+struct ShowSettings: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show every setting that holds, and where it comes from."
+    )
+
+    @OptionGroup var options: Options
+
+    func show() throws {
+        for line in try Loaded(options, .ofProcess()).lines { StandardOutput.write(line.printable) }
+    }
+}
+
+/// `socks5d config schema`
+struct ShowSchema: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schema",
+        abstract: "Print the JSON Schema of the configuration file."
+    )
+
+    func show() {
+        let description = Description(Settings.table, defaults: Settings())
+        StandardOutput.write(description.schema(title: "The configuration file of socks5d"))
+    }
+}
