@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-names dist image-check docs clean
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-names dist image-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -70,6 +70,11 @@ dist: ## Make the static binary's tar.gz and sha256 in dist/.
 image-check: ## Build the container image without an engine, and use it.
 	@scripts/setup build image
 	scripts/image-check
+
+schema: ## Write examples/socks5d.schema.json anew from the table of settings.
+	@scripts/setup build
+	swift build --product socks5d
+	"$$(swift build --show-bin-path)/socks5d" config schema >examples/socks5d.schema.json
 
 docs: ## Make the API documentation in .build/docs.
 	@scripts/setup build

@@ -1,7 +1,9 @@
 /// `--help`: on one screen, with the environment beside the flags. A test holds it and the options together.
 enum Help {
     static func asked(for arguments: [String]) -> String? {
-        let isAboutServer = !["check", "config", "hash-password", "healthcheck", "probe"].contains(arguments.first)
+        let isAboutServer = !["check", "config", "hash-password", "healthcheck", "probe"].contains(
+            arguments.first
+        )
         let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
         return asks && isAboutServer ? text : nil
     }

@@ -63,9 +63,12 @@ struct Loaded {
         var names: Set<[UInt8]> = []
         for (index, user) in configuration.users.enumerated() where !names.insert(user.name).inserted {
             let entries = effective.model.users
-            let entry = entries.indices.contains(index) ? entries[index] : entries.first { $0.name == user.name }
+            let entry =
+                entries.indices.contains(index) ? entries[index] : entries.first { $0.name == user.name }
             var origin = ""
-            if let file, let place = entry?.place { origin = "\(file.printable):\(place.line):\(place.column): " }
+            if let file, let place = entry?.place {
+                origin = "\(file.printable):\(place.line):\(place.column): "
+            }
             let name = String(decoding: user.name, as: UTF8.self).printable
             throw Failure.configuration("\(origin)user '\(name)' is given twice; expected once")
         }

@@ -26,7 +26,13 @@ extension Settings {
                 flag: UserEntry.flag,
                 "Who may log in; none: no login is asked for."
             ),
-            .value("user-file", \.userFile, .path, flag: "user-file", "A file with a line NAME:HASH a user."),
+            .value(
+                "user-file",
+                \.userFile,
+                .path,
+                flag: "user-file",
+                "A file with a line NAME:HASH a user; a relative path is beside the configuration file."
+            ),
             .section(
                 "login-ban",
                 \.configuration.loginBan,
@@ -79,7 +85,13 @@ extension Settings {
 
     private static var bounds: [Setting<Settings>] {
         [
-            .value("workers", \.configuration.workers, .count(1...1024), flag: "workers", "Threads that serve."),
+            .value(
+                "workers",
+                \.configuration.workers,
+                .count(1...1024),
+                flag: "workers",
+                "Threads that serve; not set: one a core."
+            ),
             .value(
                 "max-connections",
                 \.configuration.maxConnections,
@@ -94,7 +106,13 @@ extension Settings {
                 flag: "buffer-memory",
                 "Bound for data that waits for slow readers."
             ),
-            .value("log-level", \.logLevel, .word, flag: "log-level", "What the log tells; info: a line a session."),
+            .value(
+                "log-level",
+                \.logLevel,
+                .word,
+                flag: "log-level",
+                "What the log tells; info: a line a session."
+            ),
             .group(
                 "timeouts",
                 "Limits in time.",
@@ -146,8 +164,20 @@ extension Settings {
                 "families",
                 "The address families that are dialled.",
                 [
-                    .value("prefer", \.configuration.families.preferred, .family, flag: "prefer", "The one to dial first."),
-                    .value("only", \.configuration.families.only, .family, flag: "only", "The one to dial alone."),
+                    .value(
+                        "prefer",
+                        \.configuration.families.preferred,
+                        .family,
+                        flag: "prefer",
+                        "The one to dial first."
+                    ),
+                    .value(
+                        "only",
+                        \.configuration.families.only,
+                        .family,
+                        flag: "only",
+                        "The one to dial alone."
+                    ),
                 ]
             ),
             .group("egress", "Where connections to targets come from.", Configuration.Egress.settings),
@@ -265,7 +295,7 @@ extension Configuration.UDP {
                 \.configuration.udp.filtering,
                 .word,
                 flag: "udp-filtering",
-                "Whose datagrams a client gets: those of hosts that it has sent to, or anyone's."
+                "Whose datagrams a client gets: of hosts that it has sent to (address), or anyone's (endpoint)."
             ),
             .value(
                 "reassemble",
@@ -343,7 +373,13 @@ extension Settings.RuleEntry {
     fileprivate static var table: Table<Settings.RuleEntry> {
         Table(
             [
-                .section("allow", \.allow, criteria, new: { Rule(.allow) }, "Carries out what all of it matches."),
+                .section(
+                    "allow",
+                    \.allow,
+                    criteria,
+                    new: { Rule(.allow) },
+                    "Carries out what all of it matches."
+                ),
                 .section("deny", \.deny, criteria, new: { Rule(.deny) }, "Refuses what all of it matches."),
             ],
             exactlyOneOf: ["allow", "deny"]

@@ -280,9 +280,13 @@ struct Inn: Equatable {
         }
         let flag = misfit { try $0.read(flags: { $0 == "rooms" ? ["0"] : [] }, variables: { _ in nil }) }
         #expect(flag == "--rooms is '0'; expected a whole number from 1 to 99")
-        let empty = misfit { try $0.read(flags: { _ in [] }, variables: { $0 == "SOCKS5D_NAME" ? " " : nil }) }
+        let empty = misfit {
+            try $0.read(flags: { _ in [] }, variables: { $0 == "SOCKS5D_NAME" ? " " : nil })
+        }
         #expect(empty == "SOCKS5D_NAME is ''; expected a word")
-        let secret = misfit { try $0.read(flags: { _ in [] }, variables: { $0 == "SOCKS5D_PASSWORD" ? "!hunter2" : nil }) }
+        let secret = misfit {
+            try $0.read(flags: { _ in [] }, variables: { $0 == "SOCKS5D_PASSWORD" ? "!hunter2" : nil })
+        }
         #expect(secret == "SOCKS5D_PASSWORD is no such value; expected a word")
     }
 

@@ -85,7 +85,9 @@ struct Effective<Model> {
         if !given.isEmpty {
             let texts =
                 flag.isSeparated
-                ? given.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }.map(String.init)
+                ? given.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }.map(
+                    String.init
+                )
                 : given
             return (texts, .flag("--\(flag.name)"))
         }

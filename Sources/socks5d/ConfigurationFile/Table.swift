@@ -45,7 +45,11 @@ struct Table<Model> {
             }
         }
         for key in required where !entries.contains(where: { $0.key == key }) {
-            problems.add(node.place, "no \(key.quoted)\(name.map { " in \($0.quoted)" } ?? "")", expected: "it")
+            problems.add(
+                node.place,
+                "no \(key.quoted)\(name.map { " in \($0.quoted)" } ?? "")",
+                expected: "it"
+            )
         }
         guard !alternatives.isEmpty else { return }
         let chosen = entries.filter { alternatives.contains($0.key) }

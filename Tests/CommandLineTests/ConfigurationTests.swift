@@ -1,0 +1,225 @@
+import SOCKS5Protocol
+import SOCKS5Server
+import TestSupport
+import Testing
+
+@testable import socks5d
+
+/// The settings of the program: one table behind the file, the flags, the variables and what is written of them.
+@Suite struct ConfigurationTests {
+    private static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
+
+    private static var leaves: [(path: String, flag: String?, row: String)] {
+        Effective.leaves(Settings.table.settings).map { path, setting in
+            let standard = setting.render(Settings()).map { $0.filter { !"[]\"".contains($0) } } ?? ""
+            let cells = [path, setting.flag.map { "--\($0.name)" } ?? "", standard]
+            let row = cells.map { $0.isEmpty ? " |" : " `\($0)` |" }.joined()
+            return (path, setting.flag?.name, "|\(row) \(setting.doc) |")
+        }
+    }
+
+    // MARK: - What is written of the settings
+
+    @Test func theParserKnowsTheFlagsOfTheTableAndNoOthers() throws {
+        let flags = Set(Self.leaves.compactMap(\.flag))
+        let parsed = Set(try Options.parse([]).values.keys)
+        #expect(flags == parsed)
+        #expect(Set(Setting.all.map(\.name)) == flags.union(["config"]))
+    }
+
+    @Test func theReadmeHasARowForEachSetting() throws {
+        let lines = try readFile("\(Self.root)/README.md").split(separator: "\n").map(String.init)
+        let rows = lines.drop { !$0.hasPrefix("| `listen` |") }.prefix { $0.hasPrefix("| `") }
+        let expected = Self.leaves.map(\.row)
+        #expect(Array(rows) == expected, "expected in README.md:\n\(expected.joined(separator: "\n"))")
+    }
+
+    @Test func theSchemaIsTheOneThatTheProgramPrints() async throws {
+        let printed = try await Invocation("config", "schema").run()
+        let shipped = try readFile("\(Self.root)/examples/socks5d.schema.json")
+        #expect(printed.exitCode == 0 && printed.output == shipped, "'make schema' writes it anew")
+    }
+
+    @Test(arguments: ["minimal", "full"]) func theExamplesAreFine(_ name: String) async throws {
+        let result = try await Invocation("check", "\(Self.root)/examples/\(name).yaml").run()
+        #expect(result.exitCode == 0 && result.errors.isEmpty, "\(result.errors)")
+        #expect(result.output.hasPrefix("fine: "))
+    }
+
+    @Test func theFullExampleHasEverySetting() async throws {
+        let file = "\(Self.root)/examples/full.yaml"
+        let lines = try await Invocation("config", "show", "--config", file).run().output.split(
+            separator: "\n"
+        )
+        #expect(lines.count == Self.leaves.count)
+        for line in lines { #expect(line.contains("  # \(file):"), "\(line)") }
+    }
+
+    // MARK: - What a file does
+
+    @Test func aFileIsServed() async throws {
+        let text = """
+            listen: [127.0.0.1:0]
+            users:
+              - {name: alice, password: one}
+              - {name: "b:b", password-hash: "\(try hash("two"))"}
+            rules:
+              - deny: {users: ["b:b"], ports: [1-65535]}
+            bind: {enabled: false}
+            workers: 1
+            """
+        try await withFile(Array(text.utf8)) { file in
+            try await withSocks5d(Invocation("--config", file)) { child, port in
+                let banner = try child.waitForLine("socks5d ")
+                #expect(banner.contains("1 worker(s)"))
+                try expectLogin("alice", "one", at: port)
+                try expectLogin("b:b", "two", at: port)
+                try expectLogin("b:b", "one", isAccepted: false, at: port)
+                for (name, password, reply) in [
+                    ("alice", "one", Reply.connectionRefused), ("b:b", "two", .notAllowed),
+                ] {
+                    let socket = try TestSocket(connectingTo: port)
+                    defer { socket.close() }
+                    guard try socket.logIn(name, password) else { throw TestFailure("no login of \(name)") }
+                    try socket.send(Request(command: .connect, destination: .loopback(1)))
+                    let response = try socket.receive(Response.self)
+                    #expect(response.reply == reply)
+                }
+            }
+        }
+    }
+
+    /// Also of a file that can't be served.
+    @Test func aHealthCheckGoesByTheListenersOfTheFile() async throws {
+        let listener = try TestListener()
+        let port = listener.port
+        listener.close()
+        try await withFile(Array("listen: [127.0.0.1:\(port)]\nworkers: none\n".utf8)) { file in
+            try await expectRefusal(
+                of: Invocation("healthcheck", "--config", file),
+                exitCode: 1,
+                saying: "healthcheck of 127.0.0.1:\(port): Connection refused"
+            )
+        }
+    }
+
+    @Test func theUserFileIsFoundBesideTheFileThatNamesIt() async throws {
+        try await withFile(Array("alice:{plain}secret".utf8)) { users in
+            let name = users.split(separator: "/").last.map(String.init) ?? ""
+            try await withFile(Array("listen: [127.0.0.1:0]\nuser-file: \(name)\n".utf8)) { file in
+                try await withSocks5d(Invocation("--config", file)) { _, port in
+                    try expectLogin("alice", "secret", at: port)
+                }
+            }
+        }
+    }
+
+    @Test func flagsWinOverVariablesOverTheFile() async throws {
+        let text = "workers: 2\nmax-connections: 2\nbuffer-memory: 2M\nopen: true\nudp: {enabled: false}\n"
+        try await withFile(Array(text.utf8)) { file in
+            let show = Invocation(
+                ["config", "show", "--config", file, "--workers", "4"],
+                environment: [
+                    "SOCKS5D_WORKERS": "none", "SOCKS5D_MAX_CONNECTIONS": "3", "SOCKS5D_NO_UDP": "0",
+                ]
+            )
+            let lines = Set(try await show.run().output.split(separator: "\n").map(String.init))
+            let expected = [
+                "workers: 4  # --workers", "max-connections: 3  # SOCKS5D_MAX_CONNECTIONS",
+                "buffer-memory: \"2M\"  # \(file):3:1", "open: true  # \(file):4:1",
+                "udp.enabled: true  # SOCKS5D_NO_UDP", "bind.enabled: true  # default",
+            ]
+            for line in expected { #expect(lines.contains(line), "\(line) in \(lines)") }
+        }
+    }
+
+    @Test func noSecretIsShown() async throws {
+        let text = "users: [{name: a, password: hunter2}, {name: b, password-hash: \"\(try hash("x"))\"}]"
+        try await withFile(Array(text.utf8)) { file in
+            let result = try await Invocation("config", "show", "--config", file).run()
+            #expect(!result.output.contains("hunter2") && !result.output.contains("$"))
+            #expect(result.output.contains(#"{"name": "a", "password": "(hidden)"}"#))
+        }
+        let result = try await Invocation("config", "show", "--user", "alice:hunter2").run()
+        #expect(result.output.contains("alice") && !result.output.contains("hunter2"))
+    }
+
+    // MARK: - What is wrong with one
+
+    @Test func everyProblemIsNamedInOnePassWithItsPlace() async throws {
+        let text = """
+            listen: [127.0.0.1:0, 1.2.3.4]
+            user: []
+            users:
+              - {name: alice, password: ""}
+              - {name: bob}
+              - {password-hash: $1$hunter2$abc}
+            rules:
+              - deny: {networks: [10.0.0.1/8], domains: [a..b], ports: [0], users: []}
+              - allow: {}
+                deny: {}
+            guard: {mode: maybe, allow: [here]}
+            workers: 0
+            timeouts: {idle: 0, drain: soon}
+            egress: {addresses: [127.0.0.1, 127.0.0.2]}
+            udp: {filtering: adress, enabled: perhaps}
+            """
+        try await withFile(Array(text.utf8)) { file in
+            for arguments in [
+                ["check", file], ["run", "--config", file], ["config", "show", "--config", file],
+            ] {
+                let result = try await Invocation(arguments).run()
+                #expect(result.exitCode == 78 && result.output.isEmpty)
+                let lines = result.errors.split(separator: "\n").map(String.init)
+                let places = lines.map { $0.dropFirst("socks5d: \(file):".count).prefix { $0 != " " } }
+                #expect(
+                    places == [
+                        "1:23:", "2:1:", "4:29:", "5:5:", "6:5:", "6:21:", "8:23:", "8:46:", "8:61:", "8:72:",
+                        "10:5:", "11:15:", "11:30:", "12:10:", "13:18:", "13:28:", "14:21:", "15:18:",
+                        "15:35:",
+                    ],
+                    "\(result.errors)"
+                )
+                #expect(lines.allSatisfy { $0.contains("; expected ") || $0.contains("$1$") })
+                #expect(lines.contains { $0.hasSuffix("did you mean 'users'?") })
+                #expect(!result.errors.contains("hunter2"))
+            }
+        }
+    }
+
+    @Test func whatOnlyTheWholeShowsIsNamedToo() async throws {
+        let cases = [
+            ("listen: []", "no address to listen on"),
+            ("\nlisten: [127.0.0.1:0, 0.0.0.0:0]", ":2:1: 0.0.0.0:0 can be reached by other machines"),
+            (
+                "users:\n  - {name: a, password: x}\n  - {name: a, password: y}",
+                ":3:5: user 'a' is given twice; expected once"
+            ),
+            ("user-file: /nonexistent/users", "user file /nonexistent/users: No such file"),
+        ]
+        for (text, message) in cases {
+            try await withFile(Array(text.utf8)) { file in
+                try await expectRefusal(of: Invocation("check", file), exitCode: 78, saying: message)
+            }
+        }
+        try await expectRefusal(
+            of: Invocation("check", "/nonexistent"),
+            exitCode: 78,
+            saying: "configuration file /nonexistent: No such file"
+        )
+        try await expectRefusal(
+            of: Invocation("check", "/", "--config", "/"),
+            exitCode: 64,
+            saying: "expected one of them"
+        )
+        try await expectRefusal(
+            of: Invocation("check", "/"),
+            exitCode: 78,
+            saying: "configuration file /: Is a dir"
+        )
+    }
+
+    private func hash(_ password: String) throws -> String {
+        try PasswordHash(hashing: Array(password.utf8), method: .sha512, cost: 1000).text
+    }
+}
