@@ -5,20 +5,49 @@ import Testing
 @testable import socks5d
 
 @Suite struct ConfigurationFuzzTests {
-    /// Whole documents out of parts that YAML gives a meaning, and mutations of a good one. Whatever is in a
-    /// document, it is read or told about; `SOCKS5D_FUZZ_RUNS` makes it more of them.
+    /// `SOCKS5D_FUZZ_RUNS` makes it more documents.
+    private static var runs: Int {
+        getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? 50_000
+    }
+
+    /// A small table, whose documents are small too: many reach the decoder.
     @Test func noDocumentTraps() throws {
-        let runs = getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? 100_000
+        let words = ["rooms", "rules", "allow", "limits"]
+        try expectNoTrap(ConfigurationFileTests.whole, words, Inn.table, Inn())
+    }
+
+    @Test func noConfigurationFileTraps() throws {
+        let file =
+            #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/examples/full.yaml"
+        let settings = Effective.leaves(Settings.table.settings)
+        let words =
+            settings.flatMap { $0.0.split(separator: ".").map(String.init) } + [
+                "deny", "allow", "networks", "10.0.0.0/8", "::/0", "users", "name", "password",
+                "password-hash",
+            ]
+        try expectNoTrap(readFile(file), words, Settings.table, Settings())
+    }
+
+    /// Documents out of parts that YAML gives a meaning, and mutations of a good one. Whatever is in a document,
+    /// it is read or told about.
+    private func expectNoTrap<Model>(
+        _ whole: String,
+        _ words: [String],
+        _ table: Table<Model>,
+        _ defaults: Model
+    ) throws {
+        let runs = Self.runs
         var random = SeededGenerator(seed: 0x594d4c)
-        let good = Array(ConfigurationFileTests.whole.utf8)
-        let parts = [
-            ": ", "- ", "\n", "\n  ", "? ", "[", "]", "{", "}", ", ", "&a ", "*a", "!!str ", "|\n ", ">\n ",
-            "'", "\"",
-            "\\", "#", "---\n", "...\n", "%YAML 1.1\n", "<<", "~", "rooms", "rules", "allow", "limits", "1",
-            "\t",
-            "\u{feff}", "\r\n", "é", "@", "`", "\u{85}", "\u{2028}", "\\u0000", "9223372036854775808",
-        ].map { Array($0.utf8) }
-        let table = Inn.table
+        let good = Array(whole.utf8)
+        let parts =
+            [
+                ": ", "- ", "\n", "\n  ", "? ", "[", "]", "{", "}", ", ", "&a ", "*a", "!!str ", "|\n ",
+                ">\n ",
+                "'", "\"",
+                "\\", "#", "---\n", "...\n", "%YAML 1.1\n", "<<", "~", "1",
+                "\t",
+                "\u{feff}", "\r\n", "é", "@", "`", "\u{85}", "\u{2028}", "\\u0000", "9223372036854775808",
+            ].map { Array($0.utf8) } + words.map { Array("\($0): ".utf8) }
         var accepted = 0
         for run in 0..<runs {
             var text: [UInt8] = []
@@ -40,7 +69,7 @@ import Testing
                 }
             }
             let problems = Problems()
-            var effective = Effective(table, defaults: Inn())
+            var effective = Effective(table, defaults: defaults)
             effective.read(file: "f", text, problems)
             accepted += problems.count == 0 ? 1 : 0
             let lines = problems.lines(file: "f")

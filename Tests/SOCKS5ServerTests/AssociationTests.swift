@@ -291,7 +291,7 @@ import Testing
     @Test func stoppingTheServerEndsAssociations() async throws {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
-        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
         try await server.start()
         let port = try #require(server.boundAddresses.first?.port)
         let association = try await onThread { try TestAssociation(through: port) }

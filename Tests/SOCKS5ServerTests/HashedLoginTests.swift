@@ -353,10 +353,10 @@ private final class Gate: CredentialStore {
         var configuration = Configuration()
         configuration.credentialStore = Fixed(isLater: false)
         configuration.listen = [try ListenAddress(parsing: "0.0.0.0:0")]
-        _ = try ProxyServer(configuration: configuration, logger: quietLogger)
+        _ = try ProxyServer(configuration: configuration, logger: suiteLogger)
         configuration.users = [Configuration.User(name: "a", password: "b")]
         let error = #expect(throws: ProxyServerError.self) {
-            try ProxyServer(configuration: configuration, logger: quietLogger)
+            try ProxyServer(configuration: configuration, logger: suiteLogger)
         }
         #expect(error?.code == .invalidConfiguration)
     }

@@ -8,7 +8,7 @@ import Testing
     @Test func stoppingLetsARunningTransferEnd() async throws {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
-        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
         try await server.start()
         let port = try #require(server.boundAddresses.first?.port)
         let listener = try TestListener()
@@ -35,7 +35,7 @@ import Testing
     @Test func whatIsLeftAtTheEndOfTheGraceIsReset() async throws {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
-        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
         try await server.start()
         let port = try #require(server.boundAddresses.first?.port)
         let listener = try TestListener()
@@ -55,7 +55,7 @@ import Testing
     @Test func runEndsWhenItsTaskIsCancelled() async throws {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
-        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
         let task = Task { try await server.run() }
         try await onThread { try eventually("it listens") { !server.boundAddresses.isEmpty } }
         task.cancel()
@@ -66,14 +66,14 @@ import Testing
         try await withServer { port in _ = port }
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
-        let first = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let first = try ProxyServer(configuration: configuration, logger: suiteLogger)
         try await first.start()
         configuration.listen = first.boundAddresses
-        let second = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let second = try ProxyServer(configuration: configuration, logger: suiteLogger)
         let error = await #expect(throws: ProxyServerError.self) { try await second.start() }
         #expect(error?.code == .addressInUse)
         configuration.sharesPort = true
-        let third = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let third = try ProxyServer(configuration: configuration, logger: suiteLogger)
         try await third.start()
         await third.stop(grace: .zero)
         await first.stop(grace: .zero)
@@ -83,7 +83,7 @@ import Testing
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "[::]:0"), try ListenAddress(parsing: "[::1]:0")]
         configuration.isOpen = true
-        let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
         try await server.start()
         let ports = server.boundAddresses.map(\.port)
         try await onThread {
@@ -104,10 +104,10 @@ import Testing
         let error = #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
         #expect(error?.code == .openToNetwork)
         configuration.isOpen = true
-        _ = try ProxyServer(configuration: configuration, logger: quietLogger)
+        _ = try ProxyServer(configuration: configuration, logger: suiteLogger)
         configuration.isOpen = false
         configuration.users = [Configuration.User(name: "a", password: "b")]
-        _ = try ProxyServer(configuration: configuration, logger: quietLogger)
+        _ = try ProxyServer(configuration: configuration, logger: suiteLogger)
     }
 
     @Test(arguments: [
@@ -136,7 +136,7 @@ import Testing
             var configuration = Configuration()
             change(&configuration)
             let error = #expect(throws: ProxyServerError.self, "change \(index)") {
-                try ProxyServer(configuration: configuration, logger: quietLogger)
+                try ProxyServer(configuration: configuration, logger: suiteLogger)
             }
             #expect(error?.code == .invalidConfiguration)
         }

@@ -5,7 +5,22 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+let suiteLogger = Logger(label: "test") { _ in SuiteLogHandler() }
+
+/// Everything, for ``SuiteLog`` alone.
+private struct SuiteLogHandler: LogHandler {
+    var logLevel = Logger.Level.trace
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        SuiteLog.add("\(event.level) \(event.message) \(metadata) \(event.metadata ?? [:])\n".utf8)
+    }
+}
 
 /// Runs a server on a port of its own, `body` beside it in a thread, and stops the server; then no session is
 /// left, and none was forgotten by the counters.
@@ -24,7 +39,7 @@ func withServerObject<Result: Sendable>(
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
     configuration.workers = 2
     configure(&configuration)
-    let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+    let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
     try await server.start()
     let port = try #require(server.boundAddresses.first?.port)
     let result: Result
@@ -69,7 +84,7 @@ func withRelay(
     var configuration = Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
     configure(&configuration)
-    let server = try ProxyServer(configuration: configuration, logger: quietLogger)
+    let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
     try await server.start()
     let port = try #require(server.boundAddresses.first?.port)
     do {

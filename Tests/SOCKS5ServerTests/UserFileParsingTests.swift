@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -55,7 +56,7 @@ import Testing
     }
 
     /// Random lines out of the pieces that matter, and random bytes. What is understood says the same when it is
-    /// written out again.
+    /// written out again. `SOCKS5D_FUZZ_RUNS` makes it more of them.
     @Test func noFileTraps() {
         var understood = 0
         var random = SeededGenerator(seed: 42)
@@ -67,7 +68,8 @@ import Testing
             ].map {
                 Array($0.utf8)
             } + [[0xff], [0xc3]]
-        for _ in 0..<100_000 {
+        let runs = getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? 100_000
+        for _ in 0..<runs {
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 0..<12, using: &random) {
                 bytes += pieces.randomElement(using: &random) ?? []

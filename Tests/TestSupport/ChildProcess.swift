@@ -6,6 +6,7 @@ public final class ChildProcess: @unchecked Sendable {
     public let pid: pid_t
     private let output: Int32
     private let errors: Int32
+    private let isSocks5d: Bool
     private var readsOutput = true
     private var text = ""
     private var exitStatus: Int32?
@@ -57,6 +58,7 @@ public final class ChildProcess: @unchecked Sendable {
             throw TestFailure("\(arguments[0]): \(String(cString: strerror(error)))")
         }
         self.pid = pid
+        isSocks5d = arguments.contains(Self.socks5d)
         output = pipes[0]
         errors = pipes[2]
     }
@@ -98,6 +100,7 @@ public final class ChildProcess: @unchecked Sendable {
                 let count = read(ready.fd, &chunk, chunk.count)
                 if count > 0 {
                     texts[ready.fd, default: []] += chunk[..<count]
+                    if ready.fd == errors { keep(chunk[..<count]) }
                 } else {
                     open.remove(ready.fd)
                 }
@@ -157,7 +160,12 @@ public final class ChildProcess: @unchecked Sendable {
             let count = ready.revents == 0 ? 0 : read(errors, &chunk, chunk.count)
             guard count > 0 else { throw TestFailure(failure(text)) }
             text += String(decoding: chunk[..<count], as: UTF8.self)
+            keep(chunk[..<count])
         }
+    }
+
+    private func keep(_ bytes: ArraySlice<UInt8>) {
+        if isSocks5d { SuiteLog.add(bytes) }
     }
 
     public func signal(_ number: Int32) {
