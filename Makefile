@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-names dist image-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-names bench-policy dist image-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -61,6 +61,13 @@ bench-names: ## Measure names against a scripted DNS server, in a network namesp
 	@scripts/setup build bench
 	swift build -c release --product socks5d
 	scripts/bench-names "$$(swift build -c release --show-bin-path)/socks5d"
+
+bench-policy: ## Measure a big policy, its reload, and a flood of wrong passwords.
+	@scripts/setup build bench
+	swift build -c release --product socks5d
+	swift build -c release --package-path Benchmarks
+	scripts/bench-policy "$$(swift build -c release --show-bin-path)/socks5d" \
+	  "$$(swift build -c release --package-path Benchmarks --show-bin-path)"
 
 dist: ## Make the static binary's tar.gz and sha256 in dist/.
 	@scripts/setup build
