@@ -11,6 +11,7 @@ COPY Tests ./Tests
 COPY scripts ./scripts
 RUN swift package resolve
 COPY CONTRIBUTING.md LICENSE README.md THIRD-PARTY-NOTICES.md ./
+COPY examples ./examples
 COPY Sources ./Sources
 RUN scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
 
