@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-names bench-policy dist image-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-plots bench-names bench-policy dist image-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -56,6 +56,11 @@ bench: ## Measure socks5d beside other proxies; BENCH='--help' shows the choices
 	swift build -c release --package-path Benchmarks
 	exec "$$(swift build -c release --package-path Benchmarks --show-bin-path)/ProxyBench" \
 	  --socks5d "$$(swift build -c release --show-bin-path)/socks5d" $(BENCH)
+
+bench-plots: ## Measure over numbers of connections, and draw it into Benchmarks/Plots.
+	$(MAKE) bench BENCH='--seconds 1 --json .build/plots.json $(foreach kind,download upload echo,$(foreach \
+	  number,1 8 64 512,--scenario $(kind)-$(number))) --scenario cycles-64 --scenario ping-pong-64'
+	python3 Benchmarks/Plots/plots.py .build/plots.json Benchmarks/Plots
 
 bench-names: ## Measure names against a scripted DNS server, in a network namespace.
 	@scripts/setup build bench
