@@ -6,14 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// One block a connection. The requests share their memory, since a stream connects before it writes and
-/// writes before it shuts down; the third of them would cost half a kilobyte a connection.
+/// One block a connection. The requests share their memory, since a stream connects before it writes.
 struct cuv_tcp {
     uv_tcp_t uv;
     union {
         uv_connect_t connect;
         uv_write_t write;
-        uv_shutdown_t shutdown;
     } request;
     void *owner;
     /// The turn in which `taken` was counted, see `read_budget`.
@@ -127,13 +125,10 @@ int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
     return uv_write(&tcp->request.write, (uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count, on_written);
 }
 
-static void on_shut_down(uv_shutdown_t *request, int status) {
-    cuv_tcp *tcp = (cuv_tcp *)request->handle;
-    cuv_loop_of(tcp->uv.loop)->callbacks.shut_down(tcp->owner, status);
-}
-
 int cuv_tcp_shutdown(cuv_tcp *tcp) {
-    return uv_shutdown(&tcp->request.shutdown, (uv_stream_t *)&tcp->uv, on_shut_down);
+    // uv_shutdown waits for queued writes, of which there are none: it would take a turn of the loop and an
+    // epoll_ctl to get here.
+    return shutdown(descriptor_of(tcp), SHUT_WR) < 0 ? -errno : 0;
 }
 
 bool cuv_tcp_is_reset(const cuv_tcp *tcp) {
@@ -150,9 +145,5 @@ static void on_closed(uv_handle_t *handle) {
 void cuv_tcp_close(cuv_tcp *tcp) { uv_close((uv_handle_t *)&tcp->uv, on_closed); }
 
 void cuv_tcp_reset(cuv_tcp *tcp) {
-    // Not uv_tcp_close_reset: it refuses while a shutdown is pending, and then a plain close would turn the
-    // abort into a clean end.
-    const struct linger abort = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(descriptor_of(tcp), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
-    cuv_tcp_close(tcp);
+    if (uv_tcp_close_reset(&tcp->uv, on_closed) < 0) cuv_tcp_close(tcp);
 }

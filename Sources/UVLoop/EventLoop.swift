@@ -68,7 +68,6 @@ package final class EventLoop {
             buffer_wanted: { TCPStream.of($0)?.bufferWanted() ?? cuv_buffer(base: nil, length: 0) },
             received: { TCPStream.of($0)?.received($1) },
             written: { TCPStream.of($0)?.written($1) },
-            shut_down: { TCPStream.of($0)?.shutDown($1) },
             stream_closed: { TCPStream.of($0)?.closed() },
             datagram_buffer_wanted: { UDPSocket.of($0)?.bufferWanted() ?? cuv_buffer(base: nil, length: 0) },
             datagram_received: { UDPSocket.of($0)?.received($1, $2) },

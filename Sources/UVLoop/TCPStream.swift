@@ -17,14 +17,11 @@ package protocol TCPStreamDelegate: AnyObject {
     /// The peer has ended its direction.
     func streamDidEnd(_ stream: TCPStream)
 
-    /// Reading, writing or shutting down has failed: the stream is of no more use.
+    /// Reading or writing has failed: the stream is of no more use.
     func stream(_ stream: TCPStream, didFail error: UVError)
 
     /// What ``TCPStream/write(_:_:)`` was given is written.
     func streamDidWrite(_ stream: TCPStream)
-
-    /// The peer has been told the end of our direction.
-    func streamDidShutDown(_ stream: TCPStream)
 
     func streamDidClose(_ stream: TCPStream)
 }
@@ -105,7 +102,7 @@ package final class TCPStream: HandleOwner {
         try UVError.check(withBuffers(first, second) { cuv_tcp_write(handle, $0, $1) })
     }
 
-    /// Ends our direction (`uv_shutdown`); only with no write pending.
+    /// Ends our direction, at once (shutdown(2)); only with no write pending.
     package func shutDown() throws(UVError) {
         try UVError.check(cuv_tcp_shutdown(handle))
     }
@@ -173,15 +170,6 @@ package final class TCPStream: HandleOwner {
             delegate.stream(self, didFail: UVError(code: status))
         } else {
             delegate.streamDidWrite(self)
-        }
-    }
-
-    func shutDown(_ status: Int32) {
-        guard !isClosing else { return }
-        if status < 0 {
-            delegate.stream(self, didFail: UVError(code: status))
-        } else {
-            delegate.streamDidShutDown(self)
         }
     }
 

@@ -31,8 +31,7 @@ import Testing
         #expect(flow.received(.partial) == .none)
         #expect(flow.sourceEnded() == .none)
         #expect(flow.sinkAttached(.partial) == .write)
-        #expect(flow.wrote(.empty) == .returnBufferAndShutDownSink)
-        #expect(flow.sinkShutDown() == .finish)
+        #expect(flow.wrote(.empty) == .returnBufferAndFinish)
     }
 
     @Test func aFullRingPausesAndHalfOfItResumes() {
@@ -57,7 +56,6 @@ private struct ModelDirection {
     private var hasEnded = false
     private var isAttached = false
     private var writing = 0
-    private var isShuttingDown = false
     private var flow = FlowControl()
     private let capacity = 10
 
@@ -66,7 +64,7 @@ private struct ModelDirection {
     }
 
     var progress: Int {
-        delivered + sent + (hasEnded ? 1 : 0) + (isAttached ? 1 : 0) + (isShuttingDown ? 1 : 0)
+        delivered + sent + (hasEnded ? 1 : 0) + (isAttached ? 1 : 0)
     }
 
     private var fill: RingBuffer.Fill {
@@ -74,7 +72,7 @@ private struct ModelDirection {
     }
 
     mutating func step(_ random: inout SeededGenerator) {
-        switch Int.random(in: 0..<5, using: &random) {
+        switch Int.random(in: 0..<4, using: &random) {
         case 0 where isReading && !hasEnded && sent < length && held < capacity:
             let count = Int.random(in: 1...min(capacity - held, length - sent), using: &random)
             sent += count
@@ -91,8 +89,6 @@ private struct ModelDirection {
         case 3 where !isAttached:
             isAttached = true
             perform(flow.sinkAttached(fill), &random)
-        case 4 where isShuttingDown && !isFinished:
-            perform(flow.sinkShutDown(), &random)
         default:
             break
         }
@@ -107,10 +103,9 @@ private struct ModelDirection {
         case .resumeSourceAndWrite:
             isReading = true
             write(&random)
-        case .returnBufferAndShutDownSink:
+        case .returnBufferAndFinish:
             #expect(held == 0)
-            isShuttingDown = true
-        case .finish: isFinished = true
+            isFinished = true
         }
     }
 

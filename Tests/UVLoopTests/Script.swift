@@ -19,7 +19,6 @@ class LoopScenario: EventLoopDelegate, TCPStreamDelegate {
     func streamDidEnd(_ stream: TCPStream) {}
     func stream(_ stream: TCPStream, didFail error: UVError) {}
     func streamDidWrite(_ stream: TCPStream) {}
-    func streamDidShutDown(_ stream: TCPStream) {}
     func streamDidClose(_ stream: TCPStream) {}
 }
 
@@ -161,9 +160,6 @@ final class Script: Sendable {
 
         override func streamDidWrite(_ stream: TCPStream) {
             try? stream.shutDown()
-        }
-
-        override func streamDidShutDown(_ stream: TCPStream) {
             stream.close()
         }
 

@@ -59,7 +59,6 @@ typedef struct {
     /// The number of bytes that were read into the buffer, maybe 0; or `UV_EOF`, or an error.
     void (*received)(void *stream_owner, ssize_t count);
     void (*written)(void *stream_owner, int status);
-    void (*shut_down)(void *stream_owner, int status);
     void (*stream_closed)(void *stream_owner);
     /// An empty buffer leaves the datagram in the socket.
     cuv_buffer (*datagram_buffer_wanted)(void *socket_owner);
@@ -192,7 +191,7 @@ ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned coun
 /// `written` comes when all is written; until then the memory must stay. One write at a time.
 int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 
-/// Ends the direction towards the peer; only with no write pending.
+/// Ends the direction towards the peer, at once; only with no write pending.
 int cuv_tcp_shutdown(cuv_tcp *tcp);
 
 /// Whether the peer has reset a stream that is not being read.

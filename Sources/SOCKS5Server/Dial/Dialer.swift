@@ -132,10 +132,6 @@ final class Dialer: TargetSource, TCPStreamDelegate {
         preconditionFailure("a stream is written before it is connected")
     }
 
-    func streamDidShutDown(_ stream: TCPStream) {
-        preconditionFailure("a stream is shut down before it is connected")
-    }
-
     func streamDidClose(_ stream: TCPStream) {
         preconditionFailure("a stream is closed behind its session's back")
     }

@@ -4,7 +4,7 @@
 /// can't cause an illegal pair of state and event; one is a bug of ours, and traps.
 struct FlowControl {
     private enum Source { case reading, paused, ended }
-    private enum Sink { case detached, idle, writing, shuttingDown, finished }
+    private enum Sink { case detached, idle, writing, finished }
 
     enum Action: Equatable {
         case none
@@ -15,9 +15,8 @@ struct FlowControl {
         case returnBuffer
         case returnBufferAndResumeSource
         case resumeSourceAndWrite
-        case returnBufferAndShutDownSink
-        /// This direction is over.
-        case finish
+        /// Tell the sink the end: this direction is over.
+        case returnBufferAndFinish
     }
 
     private var source = Source.reading
@@ -37,7 +36,7 @@ struct FlowControl {
             guard fill == .full else { return .none }
             source = .paused
             return .pauseSource
-        case .shuttingDown, .finished:
+        case .finished:
             preconditionFailure("bytes behind the end")
         }
     }
@@ -69,8 +68,8 @@ struct FlowControl {
             source = .reading
             return .returnBufferAndResumeSource
         case .ended:
-            sink = .shuttingDown
-            return .returnBufferAndShutDownSink
+            sink = .finished
+            return .returnBufferAndFinish
         }
     }
 
@@ -96,8 +95,8 @@ struct FlowControl {
             sink = .idle
             return .none
         case .ended:
-            sink = .shuttingDown
-            return .returnBufferAndShutDownSink
+            sink = .finished
+            return .returnBufferAndFinish
         }
     }
 
@@ -107,19 +106,12 @@ struct FlowControl {
         source = .ended
         switch sink {
         case .idle:
-            sink = .shuttingDown
-            return .returnBufferAndShutDownSink
+            sink = .finished
+            return .returnBufferAndFinish
         case .detached, .writing:
             return .none
-        case .shuttingDown, .finished:
-            preconditionFailure("shut down before the end")
+        case .finished:
+            preconditionFailure("finished before the end")
         }
-    }
-
-    /// The sink's peer has been told the end.
-    mutating func sinkShutDown() -> Action {
-        precondition(sink == .shuttingDown, "shut down without being asked to")
-        sink = .finished
-        return .finish
     }
 }

@@ -119,10 +119,6 @@ final class Pipe {
         perform(flow.wrote(ring.fill))
     }
 
-    func sinkDidShutDown() {
-        perform(flow.sinkShutDown())
-    }
-
     /// Hands the sink what it takes at once, and queues the rest, though not more than half of the ring: a
     /// queued write reports only its end, and the source is to go on when half is free.
     private func write() {
@@ -159,11 +155,9 @@ final class Pipe {
         case .resumeSourceAndWrite:
             resumeSource()
             write()
-        case .returnBufferAndShutDownSink:
+        case .returnBufferAndFinish:
             returnBufferIfEmpty()
-            shutDownSink()
-        case .finish:
-            session.pipeDidFinish(self)
+            finish()
         }
     }
 
@@ -175,9 +169,11 @@ final class Pipe {
         }
     }
 
-    private func shutDownSink() {
+    /// The sink's peer is told the end, and this direction is over.
+    private func finish() {
         do {
-            try sink?.shutDown()
+            if !session.closesWithNextPipe { try sink?.shutDown() }
+            session.pipeDidFinish(self)
         } catch {
             session.pipe(self, didFailAtSink: error)
         }

@@ -63,10 +63,6 @@ final class Relay: TCPStreamDelegate {
         pipe(to: stream).didWrite()
     }
 
-    func streamDidShutDown(_ stream: TCPStream) {
-        pipe(to: stream).sinkDidShutDown()
-    }
-
     func streamDidClose(_ stream: TCPStream) {
         session.streamDidClose(stream)
     }

@@ -237,6 +237,10 @@ final class Session {
 
     // MARK: - Pipes
 
+    /// Whether the end of one more pipe closes both streams, which says the end as well as a shutdown: nothing is
+    /// left unread that would turn it into a reset.
+    var closesWithNextPipe: Bool { finishedPipes == 1 }
+
     func pipeDidFinish(_ pipe: Pipe) {
         finishedPipes += 1
         switch stage {
@@ -370,10 +374,6 @@ extension Session: TCPStreamDelegate {
 
     func streamDidWrite(_ stream: TCPStream) {
         targetToClient?.didWrite()
-    }
-
-    func streamDidShutDown(_ stream: TCPStream) {
-        targetToClient?.sinkDidShutDown()
     }
 
     func streamDidClose(_ stream: TCPStream) {
