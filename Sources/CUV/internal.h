@@ -21,7 +21,7 @@ struct cuv_loop {
 
 static inline cuv_loop *cuv_loop_of(const uv_loop_t *loop) { return (cuv_loop *)loop->data; }
 
-/// Finds a peer that vanished: inherited by accepted connections, set on dialled ones.
+/// Finds a peer that vanished. Accepted connections inherit it.
 int cuv_keepalive(int descriptor);
 
 /// A TCP socket that leaves as asked, or libuv's error code.

@@ -14,6 +14,8 @@ struct cuv_tcp {
         uv_write_t write;
     } request;
     void *owner;
+    /// Whether the owner wants bytes. libuv is told so earlier, see `cuv_tcp_connect`.
+    bool is_read;
     /// The turn in which `taken` was counted, see `read_budget`.
     uint32_t turn;
     uint32_t taken;
@@ -38,9 +40,13 @@ cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner) {
 
 int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor) { return uv_tcp_open(&tcp->uv, descriptor); }
 
+static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
 static void on_connected(uv_connect_t *request, int status) {
     cuv_tcp *tcp = (cuv_tcp *)request->handle;
     cuv_loop_of(tcp->uv.loop)->callbacks.connected(tcp->owner, status);
+    if (!tcp->is_read) uv_read_stop((uv_stream_t *)&tcp->uv);
 }
 
 /// Gives the stream a socket that leaves as asked; without wishes libuv makes one when it connects.
@@ -61,8 +67,13 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     int error = open_egress(tcp, address->is_ipv6, egress);
     if (error < 0) return error;
     error = uv_tcp_connect(&tcp->request.connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
-    return error < 0 ? error : cuv_keepalive(descriptor_of(tcp));
+    if (error < 0) return error;
+    // libuv reads nothing while it connects, but forgets the socket behind that if nobody reads it: reading would
+    // then take two more epoll_ctl. `on_connected` stops what the owner doesn't want by then.
+    return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
 }
+
+void cuv_tcp_keepalive(cuv_tcp *tcp) { cuv_keepalive(descriptor_of(tcp)); }
 
 int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address) {
     struct sockaddr_storage storage;
@@ -107,10 +118,15 @@ static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buff
 }
 
 int cuv_tcp_read_start(cuv_tcp *tcp) {
-    return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
+    tcp->is_read = true;
+    int error = uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
+    return error == UV_EALREADY ? 0 : error;
 }
 
-void cuv_tcp_read_stop(cuv_tcp *tcp) { uv_read_stop((uv_stream_t *)&tcp->uv); }
+void cuv_tcp_read_stop(cuv_tcp *tcp) {
+    tcp->is_read = false;
+    uv_read_stop((uv_stream_t *)&tcp->uv);
+}
 
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
     return uv_try_write((uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count);

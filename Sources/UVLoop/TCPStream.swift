@@ -56,11 +56,17 @@ package final class TCPStream: HandleOwner {
         }
     }
 
-    /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY and keepalive. What fails at once is thrown.
+    /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY. What fails at once is thrown.
     package func connect(to address: SocketAddress, by egress: Egress = Egress()) throws(UVError) {
         var raw = address.raw
         let result = egress.withRaw(isIPv6: address.isIPv6) { cuv_tcp_connect(handle, &raw, $0) }
         try UVError.check(result)
+    }
+
+    /// Finds out from now on when the peer has vanished (SO_KEEPALIVE), as accepted streams do by themselves: a
+    /// connection that lasts no longer than others take to be idle can do without.
+    package func keepAlive() {
+        cuv_tcp_keepalive(handle)
     }
 
     /// The address of our end (`uv_tcp_getsockname`).

@@ -99,6 +99,17 @@ import UVLoop
         #expect(try await onThread { try connectOnce(to: listener.port) } == nil)
     }
 
+    @Test func whatATargetSaysAtOnceStaysInTheSocketUntilItIsRead() async throws {
+        let listener = try TestListener()
+        defer { listener.close() }
+        let banner = Array("220 ready".utf8)
+        let received = Task { try await onThread { try readLate(from: listener.port) } }
+        let target = try await onThread { try listener.accept() }
+        try target.send(banner)
+        #expect(try await received.value == banner)
+        target.close()
+    }
+
     @Test(arguments: ["localhost", "127.0.0.1", "no-such-name.invalid"])
     func aNameIsLookedUpOrSaidNotToBe(_ name: String) async throws {
         let found = try await onThread { try lookUp(name) }
@@ -174,6 +185,51 @@ private func connectOnce(to port: Int) throws -> UVError? {
     connector.loop.run(connector)
     try connector.loop.close()
     return connector.result
+}
+
+/// Connects, and begins to read only when it has been connected for a while.
+private func readLate(from port: Int) throws -> [UInt8] {
+    final class Reader: LoopScenario {
+        private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
+        private var stream: TCPStream?
+        private var isReading = false
+        private(set) var received: [UInt8] = []
+
+        deinit { buffer.deallocate() }
+
+        func start(_ port: Int) throws {
+            stream = try TCPStream(on: loop, delegate: self)
+            try stream?.connect(to: SocketAddress(host: .ipv4(0x7f00_0001), port: UInt16(port)))
+        }
+
+        override func stream(_ stream: TCPStream, didConnect error: UVError?) {
+            loop.setTimer(after: 50)
+        }
+
+        override func loopTimerFired() {
+            isReading = true
+            try? stream?.startReading()
+        }
+
+        override func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
+            #expect(isReading, "a buffer is wanted before the stream is read")
+            return buffer
+        }
+
+        override func stream(_ stream: TCPStream, didRead count: Int) {
+            received += buffer[..<count]
+            stream.close()
+        }
+
+        override func streamDidClose(_ stream: TCPStream) {
+            loop.finish()
+        }
+    }
+    let reader = try Reader()
+    try reader.start(port)
+    reader.loop.run(reader)
+    try reader.loop.close()
+    return reader.received
 }
 
 private func lookUp(_ name: String, abandons: Bool = false) throws -> [SocketAddress] {

@@ -180,6 +180,9 @@ cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner);
 /// Gives the stream an accepted descriptor; it stays the caller's if this fails.
 int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
 int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress);
+
+/// Lets the kernel find out when the peer of a stream that was connected has vanished.
+void cuv_tcp_keepalive(cuv_tcp *tcp);
 int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address);
 
 int cuv_tcp_read_start(cuv_tcp *tcp);

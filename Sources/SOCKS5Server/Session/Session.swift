@@ -98,7 +98,11 @@ final class Session {
 
     /// - Returns: whether there will be more turns, as long as a target is awaited.
     func turnCame() -> Bool {
-        guard case .opening(let source) = stage else { return false }
+        guard case .opening(let source) = stage else {
+            // Only now, since setting keepalive up takes four calls, and most sessions are over before.
+            if case .relaying = stage { target?.keepAlive() }
+            return false
+        }
         // A client that has filled the room for early data isn't read, so that its reset must be looked for.
         if clientToTarget?.isPaused == true && client?.isReset == true {
             end(.clientLeft)
