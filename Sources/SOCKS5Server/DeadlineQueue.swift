@@ -113,21 +113,22 @@ struct DeadlineQueue<Owner: AnyObject> {
     }
 
     mutating func clear(_ slot: Slot) {
-        let entry = entries[Int(slot.index)]
-        guard let deadline = entry.deadline else { return }
-        if entry.previous == Self.none {
-            lists[deadline.rawValue].first = entry.next
+        let index = Int(slot.index)
+        guard let deadline = entries[index].deadline else { return }
+        let (previous, next) = (entries[index].previous, entries[index].next)
+        if previous == Self.none {
+            lists[deadline.rawValue].first = next
         } else {
-            entries[Int(entry.previous)].next = entry.next
+            entries[Int(previous)].next = next
         }
-        if entry.next == Self.none {
-            lists[deadline.rawValue].last = entry.previous
+        if next == Self.none {
+            lists[deadline.rawValue].last = previous
         } else {
-            entries[Int(entry.next)].previous = entry.previous
+            entries[Int(next)].previous = previous
         }
-        entries[Int(slot.index)].deadline = nil
-        entries[Int(slot.index)].previous = Self.none
-        entries[Int(slot.index)].next = Self.none
+        entries[index].deadline = nil
+        entries[index].previous = Self.none
+        entries[index].next = Self.none
     }
 
     /// The earliest expiry of all.

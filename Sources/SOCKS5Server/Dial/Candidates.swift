@@ -26,12 +26,14 @@ enum Candidates: Equatable {
         only: Configuration.AddressFamily? = nil,
         denial: (SocketAddress) -> Denial? = { _ in nil }
     ) {
-        let reachable = found.map(\.unmapped).filter { only == nil || $0.family == only }
         var firstDenial: Denial?
-        let allowed = reachable.filter { address in
-            let denial = denial(address)
-            firstDenial = firstDenial ?? denial
-            return denial == nil
+        var allowed: [SocketAddress] = []
+        for address in found.lazy.map(\.unmapped) where only == nil || address.family == only {
+            if let denial = denial(address) {
+                firstDenial = firstDenial ?? denial
+            } else {
+                allowed.append(address)
+            }
         }
         guard let first = allowed.first else {
             self = firstDenial.map { .denied($0) } ?? .none(.addressTypeNotSupported)

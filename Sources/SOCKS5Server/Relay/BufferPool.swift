@@ -45,16 +45,11 @@ final class BufferPool {
     }
 
     private let budget: MemoryBudget
-    private var idle: [[UnsafeMutableRawPointer]]
+    private var idle = InlineArray<4, IdleRings>(repeating: IdleRings())
     private var lent = 0
 
     init(_ budget: MemoryBudget) {
         self.budget = budget
-        idle = Size.allCases.map { size in
-            var list: [UnsafeMutableRawPointer] = []
-            list.reserveCapacity(size.kept)
-            return list
-        }
     }
 
     /// A ring of the wanted size, or a smaller one where memory is short; never none.
@@ -62,7 +57,7 @@ final class BufferPool {
         lent += 1
         var size = wanted
         while true {
-            if let memory = idle[size.rawValue].popLast() {
+            if let memory = idle[size.rawValue].take() {
                 return ring(memory, .counted(size))
             }
             if budget.reserve(size.bytes) {
@@ -82,7 +77,7 @@ final class BufferPool {
         switch loan {
         case .counted(let size):
             if idle[size.rawValue].count < size.kept {
-                idle[size.rawValue].append(memory)
+                idle[size.rawValue].keep(memory)
             } else {
                 Self.free(memory, size)
                 budget.release(size.bytes)
@@ -119,10 +114,30 @@ final class BufferPool {
     deinit {
         assert(lent == 0, "a ring is still on loan")
         for size in Size.allCases {
-            for memory in idle[size.rawValue] {
+            while let memory = idle[size.rawValue].take() {
                 Self.free(memory, size)
                 budget.release(size.bytes)
             }
         }
+    }
+}
+
+/// Rings of one size that nobody uses, the warmest first. Each says in its first bytes which one is next, so that
+/// keeping one allocates nothing.
+private struct IdleRings {
+    private var first: UnsafeMutableRawPointer?
+    private(set) var count = 0
+
+    mutating func keep(_ memory: UnsafeMutableRawPointer) {
+        memory.storeBytes(of: first, as: UnsafeMutableRawPointer?.self)
+        first = memory
+        count += 1
+    }
+
+    mutating func take() -> UnsafeMutableRawPointer? {
+        guard let memory = first else { return nil }
+        first = memory.load(as: UnsafeMutableRawPointer?.self)
+        count -= 1
+        return memory
     }
 }
