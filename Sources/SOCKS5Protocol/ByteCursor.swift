@@ -18,11 +18,15 @@ public struct ByteCursor: Sendable {
     mutating func readInteger<Number: FixedWidthInteger>(_ type: Number.Type, of bytes: RawSpan) -> Number? {
         let size = MemoryLayout<Number>.size
         guard remaining(in: bytes) >= size else { return nil }
-        defer { offset += size }
-        // Byte by byte, which needs no alignment; the shift of a one-byte number drops the 0 it began with.
-        return (offset..<(offset + size)).reduce(0) {
-            $0 << 8 | Number(truncatingIfNeeded: byte(at: $1, of: bytes))
+        // Byte by byte, which needs no alignment; the shift of a one-byte number drops the 0 it began with. A loop
+        // over a range would allocate where nothing is optimised, as in tests.
+        let end = offset + size
+        var number: Number = 0
+        while offset < end {
+            number = number << 8 | Number(truncatingIfNeeded: byte(at: offset, of: bytes))
+            offset += 1
         }
+        return number
     }
 
     mutating func readBytes(_ count: Int, of bytes: RawSpan) -> [UInt8]? {

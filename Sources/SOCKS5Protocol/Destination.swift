@@ -90,9 +90,12 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension OutputSpan<UInt8> {
-    fileprivate mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
-        for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
-            append(UInt8(truncatingIfNeeded: number >> Number(shift)))
+    fileprivate mutating func append(bigEndian number: some FixedWidthInteger) {
+        let bits = UInt64(truncatingIfNeeded: number)
+        var shift = UInt64(number.bitWidth)
+        while shift > 0 {
+            shift -= 8
+            append(UInt8(truncatingIfNeeded: bits >> shift))
         }
     }
 }

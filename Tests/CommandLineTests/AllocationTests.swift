@@ -1,4 +1,5 @@
 import Glibc
+import SOCKS5Protocol
 import TestSupport
 import Testing
 
@@ -25,6 +26,22 @@ struct AllocationTests {
                     #expect(count() - between == 0, "in 128 MiB each way")
                 }
             }
+        }
+    }
+
+    @Test(arguments: ["127.0.0.1", "::1", "localhost"])
+    func relayingDatagramsAllocatesNothing(_ host: String) async throws {
+        try await withCountedSocks5d("--prefer", "4") { port, count in
+            let target = try TestDatagramSocket(host: host == "localhost" ? "127.0.0.1" : host)
+            defer { target.close() }
+            let name = host == "localhost" ? Destination(name: host, port: target.port) : nil
+            let association = try TestAssociation(through: port)
+            defer { association.close() }
+            let payload = [UInt8](repeating: 1, count: 512)
+            for _ in 0..<100 { try association.expectEcho(of: payload, from: target, as: name) }
+            let before = count()
+            for _ in 0..<5000 { try association.expectEcho(of: payload, from: target, as: name) }
+            #expect(count() - before == 0, "in 5,000 datagrams each way")
         }
     }
 
@@ -55,8 +72,10 @@ struct AllocationTests {
     }
 
     /// Runs `body` beside a socks5d with one worker and no deadline that comes, with a reader of its count.
-    private func withCountedSocks5d(_ body: @escaping @Sendable (Int, () -> Int) throws -> Void) async throws
-    {
+    private func withCountedSocks5d(
+        _ arguments: String...,
+        body: @escaping @Sendable (Int, () -> Int) throws -> Void
+    ) async throws {
         let source = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" }
         try await withFile([UInt8](repeating: 0, count: 8)) { countFile in
             let library = countFile + ".so"
@@ -69,10 +88,7 @@ struct AllocationTests {
             }
             try #require(compiled.exitCode == 0, "\(compiled.errors)")
             let invocation = Invocation(
-                "--workers",
-                "1",
-                "--handshake-timeout",
-                "1h",
+                ["--workers", "1", "--handshake-timeout", "1h"] + arguments,
                 environment: ["LD_PRELOAD": library, "ALLOCATION_COUNT": countFile]
             )
             try await withSocks5d(invocation) { _, port in

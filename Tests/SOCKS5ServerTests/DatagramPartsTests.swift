@@ -273,3 +273,60 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(waiting.takeAll(for: name).isEmpty)
     }
 }
+
+@Suite struct RecentNamesTests {
+    private static let answer = NameAnswer.success([SocketAddress(host: host(1), port: 0)])
+
+    private static func entry(_ name: String, _ port: UInt16 = 7, expiry: UInt64 = 10) throws
+        -> RecentNames.Entry
+    {
+        RecentNames.Entry(try #require(DomainName(name)), port, answer, expiry: expiry)
+    }
+
+    /// What is found for a datagram to a name.
+    private static func find(
+        _ name: String,
+        _ port: Int = 7,
+        fragment: UInt8 = 0,
+        in recent: RecentNames,
+        now: UInt64 = 0
+    ) -> RecentNames.Entry? {
+        let header = DatagramHeader(fragment: fragment, destination: Destination(name: name, port: port))
+        return (header.encoded + [1, 2, 3]).withUnsafeBytes { recent.entry(for: $0, now: now) }
+    }
+
+    @Test func aDatagramIsKnownByItsWholeHeader() throws {
+        var recent = RecentNames()
+        recent.insert(try Self.entry("name.example"), now: 0)
+        let entry = try #require(Self.find("name.example", in: recent))
+        #expect(entry.name.description == "name.example" && entry.port == 7 && entry.answer == Self.answer)
+        #expect(entry.headerLength == 7 + "name.example".utf8.count)
+        #expect(Self.find("name.exampl", in: recent) == nil && Self.find("name.examples", in: recent) == nil)
+        #expect(Self.find("name.example", 8, in: recent) == nil)
+        #expect(Self.find("name.example", fragment: 1, in: recent) == nil)
+        for length in 0..<entry.headerLength {
+            let part = DatagramHeader(destination: Destination(name: "name.example", port: 7)).encoded[
+                ..<length
+            ]
+            #expect(part.withUnsafeBytes { recent.entry(for: $0, now: 0) } == nil)
+        }
+    }
+
+    @Test func anAnswerIsUsedAsLongAsItIsGood() throws {
+        var recent = RecentNames()
+        recent.insert(try Self.entry("a", expiry: 10), now: 10)
+        #expect(Self.find("a", in: recent, now: 9) == nil, "it came late")
+        recent.insert(try Self.entry("a", expiry: 10), now: 0)
+        #expect(Self.find("a", in: recent, now: 9) != nil && Self.find("a", in: recent, now: 10) == nil)
+        recent.insert(try Self.entry("a", expiry: 20), now: 10)
+        #expect(Self.find("a", in: recent, now: 10) != nil)
+    }
+
+    @Test func theLastEightNamesAreKnown() throws {
+        var recent = RecentNames()
+        for number in 0..<20 { recent.insert(try Self.entry("\(number)"), now: 0) }
+        // One that is known already takes no other's place.
+        recent.insert(try Self.entry("15"), now: 0)
+        for number in 0..<20 { #expect((Self.find("\(number)", in: recent) != nil) == (number >= 12)) }
+    }
+}

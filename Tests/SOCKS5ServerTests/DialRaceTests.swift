@@ -227,4 +227,24 @@ private struct ModelRace {
         #expect(Candidates([mapped]) { $0 == Self.four[0] ? nil : .rule(1) } == .addresses([Self.four[0]]))
         #expect(Candidates([mapped], only: .ipv6) == .none(.addressTypeNotSupported))
     }
+
+    @Test func theFirstAloneIsTheFirstOfTheList() {
+        var random = SeededGenerator(seed: 41)
+        for _ in 0..<10_000 {
+            let found = (Self.six[..<3] + Self.four[..<3]).shuffled(using: &random)
+                .prefix(.random(in: 0...6, using: &random))
+            let denied = (Self.six + Self.four).filter { _ in .random(using: &random) }
+            let preferred: Configuration.AddressFamily? =
+                [.ipv4, .ipv6, nil].randomElement(using: &random) ?? nil
+            let list = Candidates(Array(found), preferred: preferred) { denied.contains($0) ? .rule(1) : nil }
+            let first = Candidates.first(of: Array(found), port: 80, preferred: preferred) {
+                !denied.contains($0)
+            }
+            if case .addresses(let addresses) = list {
+                #expect(first == addresses.first)
+            } else {
+                #expect(first == nil)
+            }
+        }
+    }
 }

@@ -97,8 +97,14 @@ public struct TestAssociation: Sendable {
     }
 
     /// Sends to an echoing target, and gets the same back from it. What came before is not of interest.
-    public func expectEcho(of payload: [UInt8], from target: TestDatagramSocket) throws {
-        try send(payload, to: target.address)
+    ///
+    /// - Parameter destination: what the target is called, if not by its address.
+    public func expectEcho(
+        of payload: [UInt8],
+        from target: TestDatagramSocket,
+        as destination: Destination? = nil
+    ) throws {
+        try send(payload, to: destination ?? target.address)
         try target.echo()
         let (bytes, source) = try receive()
         guard bytes == payload, source == target.address else {

@@ -22,6 +22,7 @@ final class UDPAssociation {
     private var latch: ClientLatch
     private var targets: TargetTable
     private var reassembly = Reassembly()
+    private var recentNames = RecentNames()
     private var waiting: WaitingDatagrams
     private var clientSocket: UDPSocket?
     private var ipv4Socket: UDPSocket?
@@ -106,13 +107,18 @@ final class UDPAssociation {
 
     private func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
         guard latch.accepts(source) else { return drop(.foreign) }
+        if let recent = recentNames.entry(for: datagram, now: worker.loop.now) {
+            accepted(source)
+            abandonFragments()
+            let payload = UnsafeRawBufferPointer(rebasing: datagram[recent.headerLength...])
+            return send(payload, to: recent.answer, of: recent.name, port: recent.port)
+        }
         var cursor = ByteCursor()
         do throws(DecodingError) {
             guard let header = try DatagramHeader(decoding: datagram.bytes, at: &cursor) else {
                 return drop(.malformed)
             }
-            latch.latch(to: source)
-            worker.set(.udpIdle, for: session)
+            accepted(source)
             let payload = UnsafeRawBufferPointer(rebasing: datagram[cursor.offset...])
             if header.fragment == 0 {
                 abandonFragments()
@@ -123,6 +129,11 @@ final class UDPAssociation {
         } catch {
             drop(.malformed)
         }
+    }
+
+    private func accepted(_ source: SocketAddress) {
+        latch.latch(to: source)
+        worker.set(.udpIdle, for: session)
     }
 
     private func reassemble(_ payload: UnsafeRawBufferPointer, _ header: DatagramHeader) {
@@ -163,8 +174,10 @@ final class UDPAssociation {
             }
         }
         switch outcome {
-        case .answer(let answer):
+        case .answer(let answer, let expiry):
             send(payload, to: answer, of: name, port: destination.port)
+            let recent = RecentNames.Entry(name, destination.port, answer, expiry: expiry)
+            recentNames.insert(recent, now: worker.loop.now)
         case .pending(let ticket):
             waiting.begin(name, ticket)
             wait(payload, for: name, destination.port)
@@ -183,19 +196,12 @@ final class UDPAssociation {
     ) {
         switch answer {
         case .success(let found):
-            let addresses = found.map { SocketAddress(host: $0.host, port: port) }
-            let families = context.families
-            let candidates = Candidates(
-                addresses,
-                preferred: families.preferred,
-                only: families.only,
-                denial: { context.policy.denial(of: $0, named: name, to: requester) }
-            )
-            switch candidates {
-            case .addresses(let allowed):
-                if let first = allowed.first { send(payload, to: first, named: name) }
-            case .none, .denied: drop(.denied)
+            let preferred = context.families.preferred
+            let target = Candidates.first(of: found, port: port, preferred: preferred) {
+                isAllowed($0, named: name)
             }
+            guard let target else { return drop(.denied) }
+            send(payload, to: target, named: name)
         case .failure(.tryAgain):
             drop(.queueFull)
         case .failure:

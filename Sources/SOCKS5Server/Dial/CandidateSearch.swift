@@ -38,7 +38,7 @@ final class CandidateSearch {
             found(candidates(answer, name, port))
         }
         switch outcome {
-        case .answer(let answer): found(candidates(answer, name, port))
+        case .answer(let answer, _): found(candidates(answer, name, port))
         case .pending(let ticket): self.ticket = ticket
         }
     }

@@ -42,6 +42,24 @@ enum Candidates: Equatable {
         self = .addresses(allowed.count == 1 ? allowed : Self.takingTurns(allowed, preferred ?? first.family))
     }
 
+    /// The first of the addresses that ``init(_:preferred:only:denial:)`` finds, without a list being made.
+    static func first(
+        of found: [SocketAddress],
+        port: UInt16,
+        preferred: Configuration.AddressFamily?,
+        where isAllowed: (SocketAddress) -> Bool
+    ) -> SocketAddress? {
+        var first: SocketAddress?
+        for index in found.indices {
+            let address = SocketAddress(host: found[index].host, port: port).unmapped
+            if first != nil && address.family != preferred { continue }
+            guard isAllowed(address) else { continue }
+            if preferred == nil || address.family == preferred { return address }
+            first = address
+        }
+        return first
+    }
+
     private static func takingTurns(
         _ addresses: [SocketAddress],
         _ first: Configuration.AddressFamily

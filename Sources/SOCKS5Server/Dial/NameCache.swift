@@ -29,9 +29,10 @@ struct NameCache {
         limit = settings.cachedNames
     }
 
-    func answer(to name: String, now: UInt64) -> NameAnswer? {
+    /// The answer, and the time at which it isn't good any more.
+    func answer(to name: String, now: UInt64) -> (answer: NameAnswer, expiry: UInt64)? {
         guard let entry = entries[name], now < entry.expiry else { return nil }
-        return entry.answer
+        return (entry.answer, entry.expiry)
     }
 
     /// Keeps what the name's servers have said; not what failed on this machine.

@@ -14,8 +14,8 @@ struct NameTicket: Hashable, Sendable {
 /// for it, so that none waits behind another's. Pure: who calls it does the lookups.
 struct NameTable<Asker: Sendable> {
     enum Outcome {
-        /// Known already; or too much waits already, `EAGAIN`.
-        case answer(NameAnswer)
+        /// Known already, and good until then; or too much waits already, `EAGAIN`, which is good for this time.
+        case answer(NameAnswer, expiry: UInt64)
         /// ``finished(_:_:now:)`` will have the answer.
         case wait(NameTicket)
         /// The same, and the caller is to look the name up.
@@ -57,11 +57,11 @@ struct NameTable<Asker: Sendable> {
     }
 
     mutating func ask(_ name: String, for source: ClientSource, _ asker: Asker, now: UInt64) -> Outcome {
-        if let answer = cache.answer(to: name, now: now) { return .answer(answer) }
+        if let (answer, expiry) = cache.answer(to: name, now: now) { return .answer(answer, expiry: expiry) }
         let mustWait = !hasRoom(for: source)
         let isRunning = pending[name]?.payer != nil
         if mustWait && !isRunning && !isWaiting(name, for: source) {
-            guard enqueue(name, for: source) else { return .answer(.failure(.tryAgain)) }
+            guard enqueue(name, for: source) else { return .answer(.failure(.tryAgain), expiry: now) }
         }
         lastNumber += 1
         let ticket = NameTicket(name: name, number: lastNumber)

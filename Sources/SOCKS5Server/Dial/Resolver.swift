@@ -11,7 +11,8 @@ final class Resolver: NameLookupDelegate {
     typealias Names = Guarded<NameTable<Mailbox<Worker.Command>>>
 
     enum Outcome {
-        case answer(NameAnswer)
+        /// Good until a time of the loop's.
+        case answer(NameAnswer, expiry: UInt64)
         /// The answer is passed on later, unless the ticket is cancelled.
         case pending(NameTicket)
     }
@@ -39,8 +40,8 @@ final class Resolver: NameLookupDelegate {
         let name = name.description.lowercased()
         let now = loop.now
         switch names.withLock({ $0.ask(name, for: ClientSource(client), mailbox, now: now) }) {
-        case .answer(let answer):
-            return .answer(answer)
+        case .answer(let answer, let expiry):
+            return .answer(answer, expiry: expiry)
         case .wait(let ticket):
             asking[ticket] = answered
             return .pending(ticket)

@@ -1,0 +1,61 @@
+internal import Glibc
+internal import SOCKS5Protocol
+
+/// The names that a client has sent to last, with their answers.
+///
+/// A datagram to one of them is known by the bytes of its header, so that neither is the name decoded nor anyone asked
+/// again, and finding it allocates nothing. Bounded: one name more takes the place of the one that has been here
+/// longest.
+struct RecentNames {
+    struct Entry {
+        /// Of a whole datagram, from RSV to DST.PORT. It tells its own length: no other begins like it.
+        fileprivate let header: [UInt8]
+        let name: DomainName
+        let port: UInt16
+        let answer: NameAnswer
+        /// When the answer isn't good any more (`EventLoop.now`).
+        fileprivate let expiry: UInt64
+
+        init(_ name: DomainName, _ port: UInt16, _ answer: NameAnswer, expiry: UInt64) {
+            header = DatagramHeader(destination: Destination(host: .name(name), port: port)).encoded
+            self.name = name
+            self.port = port
+            self.answer = answer
+            self.expiry = expiry
+        }
+
+        var headerLength: Int { header.count }
+
+        fileprivate func isAbout(_ datagram: UnsafeRawBufferPointer) -> Bool {
+            guard datagram.count >= header.count, let start = datagram.baseAddress else { return false }
+            return header.withUnsafeBytes {
+                $0.baseAddress.map { memcmp($0, start, header.count) == 0 } ?? false
+            }
+        }
+    }
+
+    private static let capacity = 8
+
+    private var entries: [Entry] = []
+    private var oldest = 0
+
+    /// What is known about the name that a datagram goes to; `nil`: the datagram must be decoded.
+    func entry(for datagram: UnsafeRawBufferPointer, now: UInt64) -> Entry? {
+        for index in entries.indices where now < entries[index].expiry && entries[index].isAbout(datagram) {
+            return entries[index]
+        }
+        return nil
+    }
+
+    mutating func insert(_ entry: Entry, now: UInt64) {
+        guard now < entry.expiry else { return }
+        if let place = entries.firstIndex(where: { $0.header == entry.header }) {
+            entries[place] = entry
+        } else if entries.count < Self.capacity {
+            entries.append(entry)
+        } else {
+            entries[oldest] = entry
+            oldest = (oldest + 1) % Self.capacity
+        }
+    }
+}
