@@ -1,4 +1,4 @@
-/// CEcho [ADDR:PORT]: the target of the benchmark, one thread on epoll. Prints "listening on ADDR:PORT", then
+/// CEcho [ADDR:PORT]: the target of the benchmark, one thread on epoll; sends datagrams to the same port back. Prints "listening on ADDR:PORT", then
 /// once a second what has moved: "second received=BYTES sent=BYTES connections=NOW", until it is killed.
 #define _GNU_SOURCE
 #include "CWire.h"
@@ -14,7 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, EVENTS = 256, ACCEPTS_A_TURN = 64 };
+enum { BACKLOG = 4096, EVENTS = 256, ACCEPTS_A_TURN = 64, DATAGRAMS_A_TURN = 64 };
 
 /// One client. Memory is needed only for what an echo couldn't send back at once.
 struct peer {
@@ -31,6 +31,7 @@ struct peer {
 static struct {
     int epoll;
     int listener;
+    int datagrams;
     int timer;
     uint64_t received;
     uint64_t sent;
@@ -154,6 +155,20 @@ static void accept_some(void) {
     }
 }
 
+/// What can't be sent back at once is lost.
+static void echo_datagrams(void) {
+    for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+        struct sockaddr_in peer;
+        socklen_t length = sizeof peer;
+        ssize_t count =
+            recvfrom(server.datagrams, scratch, sizeof scratch, 0, (struct sockaddr *)&peer, &length);
+        if (count < 0) return;
+        server.received += (uint64_t)count;
+        ssize_t done = sendto(server.datagrams, scratch, (size_t)count, 0, (struct sockaddr *)&peer, length);
+        if (done > 0) server.sent += (uint64_t)done;
+    }
+}
+
 static void listen_on(const char *text) {
     struct sockaddr_in address;
     if (wire_parse_address(text, &address) < 0) wire_fail("%s: expected ADDR:PORT", text);
@@ -165,6 +180,13 @@ static void listen_on(const char *text) {
         listen(server.listener, BACKLOG) < 0 ||
         getsockname(server.listener, (struct sockaddr *)&address, &length) < 0)
         wire_fail("%s: %s", text, strerror(errno));
+    server.datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    // For all that the load generator has under way: as much as is permitted.
+    const int room = 4 << 20;
+    if (setsockopt(server.datagrams, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
+        setsockopt(server.datagrams, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    if (bind(server.datagrams, (struct sockaddr *)&address, length) < 0)
+        wire_fail("%s, datagrams: %s", text, strerror(errno));
     char host[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &address.sin_addr, host, sizeof host);
     printf("listening on %s:%d\n", host, ntohs(address.sin_port));
@@ -186,6 +208,7 @@ int main(int count, char **arguments) {
     timerfd_settime(server.timer, 0, &second, NULL);
     listen_on(count > 1 ? arguments[1] : "127.0.0.1:0");
     watch(server.listener, &server.listener);
+    watch(server.datagrams, &server.datagrams);
     watch(server.timer, &server.timer);
 
     while (1) {
@@ -195,6 +218,8 @@ int main(int count, char **arguments) {
             void *mark = events[i].data.ptr;
             if (mark == &server.listener) {
                 accept_some();
+            } else if (mark == &server.datagrams) {
+                echo_datagrams();
             } else if (mark == &server.timer) {
                 uint64_t ticks;
                 if (read(server.timer, &ticks, sizeof ticks) < 0) continue;

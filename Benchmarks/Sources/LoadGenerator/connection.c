@@ -27,6 +27,8 @@ void connection_close(struct connection *connection) {
     connection->stage = STAGE_CLOSED;
     connection->events = 0;
     close(connection->descriptor);
+    if (connection->control > 0) close(connection->control);
+    connection->control = 0;
 }
 
 void connection_fail(struct connection *connection, const char *format, ...) {
@@ -84,9 +86,12 @@ static void log_in(struct connection *connection) {
 }
 
 static void request(struct connection *connection) {
-    uint8_t message[10] = {0x05, 0x01, 0x00, 0x01};
-    memcpy(message + 4, &load.options.target.sin_addr, 4);
-    memcpy(message + 8, &load.options.target.sin_port, 2);
+    // An association's datagrams come from a port that isn't known yet: 0.0.0.0:0.
+    uint8_t message[10] = {0x05, connection->role->associates ? 0x03 : 0x01, 0x00, 0x01};
+    if (!connection->role->associates) {
+        memcpy(message + 4, &load.options.target.sin_addr, 4);
+        memcpy(message + 8, &load.options.target.sin_port, 2);
+    }
     say(connection, message, sizeof message, STAGE_REPLY);
 }
 

@@ -18,10 +18,12 @@ struct role {
     void (*readable)(struct connection *connection);
     /// Not for roles that never wait for room.
     void (*writable)(struct connection *connection);
+    /// Asks the proxy for UDP ASSOCIATE rather than CONNECT.
+    bool associates;
 };
 
 extern const struct role role_download, role_upload, role_echo, role_cycle, role_pingpong, role_idle,
-    role_verify_echo, role_verify_download;
+    role_verify_echo, role_verify_download, role_datagrams, role_verify_datagrams;
 
 struct options {
     struct sockaddr_in target;
@@ -50,7 +52,7 @@ struct load {
 
     uint64_t received;
     uint64_t sent;
-    /// Cycles or round trips.
+    /// Cycles, round trips, or datagrams with those that came back.
     uint64_t units;
     uint64_t errors;
     /// What the first error was.
@@ -74,6 +76,8 @@ enum stage {
 struct connection {
     const struct role *role;
     int descriptor;
+    /// The connection that an association lasts as long as, whose datagrams pass `descriptor`; 0: none.
+    int control;
     enum stage stage;
     uint32_t events;
     /// What the proxy has answered so far.
@@ -86,6 +90,12 @@ struct connection {
     uint64_t received;
     /// Where in the pattern this connection begins.
     uint64_t origin;
+    /// Of an association: datagrams sent before this one aren't waited for any more.
+    uint64_t settled;
+    /// The datagram whose time is taken from `began` on.
+    uint64_t timed;
+    /// When it last got a datagram, or began to wait for one.
+    uint64_t heard;
 };
 
 /// Connects, and greets the proxy if there is one.
@@ -102,5 +112,10 @@ void connection_fail(struct connection *connection, const char *format, ...)
 size_t connection_send(struct connection *connection, const void *bytes, size_t count);
 /// The same; an end of the stream is a failure too.
 size_t connection_receive(struct connection *connection, void *bytes, size_t count);
+
+/// Datagrams that went astray so far.
+uint64_t datagrams_lost(void);
+/// To be called now and then: gives up what has been under way for too long.
+void datagrams_give_up(void);
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, OPENING_AT_ONCE = 64, SECONDS_TO_OPEN = 10, SECONDS_TO_FINISH = 60 };
+enum { EVENTS = 256, OPENING_AT_ONCE = 64, SECONDS_TO_OPEN = 10, SECONDS_TO_FINISH = 60, MILLISECONDS_TO_LOOK = 50 };
 
 static const char usage[] =
     "usage: LoadGenerator --target ADDR:PORT [--proxy ADDR:PORT] [--user NAME:PASSWORD] --mode MODE\n"
@@ -25,12 +25,15 @@ static const char usage[] =
     "  pingpong                 64 bytes there and back on N connections; --bulk N: beside N downloads\n"
     "  idle                     N connections that do nothing: prints 'fresh', waits for a line, gets\n"
     "                           100 KiB on each, prints 'used', waits for a line\n"
+    "  datagrams                512 bytes there and back over UDP, 16 under way on each of N associations\n"
     "  verify                   16 MiB on each of N connections, every byte checked\n"
+    "  verify-datagrams         2,000 of all lengths on each of N associations, every byte checked\n"
     "\n"
     "Prints 'begin' behind the warm-up, a line 'second ...' a second, and at last 'end ...': bytes moved\n"
-    "(of an echo: both ways; of an upload: what the target got), units (cycles or round trips), errors, and\n"
-    "the percentiles of the times of units in nanoseconds; with --server, the seconds of processor time\n"
-    "that the process and its descendants have used. 'problem ...' is the first error.\n";
+    "(of an echo: both ways; of an upload: what the target got), units (cycles, round trips, or datagrams\n"
+    "each way), errors, lost datagrams, and the percentiles of the times of units (of datagrams: there and\n"
+    "back) in nanoseconds; with --server, the seconds of processor time that the process and its\n"
+    "descendants have used. 'problem ...' is the first error.\n";
 
 struct load load;
 
@@ -55,6 +58,8 @@ static void start_some(void) {
 
 static void turn(int milliseconds) {
     struct epoll_event events[EVENTS];
+    bool associates = run.role->associates;
+    if (associates && milliseconds > MILLISECONDS_TO_LOOK) milliseconds = MILLISECONDS_TO_LOOK;
     int ready = epoll_wait(load.epoll, events, EVENTS, milliseconds);
     for (int i = 0; i < ready; i++) {
         struct connection *connection = events[i].data.ptr;
@@ -64,6 +69,7 @@ static void turn(int milliseconds) {
             connection_start(connection);
         }
     }
+    if (associates) datagrams_give_up();
     start_some();
 }
 
@@ -101,7 +107,7 @@ static void make_connections(size_t count) {
         // Half of the verified ones download.
         if (connection->role == &role_verify_echo && i % 2 == 1) connection->role = &role_verify_download;
         // Streams that differ show when bytes get into the wrong one; a source begins at 0.
-        if (connection->role == &role_verify_echo) connection->origin = i * 7919;
+        if (connection->role != &role_verify_download) connection->origin = i * 7919;
         connection->began = wire_now();
     }
 }
@@ -137,7 +143,7 @@ static int measure(void) {
     work_until(after(run.warm_up));
 
     double processor = run.server > 0 ? process_tree_seconds(run.server) : 0;
-    uint64_t bytes = moved();
+    uint64_t bytes = moved(), lost = datagrams_lost();
     load.units = 0;
     memset(&load.times, 0, sizeof load.times);
     uint64_t begin = wire_now(), end = begin + (uint64_t)(run.seconds * 1e9);
@@ -151,8 +157,9 @@ static int measure(void) {
     bytes = moved() - bytes;
     double seconds = (double)(wire_now() - begin) / 1e9;
     if (run.server > 0) processor = process_tree_seconds(run.server) - processor;
-    printf("end seconds=%.6f bytes=%llu units=%llu errors=%llu", seconds, (unsigned long long)bytes,
-        (unsigned long long)load.units, (unsigned long long)load.errors);
+    printf("end seconds=%.6f bytes=%llu units=%llu errors=%llu lost=%llu", seconds,
+        (unsigned long long)bytes, (unsigned long long)load.units, (unsigned long long)load.errors,
+        (unsigned long long)(datagrams_lost() - lost));
     static const struct {
         const char *name;
         double share;
@@ -220,6 +227,7 @@ static const struct {
     {"download", &role_download, measure}, {"upload", &role_upload, measure}, {"echo", &role_echo, measure},
     {"cycle", &role_cycle, measure},       {"pingpong", &role_pingpong, measure},
     {"idle", &role_idle, idle},            {"verify", &role_verify_echo, verify},
+    {"datagrams", &role_datagrams, measure}, {"verify-datagrams", &role_verify_datagrams, verify},
 };
 
 static struct sockaddr_in address(const char *text) {

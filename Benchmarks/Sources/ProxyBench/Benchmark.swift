@@ -10,8 +10,6 @@ struct Plan {
     /// Seconds that a run takes beside those in which it measures.
     static let overhead = 0.5
 
-    var runs: Int { servers.count * scenarios.count * rounds }
-    var duration: Double { Double(runs) * (seconds + Self.overhead) }
 }
 
 /// What came out.
@@ -97,11 +95,14 @@ struct Benchmark {
     mutating func run() throws(Failure) -> Results {
         defer { progress.clear() }
         let usable = try verified()
-        var left = usable.count * plan.scenarios.count * plan.rounds
+        func suitable(_ scenario: Scenario) -> [Server] {
+            usable.filter { !scenario.kind.usesDatagrams || $0.relaysDatagrams }
+        }
+        var left = plan.scenarios.map { suitable($0).count }.reduce(0, +) * plan.rounds
         for round in 1...plan.rounds {
             for scenario in plan.scenarios {
                 // Servers one behind the other, so that they are compared under the same conditions.
-                for server in usable {
+                for server in suitable(scenario) {
                     let outcome = try measure(server, scenario, round, left)
                     results.add(
                         Results.Run(
@@ -127,15 +128,30 @@ struct Benchmark {
                 continue
             }
             progress.show("checking the data that passes \(server.name)")
-            do {
-                try Trial.with(server, in: workshop) { (trial) throws(Failure) in try trial.verify() }
-                usable.append(server)
-            } catch .failed(let reason) {
-                progress.note("\(server.name): left out: \(reason)")
-                results.addUnusable(server.name, reason)
+            if try !check(server, { (trial) throws(Failure) in try trial.verify() }) { continue }
+            var server = server
+            if server.relaysDatagrams && plan.scenarios.contains(where: \.kind.usesDatagrams) {
+                server.relaysDatagrams = try check(server) { (trial) throws(Failure) in
+                    try trial.verifyDatagrams()
+                }
             }
+            usable.append(server)
         }
         return usable
+    }
+
+    /// - Returns: false where a server doesn't pass, which is noted.
+    private mutating func check(_ server: Server, _ body: (Trial) throws(Failure) -> Void) throws(Failure)
+        -> Bool
+    {
+        do {
+            try Trial.with(server, in: workshop, body)
+            return true
+        } catch .failed(let reason) {
+            progress.note("\(server.name): left out: \(reason)")
+            results.addUnusable(server.name, reason)
+            return false
+        }
     }
 
     private func measure(

@@ -100,6 +100,7 @@ extension JSON {
             pairs += [
                 ("seconds", .number(sample.seconds)), ("bytes", .number(sample.bytes)),
                 ("units", .number(sample.units)), ("errors", .number(Double(sample.errors))),
+                ("lost", .number(sample.lost)),
                 ("processorSeconds", .optional(sample.processor)),
                 ("disturbance", .optional(sample.disturbance)),
             ]

@@ -9,7 +9,7 @@ struct Scenario {
     /// Those that are run unless others are asked for.
     static let standard = [
         "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64",
-        "cycles-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000",
+        "cycles-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "udp-1", "udp-16",
     ].compactMap(Scenario.init(name:))
 
     /// Any kind with any number of connections, as `download-512`.
@@ -30,6 +30,8 @@ struct Kind {
     let mode: [String]
     /// Whether memory is measured, and not traffic.
     var isIdle = false
+    /// Whether it takes a server that knows UDP ASSOCIATE.
+    var usesDatagrams = false
     let figures: [Figure]
 
     /// A new kind is a new entry.
@@ -45,6 +47,12 @@ struct Kind {
             figures: [.throughput, .median, .percentile99]
         ),
         Kind(name: "idle", mode: ["idle"], isIdle: true, figures: [.memoryFresh, .memoryUsed, .descriptors]),
+        Kind(
+            name: "udp",
+            mode: ["datagrams"],
+            usesDatagrams: true,
+            figures: [.rate, .processorPerUnit, .lost]
+        ),
     ]
 }
 
@@ -53,9 +61,11 @@ struct Sample {
     var seconds = 0.0
     /// Moved from end to end; of an echo both ways.
     var bytes = 0.0
-    /// Cycles, round trips or idle connections.
+    /// Cycles, round trips, idle connections, or datagrams of both ways.
     var units = 0.0
     var errors = 0
+    /// Datagrams that didn't come back.
+    var lost = 0.0
     /// What the first error was.
     var problem: String?
     /// Seconds of user and system time of the server with its children; `nil` without a server.
@@ -91,6 +101,7 @@ struct Figure {
     static let processorPerUnit = Figure(name: "processor", unit: "CPU us", digits: 1) { sample in
         sample.units > 0 ? sample.processor.map { $0 / sample.units * 1e6 } : nil
     }
+    static let lost = Figure(name: "lost", unit: "lost", digits: 0, isCost: false) { $0.lost }
     static let median = Figure(name: "p50", unit: "p50 us", digits: 0, isCost: false) {
         $0.times["p50"].map { $0 * 1e6 }
     }

@@ -21,6 +21,8 @@ struct Server {
 
     let name: String
     var route = Route.socks5
+    /// Whether it knows UDP ASSOCIATE; without a proxy datagrams go straight to the target.
+    var relaysDatagrams = true
     /// To be found in PATH, or a path; `nil` for ``Route/direct``.
     var program: String?
     var arguments: (Place) -> [String] = { _ in [] }
@@ -35,7 +37,9 @@ extension Server {
             Server(name: socks5dName, program: socks5d) {
                 ["--listen", "127.0.0.1:\($0.port)", "--workers", "1"]
             },
-            Server(name: "microsocks", program: "microsocks") { ["-i", "127.0.0.1", "-p", "\($0.port)"] },
+            Server(name: "microsocks", relaysDatagrams: false, program: "microsocks") {
+                ["-i", "127.0.0.1", "-p", "\($0.port)"]
+            },
             Server(
                 name: "dante",
                 program: "danted",
@@ -45,6 +49,7 @@ extension Server {
             Server(
                 name: "haproxy-splice",
                 route: .forwarded,
+                relaysDatagrams: false,
                 program: "haproxy",
                 arguments: { ["-db", "-f", $0.configuration] },
                 configuration: { haproxy($0, splices: true) }
@@ -52,6 +57,7 @@ extension Server {
             Server(
                 name: "haproxy",
                 route: .forwarded,
+                relaysDatagrams: false,
                 program: "haproxy",
                 arguments: { ["-db", "-f", $0.configuration] },
                 configuration: { haproxy($0, splices: false) }

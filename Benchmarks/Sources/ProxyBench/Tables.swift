@@ -26,6 +26,7 @@ struct Tables {
         Command: \(command)
 
         GB/s: bytes moved, of an echo both ways (GB = 10^9 bytes). CPU: user and system time of the server.
+        UDP: 512 bytes, each way a datagram; those of 16 for each association under way that don't come back are lost.
         KB, fds: memory and descriptors of the server for an idle connection, fresh and after 100 KiB.
         """
     }
@@ -44,7 +45,7 @@ struct Tables {
                 server,
                 plan.scenarios.map { scenario in
                     let runs = results.runs(server, scenario)
-                    if runs.allSatisfy({ $0.sample == nil }) { return ["failed"] }
+                    if !runs.isEmpty && runs.allSatisfy({ $0.sample == nil }) { return ["failed"] }
                     let mark = runs.contains { $0.complaint != nil } ? "*" : ""
                     return scenario.kind.figures.map { figure in
                         results.value(figure, server, scenario).map { $0.text(figure.digits) + mark } ?? "-"
@@ -87,7 +88,9 @@ struct Tables {
     }
 
     private var measured: [String] {
-        plan.servers.map(\.name).filter { name in results.runs.contains { $0.server == name } }
+        plan.servers.map(\.name).filter { name in
+            results.runs.contains { $0.server == name } || !results.unusable.contains { $0.server == name }
+        }
     }
 
     private func costs(_ scenario: Scenario) -> [Figure] { scenario.kind.figures.filter(\.isCost) }

@@ -130,7 +130,16 @@ struct Trial {
 
     /// Sends data there and back, every byte of it compared.
     func verify() throws(Failure) {
-        let generator = try generator(["--mode", "verify", "--connections", "8"])
+        try verify("verify", connections: 8)
+    }
+
+    /// The same with datagrams, none of which may be lost.
+    func verifyDatagrams() throws(Failure) {
+        try verify("verify-datagrams", connections: 2)
+    }
+
+    private func verify(_ mode: String, connections: Int) throws(Failure) {
+        let generator = try generator(["--mode", mode, "--connections", "\(connections)"])
         defer { generator.finish() }
         let report = Report(try generator.line(within: 90))
         if report.errors > 0 { throw .failed(try problem(generator)) }
@@ -247,6 +256,7 @@ private struct Report {
         var sample = Sample(seconds: values["seconds"] ?? 0, bytes: values["bytes"] ?? 0)
         sample.units = values["units"] ?? 0
         sample.errors = errors
+        sample.lost = values["lost"] ?? 0
         sample.processor = values["processor"]
         for (name, value) in values where sample.units > 0 && Self.times.contains(name) {
             sample.times[String(name)] = value / 1e9

@@ -1,7 +1,8 @@
 /// What the load generator and the echo server agree on.
 ///
 /// The first byte that a client sends on a connection says what the server does with the rest of it. The
-/// command travels in the connection so that a forwarder with one fixed target can carry all of them.
+/// command travels in the connection so that a forwarder with one fixed target can carry all of them. Datagrams
+/// come back as they are.
 #ifndef CWIRE_H
 #define CWIRE_H
 
