@@ -96,7 +96,10 @@ struct Benchmark {
         defer { progress.clear() }
         let usable = try verified()
         func suitable(_ scenario: Scenario) -> [Server] {
-            usable.filter { !scenario.kind.usesDatagrams || $0.relaysDatagrams }
+            usable.filter { server in
+                (!scenario.kind.usesDatagrams || server.relaysDatagrams)
+                    && (!scenario.kind.logsIn || server.loginArguments != nil)
+            }
         }
         var left = plan.scenarios.map { suitable($0).count }.reduce(0, +) * plan.rounds
         for round in 1...plan.rounds {
@@ -170,6 +173,7 @@ struct Benchmark {
         }
         progress.show(line(""))
         do {
+            let server = scenario.kind.logsIn ? server.withLogin : server
             let sample = try Trial.with(server, in: workshop) { (trial) throws(Failure) in
                 try trial.measure(scenario, seconds: plan.seconds) {
                     progress.show(line(Self.brief($0)))

@@ -17,7 +17,8 @@ struct ProxyBench: ParsableCommand {
 
             Scenarios: \(Scenario.standard.map(\.name).joined(separator: ", ")); the number is that of the \
             connections, and any from 1 to 10000 will do. Download, upload, echo: as much as passes. Cycles: \
-            connect, handshake, a byte there and one back, close. Ping-pong: 64 bytes there and back; \
+            connect, handshake, a byte there and one back, close; logins: the same with user and password. \
+            Ping-pong: 64 bytes there and back; \
             beside bulk: next to 8 downloads. Idle: memory and descriptors. UDP: datagrams of 512 bytes there \
             and back, with servers that know UDP ASSOCIATE; the number is that of associations.
             """

@@ -9,7 +9,7 @@ struct Scenario {
     /// Those that are run unless others are asked for.
     static let standard = [
         "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64",
-        "cycles-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "udp-1", "udp-16",
+        "cycles-64", "logins-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "udp-1", "udp-16",
     ].compactMap(Scenario.init(name:))
 
     /// Any kind with any number of connections, as `download-512`.
@@ -32,6 +32,8 @@ struct Kind {
     var isIdle = false
     /// Whether it takes a server that knows UDP ASSOCIATE.
     var usesDatagrams = false
+    /// Whether every connection logs in.
+    var logsIn = false
     let figures: [Figure]
 
     /// A new kind is a new entry.
@@ -40,6 +42,7 @@ struct Kind {
         Kind(name: "upload", mode: ["upload"], figures: [.throughput, .processorPerGigabyte]),
         Kind(name: "echo", mode: ["echo"], figures: [.throughput, .processorPerGigabyte]),
         Kind(name: "cycles", mode: ["cycle"], figures: [.rate, .processorPerUnit]),
+        Kind(name: "logins", mode: ["cycle"], logsIn: true, figures: [.rate, .processorPerUnit]),
         Kind(name: "ping-pong", mode: ["pingpong"], figures: [.processorPerUnit, .median, .percentile99]),
         Kind(
             name: "ping-pong-beside-bulk",

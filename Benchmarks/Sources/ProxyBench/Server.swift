@@ -27,6 +27,21 @@ struct Server {
     var program: String?
     var arguments: (Place) -> [String] = { _ in [] }
     var configuration: ((Place) -> String)?
+    /// More arguments, by which it asks for ``user``; `nil`: it isn't measured with logins.
+    var loginArguments: [String]?
+    private(set) var asksForLogin = false
+
+    /// `NAME:PASSWORD`
+    static let user = "bench:mark"
+
+    /// The same, asking for ``user``.
+    var withLogin: Server {
+        var server = self
+        let more = loginArguments ?? []
+        server.arguments = { arguments($0) + more }
+        server.asksForLogin = true
+        return server
+    }
 }
 
 extension Server {
@@ -34,12 +49,20 @@ extension Server {
     static func known(socks5d: String) -> [Server] {
         [
             Server(name: "direct", route: .direct),
-            Server(name: socks5dName, program: socks5d) {
-                ["--listen", "127.0.0.1:\($0.port)", "--workers", "1"]
-            },
-            Server(name: "microsocks", relaysDatagrams: false, program: "microsocks") {
-                ["-i", "127.0.0.1", "-p", "\($0.port)"]
-            },
+            Server(
+                name: socks5dName,
+                program: socks5d,
+                arguments: { ["--listen", "127.0.0.1:\($0.port)", "--workers", "1"] },
+                loginArguments: ["--user", user]
+            ),
+            Server(
+                name: "microsocks",
+                relaysDatagrams: false,
+                program: "microsocks",
+                arguments: { ["-i", "127.0.0.1", "-p", "\($0.port)"] },
+                loginArguments: user.split(separator: ":").enumerated()
+                    .flatMap { [$0.offset == 0 ? "-u" : "-P", String($0.element)] }
+            ),
             Server(
                 name: "dante",
                 program: "danted",

@@ -120,9 +120,10 @@ struct Trial {
         case (_, _):
             route = ["--target", "127.0.0.1:\(targetPort)"]
         }
+        let login = server.asksForLogin ? ["--user", Server.user] : []
         let watched = proxy.map { ["--server", "\($0.child.pid)"] } ?? []
         return try Child(
-            ["\(workshop.tools)/LoadGenerator"] + route + watched + arguments,
+            ["\(workshop.tools)/LoadGenerator"] + route + login + watched + arguments,
             on: workshop.cores.load,
             .lines(errors: "\(workshop.folder)/log")
         )
