@@ -22,7 +22,7 @@ struct role {
     bool associates;
 };
 
-extern const struct role role_download, role_upload, role_echo, role_cycle, role_pingpong, role_idle,
+extern const struct role role_download, role_upload, role_echo, role_cycle, role_pingpong, role_idle, role_stalled,
     role_verify_echo, role_verify_download, role_datagrams, role_verify_datagrams;
 
 struct options {

@@ -26,6 +26,8 @@ static const char usage[] =
     "  idle                     N connections that do nothing: prints 'fresh', waits for a line, gets\n"
     "                           100 KiB on each, prints 'used', waits for a line\n"
     "  datagrams                512 bytes there and back over UDP, 16 under way on each of N associations\n"
+    "  stalled                  N downloads that nobody reads: prints 'fresh', waits for a line, prints 'used',\n"
+    "                           waits for a line\n"
     "  verify                   16 MiB on each of N connections, every byte checked\n"
     "  verify-datagrams         2,000 of all lengths on each of N associations, every byte checked\n"
     "\n"
@@ -217,6 +219,16 @@ static int idle(void) {
     return 0;
 }
 
+static int stalled(void) {
+    open_all();
+    for (int phase = 0; phase < 2; phase++) {
+        printf("%s units=%zu errors=%llu\n", phase == 0 ? "fresh" : "used", load.open, (unsigned long long)load.errors);
+        print_problem();
+        wait_for_line();
+    }
+    return 0;
+}
+
 // MARK: - Options
 
 static const struct {
@@ -226,7 +238,7 @@ static const struct {
 } modes[] = {
     {"download", &role_download, measure}, {"upload", &role_upload, measure}, {"echo", &role_echo, measure},
     {"cycle", &role_cycle, measure},       {"pingpong", &role_pingpong, measure},
-    {"idle", &role_idle, idle},            {"verify", &role_verify_echo, verify},
+    {"idle", &role_idle, idle},            {"stalled", &role_stalled, stalled},            {"verify", &role_verify_echo, verify},
     {"datagrams", &role_datagrams, measure}, {"verify-datagrams", &role_verify_datagrams, verify},
 };
 

@@ -129,6 +129,20 @@ static void idle_readable(struct connection *connection) {
 
 const struct role role_idle = {"idle", idle_opened, idle_readable, NULL};
 
+// MARK: - stalled
+
+static void stalled_opened(struct connection *connection) {
+    command(connection, WIRE_SOURCE);
+    if (connection->stage == STAGE_OPEN) connection_want(connection, 0);
+}
+
+/// Nothing is read, so that this is an error of the connection.
+static void stalled_readable(struct connection *connection) {
+    connection_fail(connection, "a stalled connection has ended");
+}
+
+const struct role role_stalled = {"stalled", stalled_opened, stalled_readable, NULL};
+
 // MARK: - verify
 
 static bool is_right(struct connection *connection, size_t count) {

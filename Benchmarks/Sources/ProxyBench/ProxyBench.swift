@@ -19,7 +19,8 @@ struct ProxyBench: ParsableCommand {
             connections, and any from 1 to 10000 will do. Download, upload, echo: as much as passes. Cycles: \
             connect, handshake, a byte there and one back, close; logins: the same with user and password. \
             Ping-pong: 64 bytes there and back; \
-            beside bulk: next to 8 downloads. Idle: memory and descriptors. UDP: datagrams of 512 bytes there \
+            beside bulk: next to 8 downloads. Idle: memory and descriptors. Stalled: \
+            memory with so many downloads that nobody reads. UDP: datagrams of 512 bytes there \
             and back, with servers that know UDP ASSOCIATE; the number is that of associations.
             """
     )

@@ -9,7 +9,8 @@ struct Scenario {
     /// Those that are run unless others are asked for.
     static let standard = [
         "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64",
-        "cycles-64", "logins-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "udp-1", "udp-16",
+        "cycles-64", "logins-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "stalled-1000",
+        "udp-1", "udp-16",
     ].compactMap(Scenario.init(name:))
 
     /// Any kind with any number of connections, as `download-512`.
@@ -50,6 +51,7 @@ struct Kind {
             figures: [.throughput, .median, .percentile99]
         ),
         Kind(name: "idle", mode: ["idle"], isIdle: true, figures: [.memoryFresh, .memoryUsed, .descriptors]),
+        Kind(name: "stalled", mode: ["stalled"], isIdle: true, figures: [.memoryHeld]),
         Kind(
             name: "udp",
             mode: ["datagrams"],
@@ -116,6 +118,9 @@ struct Figure {
     }
     static let memoryUsed = Figure(name: "memory used", unit: "used KB", digits: 1) {
         $0.memoryUsed.map { $0 / 1000 }
+    }
+    static let memoryHeld = Figure(name: "memory held", unit: "held MB", digits: 0, isCost: false) { sample in
+        sample.memoryFresh.map { $0 * sample.units / 1e6 }
     }
     static let descriptors = Figure(name: "descriptors", unit: "fds", digits: 1, isCost: false) {
         $0.descriptors
