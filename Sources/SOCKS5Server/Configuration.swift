@@ -113,6 +113,16 @@ extension Configuration {
         }
     }
 
+    /// Takes over what a reload changes.
+    mutating func adoptPolicy(of other: Configuration) {
+        users = other.users
+        credentialStore = other.credentialStore
+        loginBan = other.loginBan
+        isOpen = other.isOpen
+        rules = other.rules
+        destinationGuard = other.destinationGuard
+    }
+
     var asksForLogin: Bool { !users.isEmpty || credentialStore != nil }
 
     /// Refuses what can't be served.
@@ -139,7 +149,7 @@ extension Configuration {
             ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
             ("udp.targetsPerAssociation", udp.targetsPerAssociation, 1...(1 << 20)),
             ("udp.associationsPerClient", udp.associationsPerClient, 1...(1 << 20)),
-            ("loginBan.failures", loginBan?.failures ?? 1, 1...100),
+            ("loginBan.failures", loginBan?.failures ?? 1, 1...LoginBan.mostFailures),
         ]
         for (name, value, range) in numbers where !range.contains(value) {
             throw ProxyServerError(

@@ -21,10 +21,20 @@ public final class ProxyServer: Sendable {
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
 
+    /// What is served, and by which policy.
+    private struct Service {
+        var configuration: Configuration
+        let listeners: [SocketAddress]
+        let context: ServerContext
+        var policy: Policy
+    }
+
     private let configuration: Configuration
-    private let rules: RuleSet
     private let logger: Logger
+    private let hashThreads = HashThreads()
     private let state = Guarded(State())
+    /// `nil` until the server has started; held by a reload.
+    private let service = Guarded<Service?>(nil)
 
     /// The threads that serve.
     public let workers: Int
@@ -37,7 +47,7 @@ public final class ProxyServer: Sendable {
     /// Checks the configuration; nothing is opened yet. The soft limit of descriptors is raised to the hard one.
     ///
     /// - Parameters:
-    ///   - configuration: what to serve, to whom; can't be changed later.
+    ///   - configuration: what to serve, to whom; a part of it can be changed by ``reload(_:)``.
     ///   - logger: told of sessions at `info`, of trouble at `warning` and above; never of secrets.
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork``.
     public init(
@@ -46,7 +56,6 @@ public final class ProxyServer: Sendable {
     ) throws(ProxyServerError) {
         try configuration.validate()
         self.configuration = configuration
-        rules = RuleSet(configuration.rules)
         self.logger = logger
         workers = configuration.workers ?? LoopThread.availableCores
         let allowed = ConnectionLimit.allowedByDescriptors(
@@ -75,27 +84,77 @@ public final class ProxyServer: Sendable {
         try configuration.egress.probe()
         let context = ServerContext(
             configuration,
-            policy: AccessPolicy(rules, configuration, listeners: listening.boundAddresses),
             limit: ConnectionLimit(maximum: maxConnections),
             parallelLookups: NameLookup.configurePool(),
             logger: logger
         )
+        let policy = Policy(configuration, listeners: listening.boundAddresses, hashThreads)
         state.withLock { $0.boundAddresses = listening.boundAddresses.map { ListenAddress($0) } }
         for (index, sockets) in listening.sockets.enumerated() {
             do throws(UVError) {
-                try await startWorker(index, sockets, context)
+                try await startWorker(index, sockets, context, policy)
             } catch {
                 for unused in listening.sockets[index...].joined() { unused.close() }
                 await stop(grace: .zero)
                 throw ProxyServerError(.systemFailure, "worker \(index) can't start: \(error)")
             }
         }
+        let service = Service(
+            configuration: configuration,
+            listeners: listening.boundAddresses,
+            context: context,
+            policy: policy
+        )
+        self.service.withLock { $0 = service }
+    }
+
+    /// Takes users, credential store, rules, guard and login ban of a configuration into use, and leaves everything
+    /// else of it aside. Sessions stay as they are; what they ask for next, a datagram's target among it, is decided
+    /// by the new rules. Failed logins are still remembered, and so are successful ones of users whose hash is the
+    /// same.
+    ///
+    /// Builds its tables in the thread of the caller, which may take a second for 100,000 networks.
+    ///
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork`` where the
+    ///   server would then serve anyone on an address that others reach, and ``ProxyServerError/Code/notStarted``.
+    ///   Everything stays as it was.
+    public func reload(_ configuration: Configuration) throws(ProxyServerError) {
+        try configuration.validate()
+        try service.withLock { service throws(ProxyServerError) in
+            guard let current = service else {
+                throw ProxyServerError(.notStarted, "a reload of a server that hasn't started")
+            }
+            var next = current.configuration
+            next.adoptPolicy(of: configuration)
+            // What it listens on is what it has listened on from the start.
+            try next.validate()
+            let policy = Policy(
+                next,
+                listeners: current.listeners,
+                hashThreads,
+                replacing: current.policy
+            )
+            service?.configuration = next
+            service?.policy = policy
+            current.context.throttle.withLock { $0.ban = policy.loginBan }
+            for mailbox in state.withLock({ $0.mailboxes }) { mailbox.post(.adopt(policy)) }
+        }
+    }
+
+    /// Runs `body` in a thread of its own that gives way to the workers: what to build a reload's tables in.
+    package static func atLowPriority(_ body: @escaping @Sendable () -> Void) throws(ProxyServerError) {
+        do throws(UVError) {
+            try LoopThread.start(named: "socks5d-reload", atLowPriority: true, body)
+        } catch {
+            throw ProxyServerError(.systemFailure, "no thread: \(error)")
+        }
     }
 
     private func startWorker(
         _ index: Int,
         _ sockets: [ListeningSocket],
-        _ context: ServerContext
+        _ context: ServerContext,
+        _ policy: Policy
     ) async throws(UVError) {
         let mailbox = Mailbox<Worker.Command>()
         let counters = Counters()
@@ -104,7 +163,7 @@ public final class ProxyServer: Sendable {
                 try LoopThread.start(named: "socks5d-\(index)") { [self] in
                     let worker: Worker
                     do throws(UVError) {
-                        worker = try Worker(context, counters, mailbox) { [self] in workerDidStop() }
+                        worker = try Worker(context, policy, counters, mailbox) { [self] in workerDidStop() }
                     } catch {
                         return started.resume(returning: .failure(error))
                     }

@@ -14,6 +14,8 @@ public struct ProxyServerError: Error, Sendable, CustomStringConvertible {
         public static let addressNotAvailable = Code(description: "addressNotAvailable")
         /// The port may not be bound, as those below 1024.
         public static let permissionDenied = Code(description: "permissionDenied")
+        /// ``ProxyServer/reload(_:)`` before ``ProxyServer/start()`` has returned.
+        public static let notStarted = Code(description: "notStarted")
         /// Descriptors, memory or threads have run out, or another error of the system.
         public static let systemFailure = Code(description: "systemFailure")
     }

@@ -8,11 +8,7 @@ final class ServerContext: Sendable {
     let bind: Configuration.Bind
     let udp: Configuration.UDP
     let advertisedAddresses: [AdvertisedAddress]
-    let policy: AccessPolicy
-    /// `nil`: no login is asked for.
-    let credentials: (any CredentialStore)?
     let throttle: Guarded<LoginThrottle>
-    private let bansSources: Bool
     let limit: ConnectionLimit
     let associations: AssociationLimit
     let budget: MemoryBudget
@@ -24,7 +20,6 @@ final class ServerContext: Sendable {
     /// - Parameter parallelLookups: how many the process can do at once.
     init(
         _ configuration: Configuration,
-        policy: AccessPolicy,
         limit: ConnectionLimit,
         parallelLookups: Int,
         logger: Logger
@@ -34,25 +29,13 @@ final class ServerContext: Sendable {
         udp = configuration.udp
         associations = AssociationLimit(maximum: configuration.udp.associationsPerClient)
         advertisedAddresses = configuration.advertisedAddresses
-        self.policy = policy
-        credentials =
-            configuration.users.isEmpty
-            ? configuration.credentialStore : UserTable(configuration.users, HashThreads())
         throttle = Guarded(LoginThrottle(configuration.loginBan))
-        bansSources = configuration.loginBan != nil
         budget = MemoryBudget(limit: configuration.bufferMemory)
         names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
         families = configuration.families
         egress = configuration.egress.socketOptions
         self.limit = limit
         self.logger = logger
-    }
-
-    /// The one method that is ever selected.
-    var method: Method { credentials == nil ? .noAuthentication : .usernamePassword }
-
-    func isBanned(_ peer: SocketAddress, now: UInt64) -> Bool {
-        bansSources && throttle.withLock { $0.isBanned(ClientSource(peer), now: now) }
     }
 
     /// How long each deadline lasts, in milliseconds.

@@ -9,6 +9,8 @@ final class Worker {
     enum Command: Sendable {
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
+        /// Ask this one from now on.
+        case adopt(Policy)
         /// A name that this worker has asked for.
         case nameAnswered(NameTicket, NameAnswer)
         /// What a ``CredentialStore`` says to a login that waits for it, by its number.
@@ -16,6 +18,7 @@ final class Worker {
     }
 
     let context: ServerContext
+    private(set) var policy: Policy
     let counters: Counters
     let loop: EventLoop
     let pool: BufferPool
@@ -45,18 +48,20 @@ final class Worker {
     /// Throws where the system denies what a loop needs.
     init(
         _ context: ServerContext,
+        _ policy: Policy,
         _ counters: Counters,
         _ mailbox: Mailbox<Command>,
         didStop: @escaping @Sendable () -> Void
     ) throws(UVError) {
         self.context = context
+        self.policy = policy
         self.counters = counters
         self.mailbox = mailbox
         self.didStop = didStop
         loop = try EventLoop(readBudget: Self.readBudget)
         pool = BufferPool(context.budget)
         resolver = Resolver(context.names, loop, mailbox)
-        logins = PendingLogins(context.credentials, mailbox)
+        logins = PendingLogins(mailbox)
         sessions = DeadlineQueue { context.duration(of: $0) }
         turns = DeadlineQueue { context.duration(of: $0) }
     }
@@ -86,11 +91,16 @@ final class Worker {
     // MARK: - Sessions
 
     private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
-        guard !context.isBanned(peer, now: loop.now) else { return counters.refusedAsBanned.add() }
+        guard !isBanned(peer) else { return counters.refusedAsBanned.add() }
         guard context.limit.enter() else { return noteRefusedAtLimit() }
         counters.accepted.add()
         let session = Session(self, peer: peer)
         session.start(accepted, in: sessions.insert(session))
+    }
+
+    private func isBanned(_ peer: SocketAddress) -> Bool {
+        policy.loginBan != nil
+            && context.throttle.withLock { $0.isBanned(ClientSource(peer), now: loop.now) }
     }
 
     private func noteRefusedAtLimit() {
@@ -200,6 +210,7 @@ extension Worker: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .stop(let grace): stop(grace: grace)
+            case .adopt(let policy): self.policy = policy
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
             case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)
             }

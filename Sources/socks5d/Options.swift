@@ -1,7 +1,7 @@
 internal import ArgumentParser
 
 /// The flags, as texts: ``Settings/table`` gives them a meaning.
-struct Options: ParsableArguments {
+struct Options: ParsableArguments, Sendable {
     @Option(help: "The configuration file.")
     var config: String?
     @Option(help: "ADDR:PORT to listen on; repeatable.")

@@ -10,7 +10,8 @@ struct Run: ParsableCommand {
     @OptionGroup var options: Options
 
     func serve() throws -> Never {
-        let settings = try Loaded(options, .ofProcess())
+        let environment = Environment.ofProcess()
+        let settings = try Loaded(options, environment)
         let logger = Logger(label: "socks5d") { _ in LineLogHandler(settings.logLevel) }
         for warning in settings.warnings { logger.warning("\(warning)") }
         let server = try settings.server(logger)
@@ -29,16 +30,22 @@ struct Run: ParsableCommand {
                 Socks5d.fail(Failure(error))
             }
         }
-        untilSignalled(server, settings.configuration.timeouts.drain, logger)
+        let reloader = Reloader(server, settings, logger) { [options] in try Loaded(options, environment) }
+        untilSignalled(server, settings.configuration.timeouts.drain, logger, reloader)
     }
 
     /// The main thread's part: the first SIGTERM or SIGINT drains, the second one ends.
-    private func untilSignalled(_ server: ProxyServer, _ grace: Duration, _ logger: Logger) -> Never {
+    private func untilSignalled(
+        _ server: ProxyServer,
+        _ grace: Duration,
+        _ logger: Logger,
+        _ reloader: Reloader
+    ) -> Never {
         var isStopping = false
         while true {
             let signal = Signals.wait()
             if signal == SIGHUP {
-                logger.notice("SIGHUP ignored: there is nothing to reload")
+                reloader.reload()
             } else if isStopping {
                 Socks5d.finish(128 + signal)
             } else {

@@ -27,12 +27,15 @@ struct Settings {
 }
 
 /// What to serve, and how to speak of it.
-struct Loaded {
+struct Loaded: Sendable {
     let configuration: Configuration
     let logLevel: Logger.Level
     /// What to say once there is a log.
     private(set) var warnings: [String] = []
-    private let effective: Effective<Settings>
+    /// Every setting with its origin.
+    let rows: [EffectiveRow]
+    /// The place of `listen` in the configuration file, where that says it.
+    private let listenPlace: String?
 
     /// Reads all that there is: defaults, then the configuration file, the environment and the flags.
     ///
@@ -41,7 +44,9 @@ struct Loaded {
     init(_ options: Options, _ environment: Environment) throws {
         let file = options.config ?? environment[Environment.variable(of: "config")]
         let effective = try Settings.effective(file, options, environment)
-        self.effective = effective
+        rows = effective.rows
+        let listen = effective.origin(of: "listen")
+        listenPlace = if case .file = listen { listen.description } else { nil }
         let settings = effective.model
         logLevel = settings.logLevel
         var configuration = settings.configuration
@@ -56,13 +61,16 @@ struct Loaded {
             if let warning = users.warning(path) { warnings.append(warning) }
         }
         self.configuration = configuration
-        try refuseDoubleUsers(file)
+        try Self.refuseDoubleUsers(configuration.users, settings.users, file)
     }
 
-    private func refuseDoubleUsers(_ file: String?) throws {
+    private static func refuseDoubleUsers(
+        _ users: [Configuration.User],
+        _ entries: [Settings.UserEntry],
+        _ file: String?
+    ) throws {
         var names: Set<[UInt8]> = []
-        for (index, user) in configuration.users.enumerated() where !names.insert(user.name).inserted {
-            let entries = effective.model.users
+        for (index, user) in users.enumerated() where !names.insert(user.name).inserted {
             let entry =
                 entries.indices.contains(index) ? entries[index] : entries.first { $0.name == user.name }
             var origin = ""
@@ -74,26 +82,30 @@ struct Loaded {
         }
     }
 
-    /// A line a setting, each with its origin.
-    var lines: [String] { effective.lines }
+    /// Those whose change a reload doesn't take into use: what differs here from an earlier state.
+    func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
+        zip(rows, earlier.rows).filter { $0.value != $1.value }.map(\.0.path).filter { path in
+            !Settings.reloadable.contains { path == $0 || path.hasPrefix("\($0).") }
+        }
+    }
 
     /// A server with these settings, on which nothing is opened yet.
     func server(_ logger: Logger) throws -> ProxyServer {
         do {
             return try ProxyServer(configuration: configuration, logger: logger)
         } catch {
-            guard error.code == .openToNetwork, case .file = effective.origin(of: "listen") else {
-                throw Failure(error)
-            }
+            guard error.code == .openToNetwork, let listenPlace else { throw Failure(error) }
             throw Failure.configuration(
-                "\(effective.origin(of: "listen").description): \(error.description) "
-                    + "(users, user-file, or open: true)"
+                "\(listenPlace): \(error.description) (users, user-file, or open: true)"
             )
         }
     }
 }
 
 extension Settings {
+    /// The keys of what ``ProxyServer/reload(_:)`` changes.
+    static let reloadable = ["users", "user-file", "login-ban", "open", "rules", "guard"]
+
     /// All settings with their origins.
     ///
     /// - Parameter file: the path of the configuration file.

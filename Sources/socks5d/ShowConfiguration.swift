@@ -19,7 +19,7 @@ struct ShowSettings: ParsableCommand {
     @OptionGroup var options: Options
 
     func show() throws {
-        for line in try Loaded(options, .ofProcess()).lines { StandardOutput.write(line.printable) }
+        for row in try Loaded(options, .ofProcess()).rows { StandardOutput.write(row.line.printable) }
     }
 }
 

@@ -61,19 +61,6 @@ import Testing
         }
     }
 
-    @Test func aHangupEndsNothing() async throws {
-        try await withSocks5d { child, port in
-            try withTunnel(through: port) { client, target in
-                child.signal(SIGHUP)
-                _ = try child.waitForLine(containing: " notice SIGHUP ignored")
-                try client.send([1])
-                let received = try target.receive(1)
-                #expect(received == [1])
-            }
-            try expectRelaying(through: port)
-        }
-    }
-
     @Test func aStopAndContinueLosesNothing() async throws {
         try await withSocks5d { child, port in
             try withTunnel(through: port) { client, target in

@@ -70,7 +70,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
 
     /// Whether anyone who is awaited may be this peer.
     private func mayAccept(_ peer: SocketAddress) -> Bool {
-        worker.context.policy.denial(of: peer, named: nil, to: Requester(session.record, .bind)) == nil
+        worker.policy.access.denial(of: peer, named: nil, to: Requester(session.record, .bind)) == nil
     }
 
     private static func open(_ address: SocketAddress, _ ports: PortRange?) throws(UVError) -> ListeningSocket

@@ -163,7 +163,7 @@ final class UDPAssociation {
     private func forward(_ payload: UnsafeRawBufferPointer, to destination: Destination) {
         if let target = SocketAddress(destination) { return send(payload, to: target, named: nil) }
         guard case .name(let name) = destination.host else { return }
-        guard context.policy.denial(of: name, port: destination.port, to: requester) == nil else {
+        guard worker.policy.access.denial(of: name, port: destination.port, to: requester) == nil else {
             return drop(.denied)
         }
         if waiting.isWaiting(for: name) { return wait(payload, for: name, destination.port) }
@@ -225,7 +225,7 @@ final class UDPAssociation {
 
     private func isAllowed(_ target: SocketAddress, named name: DomainName?) -> Bool {
         target.port != 0 && (context.families.only ?? target.family) == target.family
-            && context.policy.denial(of: target, named: name, to: requester) == nil
+            && worker.policy.access.denial(of: target, named: name, to: requester) == nil
     }
 
     private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {

@@ -54,7 +54,7 @@ final class CandidateSearch {
 
     /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
     private func candidates(_ addresses: [SocketAddress], named name: DomainName?) -> Candidates {
-        let (families, policy) = (worker.context.families, worker.context.policy)
+        let (families, policy) = (worker.context.families, worker.policy.access)
         return Candidates(
             addresses,
             preferred: families.preferred,

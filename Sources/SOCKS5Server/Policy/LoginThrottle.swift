@@ -21,12 +21,12 @@ struct LoginThrottle {
         var next = 0
         var bannedUntil: UInt64 = 0
 
-        mutating func append(_ time: UInt64, _ capacity: Int) {
-            if times.count < capacity {
+        mutating func append(_ time: UInt64) {
+            if times.count < Configuration.LoginBan.mostFailures {
                 times.append(time)
             } else {
                 times[next] = time
-                next = (next + 1) % capacity
+                next = (next + 1) % times.count
             }
         }
 
@@ -39,13 +39,12 @@ struct LoginThrottle {
         }
     }
 
-    private let ban: Configuration.LoginBan?
-    private let capacity: Int
+    /// When sources are banned; may be changed while bans last.
+    var ban: Configuration.LoginBan?
     private var histories = RecentTable<ClientSource, History>(maximum: maximumSources)
 
     init(_ ban: Configuration.LoginBan?) {
         self.ban = ban
-        capacity = max(Self.failures, ban?.failures ?? 0)
     }
 
     /// A login of the source has failed.
@@ -53,7 +52,7 @@ struct LoginThrottle {
         var history = histories[source] ?? History()
         defer { histories[source] = history }
         let isLate = history.has(Self.failures, within: Self.window, now)
-        history.append(now, capacity)
+        history.append(now)
         if let ban, history.bannedUntil <= now,
             history.has(ban.failures, within: ban.window.milliseconds, now)
         {

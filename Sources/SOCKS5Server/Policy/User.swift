@@ -41,6 +41,8 @@ extension Configuration {
     /// Right logins don't protect a source that many users share, as one behind NAT: so nobody is banned by
     /// default. Failures are answered a second late from the tenth within a minute on, with a ban or without.
     public struct LoginBan: Sendable {
+        static let mostFailures = 100
+
         /// 1 to 100.
         public var failures = 20
         /// Within so long.

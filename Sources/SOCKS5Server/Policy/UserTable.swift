@@ -20,11 +20,15 @@ final class UserTable: CredentialStore {
     /// The login that last succeeded, of each user with a hash: its next one costs no hash. A user has one
     /// right password, so that this is bounded by the users, and ends with the table.
     private let successes: Guarded<[LoginDigest?]>
-    private let key = LoginDigest.Key()
+    private let key: LoginDigest.Key
 
-    init(_ users: [Configuration.User], _ threads: HashThreads) {
+    /// - Parameter previous: whose successes are kept, of users whose hash is the same: a reload doesn't let everyone
+    ///   compute theirs again.
+    init(_ users: [Configuration.User], _ threads: HashThreads, replacing previous: UserTable? = nil) {
         var secrets: [[UInt8]: Secret] = [:]
         var hashes: [PasswordHash] = []
+        var digests: [LoginDigest?] = []
+        let known = previous?.successes.withLock { $0 } ?? []
         for user in users {
             switch user.secret {
             case .plain(let password):
@@ -32,12 +36,18 @@ final class UserTable: CredentialStore {
             case .hash(let hash):
                 secrets[user.name] = .hash(hash, hashes.count)
                 hashes.append(hash)
+                if case .hash(hash, let place)? = previous?.secrets[user.name] {
+                    digests.append(known[place])
+                } else {
+                    digests.append(nil)
+                }
             }
         }
         self.secrets = secrets
         self.threads = threads
         decoy = Dictionary(grouping: hashes, by: \.cost).values.max { $0.count < $1.count }?.first
-        successes = Guarded([LoginDigest?](repeating: nil, count: hashes.count))
+        successes = Guarded(digests)
+        key = previous?.key ?? LoginDigest.Key()
     }
 
     func verify(_ login: Login) -> LoginAnswer {

@@ -20,6 +20,7 @@ final class Negotiation {
     private unowned let worker: Worker
     private unowned let clientToTarget: Pipe
     private unowned let targetToClient: Pipe
+    private let policy: Policy
     private var handshake: Handshake
     private var stage = Stage.talking
 
@@ -28,7 +29,8 @@ final class Negotiation {
         self.worker = worker
         self.clientToTarget = clientToTarget
         self.targetToClient = targetToClient
-        handshake = Handshake(requiring: worker.context.method)
+        policy = worker.policy
+        handshake = Handshake(requiring: policy.method)
     }
 
     /// What the client sends while its login is looked at waits in the ring.
@@ -117,7 +119,8 @@ final class Negotiation {
 
     private func authenticate(_ credentials: Credentials) {
         let login = Login(credentials: credentials, address: session.record.client)
-        switch worker.logins.verify(login, for: self) {
+        guard let store = policy.credentials else { preconditionFailure("a login that nobody asked for") }
+        switch worker.logins.verify(login, by: store, for: self) {
         case .now(let verdict): conclude(verdict, login.username)
         case .later(let ticket): stage = .authenticating(ticket)
         }

@@ -25,18 +25,15 @@ final class PendingLogins {
         case later(Ticket)
     }
 
-    private let store: (any CredentialStore)?
     private let mailbox: Mailbox<Worker.Command>
     private var pending: [UInt64: Pending] = [:]
     private var numbers: UInt64 = 0
 
-    init(_ store: (any CredentialStore)?, _ mailbox: Mailbox<Worker.Command>) {
-        self.store = store
+    init(_ mailbox: Mailbox<Worker.Command>) {
         self.mailbox = mailbox
     }
 
-    func verify(_ login: Login, for negotiation: Negotiation) -> Answer {
-        guard let store else { preconditionFailure("a login that nobody asked for") }
+    func verify(_ login: Login, by store: any CredentialStore, for negotiation: Negotiation) -> Answer {
         switch store.verify(login) {
         case .now(let verdict): return .now(verdict)
         case .later(let answer): return .later(begin(answer, login.username, for: negotiation))

@@ -76,7 +76,7 @@ final class Session {
         record.command = request.command
         record.destination = request.destination
         let requester = Requester(record, request.command)
-        if let denial = worker.context.policy.denial(of: request, to: requester) { return deny(denial) }
+        if let denial = worker.policy.access.denial(of: request, to: requester) { return deny(denial) }
         switch request.command {
         case .connect: dial(request.destination)
         case .bind: bind(request.destination)

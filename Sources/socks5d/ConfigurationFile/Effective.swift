@@ -101,11 +101,11 @@ struct Effective<Model> {
     /// - Parameter path: keys from the outermost one, with dots.
     func origin(of path: String) -> Origin { origins[path] ?? .standard }
 
-    /// `config show`: a line a setting, YAML with the origin as its comment.
-    var lines: [String] {
+    /// All settings in the table's order.
+    var rows: [EffectiveRow] {
         Self.leaves(table.settings).map { path, setting in
-            let value = setting.render(model).map { setting.isSecret ? "(hidden)".json : $0 } ?? "null"
-            return "\(path): \(value)  # \(origin(of: path).description)"
+            let value = setting.render(model).map { setting.isSecret ? "(hidden)".json : $0 }
+            return EffectiveRow(path: path, value: value, origin: origin(of: path).description)
         }
     }
 
@@ -117,4 +117,15 @@ struct Effective<Model> {
                 ? [(prefix + setting.key, setting)] : leaves(setting.group, "\(prefix)\(setting.key).")
         }
     }
+}
+
+/// A setting as it holds, without what is secret of it.
+struct EffectiveRow: Sendable, Equatable {
+    let path: String
+    /// As JSON; `nil`: not set.
+    let value: String?
+    let origin: String
+
+    /// YAML with the origin as its comment.
+    var line: String { "\(path): \(value ?? "null")  # \(origin)" }
 }

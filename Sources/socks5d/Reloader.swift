@@ -1,0 +1,95 @@
+internal import Logging
+internal import SOCKS5Server
+internal import Synchronization
+
+/// Reads all settings again and takes what can change into use, beside the workers and one reload after the other.
+final class Reloader: Sendable {
+    private struct State {
+        var loaded: Loaded
+        var isRunning = false
+        /// Asked for again meanwhile: what was read may be old.
+        var isWanted = false
+    }
+
+    private let server: ProxyServer
+    private let load: @Sendable () throws -> Loaded
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - loaded: what is in use.
+    ///   - load: reads the same files, variables and flags again.
+    init(
+        _ server: ProxyServer,
+        _ loaded: Loaded,
+        _ logger: Logger,
+        load: @escaping @Sendable () throws -> Loaded
+    ) {
+        self.server = server
+        self.load = load
+        self.logger = logger
+        state = Mutex(State(loaded: loaded))
+    }
+
+    /// Any thread; returns at once.
+    func reload() {
+        let isFirst = state.withLock { state in
+            defer { state.isRunning = true }
+            state.isWanted = true
+            return !state.isRunning
+        }
+        guard isFirst else { return }
+        do throws(ProxyServerError) {
+            try ProxyServer.atLowPriority { [self] in
+                while takeTurn() { reloadNow() }
+            }
+        } catch {
+            state.withLock { $0.isRunning = false }
+            refuse([error.description])
+        }
+    }
+
+    private func takeTurn() -> Bool {
+        state.withLock { state in
+            defer { state.isWanted = false }
+            state.isRunning = state.isWanted
+            return state.isWanted
+        }
+    }
+
+    private func reloadNow() {
+        do {
+            let next = try load()
+            try server.reload(next.configuration)
+            let left = state.withLock { state in
+                defer { state.loaded = next }
+                return next.settingsThatNeedARestart(since: state.loaded)
+            }
+            for warning in next.warnings { logger.warning("\(warning)") }
+            if !left.isEmpty {
+                logger.warning(
+                    "a restart is needed",
+                    metadata: ["settings": "\(left.joined(separator: ","))"]
+                )
+            }
+            logger.notice(
+                "reloaded",
+                metadata: [
+                    "users": "\(next.configuration.users.count)",
+                    "rules": "\(next.configuration.rules.count)",
+                ]
+            )
+        } catch let failure as Failure {
+            refuse(failure.messages)
+        } catch let error as ProxyServerError {
+            refuse(Failure(error).messages)
+        } catch {
+            refuse(["\(error)"])
+        }
+    }
+
+    private func refuse(_ reasons: [String]) {
+        for reason in reasons { logger.error("\(reason)") }
+        logger.error("not reloaded: everything stays as it was")
+    }
+}

@@ -1,0 +1,84 @@
+import Glibc
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+/// SIGHUP reads everything again, and a session notices nothing of it.
+@Suite struct ReloadTests {
+    private static func text(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+    @Test func usersAreThoseOfTheFileAtTheLastSignal() async throws {
+        try await withFile(Self.text("alice:{plain}one")) { users in
+            try await withSocks5d(Invocation("--user-file", users)) { child, port in
+                let client = try TestSocket(connectingTo: port)
+                defer { client.close() }
+                guard try client.logIn("alice", "one") else { throw TestFailure("no login") }
+
+                try writeFile(users, Self.text("alice:{plain}two\nbob:{plain}three"))
+                child.signal(SIGHUP)
+                let line = try child.waitForLine(containing: " notice reloaded ")
+                #expect(line.contains("users=2"))
+                try eventually("the new password is right") {
+                    let socket = try TestSocket(connectingTo: port)
+                    defer { socket.close() }
+                    return try socket.logIn("alice", "two")
+                }
+                try expectLogin("alice", "one", isAccepted: false, at: port)
+                try expectLogin("bob", "three", at: port)
+
+                let listener = try TestListener()
+                defer { listener.close() }
+                try client.send(Request(command: .connect, destination: .loopback(listener.port)))
+                let response = try client.receive(Response.self)
+                #expect(response.reply == .succeeded)
+            }
+        }
+    }
+
+    @Test func aBadFileKeepsTheOldOneAndSaysWhy() async throws {
+        try await withFile(Self.text("rules: [{deny: {ports: [1]}}]\nworkers: 1\n")) { file in
+            try await withSocks5d(Invocation("--config", file)) { child, port in
+                func reply() throws -> Reply {
+                    let socket = try TestSocket(connectingTo: port)
+                    defer { socket.close() }
+                    return try socket.request(.connect, .loopback(1)).reply
+                }
+                #expect(try reply() == .notAllowed)
+                try writeFile(file, Self.text("rules: [{deny: {ports: [0]}}]\nworkerz: 1\n"))
+                child.signal(SIGHUP)
+                _ = try child.waitForLine(containing: " error \(file):1:25: 'ports' is '0'; expected ports")
+                _ = try child.waitForLine(containing: " error \(file):2:1: unknown key 'workerz'")
+                _ = try child.waitForLine(containing: " error not reloaded: everything stays as it was")
+                #expect(try reply() == .notAllowed)
+
+                try writeFile(file, Self.text("workers: 2\nlisten: [127.0.0.1:1]\n"))
+                child.signal(SIGHUP)
+                let line = try child.waitForLine(containing: "a restart is needed")
+                // The listener is the flag's.
+                #expect(line.hasSuffix("settings=workers"))
+                _ = try child.waitForLine(containing: " notice reloaded ")
+                try eventually("the rule is gone") { try reply() == .connectionRefused }
+
+                unlink(file)
+                child.signal(SIGHUP)
+                _ = try child.waitForLine(containing: " error configuration file \(file): No such file")
+                #expect(try reply() == .connectionRefused)
+            }
+        }
+    }
+
+    @Test func manySignalsEndNothing() async throws {
+        try await withSocks5d { child, port in
+            try withTunnel(through: port) { client, target in
+                for _ in 0..<50 { child.signal(SIGHUP) }
+                _ = try child.waitForLine(containing: " notice reloaded ")
+                try client.send([1])
+                let received = try target.receive(1)
+                #expect(received == [1])
+            }
+            try expectRelaying(through: port)
+            let result = try child.stop()
+            #expect(result.exitCode == 0)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+@testable import SOCKS5Server
+@testable import UVLoop
+
+/// What `ProxyServer.reload(_:)` changes while clients are served, and what it leaves.
+@Suite struct ReloadTests {
+    private static func configuration(_ change: (inout Configuration) -> Void) -> Configuration {
+        var configuration = Configuration()
+        change(&configuration)
+        return configuration
+    }
+
+    private static func reply(through proxy: Int, to destination: Destination) throws -> Reply {
+        let socket = try TestSocket(connectingTo: proxy)
+        defer { socket.close() }
+        return try socket.request(.connect, destination).reply
+    }
+
+    /// The next request sees it within a turn of the worker's loop.
+    private static func expectEventually(_ reply: Reply, through proxy: Int, to target: Destination) throws {
+        try eventually("reply \(reply)") { try Self.reply(through: proxy, to: target) == reply }
+    }
+
+    @Test func rulesAreThoseOfTheLastReloadAndSessionsStay() async throws {
+        try await withServerObject { server, port in
+            let listener = try TestListener()
+            defer { listener.close() }
+            let target = Destination.loopback(listener.port)
+            let client = try TestSocket.tunnel(through: port, to: target)
+            defer { client.close() }
+            let accepted = try listener.accept()
+            defer { accepted.close() }
+
+            try server.reload(Self.configuration { $0.rules = [Rule(.deny)] })
+            try Self.expectEventually(.notAllowed, through: port, to: target)
+            try client.send([1, 2])
+            let received = try accepted.receive(2)
+            #expect(received == [1, 2])
+
+            try server.reload(Configuration())
+            try Self.expectEventually(.succeeded, through: port, to: target)
+        }
+    }
+
+    @Test func theNextDatagramOfAnAssociationIsJudgedByTheNewRules() async throws {
+        try await withServerObject { server, port in
+            let target = try TestDatagramSocket()
+            defer { target.close() }
+            let association = try TestAssociation(through: port)
+            defer { association.close() }
+            try association.expectEcho(of: [1], from: target)
+            try server.reload(Self.configuration { $0.rules = [Rule(.deny, commands: [.udpAssociate])] })
+            try eventually("a datagram is dropped") {
+                try association.send([2], to: target.address)
+                return server.statistics.datagramsDropped(.denied) > 0
+            }
+            try server.reload(Configuration())
+            #expect(server.statistics.active == 1)
+        }
+    }
+
+    @Test func usersComeAndGoAndTheMethodWithThem() async throws {
+        try await withServerObject { server, port in
+            func method() throws -> Method {
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                try socket.send(Greeting(methods: [.noAuthentication, .usernamePassword]))
+                return try socket.receive(MethodSelection.self).method
+            }
+            // Begun without a login, it ends without one.
+            let early = try TestSocket(connectingTo: port)
+            defer { early.close() }
+            try eventually("it is accepted") { server.statistics.active == 1 }
+
+            try server.reload(
+                Self.configuration { $0.users = [Configuration.User(name: "alice", password: "one")] }
+            )
+            try eventually("a login is asked for") { try method() == .usernamePassword }
+            try early.send(Greeting(methods: [.noAuthentication]))
+            let selection = try early.receive(MethodSelection.self)
+            #expect(selection.method == .noAuthentication)
+
+            try server.reload(Configuration())
+            try eventually("none is asked for") { try method() == .noAuthentication }
+        }
+    }
+
+    @Test func whatCanNotBeServedChangesNothing() async throws {
+        func open(_ configuration: inout Configuration) {
+            configuration.isOpen = true
+            configuration.destinationGuard.mode = .off
+            configuration.listen = (try? ListenAddress(parsing: "0.0.0.0:0")).map { [$0] } ?? []
+        }
+        try await withServerObject(open) { server, port in
+            // On loopback this would be fine, but that isn't where the server listens.
+            #expect(throws: ProxyServerError.self) { try server.reload(Configuration()) }
+            #expect(throws: ProxyServerError.self) {
+                try server.reload(
+                    Self.configuration { $0.rules = [Rule(.deny, ports: [])] }
+                )
+            }
+            let listener = try TestListener()
+            defer { listener.close() }
+            let reply = try Self.reply(through: port, to: .loopback(listener.port))
+            #expect(reply == .succeeded)
+        }
+    }
+
+    @Test func aServerThatHasNotStartedIsNotReloaded() throws {
+        let server = try ProxyServer(logger: suiteLogger)
+        #expect {
+            try server.reload(Configuration())
+        } throws: {
+            ($0 as? ProxyServerError)?.code == .notStarted
+        }
+    }
+
+    @Test func successfulLoginsAreKeptWhereTheHashIsTheSame() async throws {
+        func login(_ name: String) -> Login {
+            Login(
+                credentials: Credentials(username: name, password: "secret"),
+                address: SocketAddress(host: .ipv4(1), port: 1)
+            )
+        }
+        func costsNothing(_ table: UserTable, _ name: String) -> Bool {
+            if case .now(.accepted) = table.verify(login(name)) { true } else { false }
+        }
+        let (same, other) = (
+            try PasswordHash(parsing: HashOfSecret.bcrypt), try PasswordHash(parsing: HashOfSecret.sha512)
+        )
+        let users = ["alice", "bob"].map { Configuration.User(name: $0, hash: same) }
+        let table = UserTable(users, HashThreads())
+        for user in users {
+            if case .later(let answer) = table.verify(login(String(decoding: user.name, as: UTF8.self))) {
+                #expect(await answer() == .accepted)
+            }
+        }
+        let next = UserTable(
+            [
+                Configuration.User(name: "carol", hash: same), Configuration.User(name: "bob", hash: other),
+                Configuration.User(name: "alice", hash: same),
+            ],
+            HashThreads(),
+            replacing: table
+        )
+        #expect(costsNothing(next, "alice") && !costsNothing(next, "bob") && !costsNothing(next, "carol"))
+        let third = UserTable(users, HashThreads(), replacing: next)
+        #expect(costsNothing(third, "alice") && !costsNothing(third, "bob"))
+    }
+
+    @Test func aBanEndsWithItsSettingAndFailuresAreRemembered() {
+        var throttle = LoginThrottle(nil)
+        let source = ClientSource(SocketAddress(host: .ipv4(1), port: 1))
+        for _ in 0..<5 { _ = throttle.noteFailure(of: source, now: 0) }
+        throttle.ban = Configuration.LoginBan()
+        throttle.ban?.failures = 6
+        #expect(throttle.noteFailure(of: source, now: 1) == .banned)
+        #expect(throttle.isBanned(source, now: 2))
+        throttle.ban = nil
+        #expect(!throttle.isBanned(source, now: 2))
+    }
+}
