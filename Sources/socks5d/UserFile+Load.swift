@@ -1,12 +1,12 @@
 internal import SOCKS5Server
 
 extension UserFile {
-    /// - Throws: ``Failure`` with a line `FILE:LINE: …` for each problem.
+    /// - Throws: ``Failure`` with a line `FILE:LINE:COLUMN: …` for each problem.
     static func load(_ path: String) throws -> UserFile {
         let shownPath = path.printable
         let file = UserFile(parsing: try InputFile.read(path, "user file"))
         guard file.problems.isEmpty else {
-            var messages = file.problems.map { "\(shownPath):\($0.line): \($0.text)" }
+            var messages = file.problems.map { "\(shownPath):\($0.line):\($0.column): \($0.text)" }
             if file.furtherProblems > 0 { messages.append("\(shownPath): and \(file.furtherProblems) more") }
             throw Failure.configuration(messages)
         }

@@ -21,7 +21,7 @@ import Testing
         try await withFile(Array(text.utf8)) { path in
             for origin in Origin.allCases {
                 let invocation = Invocation("user-file", path, by: origin)
-                try await expectRefusal(of: invocation, exitCode: 78, saying: "\(path):\(line): ", message)
+                try await expectRefusal(of: invocation, exitCode: 78, saying: "\(path):\(line):", message)
                 let errors = try await invocation.run().errors
                 #expect(!errors.contains("hunter2"))
             }
@@ -34,7 +34,7 @@ import Testing
             try await expectRefusal(
                 of: Invocation("--user-file", path),
                 exitCode: 78,
-                saying: "\(path):1: ",
+                saying: "\(path):1:",
                 "expected 1 to 255 bytes"
             )
         }
@@ -52,7 +52,7 @@ import Testing
                 try await expectRefusal(
                     of: Invocation("--user-file", path),
                     exitCode: 78,
-                    saying: "\(path):1: ",
+                    saying: "\(path):1:",
                     message
                 )
             }
@@ -85,8 +85,8 @@ import Testing
             let lines = result.errors.split(separator: "\n")
             #expect(lines.count == 21)
             #expect(lines.allSatisfy { $0.hasPrefix("socks5d: \(path):") && !$0.contains("hunter2") })
-            #expect(lines[0].hasPrefix("socks5d: \(path):1: neither"))
-            #expect(lines[1] == "socks5d: \(path):3: user 'bob' is on line 2 already; expected once")
+            #expect(lines[0].hasPrefix("socks5d: \(path):1:7: neither"))
+            #expect(lines[1] == "socks5d: \(path):3:1: user 'bob' is on line 2 already; expected once")
             #expect(lines[20] == "socks5d: \(path): and 12 more")
         }
     }

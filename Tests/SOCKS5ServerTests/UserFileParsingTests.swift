@@ -38,6 +38,7 @@ import Testing
             """
         let file = UserFile(parsing: Array(text.utf8))
         #expect(file.problems.map(\.line) == [1, 3, 4, 5, 6, 7, 8, 9])
+        #expect(file.problems.map(\.column) == [7, 1, 1, 7, 1, 6, 5, 14])
         let texts = file.problems.map(\.text)
         #expect(texts[0].hasPrefix("neither a known hash nor marked {plain}; expected NAME:HASH"))
         #expect(texts[3].hasPrefix("a hash of Apache's MD5 ($apr1$), which isn't taken; expected NAME:HASH"))

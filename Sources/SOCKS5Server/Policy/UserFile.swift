@@ -13,6 +13,8 @@ package struct UserFile: Sendable {
 
     package struct Problem: Sendable {
         package let line: Int
+        /// From 1, in bytes: a name may be no text.
+        package let column: Int
         /// One line of printable ASCII: what was found and what was expected.
         package let text: String
     }
@@ -41,14 +43,14 @@ package struct UserFile: Sendable {
                 users.append(user)
                 if case .plain = user.secret { plain = (plain?.firstLine ?? number, (plain?.count ?? 0) + 1) }
             } catch {
-                complain(error.text, number)
+                complain(error, number)
             }
         }
     }
 
-    private mutating func complain(_ text: String, _ line: Int) {
+    private mutating func complain(_ complaint: Complaint, _ line: Int) {
         if problems.count < Self.shownProblems {
-            problems.append(Problem(line: line, text: text))
+            problems.append(Problem(line: line, column: complaint.column, text: complaint.text))
         } else {
             furtherProblems += 1
         }
@@ -56,9 +58,11 @@ package struct UserFile: Sendable {
 
     private struct Complaint: Error {
         let text: String
+        let column: Int
 
-        init(_ text: String) {
+        init(_ text: String, column: Int = 1) {
             self.text = text
+            self.column = column
         }
     }
 
@@ -74,19 +78,22 @@ package struct UserFile: Sendable {
         if rest.starts(with: plainMark) {
             let password = Array(rest.dropFirst(plainMark.count))
             guard (1...255).contains(password.count) else {
-                throw Complaint("a password that is empty or too long; expected 1 to 255 bytes")
+                throw Complaint(
+                    "a password that is empty or too long; expected 1 to 255 bytes",
+                    column: name.count + 2 + plainMark.count
+                )
             }
             return Configuration.User(name: name, secret: .plain(password))
         }
-        return Configuration.User(name: name, secret: .hash(try hash(rest)))
+        return Configuration.User(name: name, secret: .hash(try hash(rest, column: name.count + 2)))
     }
 
     /// No hash is longer than some hundred characters.
-    private static func hash(_ bytes: ArraySlice<UInt8>) throws(Complaint) -> PasswordHash {
+    private static func hash(_ bytes: ArraySlice<UInt8>, column: Int) throws(Complaint) -> PasswordHash {
         do {
             return try PasswordHash(parsing: String(decoding: bytes.prefix(1024), as: UTF8.self))
         } catch {
-            throw Complaint("\(error.description); \(expected)")
+            throw Complaint("\(error.description); \(expected)", column: column)
         }
     }
 }
