@@ -17,6 +17,7 @@ import Testing
                 let before = direction.progress
                 direction.step(&random)
                 steps += 1
+                #expect(!direction.isReadingWithoutRoom, "spins with seed \(seed): \(direction)")
                 idle = direction.progress == before ? idle + 1 : 0
                 #expect(idle < 1000, "stalled with seed \(seed): \(direction)")
                 if idle >= 1000 { return }
@@ -43,6 +44,16 @@ import Testing
         #expect(flow.wrote(.halfFree) == .resumeSourceAndWrite)
         #expect(flow.wrote(.empty) == .returnBuffer)
     }
+
+    @Test func aSinkThatTakesNothingOfAFullRingPauses() {
+        var flow = FlowControl()
+        _ = flow.sinkAttached(.empty)
+        #expect(flow.received(.full) == .write)
+        #expect(flow.wroteNotAll(.full) == .pauseSource)
+        #expect(flow.wrote(.halfFree) == .resumeSourceAndWrite)
+        #expect(flow.wroteNotAll(.halfFree) == .none)
+        #expect(flow.wrote(.empty) == .returnBuffer)
+    }
 }
 
 /// Bytes are counted, not carried; the ring has ten.
@@ -66,6 +77,9 @@ private struct ModelDirection {
     var progress: Int {
         delivered + sent + (hasEnded ? 1 : 0) + (isAttached ? 1 : 0)
     }
+
+    /// Then the loop would ask again and again where bytes shall go.
+    var isReadingWithoutRoom: Bool { isReading && !hasEnded && held == capacity }
 
     private var fill: RingBuffer.Fill {
         held == 0 ? .empty : held == capacity ? .full : capacity - held >= held ? .halfFree : .partial
@@ -117,5 +131,6 @@ private struct ModelDirection {
         delivered += atOnce
         if held == 0 { return perform(flow.wrote(.empty), &random) }
         writing = min(held, capacity / 2)
+        perform(flow.wroteNotAll(fill), &random)
     }
 }

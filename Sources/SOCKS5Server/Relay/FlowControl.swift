@@ -73,6 +73,15 @@ struct FlowControl {
         }
     }
 
+    /// Of what was asked for by ``Action/write``, the sink has taken a part or nothing at once, so much is left, and
+    /// ``wrote(_:)`` is still to come.
+    mutating func wroteNotAll(_ fill: RingBuffer.Fill) -> Action {
+        precondition(sink == .writing, "written without a write")
+        guard source == .reading, fill == .full else { return .none }
+        source = .paused
+        return .pauseSource
+    }
+
     private mutating func wroteAPart(_ fill: RingBuffer.Fill) -> Action {
         switch (source, fill) {
         case (.paused, .halfFree):

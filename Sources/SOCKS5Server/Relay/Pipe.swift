@@ -132,6 +132,7 @@ final class Pipe {
             let rest = ring.readable(limit: ring.capacity / 2)
             try sink.write(rest.first, rest.second)
             pendingWrite = rest.first.count + rest.second.count
+            perform(flow.wroteNotAll(ring.fill))
         } catch {
             session.pipe(self, didFailAtSink: error)
         }
