@@ -140,6 +140,18 @@ struct MemoryTests {
         }
     }
 
+    /// With so little memory rings are small, so that they are full when the sink refuses all they hold.
+    @Test func stalledReadersLeaveTheProcessorAloneWhereMemoryIsShort() async throws {
+        try await withSocks5d(Invocation("--buffer-memory", "1M")) { child, port in
+            let tunnels = try Tunnels(150, through: port)
+            try tunnels.stall()
+            let before = child.processorMilliseconds
+            sleep(1)
+            #expect(child.processorMilliseconds - before < 50)
+            tunnels.close()
+        }
+    }
+
     @Test func aHealthyTransferCompletesBesideFourThousandStalledReaders() async throws {
         try await withSocks5d(Invocation("--buffer-memory", "8M")) { child, port in
             _ = try Self.warmUp(child, port)
