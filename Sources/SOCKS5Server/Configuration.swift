@@ -48,6 +48,9 @@ public struct Configuration: Sendable {
     /// Sessions at once, over all workers. `nil`: what the descriptor limit of the process allows.
     public var maxConnections: Int?
 
+    /// What one source and one user may take.
+    public var limits = Limits()
+
     /// Bytes that relayed data may occupy while it waits for slow readers, over all workers.
     ///
     /// Beyond it each stream still gets 4 KiB, so that none starves.
@@ -174,6 +177,7 @@ extension Configuration {
             throw ProxyServerError(.invalidConfiguration, "an answer can't be kept for less than no time")
         }
         try egress.validate()
+        try self.limits.validate(users)
         if !asksForLogin && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
             throw ProxyServerError(
                 .openToNetwork,

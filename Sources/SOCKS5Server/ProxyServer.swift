@@ -85,6 +85,7 @@ public final class ProxyServer: Sendable {
         let context = ServerContext(
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),
+            accounts: AccountTable(),
             parallelLookups: NameLookup.configurePool(),
             logger: logger
         )

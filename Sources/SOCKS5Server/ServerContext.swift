@@ -11,6 +11,9 @@ final class ServerContext: Sendable {
     let throttle: Guarded<LoginThrottle>
     let limit: ConnectionLimit
     let associations: AssociationLimit
+    let limits: LimitSettings
+    let sources = SourceTable()
+    let accounts: AccountTable
     let budget: MemoryBudget
     let names: Resolver.Names
     let families: Configuration.Families
@@ -21,6 +24,7 @@ final class ServerContext: Sendable {
     init(
         _ configuration: Configuration,
         limit: ConnectionLimit,
+        accounts: AccountTable,
         parallelLookups: Int,
         logger: Logger
     ) {
@@ -35,6 +39,8 @@ final class ServerContext: Sendable {
         families = configuration.families
         egress = configuration.egress.socketOptions
         self.limit = limit
+        self.accounts = accounts
+        limits = LimitSettings(configuration.limits, configuration.users)
         self.logger = logger
     }
 

@@ -40,6 +40,7 @@ final class Worker {
     private var isFinished = false
     private var acceptRetry: UInt64?
     private var limitWarning = RateLimit()
+    private var sourceWarning = RateLimit()
     private var pauseWarning = RateLimit()
 
     /// Bytes that a stream may deliver in a turn of the loop before the others get theirs.
@@ -92,9 +93,16 @@ final class Worker {
 
     private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
         guard !isBanned(peer) else { return counters.refusedAsBanned.add() }
-        guard context.limit.enter() else { return noteRefusedAtLimit() }
+        var places = SessionPlaces()
+        if let limit = places.enter(from: peer, context, now: loop.now) {
+            return noteRefused(peer, by: limit)
+        }
+        guard context.limit.enter() else {
+            places.leave(peer, context)
+            return noteRefusedAtLimit()
+        }
         counters.accepted.add()
-        let session = Session(self, peer: peer)
+        let session = Session(self, peer: peer, places)
         session.start(accepted, in: sessions.insert(session))
     }
 
@@ -109,6 +117,15 @@ final class Worker {
         context.logger.warning(
             "connections refused at the limit",
             metadata: ["limit": "\(context.limit.maximum)", "refused": "\(refused)"]
+        )
+    }
+
+    private func noteRefused(_ peer: SocketAddress, by limit: LimitRefusal) {
+        counters.countRefusal(limit)
+        guard let refused = sourceWarning.count(now: loop.now) else { return }
+        context.logger.warning(
+            "connections refused by a limit",
+            metadata: ["limit": "\(limit.text)", "client": "\(peer.hostText)", "refused": "\(refused)"]
         )
     }
 

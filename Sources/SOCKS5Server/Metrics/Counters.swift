@@ -30,6 +30,8 @@ final class Counters: Sendable {
     let datagramsTargetToClient = Count()
     /// By ``DatagramDrop``.
     private let drops = InlineArray<9, Count> { _ in Count() }
+    /// By ``LimitRefusal``.
+    private let refusals = InlineArray<4, Count> { _ in Count() }
     /// By the REP field.
     private let replies = InlineArray<9, Count> { _ in Count() }
 
@@ -39,6 +41,14 @@ final class Counters: Sendable {
 
     func drops(_ cause: DatagramDrop) -> UInt64 {
         drops[cause.rawValue].current
+    }
+
+    func countRefusal(_ limit: LimitRefusal) {
+        refusals[limit.rawValue].add()
+    }
+
+    func refusals(_ limit: LimitRefusal) -> UInt64 {
+        refusals[limit.rawValue].current
     }
 
     func countReply(_ reply: Reply) {

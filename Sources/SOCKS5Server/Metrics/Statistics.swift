@@ -28,6 +28,7 @@ public struct Statistics: Sendable {
     public internal(set) var datagramsClientToTarget: UInt64 = 0
     public internal(set) var datagramsTargetToClient: UInt64 = 0
     private var drops = [UInt64](repeating: 0, count: DatagramDrop.allCases.count)
+    private var refusals = [Int](repeating: 0, count: LimitRefusal.allCases.count)
     private var replies = [Int](repeating: 0, count: Reply.allCases.count)
 
     /// How often a reply was given: its code is that of RFC 1928 section 6, `00` to `08`.
@@ -37,6 +38,9 @@ public struct Statistics: Sendable {
 
     /// Datagrams that weren't relayed.
     public func datagramsDropped(_ cause: DatagramDrop) -> UInt64 { drops[cause.rawValue] }
+
+    /// Connections closed at once, and requests answered 02, by one of ``Configuration/Limits``.
+    public func refusals(_ limit: LimitRefusal) -> Int { refusals[limit.rawValue] }
 
     init(_ counters: [Counters]) {
         for counters in counters {
@@ -54,6 +58,7 @@ public struct Statistics: Sendable {
             datagramsClientToTarget += counters.datagramsClientToTarget.current
             datagramsTargetToClient += counters.datagramsTargetToClient.current
             for cause in DatagramDrop.allCases { drops[cause.rawValue] += counters.drops(cause) }
+            for limit in LimitRefusal.allCases { refusals[limit.rawValue] += Int(counters.refusals(limit)) }
             for reply in Reply.allCases {
                 replies[Int(reply.rawValue)] += Int(counters.replies(reply))
             }

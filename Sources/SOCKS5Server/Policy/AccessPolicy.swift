@@ -25,12 +25,15 @@ enum Denial: Hashable, Sendable {
     case rule(Int)
     /// By the destination guard.
     case destination(GuardReason)
+    /// By a limit of the user.
+    case limit(LimitRefusal)
 
     /// For the log: fixed words.
     var text: String {
         switch self {
         case .rule(let number): "rule \(number)"
         case .destination(let reason): "guard: \(reason.rawValue)"
+        case .limit(let limit): limit.text
         }
     }
 }

@@ -4,6 +4,8 @@ extension Configuration {
     public struct User: Sendable {
         public var name: [UInt8]
         public var secret: Secret
+        /// Instead of all of ``Configuration/Limits/user``, also of what is `nil` here.
+        public var limits: UserLimits?
 
         public enum Secret: Sendable {
             case plain([UInt8])

@@ -36,9 +36,11 @@ final class Session {
     private var openHandles = 0
     private var finishedPipes = 0
     private(set) var record: SessionRecord
+    private var places: SessionPlaces
 
-    init(_ worker: Worker, peer: SocketAddress) {
+    init(_ worker: Worker, peer: SocketAddress, _ places: SessionPlaces) {
         self.worker = worker
+        self.places = places
         record = SessionRecord(client: peer, began: worker.loop.now)
     }
 
@@ -75,8 +77,13 @@ final class Session {
     func open(_ request: Request) {
         record.command = request.command
         record.destination = request.destination
+        places.endHandshake(of: record.client, worker.context)
         let requester = Requester(record, request.command)
         if let denial = worker.policy.access.denial(of: request, to: requester) { return deny(denial) }
+        if let limit = places.enter(as: record.username, worker.context) {
+            worker.counters.countRefusal(limit)
+            return deny(.limit(limit))
+        }
         switch request.command {
         case .connect: dial(request.destination)
         case .bind: bind(request.destination)
@@ -226,6 +233,7 @@ final class Session {
     func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
         record.outcome = outcome
         stage = .refusing
+        places.endHandshake(of: record.client, worker.context)
         worker.set(.refusal, for: self)
         targetToClient?.send(message)
         guard case .refusing = stage else { return }
@@ -320,6 +328,7 @@ final class Session {
     }
 
     private func didCloseEverything() {
+        places.leave(record.client, worker.context)
         clientToTarget?.close()
         targetToClient?.close()
         if let association {

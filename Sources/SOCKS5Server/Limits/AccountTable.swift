@@ -1,0 +1,62 @@
+internal import UVLoop
+
+/// What a user has of the server, over all workers.
+final class Account: Sendable {
+    struct State {
+        var connections = 0
+    }
+
+    let name: [UInt8]
+    let state: Guarded<State>
+
+    init(_ name: [UInt8], _ state: State = State()) {
+        self.name = name
+        self.state = Guarded(state)
+    }
+
+    /// A session has ended.
+    func leave() {
+        state.withLock { $0.connections -= 1 }
+    }
+}
+
+/// The accounts of the users who have something of the server, or have had so lately.
+final class AccountTable: Sendable {
+    private struct Contents {
+        var accounts: [[UInt8]: Account] = [:]
+        /// With so many, those that nobody needs any longer are looked for. Twice as many as were needed last time:
+        /// so each costs its share of one look.
+        var sweepAt = 1024
+
+        mutating func account(of name: [UInt8]) -> Account {
+            if let account = accounts[name] { return account }
+            if accounts.count >= sweepAt {
+                accounts = accounts.filter { $0.value.state.withLock { $0.connections > 0 } }
+                sweepAt = max(1024, 2 * accounts.count)
+            }
+            let account = Account(name)
+            accounts[name] = account
+            return account
+        }
+    }
+
+    private let contents = Guarded(Contents())
+
+    var count: Int { contents.withLock { $0.accounts.count } }
+
+    /// Takes a user's place for a session; ``Account/leave()`` gives it back.
+    ///
+    /// - Throws: the limit that it would exceed; then nothing is taken.
+    func enter(_ name: [UInt8], _ limits: UserSettings) throws(LimitRefusal) -> Account {
+        try contents.withLock { contents throws(LimitRefusal) in
+            let account = contents.account(of: name)
+            let refusal: LimitRefusal? = account.state.withLock { state in
+                if state.connections >= limits.connections { return .connectionsOfUser }
+                state.connections += 1
+                return nil
+            }
+            if let refusal { throw refusal }
+            return account
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import TestSupport
+import Testing
+import UVLoop
+
+@testable import SOCKS5Server
+
+private func source(_ text: String) throws -> ClientSource {
+    ClientSource(try #require(SocketAddress(numeric: text, port: 0)))
+}
+
+private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws -> LimitSettings.Source {
+    var limits = Configuration.Limits()
+    set(&limits)
+    return try #require(LimitSettings(limits, []).source)
+}
+
+@Suite struct LimitPartsTests {
+    @Test func sourcesAreAddressesAndIPv6NetworksAndLeaveWithTheirLastConnection() throws {
+        let table = SourceTable()
+        let limits = try sourceLimits { $0.connectionsPerSource = 2 }
+        let first = try source("2001:db8::1")
+        #expect(table.enter(first, limits, now: 0) == nil)
+        #expect(table.enter(try source("2001:db8::2"), limits, now: 0) == nil)
+        #expect(table.enter(try source("2001:db8::3"), limits, now: 0) == .connectionsOfSource)
+        #expect(table.enter(try source("2001:db8:0:1::1"), limits, now: 0) == nil)
+        #expect(table.enter(try source("192.0.2.1"), limits, now: 0) == nil)
+        #expect(table.enter(try source("::ffff:192.0.2.1"), limits, now: 0) == nil)
+        #expect(table.enter(try source("192.0.2.1"), limits, now: 0) == .connectionsOfSource)
+        #expect(table.count == 3)
+        table.endHandshake(first)
+        table.leave(first)
+        #expect(table.enter(first, limits, now: 0) == nil)
+        for text in ["2001:db8::1", "2001:db8::1", "2001:db8:0:1::1", "192.0.2.1", "192.0.2.1"] {
+            table.leave(try source(text))
+        }
+        #expect(table.count == 0)
+    }
+
+    @Test func aHandshakeThatIsOverMakesRoomForTheNext() throws {
+        let table = SourceTable()
+        let limits = try sourceLimits { $0.handshakesPerSource = 1 }
+        let client = try source("192.0.2.1")
+        for _ in 0..<3 {
+            #expect(table.enter(client, limits, now: 0) == nil)
+            #expect(table.enter(client, limits, now: 0) == .handshakesOfSource)
+            table.endHandshake(client)
+        }
+    }
+
+    /// A flood gets no less than who asks in time, and no more.
+    @Test(arguments: [1, 7, 1000]) func newConnectionsComeAtTheirRate(_ rate: Int) throws {
+        let table = SourceTable()
+        let limits = try sourceLimits { $0.newConnectionsPerSource = rate }
+        let client = try source("192.0.2.1")
+        var admitted = 0
+        for millisecond in 5000..<15_000 as Range<UInt64> {
+            for _ in 0..<3 where table.enter(client, limits, now: millisecond) == nil {
+                admitted += 1
+                table.endHandshake(client)
+                table.leave(client)
+            }
+        }
+        #expect((10 * rate...11 * rate + 1).contains(admitted))
+        #expect(table.enter(try source("192.0.2.2"), limits, now: 15_000) == nil)
+    }
+
+    @Test func sourcesThatComeAndGoDontFillMemory() throws {
+        let table = SourceTable()
+        let limits = try sourceLimits { $0.newConnectionsPerSource = 1 }
+        for bits in 0..<100_000 as Range<UInt32> {
+            let client = ClientSource(SocketAddress(host: .ipv4(bits), port: 0))
+            #expect(table.enter(client, limits, now: 1000) == nil)
+            table.endHandshake(client)
+            table.leave(client)
+        }
+        #expect(table.count == 0)
+        #expect(table.arrivalsRemembered <= SourceTable.maximumArrivals)
+    }
+
+    @Test func accountsThatNobodyNeedsAreForgotten() throws {
+        var user = Configuration.UserLimits()
+        user.connections = 1
+        let limits = try #require(UserSettings(user))
+        let table = AccountTable()
+        let kept = try table.enter([1], limits)
+        for number in 0..<100_000 {
+            let name = Array("\(number)".utf8)
+            try table.enter(name, limits).leave()
+        }
+        #expect(table.count <= 2048)
+        #expect(throws: LimitRefusal.connectionsOfUser) { try table.enter([1], limits) }
+        kept.leave()
+        try table.enter([1], limits).leave()
+    }
+
+    @Test func limitsOfAUsersOwnReplaceTheGeneralOnes() {
+        var limits = Configuration.Limits()
+        limits.user.connections = 2
+        var alice = Configuration.User(name: "alice", password: "a")
+        alice.limits = Configuration.UserLimits()
+        alice.limits?.connections = 5
+        var root = Configuration.User(name: "root", password: "r")
+        root.limits = Configuration.UserLimits()
+        let settings = LimitSettings(limits, [alice, root])
+        #expect(settings.limits(of: Array("alice".utf8))?.connections == 5)
+        #expect(settings.limits(of: Array("root".utf8)) == nil)
+        #expect(settings.limits(of: Array("bob".utf8))?.connections == 2)
+        #expect(LimitSettings(Configuration.Limits(), []).limits(of: [1]) == nil)
+        #expect(LimitSettings(Configuration.Limits(), []).source == nil)
+    }
+
+    @Test func limitsOutOfRangeAreRefused() {
+        let changes: [(inout Configuration) -> Void] = [
+            { $0.limits.connectionsPerSource = 0 }, { $0.limits.handshakesPerSource = -1 },
+            { $0.limits.newConnectionsPerSource = 0 }, { $0.limits.newConnectionsPerSource = 1_000_001 },
+            { $0.limits.user.connections = 0 },
+            { configuration in
+                configuration.users = [Configuration.User(name: "a\nb", password: "x")]
+                configuration.users[0].limits = Configuration.UserLimits()
+                configuration.users[0].limits?.connections = 0
+            },
+        ]
+        for (index, change) in changes.enumerated() {
+            var configuration = Configuration()
+            change(&configuration)
+            let error = #expect(throws: ProxyServerError.self, "change \(index)") {
+                try ProxyServer(configuration: configuration, logger: suiteLogger)
+            }
+            #expect(error?.code == .invalidConfiguration)
+            #expect(error?.description.contains("; expected 1 to ") == true)
+            #expect(error?.description.contains("\n") == false)
+        }
+    }
+}
