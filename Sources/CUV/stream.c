@@ -101,7 +101,11 @@ static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *bu
 
 static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
     cuv_tcp *tcp = (cuv_tcp *)stream;
-    if (count == UV_ENOBUFS) return;
+    if (count == UV_ENOBUFS) {
+        if (tcp->taken >= cuv_loop_of(stream->loop)->read_budget) return;
+        // The owner gave no buffer, and may pause the stream now: libuv forbids that in the callback which asks.
+        count = 0;
+    }
     if (count > 0) tcp->taken += (uint32_t)count;
     if (count == UV_EOF && buffer->base == NULL) {
         // libuv guessed: it takes POLLHUP behind a short read for the end. A reset and bytes behind an urgent

@@ -33,6 +33,8 @@ final class Worker {
     private var sessions: DeadlineQueue<Session>
     /// Those that wait for a target.
     private var turns: DeadlineQueue<Session>
+    /// Those that wait for bandwidth.
+    private var waitingPipes = WaitingPipes()
     /// When the loop's timer fires, or later than that.
     private var timerExpiry = UInt64.max
     private var drainEnd: UInt64?
@@ -180,6 +182,14 @@ final class Worker {
         wake(at: turns.set(slot, .turn, now: loop.now))
     }
 
+    /// ``Pipe/bandwidthMayHaveCome()`` will be called, once: at that time, or within a second, so that a pipe that is
+    /// closed meanwhile isn't kept for long.
+    func wake(_ pipe: Pipe, at time: UInt64) {
+        let time = min(time, loop.now + 1000)
+        waitingPipes.insert(pipe, at: time)
+        wake(at: time)
+    }
+
     private func endTurns(of session: Session) {
         guard let slot = session.turnSlot else { return }
         session.turnSlot = nil
@@ -242,12 +252,13 @@ extension Worker: EventLoopDelegate {
         while let (session, _) = turns.takeExpired(now: loop.now) {
             if !session.turnCame() { endTurns(of: session) }
         }
+        while let pipe = waitingPipes.takeReady(now: loop.now) { pipe.bandwidthMayHaveCome() }
         if let end = drainEnd, end <= loop.now {
             drainEnd = nil
             for session in sessions.owners { session.end(.stopped) }
         }
         if let retry = acceptRetry, retry <= loop.now { resumeListeners() }
-        for expiry in [sessions.next, turns.next, drainEnd, acceptRetry] {
+        for expiry in [sessions.next, turns.next, waitingPipes.next, drainEnd, acceptRetry] {
             if let expiry { wake(at: expiry) }
         }
     }

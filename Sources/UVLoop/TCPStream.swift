@@ -8,7 +8,7 @@ package protocol TCPStreamDelegate: AnyObject {
     func stream(_ stream: TCPStream, didConnect error: UVError?)
 
     /// Where the next bytes shall go. Must stay valid until ``stream(_:didRead:)``, which follows at once.
-    /// An empty buffer leaves the bytes in the socket.
+    /// An empty buffer leaves the bytes in the socket; the stream may not be paused here, but when 0 was read.
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer
 
     /// So many bytes are in the buffer; 0: nothing has come after all.

@@ -54,6 +54,18 @@ import Testing
         #expect(flow.wroteNotAll(.halfFree) == .none)
         #expect(flow.wrote(.empty) == .returnBuffer)
     }
+
+    @Test func aSourceHeldBackIsNotResumedByRoom() {
+        var flow = FlowControl()
+        _ = flow.sinkAttached(.empty)
+        #expect(flow.received(.partial) == .write)
+        #expect(flow.heldBack() == .pauseSource)
+        #expect(!flow.isPaused)
+        #expect(flow.wrote(.halfFree) == .write)
+        #expect(flow.wrote(.empty) == .returnBuffer)
+        #expect(flow.released() == .resumeSource)
+        #expect(flow.sourceEnded() == .returnBufferAndFinish)
+    }
 }
 
 /// Bytes are counted, not carried; the ring has ten.
@@ -64,6 +76,7 @@ private struct ModelDirection {
     private var sent = 0
     private var held = 0
     private var isReading = true
+    private var isHeldBack = false
     private var hasEnded = false
     private var isAttached = false
     private var writing = 0
@@ -86,7 +99,7 @@ private struct ModelDirection {
     }
 
     mutating func step(_ random: inout SeededGenerator) {
-        switch Int.random(in: 0..<4, using: &random) {
+        switch Int.random(in: 0..<6, using: &random) {
         case 0 where isReading && !hasEnded && sent < length && held < capacity:
             let count = Int.random(in: 1...min(capacity - held, length - sent), using: &random)
             sent += count
@@ -103,6 +116,12 @@ private struct ModelDirection {
         case 3 where !isAttached:
             isAttached = true
             perform(flow.sinkAttached(fill), &random)
+        case 4 where isReading && !hasEnded:
+            isHeldBack = true
+            perform(flow.heldBack(), &random)
+        case 5 where isHeldBack:
+            isHeldBack = false
+            perform(flow.released(), &random)
         default:
             break
         }
@@ -113,14 +132,19 @@ private struct ModelDirection {
         case .none, .returnBuffer: break
         case .write: write(&random)
         case .pauseSource: isReading = false
-        case .returnBufferAndResumeSource: isReading = true
+        case .resumeSource, .returnBufferAndResumeSource: resume()
         case .resumeSourceAndWrite:
-            isReading = true
+            resume()
             write(&random)
         case .returnBufferAndFinish:
             #expect(held == 0)
             isFinished = true
         }
+    }
+
+    private mutating func resume() {
+        #expect(!isReading && !isHeldBack && held < capacity, "resumed without a reason")
+        isReading = true
     }
 
     /// The sink takes a part at once, and the rest later.

@@ -19,6 +19,8 @@ final class UDPAssociation {
     private let room: DatagramRoom
     private let client: SocketAddress
     private let requester: Requester
+    private let uploads: Meter?
+    private let downloads: Meter?
     private var latch: ClientLatch
     private var targets: TargetTable
     private var reassembly = Reassembly()
@@ -35,7 +37,17 @@ final class UDPAssociation {
     /// - Parameters:
     ///   - client: where its TCP connection comes from.
     ///   - expected: DST of the request.
-    init(_ session: Session, _ worker: Worker, client: SocketAddress, expecting expected: Destination) {
+    ///   - uploads: what limits the payload to targets, and `downloads` that to the client.
+    init(
+        _ session: Session,
+        _ worker: Worker,
+        client: SocketAddress,
+        expecting expected: Destination,
+        uploads: Meter?,
+        downloads: Meter?
+    ) {
+        self.uploads = uploads
+        self.downloads = downloads
         self.session = session
         self.worker = worker
         self.client = client
@@ -90,6 +102,8 @@ final class UDPAssociation {
     func close() {
         for ticket in waiting.tickets { worker.resolver.cancel(ticket) }
         waiting.removeAll()
+        uploads?.giveBack()
+        downloads?.giveBack()
         abandonFragments()
         for socket in [clientSocket, ipv4Socket, ipv6Socket] { socket?.close() }
     }
@@ -213,6 +227,7 @@ final class UDPAssociation {
     private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: DomainName?) {
         let target = target.unmapped
         guard isAllowed(target, named: name) else { return drop(.denied) }
+        guard uploads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         do throws(UVError) {
             try socket(facing: target).send(payload, to: target)
             if settings.filtering == .addressDependent { targets.use(target.host) }
@@ -249,6 +264,7 @@ final class UDPAssociation {
         }
         // Sockets towards targets are opened by a client that has sent something.
         guard let clientSocket, let client = latch.address else { return }
+        guard downloads?.admits(count) ?? true else { return drop(.overBandwidth) }
         let header = DatagramHeader(destination: Destination(source))
         do throws(UVError) {
             try clientSocket.send(room.received(count, behind: header), to: client)

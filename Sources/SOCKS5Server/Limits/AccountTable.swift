@@ -4,6 +4,8 @@ internal import UVLoop
 final class Account: Sendable {
     struct State {
         var connections = 0
+        /// By ``Direction``.
+        fileprivate var buckets = InlineArray<2, TokenBucket>(repeating: TokenBucket())
     }
 
     let name: [UInt8]
@@ -12,6 +14,28 @@ final class Account: Sendable {
     init(_ name: [UInt8], _ state: State = State()) {
         self.name = name
         self.state = Guarded(state)
+    }
+
+    func isReady(_ direction: Direction, _ now: UInt64) -> Bool {
+        state.withLock { $0.buckets[direction.rawValue].isReady(now) }
+    }
+
+    /// See ``TokenBucket/take(_:now:credit:)``.
+    func take(_ cost: UInt64, _ direction: Direction, _ now: UInt64) -> UInt64 {
+        state.withLock { $0.buckets[direction.rawValue].take(cost, now: now, credit: Rate.credit) }
+    }
+
+    func giveBack(_ cost: UInt64, _ direction: Direction) {
+        state.withLock { $0.buckets[direction.rawValue].giveBack(cost) }
+    }
+
+    /// Whether a new account would be the same.
+    ///
+    /// - Parameter now: nanoseconds on the loops' clock.
+    fileprivate func isIdle(_ now: UInt64) -> Bool {
+        state.withLock { state in
+            state.connections == 0 && state.buckets[0].isReady(now) && state.buckets[1].isReady(now)
+        }
     }
 
     /// A session has ended.
@@ -28,10 +52,10 @@ final class AccountTable: Sendable {
         /// so each costs its share of one look.
         var sweepAt = 1024
 
-        mutating func account(of name: [UInt8]) -> Account {
+        mutating func account(of name: [UInt8], _ now: UInt64) -> Account {
             if let account = accounts[name] { return account }
             if accounts.count >= sweepAt {
-                accounts = accounts.filter { $0.value.state.withLock { $0.connections > 0 } }
+                accounts = accounts.filter { !$0.value.isIdle(now) }
                 sweepAt = max(1024, 2 * accounts.count)
             }
             let account = Account(name)
@@ -46,10 +70,11 @@ final class AccountTable: Sendable {
 
     /// Takes a user's place for a session; ``Account/leave()`` gives it back.
     ///
+    /// - Parameter now: milliseconds on the loops' clock.
     /// - Throws: the limit that it would exceed; then nothing is taken.
-    func enter(_ name: [UInt8], _ limits: UserSettings) throws(LimitRefusal) -> Account {
+    func enter(_ name: [UInt8], _ limits: UserSettings, now: UInt64) throws(LimitRefusal) -> Account {
         try contents.withLock { contents throws(LimitRefusal) in
-            let account = contents.account(of: name)
+            let account = contents.account(of: name, now &* 1_000_000)
             let refusal: LimitRefusal? = account.state.withLock { state in
                 if state.connections >= limits.connections { return .connectionsOfUser }
                 state.connections += 1

@@ -10,12 +10,15 @@ struct LimitSettings: Sendable {
     }
 
     let source: Source?
+    /// Of a connection, in each direction.
+    let bandwidth: Rate?
     private let user: UserSettings?
     /// Of those who have limits of their own.
     private let users: [[UInt8]: UserSettings?]
 
     init(_ limits: Configuration.Limits, _ users: [Configuration.User]) {
         source = Source(limits)
+        bandwidth = limits.bandwidthPerConnection.map { Rate($0) }
         user = UserSettings(limits.user)
         self.users = Dictionary(
             users.compactMap { user in user.limits.map { (user.name, UserSettings($0)) } },
@@ -30,13 +33,15 @@ struct LimitSettings: Sendable {
     }
 }
 
-/// The limits of a user, of whom there is at least one.
-struct UserSettings: Sendable {
+/// The limits of a user, of which there is at least one.
+final class UserSettings: Sendable {
     let connections: Int
+    let bandwidth: Rate?
 
     init?(_ limits: Configuration.UserLimits) {
-        guard limits.connections != nil else { return nil }
+        guard limits.connections != nil || limits.bandwidth != nil else { return nil }
         connections = limits.connections ?? .max
+        bandwidth = limits.bandwidth.map { Rate($0) }
     }
 }
 

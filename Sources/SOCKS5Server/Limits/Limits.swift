@@ -12,6 +12,12 @@ extension Configuration {
         /// New connections a second of a source, 1 to 1,000,000: as many as come in a second may come at once. One
         /// more is closed as soon as it is accepted.
         public var newConnectionsPerSource: Int?
+        /// Bytes a second that are read from the client of a connection, and the same number from its target: each
+        /// direction by itself, 1024 to 2^40. Payload alone counts, of TCP and of UDP.
+        ///
+        /// Beyond it TCP isn't read, so that the sender slows down; datagrams are dropped. A 16th of a second's
+        /// bytes may come at once.
+        public var bandwidthPerConnection: Int?
         /// Of each user who has none of their own in ``Configuration/User/limits``.
         public var user = UserLimits()
 
@@ -22,6 +28,9 @@ extension Configuration {
     public struct UserLimits: Sendable {
         /// Connections at once with a request, 1 or more. One more is answered 02 (RFC 1928 section 6).
         public var connections: Int?
+        /// Bytes a second in each direction, as in ``Limits/bandwidthPerConnection``, of all connections of the user
+        /// together, who get it in turn.
+        public var bandwidth: Int?
 
         public init() {}
     }
@@ -33,6 +42,7 @@ extension Configuration.Limits {
         try Self.check("limits.connectionsPerSource", connectionsPerSource, 1...(1 << 30))
         try Self.check("limits.handshakesPerSource", handshakesPerSource, 1...(1 << 30))
         try Self.check("limits.newConnectionsPerSource", newConnectionsPerSource, 1...1_000_000)
+        try Self.check("limits.bandwidthPerConnection", bandwidthPerConnection, Self.bandwidths)
         try user.validate("limits.user")
         for user in users {
             guard let limits = user.limits else { continue }
@@ -40,6 +50,8 @@ extension Configuration.Limits {
             try limits.validate("the limit of user '\(name)',")
         }
     }
+
+    fileprivate static let bandwidths = 1024...(1 << 40)
 
     fileprivate static func check(
         _ name: String,
@@ -57,5 +69,6 @@ extension Configuration.Limits {
 extension Configuration.UserLimits {
     fileprivate func validate(_ place: String) throws(ProxyServerError) {
         try Configuration.Limits.check("\(place) connections", connections, 1...(1 << 30))
+        try Configuration.Limits.check("\(place) bandwidth", bandwidth, Configuration.Limits.bandwidths)
     }
 }

@@ -4,8 +4,9 @@ internal import UVLoop
 struct SessionPlaces {
     private var isConnected = false
     private var isInHandshake = false
-    /// Of the user, behind the request.
+    /// Of the user, behind the request, and the limits that bind it.
     private(set) var account: Account?
+    private var user: UserSettings?
 
     /// Takes the places of a connection.
     ///
@@ -28,16 +29,24 @@ struct SessionPlaces {
 
     /// Takes the place of a request.
     ///
-    /// - Parameter user: `nil`: no login is asked for.
+    /// - Parameters:
+    ///   - user: `nil`: no login is asked for.
+    ///   - now: milliseconds on the loop's clock.
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(as user: [UInt8]?, _ context: ServerContext) -> LimitRefusal? {
-        guard let user, let limits = context.limits.limits(of: user) else { return nil }
+    mutating func enter(as user: [UInt8]?, _ context: ServerContext, now: UInt64) -> LimitRefusal? {
+        guard let name = user, let limits = context.limits.limits(of: name) else { return nil }
         do throws(LimitRefusal) {
-            account = try context.accounts.enter(user, limits)
+            account = try context.accounts.enter(name, limits, now: now)
+            self.user = limits
             return nil
         } catch {
             return error
         }
+    }
+
+    /// - Returns: `nil` where nothing limits the direction.
+    func meter(of direction: Direction, _ worker: Worker) -> Meter? {
+        Meter(worker, direction, account, user)
     }
 
     /// Gives all of them back.

@@ -29,7 +29,7 @@ final class Counters: Sendable {
     let datagramsClientToTarget = Count()
     let datagramsTargetToClient = Count()
     /// By ``DatagramDrop``.
-    private let drops = InlineArray<9, Count> { _ in Count() }
+    private let drops = InlineArray<10, Count> { _ in Count() }
     /// By ``LimitRefusal``.
     private let refusals = InlineArray<4, Count> { _ in Count() }
     /// By the REP field.

@@ -3,7 +3,8 @@
 /// Full means pause; half drained means resume; ended means drain first. Pure: events in, actions out. Peers
 /// can't cause an illegal pair of state and event; one is a bug of ours, and traps.
 struct FlowControl {
-    private enum Source { case reading, paused, ended }
+    /// Paused for want of room, held back for want of bandwidth.
+    private enum Source { case reading, paused, heldBack, ended }
     private enum Sink { case detached, idle, writing, finished }
 
     enum Action: Equatable {
@@ -11,6 +12,7 @@ struct FlowControl {
         /// Write what the ring holds; ``wrote(_:)`` comes when that, or a part of it, is written.
         case write
         case pauseSource
+        case resumeSource
         /// The ring is empty and not needed until the source has more.
         case returnBuffer
         case returnBufferAndResumeSource
@@ -48,9 +50,9 @@ struct FlowControl {
         case (.paused, .empty):
             source = .reading
             return .returnBufferAndResumeSource
-        case (.reading, .empty), (.ended, .empty):
+        case (.reading, .empty), (.heldBack, .empty), (.ended, .empty):
             return .returnBuffer
-        case (.reading, _), (.paused, _), (.ended, _):
+        case (.reading, _), (.paused, _), (.heldBack, _), (.ended, _):
             return .none
         }
     }
@@ -60,7 +62,7 @@ struct FlowControl {
         precondition(sink == .writing, "written without a write")
         guard fill == .empty else { return wroteAPart(fill) }
         switch source {
-        case .reading:
+        case .reading, .heldBack:
             sink = .idle
             return .returnBuffer
         case .paused:
@@ -87,7 +89,7 @@ struct FlowControl {
         case (.paused, .halfFree):
             source = .reading
             return .resumeSourceAndWrite
-        case (.paused, _), (.reading, _), (.ended, _):
+        case (.paused, _), (.reading, _), (.heldBack, _), (.ended, _):
             return .write
         }
     }
@@ -100,13 +102,27 @@ struct FlowControl {
             return .write
         }
         switch source {
-        case .reading, .paused:
+        case .reading, .paused, .heldBack:
             sink = .idle
             return .none
         case .ended:
             sink = .finished
             return .returnBufferAndFinish
         }
+    }
+
+    /// The source has bytes, but they may not be taken yet.
+    mutating func heldBack() -> Action {
+        precondition(source == .reading, "a source held back that isn't read")
+        source = .heldBack
+        return .pauseSource
+    }
+
+    /// They may be taken from now on.
+    mutating func released() -> Action {
+        precondition(source == .heldBack, "a source released that isn't held back")
+        source = .reading
+        return .resumeSource
     }
 
     /// No more bytes will come.

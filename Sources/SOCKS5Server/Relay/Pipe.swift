@@ -18,6 +18,8 @@ final class Pipe {
     private var size = BufferPool.Size.tiny
     /// The bytes of the queued write, which the ring holds until it is over.
     private var pendingWrite = 0
+    /// How much may be read, once there is payload. `nil`: anything.
+    var meter: Meter?
     /// Payload handed to the sink.
     private(set) var bytesWritten = 0
 
@@ -33,6 +35,8 @@ final class Pipe {
     func beginPayload(behind reply: Bool) {
         size = .medium
         bytesWritten = reply ? -ring.count : 0
+        // What has come behind the request.
+        if !reply && !ring.isEmpty { meter?.take(ring.count) }
     }
 
     var isEmpty: Bool { ring.isEmpty }
@@ -44,26 +48,55 @@ final class Pipe {
 
     // MARK: Source
 
+    /// - Returns: nothing where nothing may be read yet; then ``didRead(_:)`` follows at once, and pauses.
     func bufferForReading() -> UnsafeMutableRawBufferPointer {
+        guard let meter else { return room() }
+        switch meter.allowance() {
+        case .bytes(let limit): return UnsafeMutableRawBufferPointer(rebasing: room().prefix(limit))
+        case .notBefore: return UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
+    }
+
+    private func room() -> UnsafeMutableRawBufferPointer {
         if ring.loan == nil { ring = pool.lend(size) }
         return ring.writable
     }
 
     func didRead(_ count: Int) {
-        guard count > 0 else { return returnBufferIfEmpty() }
+        guard count > 0 else {
+            returnBufferIfEmpty()
+            return holdBackIfNeeded()
+        }
+        meter?.take(count)
         adaptSize(to: count)
         ring.append(count)
         perform(flow.received(ring.fill))
     }
 
+    private func holdBackIfNeeded() {
+        guard let meter, case .notBefore(let time) = meter.allowance() else { return }
+        perform(flow.heldBack())
+        meter.wake(self, at: time)
+    }
+
+    /// The time is over for which the source was held back, or a part of it, or the pipe is closed.
+    func bandwidthMayHaveCome() {
+        guard let meter else { return }
+        switch meter.allowance() {
+        case .bytes: perform(flow.released())
+        case .notBefore(let time): meter.wake(self, at: time)
+        }
+    }
+
     func sourceDidEnd() {
         returnBufferIfEmpty()
+        meter?.giveBack()
         perform(flow.sourceEnded())
     }
 
     /// Bytes of our own making instead of a source's.
     func send(_ bytes: [UInt8]) {
-        let room = bufferForReading()
+        let room = room()
         precondition(bytes.count <= room.count, "a message larger than the room for it")
         room.copyBytes(from: bytes)
         ring.append(bytes.count)
@@ -148,6 +181,8 @@ final class Pipe {
             write()
         case .pauseSource:
             source?.stopReading()
+        case .resumeSource:
+            resumeSource()
         case .returnBuffer:
             returnBufferIfEmpty()
         case .returnBufferAndResumeSource:
@@ -193,6 +228,8 @@ final class Pipe {
     /// Gives the memory back, whatever it holds. The streams must be closed, since a queued write reads it.
     func close() {
         returnBuffer()
+        meter?.giveBack()
+        meter = nil
         source = nil
         sink = nil
     }

@@ -80,7 +80,7 @@ final class Session {
         places.endHandshake(of: record.client, worker.context)
         let requester = Requester(record, request.command)
         if let denial = worker.policy.access.denial(of: request, to: requester) { return deny(denial) }
-        if let limit = places.enter(as: record.username, worker.context) {
+        if let limit = places.enter(as: record.username, worker.context, now: worker.loop.now) {
             worker.counters.countRefusal(limit)
             return deny(.limit(limit))
         }
@@ -138,6 +138,8 @@ final class Session {
             clientToTarget: clientToTarget,
             targetToClient: targetToClient
         )
+        clientToTarget.meter = places.meter(of: .clientToTarget, worker)
+        targetToClient.meter = places.meter(of: .targetToClient, worker)
         stage = .relaying(relay)
         record.hasRelayed = true
         worker.set(.idle, for: self)
@@ -191,7 +193,14 @@ final class Session {
     private func associate(expecting expected: Destination) {
         guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
         guard let client else { return }
-        let association = UDPAssociation(self, worker, client: record.client, expecting: expected)
+        let association = UDPAssociation(
+            self,
+            worker,
+            client: record.client,
+            expecting: expected,
+            uploads: places.meter(of: .clientToTarget, worker),
+            downloads: places.meter(of: .targetToClient, worker)
+        )
         do throws(UVError) {
             let response = association.open(at: try client.localAddress())
             guard response.reply == .succeeded else { return refuse(response.reply) }

@@ -1,0 +1,115 @@
+internal import UVLoop
+
+/// What one direction of a session may take, and what it has taken: within the bandwidth of the connection, and
+/// within its user's, which all connections of the user share.
+///
+/// Who finds a bucket empty takes a portion nevertheless, and is told from when on that may be used. So those who
+/// wait get one portion after the other in turn, whatever the worker, and each waits for its own time alone.
+///
+/// - Isolation: the worker's thread; the account is shared by all.
+/// - Ownership: that of a pipe or an association, from the beginning of its payload.
+final class Meter {
+    enum Allowance: Equatable {
+        /// So many may be taken now.
+        case bytes(Int)
+        /// Nothing may be taken before that, in milliseconds on the loop's clock.
+        case notBefore(UInt64)
+    }
+
+    /// Bytes that are paid for in all buckets.
+    private struct Grant {
+        var bytes: Int
+        /// When they may be used, in nanoseconds on the loop's clock.
+        let start: UInt64
+    }
+
+    private unowned let worker: Worker
+    private let direction: Direction
+    private let connectionRate: Rate?
+    private let userRate: Rate?
+    private let account: Account?
+    private let portion: Int
+    private var bucket = TokenBucket()
+    private var grant: Grant?
+
+    /// - Parameter account: whose limits are `user`.
+    /// - Returns: `nil` where nothing limits the direction.
+    init?(_ worker: Worker, _ direction: Direction, _ account: Account?, _ user: UserSettings?) {
+        connectionRate = worker.context.limits.bandwidth
+        userRate = user?.bandwidth
+        guard connectionRate != nil || userRate != nil else { return nil }
+        self.worker = worker
+        self.direction = direction
+        self.account = account
+        portion = min(connectionRate?.portion ?? .max, userRate?.portion ?? .max)
+    }
+
+    private var now: UInt64 { worker.loop.now &* 1_000_000 }
+
+    /// What may be taken: asked when there is something to take, since who has to wait has got in the queue.
+    func allowance() -> Allowance {
+        let now = now
+        if let grant {
+            if grant.start > now { return .notBefore((grant.start + 999_999) / 1_000_000) }
+            if now - grant.start <= Rate.credit { return .bytes(grant.bytes) }
+            // Nobody may save portions up.
+            giveBack()
+        }
+        if isReady(now) { return .bytes(portion) }
+        let start = charge(portion, now)
+        grant = Grant(bytes: portion, start: start)
+        return start <= now ? .bytes(portion) : .notBefore((start + 999_999) / 1_000_000)
+    }
+
+    /// So many bytes were taken: more than allowed for a datagram, which can't be divided.
+    func take(_ bytes: Int) {
+        var rest = bytes
+        if let held = grant {
+            rest = max(0, bytes - held.bytes)
+            grant = bytes < held.bytes ? Grant(bytes: held.bytes - bytes, start: held.start) : nil
+        }
+        if rest > 0 { _ = charge(rest, now) }
+    }
+
+    /// Whether a datagram may be relayed; then it is taken.
+    func admits(_ datagram: Int) -> Bool {
+        guard case .bytes = allowance() else { return false }
+        take(datagram)
+        return true
+    }
+
+    /// Nothing more will be taken.
+    func giveBack() {
+        guard let grant else { return }
+        self.grant = nil
+        if let connectionRate { bucket.giveBack(connectionRate.cost(of: grant.bytes)) }
+        if let userRate { account?.giveBack(userRate.cost(of: grant.bytes), direction) }
+    }
+
+    /// Lets the pipe know when it may read again.
+    func wake(_ pipe: Pipe, at time: UInt64) {
+        worker.wake(pipe, at: time)
+    }
+
+    private func isReady(_ now: UInt64) -> Bool {
+        (connectionRate == nil || bucket.isReady(now))
+            && (userRate == nil || account?.isReady(direction, now) ?? true)
+    }
+
+    /// - Returns: from when on the bytes may be used.
+    private func charge(_ bytes: Int, _ now: UInt64) -> UInt64 {
+        var start: UInt64 = 0
+        if let connectionRate {
+            start = bucket.take(connectionRate.cost(of: bytes), now: now, credit: Rate.credit)
+        }
+        if let userRate, let account {
+            start = max(start, account.take(userRate.cost(of: bytes), direction, now))
+        }
+        return start
+    }
+}
+
+/// Of bytes, as the limits count them.
+enum Direction: Int {
+    case clientToTarget, targetToClient
+}
