@@ -17,6 +17,8 @@ struct cuv_loop {
     /// Counts the turns, so that a stream can tell whether its budget is a new one.
     uint32_t turn;
     uv_work_t pool_start;
+    /// From the first UDP socket on (datagram.c).
+    struct cuv_batch *batch;
 };
 
 static inline cuv_loop *cuv_loop_of(const uv_loop_t *loop) { return (cuv_loop *)loop->data; }

@@ -51,7 +51,10 @@ void cuv_loop_finish(cuv_loop *loop) {
 
 int cuv_loop_destroy(cuv_loop *loop) {
     int error = uv_loop_close(&loop->uv);
-    if (error == 0) free(loop);
+    if (error == 0) {
+        free(loop->batch);
+        free(loop);
+    }
     return error;
 }
 

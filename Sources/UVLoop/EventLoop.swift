@@ -71,6 +71,7 @@ package final class EventLoop {
             stream_closed: { TCPStream.of($0)?.closed() },
             datagram_buffer_wanted: { UDPSocket.of($0)?.bufferWanted() ?? cuv_buffer(base: nil, length: 0) },
             datagram_received: { UDPSocket.of($0)?.received($1, $2) },
+            datagram_sent: { UDPSocket.of($0)?.sent($1, $2) },
             datagram_socket_closed: { UDPSocket.of($0)?.closed() },
             resolved: { NameLookup.of($0)?.resolved($1, $2, $3) }
         )

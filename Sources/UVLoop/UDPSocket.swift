@@ -4,19 +4,28 @@ internal import CUV
 ///
 /// Nothing but ``socketDidClose(_:)`` is reported once the socket is closing.
 package protocol UDPSocketDelegate: AnyObject {
-    /// Where the next datagram shall go. Must stay valid until ``socket(_:didReceive:from:)``, which follows at
-    /// once. What doesn't fit is dropped.
+    /// Where the next datagrams shall go: one each 64 KiB, up to 20 (`UV_UDP_RECVMMSG`). The memory is in use until
+    /// the loop asks again, for whichever socket. Empty: none shall come.
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer
 
-    /// A datagram of so many bytes, maybe none, is in the buffer.
-    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress)
+    /// A datagram, maybe of no bytes, has come. It stays where it is as long as the buffer does.
+    func socket(
+        _ socket: UDPSocket,
+        didReceive datagram: UnsafeMutableRawBufferPointer,
+        from peer: SocketAddress
+    )
+
+    /// What ``UDPSocket/send(_:carrying:to:)`` has come to, told once for each; maybe before that returns. Nothing may
+    /// be sent or closed from here.
+    func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?)
 
     func socketDidClose(_ socket: UDPSocket)
 }
 
 /// One UDP socket on a loop (`uv_udp_t`), not connected to any peer.
 ///
-/// Nothing is queued here: a datagram is sent at once or not at all. ICMP errors are nobody's business.
+/// Datagrams that come together, and the answers to them, take a system call each batch. Nothing waits longer than
+/// that: a datagram is sent at once or not at all. ICMP errors are nobody's business.
 ///
 /// - Isolation: the loop's thread.
 /// - Ownership: kept alive by its handle until ``UDPSocketDelegate/socketDidClose(_:)``. The delegate is not
@@ -100,24 +109,27 @@ package final class UDPSocket: HandleOwner {
         return true
     }
 
-    /// Sends one datagram (`uv_udp_try_send`).
+    /// Sends one datagram (sendmmsg(2)), from a buffer for receiving maybe at the end of its batch.
     ///
-    /// Throws `EAGAIN` where the socket is full, `EMSGSIZE` where no datagram can be that large, and what
-    /// sendmsg(2) says of the way to the target.
-    package func send(_ datagram: UnsafeRawBufferPointer, to target: SocketAddress) throws(UVError) {
+    /// ``UDPSocketDelegate/socket(_:didSend:failure:)`` tells what becomes of it: `EAGAIN` where the socket is full,
+    /// `EMSGSIZE` where no datagram can be that large, and what sendmsg(2) says of the way to the target.
+    ///
+    /// - Parameter payload: what the delegate is told.
+    package func send(_ datagram: UnsafeRawBufferPointer, carrying payload: Int, to target: SocketAddress) {
         var address = target.raw
         let buffer = cuv_buffer(
             base: UnsafeMutableRawPointer(mutating: datagram.baseAddress),
             length: datagram.count
         )
-        try UVError.check(cuv_udp_try_send(handle, buffer, &address))
+        cuv_udp_send(handle, buffer, payload, &address)
     }
 
     /// Closes, at most once.
     package func close() {
         guard !isClosing else { return }
-        isClosing = true
+        // What waits to be sent still is, and reported.
         cuv_udp_close(handle)
+        isClosing = true
     }
 
     private var handle: OpaquePointer {
@@ -131,9 +143,14 @@ package final class UDPSocket: HandleOwner {
         return cuv_buffer(base: buffer.baseAddress, length: buffer.count)
     }
 
-    func received(_ count: Int, _ peer: UnsafePointer<cuv_address>?) {
+    func received(_ datagram: cuv_buffer, _ peer: UnsafePointer<cuv_address>?) {
         guard !isClosing, let peer else { return }
-        delegate.socket(self, didReceive: count, from: SocketAddress(peer.pointee))
+        let bytes = UnsafeMutableRawBufferPointer(start: datagram.base, count: datagram.length)
+        delegate.socket(self, didReceive: bytes, from: SocketAddress(peer.pointee))
+    }
+
+    func sent(_ payload: Int, _ status: CInt) {
+        delegate.socket(self, didSend: payload, failure: status == 0 ? nil : UVError(code: status))
     }
 
     func closed() {

@@ -78,7 +78,7 @@ import UVLoop
                 delegate: delegate
             )
             let target = SocketAddress(host: .ipv4(0x7f00_0001), port: UInt16(peer.port))
-            try [UInt8(1)].withUnsafeBytes { try socket.send($0, to: target) }
+            [UInt8(1)].withUnsafeBytes { socket.send($0, carrying: 1, to: target) }
             let source = try peer.receive().source
             #expect(source == (try Destination(numeric: "127.0.0.3", port: Int(socket.localAddress.port))))
             socket.close()
@@ -111,8 +111,78 @@ import UVLoop
         try await onThread {
             let echo = try Echo(on: "127.0.0.1")
             let bytes = [UInt8](repeating: 0, count: 65_508)
-            #expect(throws: UVError.messageTooLong) { try echo.send(bytes) }
+            echo.send(bytes)
+            #expect(echo.failures == [.messageTooLong] && echo.sent == [])
             echo.end()
+        }
+    }
+
+    @Test func manyDatagramsAtOnceKeepTheirOrder() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let peers = try (0..<2).map { _ in try TestDatagramSocket() }
+            defer { for peer in peers { peer.close() } }
+            for number in 0..<70 {
+                let bytes = [UInt8](repeating: UInt8(number), count: number * 3)
+                try peers[number % 2].send(bytes, to: Destination(echo))
+            }
+            try echo.run(until: 70)
+            #expect(echo.sent == (0..<70).map { $0 * 3 } && echo.failures == [])
+            for number in 0..<70 {
+                let bytes = [UInt8](repeating: UInt8(number), count: number * 3)
+                #expect(try peers[number % 2].receive().bytes == bytes)
+            }
+        }
+    }
+
+    @Test func whatCannotBeSentOfABatchHoldsUpNothingElse() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            for number in UInt8(0)..<10 { try peer.send([number], to: Destination(echo)) }
+            echo.answer = { socket, datagram, source in
+                let isOdd = datagram[0] % 2 == 1
+                let target = SocketAddress(host: source.host, port: isOdd ? 0 : source.port)
+                socket.send(UnsafeRawBufferPointer(datagram), carrying: Int(datagram[0]), to: target)
+            }
+            try echo.run(until: 10)
+            #expect(echo.sent == [0, 2, 4, 6, 8])
+            #expect(echo.failures == [UVError](repeating: .invalidArgument, count: 5))
+            for number in [UInt8](arrayLiteral: 0, 2, 4, 6, 8) {
+                #expect(try peer.receive().bytes == [number])
+            }
+        }
+    }
+
+    @Test func bytesFromElsewhereAreSentBeforeTheyChange() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            for number in UInt8(0)..<10 { try peer.send([number], to: Destination(echo)) }
+            echo.answer = { socket, datagram, source in
+                var bytes = [datagram[0], 7]
+                bytes.withUnsafeMutableBytes {
+                    socket.send(UnsafeRawBufferPointer($0), carrying: 2, to: source)
+                    $0[0] = 0xff
+                }
+            }
+            try echo.run(until: 10)
+            for number in UInt8(0)..<10 { #expect(try peer.receive().bytes == [number, 7]) }
+        }
+    }
+
+    @Test func aSocketThatClosesWithinABatchSendsWhatItHasAndReceivesNoMore() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            for number in UInt8(0)..<10 { try peer.send([number], to: Destination(echo)) }
+            try echo.run(until: 3)
+            #expect(echo.lengths == [1, 1, 1] && echo.sent == [1, 1, 1])
+            for number in UInt8(0)..<3 { #expect(try peer.receive().bytes == [number]) }
+            #expect(!peer.hasDatagram)
         }
     }
 
@@ -142,10 +212,16 @@ extension Destination {
 /// Sends back what comes, until it has enough.
 private final class Echo: LoopScenario, UDPSocketDelegate {
     let host: String
-    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 20 << 16, alignment: 16)
     private var socket: UDPSocket?
     private var wanted = 0
+    /// Sends something in return.
+    var answer = { (socket: UDPSocket, datagram: UnsafeMutableRawBufferPointer, source: SocketAddress) in
+        socket.send(UnsafeRawBufferPointer(datagram), carrying: datagram.count, to: source)
+    }
     private(set) var lengths: [Int] = []
+    private(set) var sent: [Int] = []
+    private(set) var failures: [UVError] = []
 
     init(on host: String, ports: [UInt16] = [0]) throws {
         self.host = host
@@ -172,19 +248,25 @@ private final class Echo: LoopScenario, UDPSocketDelegate {
         #expect(throws: Never.self) { try loop.close() }
     }
 
-    func send(_ bytes: [UInt8]) throws {
+    func send(_ bytes: [UInt8]) {
         guard let socket else { return }
-        try bytes.withUnsafeBytes { try socket.send($0, to: socket.localAddress) }
+        bytes.withUnsafeBytes { socket.send($0, carrying: bytes.count, to: socket.localAddress) }
     }
 
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer { buffer }
 
-    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress) {
-        lengths.append(count)
-        #expect(throws: Never.self) {
-            try socket.send(UnsafeRawBufferPointer(rebasing: buffer[..<count]), to: peer)
-        }
+    func socket(
+        _ socket: UDPSocket,
+        didReceive datagram: UnsafeMutableRawBufferPointer,
+        from peer: SocketAddress
+    ) {
+        lengths.append(datagram.count)
+        answer(socket, datagram, peer)
         if lengths.count == wanted { socket.close() }
+    }
+
+    func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?) {
+        if let failure { failures.append(failure) } else { sent.append(payload) }
     }
 
     func socketDidClose(_ socket: UDPSocket) {
@@ -203,7 +285,12 @@ private final class Deaf: UDPSocketDelegate {
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer {
         .init(start: nil, count: 0)
     }
-    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress) {}
+    func socket(
+        _ socket: UDPSocket,
+        didReceive datagram: UnsafeMutableRawBufferPointer,
+        from peer: SocketAddress
+    ) {}
+    func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?) {}
     func socketDidClose(_ socket: UDPSocket) {
         loop.finish()
     }

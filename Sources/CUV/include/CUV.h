@@ -60,10 +60,13 @@ typedef struct {
     void (*received)(void *stream_owner, ssize_t count);
     void (*written)(void *stream_owner, int status);
     void (*stream_closed)(void *stream_owner);
-    /// An empty buffer leaves the datagram in the socket.
+    /// Room for a datagram each 64 KiB, or empty, which leaves them in the socket. Its bytes are in use until the
+    /// loop asks again for any socket.
     cuv_buffer (*datagram_buffer_wanted)(void *socket_owner);
-    /// So many bytes are in the buffer, maybe none: one datagram, whole.
-    void (*datagram_received)(void *socket_owner, size_t count, const cuv_address *peer);
+    /// One datagram, whole, maybe of no bytes, somewhere in the buffer.
+    void (*datagram_received)(void *socket_owner, cuv_buffer datagram, const cuv_address *peer);
+    /// What became of `cuv_udp_send`: 0 or an error. It must not send or close anything.
+    void (*datagram_sent)(void *socket_owner, size_t payload, int status);
     void (*datagram_socket_closed)(void *socket_owner);
     /// `addresses` is valid during the call.
     void (*resolved)(void *lookup_owner, int status, const cuv_address *addresses, size_t count);
@@ -217,8 +220,12 @@ int cuv_udp_bind(cuv_udp *udp, const cuv_address *address);
 int cuv_udp_local_address(const cuv_udp *udp, cuv_address *address);
 int cuv_udp_receive_start(cuv_udp *udp);
 
-/// Sends at once or not at all: `UV_EAGAIN` where the socket is full.
-int cuv_udp_try_send(cuv_udp *udp, cuv_buffer datagram, const cuv_address *address);
+/// Sends now or not at all: `UV_EAGAIN` where the socket is full.
+///
+/// While datagrams are received, those sent from the same buffer go out together when all have been received, or
+/// another socket sends. `datagram_sent` comes exactly once, maybe at once, with `payload`, which is the owner's
+/// affair.
+void cuv_udp_send(cuv_udp *udp, cuv_buffer datagram, size_t payload, const cuv_address *address);
 
 void cuv_udp_close(cuv_udp *udp);
 

@@ -1,17 +1,20 @@
 internal import SOCKS5Protocol
 
-/// Where a worker receives datagrams, one after the other: each is sent on or copied before the next one comes.
+/// Where a worker receives datagrams, a batch at a time: each is sent on or copied before the next batch comes.
 ///
-/// In front there is room for the header that an answer gets, so that the payload stays where it is.
+/// The payload of an answer stays where it is, and gets its header in front. For the first datagram there is room of
+/// its own; each other one has the end of the 64 KiB of the one before, which that doesn't need if it can be sent:
+/// a payload that leaves room for a header has at most 65,507 bytes.
 ///
-/// - Ownership: the worker's. What is returned is valid until the next datagram is received.
+/// - Ownership: the worker's. What is returned is valid until the next batch is received. Memory that no datagram
+///   has touched costs nothing.
 final class DatagramRoom {
     private static let headroom = 32
-    /// More than any UDP datagram has.
-    private static let longest = 65536
+    /// For 20 datagrams of any length.
+    private static let room = 20 << 16
 
     private let memory = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: headroom + longest,
+        byteCount: headroom + room,
         alignment: headroom
     )
 
@@ -19,20 +22,21 @@ final class DatagramRoom {
         UnsafeMutableRawBufferPointer(rebasing: memory[Self.headroom...])
     }
 
-    /// The datagram of so many bytes that was received.
-    func received(_ count: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: memory[Self.headroom..<(Self.headroom + count)])
-    }
-
-    /// The same behind a header, whose destination must be an address.
-    func received(_ count: Int, behind header: DatagramHeader) -> UnsafeRawBufferPointer {
-        let start = Self.headroom - header.encodedLength
-        let front = UnsafeMutableRawBufferPointer(rebasing: memory[start..<Self.headroom])
-            .bindMemory(to: UInt8.self)
+    /// A datagram that was received, behind a header, whose destination must be an address.
+    func put(_ header: DatagramHeader, before datagram: UnsafeMutableRawBufferPointer)
+        -> UnsafeRawBufferPointer
+    {
+        guard let payload = datagram.baseAddress, let first = receiving.baseAddress, payload >= first else {
+            preconditionFailure("a datagram from elsewhere")
+        }
+        let length = header.encodedLength
+        let front = UnsafeMutableRawBufferPointer(start: payload - length, count: length).bindMemory(
+            to: UInt8.self
+        )
         var output = OutputSpan(buffer: front, initializedCount: 0)
         header.encode(to: &output)
         _ = output.finalize(for: front)
-        return UnsafeRawBufferPointer(rebasing: memory[start..<(Self.headroom + count)])
+        return UnsafeRawBufferPointer(start: payload - length, count: length + datagram.count)
     }
 
     deinit {

@@ -229,10 +229,9 @@ final class UDPAssociation {
         guard isAllowed(target, named: name) else { return drop(.denied) }
         guard uploads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         do throws(UVError) {
-            try socket(facing: target).send(payload, to: target)
+            let socket = try socket(facing: target)
             if settings.filtering == .addressDependent { targets.use(target.host) }
-            bytesClientToTarget += payload.count
-            counters.datagramsClientToTarget.add()
+            socket.send(payload, carrying: payload.count, to: target)
         } catch {
             drop(DatagramDrop(error))
         }
@@ -258,7 +257,7 @@ final class UDPAssociation {
 
     // MARK: - Target to client
 
-    private func receiveFromTarget(_ count: Int, _ source: SocketAddress) {
+    private func receiveFromTarget(_ payload: UnsafeMutableRawBufferPointer, _ source: SocketAddress) {
         guard settings.filtering == .endpointIndependent || targets.contains(source.host) else {
             return drop(.unsolicited)
         }
@@ -266,14 +265,7 @@ final class UDPAssociation {
         guard let clientSocket, let client = latch.address else { return }
         guard downloads?.admits(count) ?? true else { return drop(.overBandwidth) }
         let header = DatagramHeader(destination: Destination(source))
-        do throws(UVError) {
-            try clientSocket.send(room.received(count, behind: header), to: client)
-            worker.set(.udpIdle, for: session)
-            bytesTargetToClient += count
-            counters.datagramsTargetToClient.add()
-        } catch {
-            drop(DatagramDrop(error))
-        }
+        clientSocket.send(room.put(header, before: payload), carrying: payload.count, to: client)
     }
 }
 
@@ -282,11 +274,28 @@ extension UDPAssociation: UDPSocketDelegate {
         room.receiving
     }
 
-    func socket(_ socket: UDPSocket, didReceive count: Int, from peer: SocketAddress) {
+    func socket(
+        _ socket: UDPSocket,
+        didReceive datagram: UnsafeMutableRawBufferPointer,
+        from peer: SocketAddress
+    ) {
         if socket === clientSocket {
-            receiveFromClient(room.received(count), peer)
+            receiveFromClient(UnsafeRawBufferPointer(datagram), peer)
         } else {
-            receiveFromTarget(count, peer)
+            receiveFromTarget(datagram, peer)
+        }
+    }
+
+    func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?) {
+        if let failure {
+            drop(DatagramDrop(failure))
+        } else if socket === clientSocket {
+            worker.set(.udpIdle, for: session)
+            bytesTargetToClient += payload
+            counters.datagramsTargetToClient.add()
+        } else {
+            bytesClientToTarget += payload
+            counters.datagramsClientToTarget.add()
         }
     }
 
