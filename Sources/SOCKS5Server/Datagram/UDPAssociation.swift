@@ -263,7 +263,7 @@ final class UDPAssociation {
         }
         // Sockets towards targets are opened by a client that has sent something.
         guard let clientSocket, let client = latch.address else { return }
-        guard downloads?.admits(count) ?? true else { return drop(.overBandwidth) }
+        guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         let header = DatagramHeader(destination: Destination(source))
         clientSocket.send(room.put(header, before: payload), carrying: payload.count, to: client)
     }
