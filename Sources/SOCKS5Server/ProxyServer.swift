@@ -18,6 +18,7 @@ public final class ProxyServer: Sendable {
         var counters: [Counters] = []
         var boundAddresses: [ListenAddress] = []
         var running = 0
+        var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -80,17 +81,26 @@ public final class ProxyServer: Sendable {
             return !state.hasStarted
         }
         precondition(isFirst, "a server is started once")
+        let accounts = AccountTable { [state] account in
+            for mailbox in state.withLock({ $0.mailboxes }) { mailbox.post(.quotaEnded(account)) }
+        }
+        let keeper = try configuration.limits.quotaFile.map { path throws(ProxyServerError) in
+            try QuotaKeeper(path, accounts, logger)
+        }
         let listening = try ListeningSet(configuration, workers: workers)
         try configuration.egress.probe()
         let context = ServerContext(
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),
-            accounts: AccountTable(),
+            accounts: accounts,
             parallelLookups: NameLookup.configurePool(),
             logger: logger
         )
         let policy = Policy(configuration, listeners: listening.boundAddresses, hashThreads)
-        state.withLock { $0.boundAddresses = listening.boundAddresses.map { ListenAddress($0) } }
+        state.withLock { state in
+            state.boundAddresses = listening.boundAddresses.map { ListenAddress($0) }
+            state.quotas = keeper.map { keeper in Task { await keeper.run() } }
+        }
         for (index, sockets) in listening.sockets.enumerated() {
             do throws(UVError) {
                 try await startWorker(index, sockets, context, policy)
@@ -206,7 +216,7 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// Suspends until no worker runs.
+    /// Suspends until no worker runs, and what there is to keep is kept.
     private func ended() async {
         await withCheckedContinuation { continuation in
             let hasEnded = state.withLock { state in
@@ -215,6 +225,9 @@ public final class ProxyServer: Sendable {
             }
             if hasEnded { continuation.resume() }
         }
+        let quotas = state.withLock { $0.quotas }
+        quotas?.cancel()
+        await quotas?.value
     }
 
     private func workerDidStop() {

@@ -15,6 +15,8 @@ final class Worker {
         case nameAnswered(NameTicket, NameAnswer)
         /// What a ``CredentialStore`` says to a login that waits for it, by its number.
         case loginAnswered(UInt64, LoginVerdict)
+        /// The sessions of this user have to end.
+        case quotaEnded(Account)
     }
 
     let context: ServerContext
@@ -240,6 +242,7 @@ extension Worker: EventLoopDelegate {
             case .adopt(let policy): self.policy = policy
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
             case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)
+            case .quotaEnded(let account): for session in sessions.owners { session.quotaDidEnd(of: account) }
             }
         }
     }

@@ -4,6 +4,7 @@ import SOCKS5Protocol
 import SOCKS5Server
 import TestSupport
 import Testing
+import UVLoop
 
 let suiteLogger = Logger(label: "test") { _ in SuiteLogHandler() }
 
@@ -11,6 +12,7 @@ let suiteLogger = Logger(label: "test") { _ in SuiteLogHandler() }
 private struct SuiteLogHandler: LogHandler {
     var logLevel = Logger.Level.trace
     var metadata: Logger.Metadata = [:]
+    var record: RecordedLog?
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -18,7 +20,21 @@ private struct SuiteLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
+        record?.add("\(event.message)")
         SuiteLog.add("\(event.level) \(event.message) \(metadata) \(event.metadata ?? [:])\n".utf8)
+    }
+}
+
+/// The messages that a server has logged.
+final class RecordedLog: Sendable {
+    private let messages = Guarded<[String]>([])
+
+    var logger: Logger { Logger(label: "test") { _ in SuiteLogHandler(record: self) } }
+
+    func count(of message: String) -> Int { messages.withLock { $0.count { $0 == message } } }
+
+    fileprivate func add(_ message: String) {
+        messages.withLock { $0.append(message) }
     }
 }
 

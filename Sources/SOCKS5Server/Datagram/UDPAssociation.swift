@@ -37,17 +37,16 @@ final class UDPAssociation {
     /// - Parameters:
     ///   - client: where its TCP connection comes from.
     ///   - expected: DST of the request.
-    ///   - uploads: what limits the payload to targets, and `downloads` that to the client.
+    ///   - places: whose limits bind the payload.
     init(
         _ session: Session,
         _ worker: Worker,
         client: SocketAddress,
         expecting expected: Destination,
-        uploads: Meter?,
-        downloads: Meter?
+        _ places: SessionPlaces
     ) {
-        self.uploads = uploads
-        self.downloads = downloads
+        uploads = places.meter(of: .clientToTarget, worker)
+        downloads = places.meter(of: .targetToClient, worker)
         self.session = session
         self.worker = worker
         self.client = client

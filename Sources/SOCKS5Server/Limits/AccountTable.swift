@@ -2,17 +2,20 @@ internal import UVLoop
 
 /// What a user has of the server, over all workers.
 final class Account: Sendable {
-    struct State {
+    fileprivate struct State {
         var connections = 0
         /// By ``Direction``.
+        fileprivate var usage = QuotaUsage()
         fileprivate var buckets = InlineArray<2, TokenBucket>(repeating: TokenBucket())
     }
 
-    let name: [UInt8]
-    let state: Guarded<State>
+    private let name: [UInt8]
+    fileprivate let state: Guarded<State>
 
-    init(_ name: [UInt8], _ state: State = State()) {
+    fileprivate init(_ name: [UInt8], _ usage: QuotaUsage = QuotaUsage()) {
         self.name = name
+        var state = State()
+        state.usage = usage
         self.state = Guarded(state)
     }
 
@@ -29,12 +32,20 @@ final class Account: Sendable {
         state.withLock { $0.buckets[direction.rawValue].giveBack(cost) }
     }
 
+    /// Uses some bytes of the quota.
+    ///
+    /// - Returns: whether they use it up, which hasn't been before.
+    func use(_ bytes: Int, _ quota: Configuration.Quota, _ today: UTCDay) -> Bool {
+        state.withLock { $0.usage.add(bytes, quota, today) }
+    }
+
     /// Whether a new account would be the same.
     ///
     /// - Parameter now: nanoseconds on the loops' clock.
-    fileprivate func isIdle(_ now: UInt64) -> Bool {
+    fileprivate func isIdle(_ now: UInt64, _ today: UTCDay) -> Bool {
         state.withLock { state in
-            state.connections == 0 && state.buckets[0].isReady(now) && state.buckets[1].isReady(now)
+            state.connections == 0 && state.usage.isOver(today) && state.buckets[0].isReady(now)
+                && state.buckets[1].isReady(now)
         }
     }
 
@@ -52,10 +63,10 @@ final class AccountTable: Sendable {
         /// so each costs its share of one look.
         var sweepAt = 1024
 
-        mutating func account(of name: [UInt8], _ now: UInt64) -> Account {
+        mutating func account(of name: [UInt8], _ now: UInt64, _ today: UTCDay) -> Account {
             if let account = accounts[name] { return account }
             if accounts.count >= sweepAt {
-                accounts = accounts.filter { !$0.value.isIdle(now) }
+                accounts = accounts.filter { !$0.value.isIdle(now, today) }
                 sweepAt = max(1024, 2 * accounts.count)
             }
             let account = Account(name)
@@ -65,18 +76,46 @@ final class AccountTable: Sendable {
     }
 
     private let contents = Guarded(Contents())
+    private let clock: @Sendable () -> UTCDay
+    /// Told of an account whose quota is used up, by the thread in which that happens.
+    let quotaDidEnd: @Sendable (Account) -> Void
+
+    init(
+        clock: @escaping @Sendable () -> UTCDay = { UTCDay.today() },
+        quotaDidEnd: @escaping @Sendable (Account) -> Void
+    ) {
+        self.clock = clock
+        self.quotaDidEnd = quotaDidEnd
+    }
+
+    var today: UTCDay { clock() }
 
     var count: Int { contents.withLock { $0.accounts.count } }
+
+    /// Before there are any: what users had used when the server last ran.
+    func restore(_ usages: [[UInt8]: QuotaUsage]) {
+        contents.withLock { contents in
+            for (name, usage) in usages { contents.accounts[name] = Account(name, usage) }
+        }
+    }
+
+    /// What users have used.
+    func usages() -> [(name: [UInt8], usage: QuotaUsage)] {
+        let accounts = contents.withLock { $0.accounts }
+        return accounts.map { name, account in (name, account.state.withLock { $0.usage }) }
+    }
 
     /// Takes a user's place for a session; ``Account/leave()`` gives it back.
     ///
     /// - Parameter now: milliseconds on the loops' clock.
     /// - Throws: the limit that it would exceed; then nothing is taken.
     func enter(_ name: [UInt8], _ limits: UserSettings, now: UInt64) throws(LimitRefusal) -> Account {
-        try contents.withLock { contents throws(LimitRefusal) in
-            let account = contents.account(of: name, now &* 1_000_000)
+        let today = today
+        return try contents.withLock { contents throws(LimitRefusal) in
+            let account = contents.account(of: name, now &* 1_000_000, today)
             let refusal: LimitRefusal? = account.state.withLock { state in
                 if state.connections >= limits.connections { return .connectionsOfUser }
+                if let quota = limits.quota, state.usage.isUsedUp(quota, today) { return .quotaOfUser }
                 state.connections += 1
                 return nil
             }

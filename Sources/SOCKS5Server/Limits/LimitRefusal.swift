@@ -8,6 +8,8 @@ public enum LimitRefusal: Int, CaseIterable, Error {
     case newConnectionsOfSource
     /// ``Configuration/UserLimits/connections``.
     case connectionsOfUser
+    /// ``Configuration/UserLimits/quota``.
+    case quotaOfUser
 
     /// For the log: fixed words.
     var text: String {
@@ -16,6 +18,7 @@ public enum LimitRefusal: Int, CaseIterable, Error {
         case .handshakesOfSource: "handshakes of a source"
         case .newConnectionsOfSource: "new connections of a source"
         case .connectionsOfUser: "connections of the user"
+        case .quotaOfUser: "quota of the user"
         }
     }
 }

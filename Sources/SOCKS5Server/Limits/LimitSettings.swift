@@ -37,11 +37,13 @@ struct LimitSettings: Sendable {
 final class UserSettings: Sendable {
     let connections: Int
     let bandwidth: Rate?
+    let quota: Configuration.Quota?
 
     init?(_ limits: Configuration.UserLimits) {
-        guard limits.connections != nil || limits.bandwidth != nil else { return nil }
+        guard limits.connections != nil || limits.bandwidth != nil || limits.quota != nil else { return nil }
         connections = limits.connections ?? .max
         bandwidth = limits.bandwidth.map { Rate($0) }
+        quota = limits.quota
     }
 }
 

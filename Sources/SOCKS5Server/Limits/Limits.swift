@@ -18,6 +18,10 @@ extension Configuration {
         /// Beyond it TCP isn't read, so that the sender slows down; datagrams are dropped. A 16th of a second's
         /// bytes may come at once.
         public var bandwidthPerConnection: Int?
+        /// Where what users have used of their quotas is kept from one run to the next; read at the start, written
+        /// every 10 s and at the end, with a `.new` beside it for a moment. `nil`: a quota begins anew with each start.
+        /// No two servers may have the same file.
+        public var quotaFile: String?
         /// Of each user who has none of their own in ``Configuration/User/limits``.
         public var user = UserLimits()
 
@@ -31,8 +35,28 @@ extension Configuration {
         /// Bytes a second in each direction, as in ``Limits/bandwidthPerConnection``, of all connections of the user
         /// together, who get it in turn.
         public var bandwidth: Int?
+        /// Payload in a period. When it is used up, requests are answered 02 and running sessions end.
+        public var quota: Quota?
 
         public init() {}
+    }
+
+    /// Payload that a user may send and receive, both together, in each period.
+    public struct Quota: Sendable {
+        /// 1 to 2^60.
+        public var bytes: Int
+        public var period: Period
+
+        /// In UTC: a week begins on Monday. The clock of the system decides, and where it steps back, a period that
+        /// has begun goes on.
+        public enum Period: String, CaseIterable, Sendable {
+            case day, week, month
+        }
+
+        public init(bytes: Int, period: Period) {
+            self.bytes = bytes
+            self.period = period
+        }
     }
 }
 
@@ -43,6 +67,9 @@ extension Configuration.Limits {
         try Self.check("limits.handshakesPerSource", handshakesPerSource, 1...(1 << 30))
         try Self.check("limits.newConnectionsPerSource", newConnectionsPerSource, 1...1_000_000)
         try Self.check("limits.bandwidthPerConnection", bandwidthPerConnection, Self.bandwidths)
+        if let quotaFile, quotaFile.isEmpty || quotaFile.utf8.contains(0) {
+            throw ProxyServerError(.invalidConfiguration, "limits.quotaFile is not a path; expected one")
+        }
         try user.validate("limits.user")
         for user in users {
             guard let limits = user.limits else { continue }
@@ -70,5 +97,6 @@ extension Configuration.UserLimits {
     fileprivate func validate(_ place: String) throws(ProxyServerError) {
         try Configuration.Limits.check("\(place) connections", connections, 1...(1 << 30))
         try Configuration.Limits.check("\(place) bandwidth", bandwidth, Configuration.Limits.bandwidths)
+        try Configuration.Limits.check("\(place) quota", quota?.bytes, 1...(1 << 60))
     }
 }

@@ -1,7 +1,7 @@
 internal import UVLoop
 
 /// What one direction of a session may take, and what it has taken: within the bandwidth of the connection, and
-/// within its user's, which all connections of the user share.
+/// within its user's, which all connections of the user share; and counts it for the user's quota.
 ///
 /// Who finds a bucket empty takes a portion nevertheless, and is told from when on that may be used. So those who
 /// wait get one portion after the other in turn, whatever the worker, and each waits for its own time alone.
@@ -27,6 +27,7 @@ final class Meter {
     private let direction: Direction
     private let connectionRate: Rate?
     private let userRate: Rate?
+    private let quota: Configuration.Quota?
     private let account: Account?
     private let portion: Int
     private var bucket = TokenBucket()
@@ -37,7 +38,8 @@ final class Meter {
     init?(_ worker: Worker, _ direction: Direction, _ account: Account?, _ user: UserSettings?) {
         connectionRate = worker.context.limits.bandwidth
         userRate = user?.bandwidth
-        guard connectionRate != nil || userRate != nil else { return nil }
+        quota = user?.quota
+        guard connectionRate != nil || userRate != nil || quota != nil else { return nil }
         self.worker = worker
         self.direction = direction
         self.account = account
@@ -69,6 +71,9 @@ final class Meter {
             grant = bytes < held.bytes ? Grant(bytes: held.bytes - bytes, start: held.start) : nil
         }
         if rest > 0 { _ = charge(rest, now) }
+        guard let quota, let account else { return }
+        let accounts = worker.context.accounts
+        if account.use(bytes, quota, accounts.today) { accounts.quotaDidEnd(account) }
     }
 
     /// Whether a datagram may be relayed; then it is taken.

@@ -23,6 +23,7 @@ final class Counters: Sendable {
     let failedLogins = Count()
     let uncheckedLogins = Count()
     let timedOut = Count()
+    let endedByQuota = Count()
     let bytesClientToTarget = Count()
     let bytesTargetToClient = Count()
     let associations = Count()
@@ -31,7 +32,7 @@ final class Counters: Sendable {
     /// By ``DatagramDrop``.
     private let drops = InlineArray<10, Count> { _ in Count() }
     /// By ``LimitRefusal``.
-    private let refusals = InlineArray<4, Count> { _ in Count() }
+    private let refusals = InlineArray<5, Count> { _ in Count() }
     /// By the REP field.
     private let replies = InlineArray<9, Count> { _ in Count() }
 

@@ -19,6 +19,8 @@ public struct Statistics: Sendable {
     public internal(set) var uncheckedLogins = 0
     /// Sessions that missed one of ``Configuration/Timeouts``.
     public internal(set) var timedOut = 0
+    /// Sessions that have ended since a quota was used up, see ``Configuration/UserLimits/quota``.
+    public internal(set) var endedByQuota = 0
     /// Payload of sessions that have ended.
     public internal(set) var bytesClientToTarget: UInt64 = 0
     public internal(set) var bytesTargetToClient: UInt64 = 0
@@ -52,6 +54,7 @@ public struct Statistics: Sendable {
             failedLogins += Int(counters.failedLogins.current)
             uncheckedLogins += Int(counters.uncheckedLogins.current)
             timedOut += Int(counters.timedOut.current)
+            endedByQuota += Int(counters.endedByQuota.current)
             bytesClientToTarget += counters.bytesClientToTarget.current
             bytesTargetToClient += counters.bytesTargetToClient.current
             associations += Int(counters.associations.current)

@@ -193,14 +193,7 @@ final class Session {
     private func associate(expecting expected: Destination) {
         guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
         guard let client else { return }
-        let association = UDPAssociation(
-            self,
-            worker,
-            client: record.client,
-            expecting: expected,
-            uploads: places.meter(of: .clientToTarget, worker),
-            downloads: places.meter(of: .targetToClient, worker)
-        )
+        let association = UDPAssociation(self, worker, client: record.client, expecting: expected, places)
         do throws(UVError) {
             let response = association.open(at: try client.localAddress())
             guard response.reply == .succeeded else { return refuse(response.reply) }
@@ -307,6 +300,12 @@ final class Session {
             worker.counters.timedOut.add()
             end(.timedOut(deadline))
         }
+    }
+
+    func quotaDidEnd(of account: Account) {
+        guard places.account === account, record.outcome == nil else { return }
+        worker.counters.endedByQuota.add()
+        end(.quotaUsedUp)
     }
 
     /// Ends the session whatever it is doing; the first outcome counts.

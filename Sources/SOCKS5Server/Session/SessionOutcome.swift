@@ -26,13 +26,15 @@ enum SessionOutcome {
     /// One of the sides has broken the relay.
     case aborted(by: Side, UVError)
     case timedOut(Deadline)
+    /// The user's quota is used up.
+    case quotaUsedUp
     /// The server was stopped, and the time to drain is over.
     case stopped
 
     /// Whether the peers must see a reset: what was relayed so far isn't all there is.
     var isAbort: Bool {
         switch self {
-        case .aborted, .stopped, .timedOut(.idle), .timedOut(.halfClosed): true
+        case .aborted, .stopped, .quotaUsedUp, .timedOut(.idle), .timedOut(.halfClosed): true
         case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
             .clientLeft, .timedOut:
             false
@@ -52,6 +54,7 @@ enum SessionOutcome {
         case .clientLeft: "client left"
         case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"
         case .timedOut(let deadline): "timed out, \(deadline.text)"
+        case .quotaUsedUp: "quota used up"
         case .stopped: "stopped"
         }
     }

@@ -81,7 +81,7 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
         var user = Configuration.UserLimits()
         user.connections = 1
         let limits = try #require(UserSettings(user))
-        let table = AccountTable()
+        let table = AccountTable { _ in }
         let kept = try table.enter([1], limits, now: 1)
         for number in 0..<100_000 {
             let name = Array("\(number)".utf8)

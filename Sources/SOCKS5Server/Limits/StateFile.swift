@@ -1,0 +1,67 @@
+internal import Glibc
+internal import UVLoop
+
+/// A small file that is read whole and replaced whole. Blocks: not for the workers' threads.
+enum StateFile {
+    /// - Returns: `nil` where there is no file.
+    /// - Throws: what open(2) or read(2) fails with; `EFBIG` beyond `limit` bytes.
+    static func read(_ path: String, limit: Int) throws(UVError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        if descriptor < 0 && errno == ENOENT { return nil }
+        try check(descriptor)
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0 && errno == EINTR { continue }
+            try check(count < 0 ? -1 : 0)
+            if count == 0 { return bytes }
+            bytes += chunk[..<count]
+            guard bytes.count <= limit else { throw UVError(code: -EFBIG) }
+        }
+    }
+
+    /// Whoever reads the file, whenever the machine stops, finds all of the old bytes or all of the new ones: they
+    /// are written beside it, reach the disk, and take its name (rename(2)).
+    static func replace(_ path: String, with bytes: [UInt8]) throws(UVError) {
+        let temporary = path + ".new"
+        do throws(UVError) {
+            try write(bytes, to: temporary)
+            try check(rename(temporary, path))
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        syncFolder(of: path)
+    }
+
+    private static func write(_ bytes: [UInt8], to path: String) throws(UVError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        try check(descriptor)
+        defer { close(descriptor) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
+            if count < 0 && errno == EINTR { continue }
+            try check(count < 0 ? -1 : 0)
+            written += count
+        }
+        try check(fsync(descriptor))
+    }
+
+    /// So that the new name is on the disk too. Some file systems can't, and there is nothing to do about it.
+    private static func syncFolder(of path: String) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
+    private static func check(_ result: Int32) throws(UVError) {
+        if result < 0 { throw UVError(code: -errno) }
+    }
+}
