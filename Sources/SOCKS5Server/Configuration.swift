@@ -124,6 +124,9 @@ extension Configuration {
         isOpen = other.isOpen
         rules = other.rules
         destinationGuard = other.destinationGuard
+        let quotaFile = limits.quotaFile
+        limits = other.limits
+        limits.quotaFile = quotaFile
     }
 
     var asksForLogin: Bool { !users.isEmpty || credentialStore != nil }

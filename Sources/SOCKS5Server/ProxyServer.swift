@@ -119,8 +119,8 @@ public final class ProxyServer: Sendable {
         self.service.withLock { $0 = service }
     }
 
-    /// Takes users, credential store, rules, guard and login ban of a configuration into use, and leaves everything
-    /// else of it aside. Sessions stay as they are; what they ask for next, a datagram's target among it, is decided
+    /// Takes users, credential store, rules, guard, login ban and limits of a configuration into use, and leaves
+    /// everything else of it aside, the file of quotas among it. Sessions stay as they are; what they ask for next, a datagram's target among it, is decided
     /// by the new rules. Failed logins are still remembered, and so are successful ones of users whose hash is the
     /// same.
     ///

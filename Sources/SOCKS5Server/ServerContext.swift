@@ -11,7 +11,6 @@ final class ServerContext: Sendable {
     let throttle: Guarded<LoginThrottle>
     let limit: ConnectionLimit
     let associations: AssociationLimit
-    let limits: LimitSettings
     let sources = SourceTable()
     let accounts: AccountTable
     let budget: MemoryBudget
@@ -40,7 +39,6 @@ final class ServerContext: Sendable {
         egress = configuration.egress.socketOptions
         self.limit = limit
         self.accounts = accounts
-        limits = LimitSettings(configuration.limits, configuration.users)
         self.logger = logger
     }
 

@@ -98,11 +98,11 @@ final class Worker {
     private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
         guard !isBanned(peer) else { return counters.refusedAsBanned.add() }
         var places = SessionPlaces()
-        if let limit = places.enter(from: peer, context, now: loop.now) {
+        if let limit = places.enter(from: peer, self) {
             return noteRefused(peer, by: limit)
         }
         guard context.limit.enter() else {
-            places.leave(peer, context)
+            places.leave(peer, self)
             return noteRefusedAtLimit()
         }
         counters.accepted.add()

@@ -15,6 +15,7 @@ struct Settings {
         var name: [UInt8] = []
         var password: [UInt8]?
         var hash: PasswordHash?
+        var limits: Configuration.UserLimits?
         /// In the configuration file.
         var place: Place?
     }
@@ -52,8 +53,12 @@ struct Loaded: Sendable {
         var configuration = settings.configuration
         configuration.rules = settings.rules.compactMap { $0.allow ?? $0.deny }
         configuration.users = settings.users.compactMap { entry in
-            if let hash = entry.hash { return Configuration.User(name: entry.name, secret: .hash(hash)) }
-            return entry.password.map { Configuration.User(name: entry.name, password: $0) }
+            let secret =
+                entry.hash.map { .hash($0) } ?? entry.password.map { Configuration.User.Secret.plain($0) }
+            guard let secret else { return nil }
+            var user = Configuration.User(name: entry.name, secret: secret)
+            user.limits = entry.limits
+            return user
         }
         if let path = settings.userFile {
             let users = try UserFile.load(path)
@@ -85,7 +90,8 @@ struct Loaded: Sendable {
     /// Those whose change a reload doesn't take into use: what differs here from an earlier state.
     func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
         zip(rows, earlier.rows).filter { $0.value != $1.value }.map(\.0.path).filter { path in
-            !Settings.reloadable.contains { path == $0 || path.hasPrefix("\($0).") }
+            path == "limits.quota-file"
+                || !Settings.reloadable.contains { path == $0 || path.hasPrefix("\($0).") }
         }
     }
 
@@ -104,7 +110,7 @@ struct Loaded: Sendable {
 
 extension Settings {
     /// The keys of what ``ProxyServer/reload(_:)`` changes.
-    static let reloadable = ["users", "user-file", "login-ban", "open", "rules", "guard"]
+    static let reloadable = ["users", "user-file", "login-ban", "open", "rules", "guard", "limits"]
 
     /// All settings with their origins.
     ///
@@ -119,7 +125,7 @@ extension Settings {
             let problems = Problems()
             effective.read(file: file, try InputFile.read(file, "configuration file"), problems)
             guard problems.count == 0 else { throw Failure.configuration(problems.lines(file: file)) }
-            effective.findUserFile(beside: file)
+            effective.findFiles(beside: file)
         }
         try effective.read(options, environment)
         return effective
@@ -154,11 +160,11 @@ extension Effective<Settings> {
         }
     }
 
-    /// A user file that the configuration file names is looked for beside that.
-    fileprivate mutating func findUserFile(beside file: String) {
-        guard let users = model.userFile, !users.hasPrefix("/"),
-            let slash = file.lastIndex(of: "/")
-        else { return }
-        model.userFile = file[...slash] + users
+    /// Files that the configuration file names are looked for beside it.
+    fileprivate mutating func findFiles(beside file: String) {
+        guard let slash = file.lastIndex(of: "/") else { return }
+        func found(_ path: String) -> String { path.hasPrefix("/") ? path : file[...slash] + path }
+        model.userFile = model.userFile.map(found)
+        model.configuration.limits.quotaFile = model.configuration.limits.quotaFile.map(found)
     }
 }

@@ -6,7 +6,7 @@ extension Settings {
     /// Every setting there is. The configuration file, the flags and the variables are read by it; what it
     /// doesn't say of a flag, ``Options`` and ``Help`` do, and tests hold them together.
     static var table: Table<Settings> {
-        Table(whom + bounds + ways)
+        Table(whom + bounds + [.group("limits", "What one source and one user may take.", limits)] + ways)
     }
 
     private static var whom: [Setting<Settings>] {
@@ -102,7 +102,7 @@ extension Settings {
             .value(
                 "buffer-memory",
                 \.configuration.bufferMemory,
-                .size,
+                .size(),
                 flag: "buffer-memory",
                 "Bound for data that waits for slow readers."
             ),
@@ -153,6 +153,46 @@ extension Settings {
                         "For sessions to end after SIGTERM."
                     ),
                 ]
+            ),
+        ]
+    }
+
+    private static var limits: [Setting<Settings>] {
+        [
+            .value(
+                "connections-per-source",
+                \.configuration.limits.connectionsPerSource,
+                .count(1...(1 << 30)),
+                "Connections at once of an IPv4 address or IPv6 /64."
+            ),
+            .value(
+                "handshakes-per-source",
+                \.configuration.limits.handshakesPerSource,
+                .count(1...(1 << 30)),
+                "Those of them that have not sent their whole request yet."
+            ),
+            .value(
+                "new-connections-per-source",
+                \.configuration.limits.newConnectionsPerSource,
+                .count(1...1_000_000),
+                "New ones a second."
+            ),
+            .value(
+                "bandwidth-per-connection",
+                \.configuration.limits.bandwidthPerConnection,
+                .size(1024...(1 << 40)),
+                "Bytes a second, each direction by itself."
+            ),
+            .value(
+                "quota-file",
+                \.configuration.limits.quotaFile,
+                .path,
+                "Where used quotas are kept from run to run; a relative path is beside this file."
+            ),
+            .group(
+                "user",
+                "Of each user who has no limits of their own.",
+                Configuration.UserLimits.settings(\.configuration.limits.user)
             ),
         ]
     }
@@ -336,6 +376,46 @@ extension Configuration.LoginBan {
     }
 }
 
+extension Configuration.UserLimits {
+    fileprivate static func settings<Model>(
+        _ path: WritableKeyPath<Model, Configuration.UserLimits>
+    ) -> [Setting<Model>] {
+        [
+            .value(
+                "connections",
+                path.appending(path: \.connections),
+                .count(1...(1 << 30)),
+                "Connections at once."
+            ),
+            .value(
+                "bandwidth",
+                path.appending(path: \.bandwidth),
+                .size(1024...(1 << 40)),
+                "Bytes a second of all connections together, each direction by itself."
+            ),
+            .section(
+                "quota",
+                path.appending(path: \.quota),
+                Configuration.Quota.table,
+                new: { Configuration.Quota(bytes: 1, period: .month) },
+                "Bytes of both directions in a period."
+            ),
+        ]
+    }
+}
+
+extension Configuration.Quota {
+    fileprivate static var table: Table<Configuration.Quota> {
+        Table(
+            [
+                .value("bytes", \.bytes, .size(1...(1 << 60)), "As 100G."),
+                .value("period", \.period, .word, "day, week or month, in UTC."),
+            ],
+            required: ["bytes", "period"]
+        )
+    }
+}
+
 extension Settings.UserEntry {
     fileprivate static var table: Table<Settings.UserEntry> {
         Table(
@@ -348,6 +428,13 @@ extension Settings.UserEntry {
                     .passwordHash,
                     isSecret: true,
                     "What 'socks5d hash-password' makes of the password."
+                ),
+                .section(
+                    "limits",
+                    \.limits,
+                    Table(Configuration.UserLimits.settings(\.self)),
+                    new: { Configuration.UserLimits() },
+                    "Instead of those of limits.user."
                 ),
             ],
             required: ["name"],

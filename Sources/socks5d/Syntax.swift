@@ -80,11 +80,16 @@ extension Syntax<Int> {
         }
     }
 
-    /// Bytes, or with a unit: `65536`, `64K`, `64MiB`.
-    static var size: Syntax {
-        Syntax(expected: "a size, as 64M or 1GiB", form: .pattern("[0-9]+([kKmMgG]?([iI]?[bB])?)")) { text in
+    /// Bytes, or with a unit: `65536`, `64K`, `64MiB`; 2^10 bytes are a K.
+    static func size(_ range: ClosedRange<Int> = 0...(1 << 40)) -> Syntax {
+        let least =
+            range.lowerBound == 0 ? "" : " from \(written(range.lowerBound)) to \(written(range.upperBound))"
+        return Syntax(
+            expected: "a size\(least), as 64M or 1GiB",
+            form: .pattern("[0-9]+([kKmMgGtT]?([iI]?[bB])?)")
+        ) { text in
             let digits = text.prefix { $0.isASCII && $0.isNumber }
-            let units = ["": 0, "k": 10, "m": 20, "g": 30]
+            let units = ["": 0, "k": 10, "m": 20, "g": 30, "t": 40]
             var unit = text.dropFirst(digits.count).lowercased()
             for suffix in ["ib", "b"] where unit.hasSuffix(suffix) {
                 unit = String(unit.dropLast(suffix.count))
@@ -92,12 +97,16 @@ extension Syntax<Int> {
             }
             guard let number = Int(digits), let shift = units[unit] else { return nil }
             let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
-            return overflow ? nil : bytes
-        } write: { bytes in
-            let units = [(30, "G"), (20, "M"), (10, "K")]
-            let unit = units.first { bytes > 0 && bytes % (1 << $0.0) == 0 }
-            return unit.map { "\(bytes >> $0.0)\($0.1)" } ?? "\(bytes)"
+            return overflow || !range.contains(bytes) ? nil : bytes
+        } write: {
+            written($0)
         }
+    }
+
+    private static func written(_ bytes: Int) -> String {
+        let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")]
+        let unit = units.first { bytes > 0 && bytes % (1 << $0.0) == 0 }
+        return unit.map { "\(bytes >> $0.0)\($0.1)" } ?? "\(bytes)"
     }
 }
 

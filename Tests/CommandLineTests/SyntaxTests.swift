@@ -43,7 +43,7 @@ import Testing
         ]
         var accepted = 0
         for text in Self.texts(10_000, seed: 64, of: parts) {
-            if let size = Syntax<Int>.size.parse(text) { #expect(size >= 0, "\(text.debugDescription)") }
+            if let size = Syntax<Int>.size().parse(text) { #expect(size >= 0, "\(text.debugDescription)") }
             if let count = Syntax<Int>.count(1...64).parse(text) {
                 #expect((1...64).contains(count), "\(text.debugDescription)")
             }

@@ -88,6 +88,36 @@ import Testing
         }
     }
 
+    @Test func limitsAreThoseOfTheLastReloadAndLeaveWhatIsThere() async throws {
+        try await withServerObject { server, port in
+            let first = try TestSocket(connectingTo: port)
+            defer { first.close() }
+            try first.send(Greeting(methods: [.noAuthentication]))
+            _ = try first.receive(MethodSelection.self)
+            try server.reload(Self.configuration { $0.limits.connectionsPerSource = 1 })
+            // The one from before isn't counted; of those that come now, one has a place.
+            var kept: [TestSocket] = []
+            try eventually("one more is turned away") {
+                let socket = try TestSocket(connectingTo: port)
+                kept.append(socket)
+                try socket.send(Greeting(methods: [.noAuthentication]))
+                return (try? socket.receive(MethodSelection.self)) == nil
+            }
+            #expect(server.statistics.refusals(.connectionsOfSource) > 0)
+            try server.reload(Configuration())
+            try eventually("there is no limit") {
+                let socket = try TestSocket(connectingTo: port)
+                kept.append(socket)
+                try socket.send(Greeting(methods: [.noAuthentication]))
+                return (try? socket.receive(MethodSelection.self)) != nil
+            }
+            for socket in kept { socket.close() }
+            try first.send(Request(command: .connect, destination: .loopback(1)))
+            let response = try first.receive(Response.self)
+            #expect(response.reply == .connectionRefused)
+        }
+    }
+
     @Test func whatCanNotBeServedChangesNothing() async throws {
         func open(_ configuration: inout Configuration) {
             configuration.isOpen = true

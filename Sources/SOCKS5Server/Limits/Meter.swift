@@ -36,7 +36,7 @@ final class Meter {
     /// - Parameter account: whose limits are `user`.
     /// - Returns: `nil` where nothing limits the direction.
     init?(_ worker: Worker, _ direction: Direction, _ account: Account?, _ user: UserSettings?) {
-        connectionRate = worker.context.limits.bandwidth
+        connectionRate = worker.policy.limits.bandwidth
         userRate = user?.bandwidth
         quota = user?.quota
         guard connectionRate != nil || userRate != nil || quota != nil else { return nil }

@@ -10,33 +10,32 @@ struct SessionPlaces {
 
     /// Takes the places of a connection.
     ///
-    /// - Parameter now: milliseconds on the loop's clock.
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(from peer: SocketAddress, _ context: ServerContext, now: UInt64) -> LimitRefusal? {
-        guard let limits = context.limits.source else { return nil }
-        if let refusal = context.sources.enter(ClientSource(peer), limits, now: now) { return refusal }
+    mutating func enter(from peer: SocketAddress, _ worker: Worker) -> LimitRefusal? {
+        guard let limits = worker.policy.limits.source else { return nil }
+        if let refusal = worker.context.sources.enter(ClientSource(peer), limits, now: worker.loop.now) {
+            return refusal
+        }
         isConnected = true
         isInHandshake = true
         return nil
     }
 
     /// There is a request, or there won't be one. May be said again.
-    mutating func endHandshake(of peer: SocketAddress, _ context: ServerContext) {
+    mutating func endHandshake(of peer: SocketAddress, _ worker: Worker) {
         guard isInHandshake else { return }
         isInHandshake = false
-        context.sources.endHandshake(ClientSource(peer))
+        worker.context.sources.endHandshake(ClientSource(peer))
     }
 
     /// Takes the place of a request.
     ///
-    /// - Parameters:
-    ///   - user: `nil`: no login is asked for.
-    ///   - now: milliseconds on the loop's clock.
+    /// - Parameter user: `nil`: no login is asked for.
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(as user: [UInt8]?, _ context: ServerContext, now: UInt64) -> LimitRefusal? {
-        guard let name = user, let limits = context.limits.limits(of: name) else { return nil }
+    mutating func enter(as user: [UInt8]?, _ worker: Worker) -> LimitRefusal? {
+        guard let name = user, let limits = worker.policy.limits.limits(of: name) else { return nil }
         do throws(LimitRefusal) {
-            account = try context.accounts.enter(name, limits, now: now)
+            account = try worker.context.accounts.enter(name, limits, now: worker.loop.now)
             self.user = limits
             return nil
         } catch {
@@ -50,9 +49,9 @@ struct SessionPlaces {
     }
 
     /// Gives all of them back.
-    mutating func leave(_ peer: SocketAddress, _ context: ServerContext) {
-        endHandshake(of: peer, context)
-        if isConnected { context.sources.leave(ClientSource(peer)) }
+    mutating func leave(_ peer: SocketAddress, _ worker: Worker) {
+        endHandshake(of: peer, worker)
+        if isConnected { worker.context.sources.leave(ClientSource(peer)) }
         isConnected = false
         account?.leave()
         account = nil

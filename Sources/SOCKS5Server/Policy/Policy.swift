@@ -11,6 +11,7 @@ final class Policy: Sendable {
     /// `nil`: no login is asked for.
     let credentials: (any CredentialStore)?
     let loginBan: Configuration.LoginBan?
+    let limits: LimitSettings
 
     /// - Parameters:
     ///   - listeners: what the server listens on.
@@ -27,6 +28,7 @@ final class Policy: Sendable {
             ? configuration.credentialStore
             : UserTable(configuration.users, hashThreads, replacing: previous?.credentials as? UserTable)
         loginBan = configuration.loginBan
+        limits = LimitSettings(configuration.limits, configuration.users)
     }
 
     /// The one method that is ever selected.

@@ -77,10 +77,10 @@ final class Session {
     func open(_ request: Request) {
         record.command = request.command
         record.destination = request.destination
-        places.endHandshake(of: record.client, worker.context)
+        places.endHandshake(of: record.client, worker)
         let requester = Requester(record, request.command)
         if let denial = worker.policy.access.denial(of: request, to: requester) { return deny(denial) }
-        if let limit = places.enter(as: record.username, worker.context, now: worker.loop.now) {
+        if let limit = places.enter(as: record.username, worker) {
             worker.counters.countRefusal(limit)
             return deny(.limit(limit))
         }
@@ -235,7 +235,7 @@ final class Session {
     func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
         record.outcome = outcome
         stage = .refusing
-        places.endHandshake(of: record.client, worker.context)
+        places.endHandshake(of: record.client, worker)
         worker.set(.refusal, for: self)
         targetToClient?.send(message)
         guard case .refusing = stage else { return }
@@ -336,7 +336,7 @@ final class Session {
     }
 
     private func didCloseEverything() {
-        places.leave(record.client, worker.context)
+        places.leave(record.client, worker)
         clientToTarget?.close()
         targetToClient?.close()
         if let association {
