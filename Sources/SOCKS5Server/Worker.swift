@@ -165,6 +165,13 @@ final class Worker {
         }
     }
 
+    /// The last one is handed to another thread: freeing one of 10,000 users here would hold up the sessions.
+    private func adopt(_ policy: Policy) {
+        let last = self.policy
+        self.policy = policy
+        Task { withExtendedLifetime(last) {} }
+    }
+
     // MARK: - Time
 
     /// Sets the session's one deadline.
@@ -239,7 +246,7 @@ extension Worker: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .stop(let grace): stop(grace: grace)
-            case .adopt(let policy): self.policy = policy
+            case .adopt(let policy): adopt(policy)
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
             case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)
             case .quotaEnded(let account): for session in sessions.owners { session.quotaDidEnd(of: account) }

@@ -14,9 +14,10 @@ private func source(_ number: Int) -> ClientSource {
 
     private func work(_ name: Int) throws -> HashWork {
         let credentials = Credentials(username: "\(name)", password: "secret")
+        let hash = try PasswordHash(parsing: HashOfSecret.bcrypt)
         return HashWork(
-            id: key.digest(of: credentials),
-            hash: try PasswordHash(parsing: HashOfSecret.bcrypt),
+            id: key.digest(of: credentials, against: hash),
+            hash: hash,
             password: Password(credentials.password)
         )
     }
@@ -189,14 +190,19 @@ private func source(_ number: Int) -> ClientSource {
 }
 
 @Suite struct LoginDigestTests {
-    @Test func itTellsLoginsApartAndDependsOnTheKey() {
+    @Test func itTellsLoginsApartAndDependsOnKeyAndHash() throws {
         let key = LoginDigest.Key()
+        let hash = try PasswordHash(parsing: HashOfSecret.bcrypt)
         let logins = [("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", ""), ("ab", "c\0"), ("ab", "d")]
-        let digests = logins.map { key.digest(of: Credentials(username: $0.0, password: $0.1)) }
+        let digests = logins.map {
+            key.digest(of: Credentials(username: $0.0, password: $0.1), against: hash)
+        }
         #expect(Set(digests).count == logins.count)
         let same = Credentials(username: "ab", password: "c")
-        #expect(key.digest(of: same) == digests[0])
-        #expect(LoginDigest.Key().digest(of: same) != digests[0])
+        #expect(key.digest(of: same, against: hash) == digests[0])
+        #expect(LoginDigest.Key().digest(of: same, against: hash) != digests[0])
+        let other = try PasswordHash(parsing: HashOfSecret.yescrypt)
+        #expect(key.digest(of: same, against: other) != digests[0])
     }
 }
 

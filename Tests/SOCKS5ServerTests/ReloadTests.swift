@@ -181,6 +181,36 @@ import Testing
         #expect(costsNothing(third, "alice") && !costsNothing(third, "bob"))
     }
 
+    /// Old and new table share what computes hashes: the same login against another hash is another question.
+    @Test func aPasswordThatIsBeingCheckedWhenItChangesIsNotTakenForTheNewOne() async throws {
+        func login(_ password: String) -> Login {
+            Login(
+                credentials: Credentials(username: "alice", password: password),
+                address: SocketAddress(host: .ipv4(1), port: 1)
+            )
+        }
+        func hash(_ password: String, _ cost: Int) throws -> Configuration.User {
+            Configuration.User(
+                name: "alice",
+                hash: try PasswordHash(hashing: Array(password.utf8), method: .bcrypt, cost: cost)
+            )
+        }
+        let threads = HashThreads(maximum: 1)
+        let before = UserTable([try hash("old", 8)], threads)
+        let after = UserTable([try hash("new", 4)], threads, replacing: before)
+        guard case .later(let underWay) = before.verify(login("old")),
+            case .later(let later) = after.verify(login("old"))
+        else { throw TestFailure("an answer at once") }
+        async let first = underWay()
+        async let second = later()
+        let verdicts = await (first, second)
+        #expect(verdicts.0 == .accepted)
+        #expect(verdicts.1 == .refused)
+        guard case .later = after.verify(login("old")) else {
+            throw TestFailure("the old password is remembered")
+        }
+    }
+
     @Test func aBanEndsWithItsSettingAndFailuresAreRemembered() {
         var throttle = LoginThrottle(nil)
         let source = ClientSource(SocketAddress(host: .ipv4(1), port: 1))

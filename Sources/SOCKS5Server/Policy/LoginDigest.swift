@@ -1,6 +1,7 @@
 internal import SOCKS5Protocol
 
-/// Stands for a name and a password where neither should be kept: 128 bits under a key of this process.
+/// Stands for a name, a password and the hash that they are checked against, where none should be kept: 128 bits
+/// under a key of this process. What is found out about a login ends with the hash, as by a reload.
 ///
 /// Two of Swift's `Hasher`s, SipHash-1-3, each behind 128 random bits of its own. A keyed function, whose key
 /// and results nobody sees but by guessing logins: an attempt passes for another login with 2⁻¹²⁸. A hash
@@ -30,16 +31,22 @@ struct LoginDigest: Hashable, Sendable {
             return hasher
         }
 
-        func digest(of credentials: Credentials) -> LoginDigest {
-            LoginDigest(first: Self.finish(first, credentials), second: Self.finish(second, credentials))
+        func digest(of credentials: Credentials, against hash: PasswordHash) -> LoginDigest {
+            LoginDigest(
+                first: Self.finish(first, credentials, hash),
+                second: Self.finish(second, credentials, hash)
+            )
         }
 
-        /// With the length of the name, so that no name and password run into another pair.
-        private static func finish(_ hasher: Hasher, _ credentials: Credentials) -> Int {
+        /// With the lengths, so that no name, password and hash run into others.
+        private static func finish(_ hasher: Hasher, _ credentials: Credentials, _ hash: PasswordHash) -> Int
+        {
             var hasher = hasher
             hasher.combine(credentials.username.count)
+            hasher.combine(credentials.password.count)
             credentials.username.withUnsafeBytes { hasher.combine(bytes: $0) }
             credentials.password.withUnsafeBytes { hasher.combine(bytes: $0) }
+            hasher.combine(hash.text)
             return hasher.finalize()
         }
     }

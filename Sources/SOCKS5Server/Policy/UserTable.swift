@@ -55,7 +55,7 @@ final class UserTable: CredentialStore {
         case .plain(let password):
             return password.matches(login.credentials.password) ? .now(.accepted) : refuse(login)
         case .hash(let hash, let place):
-            let digest = key.digest(of: login.credentials)
+            let digest = key.digest(of: login.credentials, against: hash)
             if successes.withLock({ $0[place] == digest }) { return .now(.accepted) }
             return compute(hash, login, digest, for: place)
         case nil:
@@ -66,7 +66,7 @@ final class UserTable: CredentialStore {
 
     private func refuse(_ login: Login) -> LoginAnswer {
         guard let decoy else { return .now(.refused) }
-        return compute(decoy, login, key.digest(of: login.credentials), for: nil)
+        return compute(decoy, login, key.digest(of: login.credentials, against: decoy), for: nil)
     }
 
     /// - Parameter place: of the user; `nil`: the result doesn't matter.
