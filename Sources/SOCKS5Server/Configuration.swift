@@ -23,6 +23,9 @@ public struct Configuration: Sendable {
     /// What is allowed and denied: the first rule that matches a request decides, and what none matches is allowed.
     public var rules: [Rule] = []
 
+    /// Decides what is allowed instead of ``rules``, which must be empty then.
+    public var ruleSet: (any RuleSet)?
+
     public var destinationGuard = GuardSettings()
 
     /// Threads that serve, each with a loop and a listener of its own. `nil`: as many as cores.
@@ -31,6 +34,9 @@ public struct Configuration: Sendable {
     public var timeouts = Timeouts()
 
     public var resolver = Resolver()
+
+    /// Finds addresses instead of the system.
+    public var nameResolver: (any NameResolver)?
 
     public var families = Families()
 
@@ -123,6 +129,7 @@ extension Configuration {
         loginBan = other.loginBan
         isOpen = other.isOpen
         rules = other.rules
+        ruleSet = other.ruleSet
         destinationGuard = other.destinationGuard
         let quotaFile = limits.quotaFile
         limits = other.limits
@@ -144,6 +151,9 @@ extension Configuration {
         }
         guard users.isEmpty || credentialStore == nil else {
             throw ProxyServerError(.invalidConfiguration, "users beside a credential store of one's own")
+        }
+        guard rules.isEmpty || ruleSet == nil else {
+            throw ProxyServerError(.invalidConfiguration, "rules beside a rule set of one's own")
         }
         let numbers = [
             ("workers", workers ?? 1, 1...1024),

@@ -15,6 +15,7 @@ final class ServerContext: Sendable {
     let accounts: AccountTable
     let budget: MemoryBudget
     let names: Resolver.Names
+    let nameResolver: (any NameResolver)?
     let families: Configuration.Families
     let egress: Egress
     let logger: Logger
@@ -35,6 +36,7 @@ final class ServerContext: Sendable {
         throttle = Guarded(LoginThrottle(configuration.loginBan))
         budget = MemoryBudget(limit: configuration.bufferMemory)
         names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
+        nameResolver = configuration.nameResolver
         families = configuration.families
         egress = configuration.egress.socketOptions
         self.limit = limit

@@ -17,6 +17,10 @@ final class Worker {
         case loginAnswered(UInt64, LoginVerdict)
         /// The sessions of this user have to end.
         case quotaEnded(Account)
+        /// What a ``RuleSet`` says to a request.
+        case requestDecided(UInt64, RuleVerdict)
+        /// What a ``NameResolver`` says to a name that this worker has asked it for.
+        case nameResolved(UInt64, ResolvedName)
     }
 
     let context: ServerContext
@@ -27,7 +31,8 @@ final class Worker {
     let resolver: Resolver
     /// Memory for nothing until there is an association.
     private(set) lazy var datagrams = DatagramRoom()
-    let logins: PendingLogins
+    let logins: PendingAnswers<LoginVerdict>
+    let decisions: PendingAnswers<RuleVerdict>
     private let mailbox: Mailbox<Command>
     private let didStop: @Sendable () -> Void
     private var listeners: [TCPListener] = []
@@ -65,8 +70,9 @@ final class Worker {
         self.didStop = didStop
         loop = try EventLoop(readBudget: Self.readBudget)
         pool = BufferPool(context.budget)
-        resolver = Resolver(context.names, loop, mailbox)
-        logins = PendingLogins(mailbox)
+        resolver = Resolver(context.names, context.nameResolver, loop, mailbox)
+        logins = PendingAnswers { mailbox.post(.loginAnswered($0, $1)) }
+        decisions = PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
         sessions = DeadlineQueue { context.duration(of: $0) }
         turns = DeadlineQueue { context.duration(of: $0) }
     }
@@ -228,6 +234,7 @@ final class Worker {
     private func finishIfStopped() {
         guard isStopping, !isFinished, openListeners == 0, sessions.count == 0 else { return }
         isFinished = true
+        resolver.close()
         mailbox.close()
         loop.finish()
         didStop()
@@ -246,6 +253,8 @@ extension Worker: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .stop(let grace): stop(grace: grace)
+            case .requestDecided(let number, let verdict): decisions.pass(verdict, to: number)
+            case .nameResolved(let number, let answer): resolver.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
             case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)

@@ -18,12 +18,22 @@ final class Resolver: NameLookupDelegate {
     }
 
     private let names: Names
+    /// `nil`: the system's.
+    private let nameResolver: (any NameResolver)?
+    private let lookups: PendingAnswers<ResolvedName>
     private let loop: EventLoop
     private let mailbox: Mailbox<Worker.Command>
     private var asking: [NameTicket: (NameAnswer) -> Void] = [:]
 
-    init(_ names: Names, _ loop: EventLoop, _ mailbox: Mailbox<Worker.Command>) {
+    init(
+        _ names: Names,
+        _ nameResolver: (any NameResolver)?,
+        _ loop: EventLoop,
+        _ mailbox: Mailbox<Worker.Command>
+    ) {
         self.names = names
+        self.nameResolver = nameResolver
+        lookups = PendingAnswers { mailbox.post(.nameResolved($0, $1)) }
         self.loop = loop
         self.mailbox = mailbox
     }
@@ -62,16 +72,41 @@ final class Resolver: NameLookupDelegate {
         asking.removeValue(forKey: ticket)?(answer)
     }
 
+    /// The same from a ``NameResolver``, for a lookup of this worker's.
+    func pass(_ answer: ResolvedName, to number: UInt64) {
+        lookups.pass(answer, to: number)
+    }
+
+    /// Nobody waits for anything any more.
+    func close() {
+        lookups.giveUpAll()
+    }
+
     /// Begins lookups; for one that libuv refuses, the next ones.
     private func lookUp(_ names: [String]) {
         var names = names
         while let name = names.popLast() {
+            if let nameResolver {
+                names += ask(nameResolver, name)
+                continue
+            }
             do throws(UVError) {
                 _ = try NameLookup(name, on: loop, delegate: self)
             } catch {
                 // libuv has found the name itself impossible, as one with an empty label.
                 names += finish(name, .failure(error == .outOfMemory ? error : .nameNotFound))
             }
+        }
+    }
+
+    /// - Returns: the names to be looked up next, where this one is answered at once.
+    private func ask(_ nameResolver: any NameResolver, _ name: String) -> [String] {
+        switch nameResolver.resolve(name) {
+        case .now(let found):
+            return finish(name, found.answer)
+        case .later(let answer):
+            _ = lookups.begin(answer) { [unowned self] in lookUp(finish(name, $0.answer)) }
+            return []
         }
     }
 

@@ -27,6 +27,8 @@ enum Denial: Hashable, Sendable {
     case destination(GuardReason)
     /// By a limit of the user.
     case limit(LimitRefusal)
+    /// By an embedder's ``RuleSet``.
+    case ruleSet
 
     /// For the log: fixed words.
     var text: String {
@@ -34,6 +36,7 @@ enum Denial: Hashable, Sendable {
         case .rule(let number): "rule \(number)"
         case .destination(let reason): "guard: \(reason.rawValue)"
         case .limit(let limit): limit.text
+        case .ruleSet: "rule set"
         }
     }
 }
@@ -41,18 +44,25 @@ enum Denial: Hashable, Sendable {
 /// What clients may reach: what neither a rule nor the destination guard denies. A rule that allows opens nothing that
 /// the guard keeps closed.
 ///
-/// Pure and shared by all workers; asking allocates nothing.
+/// Shared by all workers; asking allocates nothing, but for what an embedder's ``RuleSet`` does.
 final class AccessPolicy: Sendable {
-    private let rules: RuleSet
+    private let rules: RuleTable
+    /// An embedder's, then ``rules`` is empty.
+    private let ruleSet: (any RuleSet)?
     private let destinationGuard: DestinationGuard?
 
-    init(_ rules: RuleSet, _ destinationGuard: DestinationGuard?) {
+    init(
+        _ rules: RuleTable,
+        _ destinationGuard: DestinationGuard?,
+        _ ruleSet: (any RuleSet)? = nil
+    ) {
         self.rules = rules
+        self.ruleSet = ruleSet
         self.destinationGuard = destinationGuard
     }
 
     /// - Parameter listeners: what the server listens on, which others may reach by its advertised addresses too.
-    convenience init(_ rules: RuleSet, _ configuration: Configuration, listeners: [SocketAddress]) {
+    convenience init(_ rules: RuleTable, _ configuration: Configuration, listeners: [SocketAddress]) {
         let advertised = configuration.advertisedAddresses.flatMap { address in
             listeners.map { SocketAddress(host: address.socketAddress.host, port: $0.port) }
         }
@@ -60,7 +70,7 @@ final class AccessPolicy: Sendable {
             exceptions: configuration.destinationGuard.exceptions,
             listeners: listeners + advertised
         )
-        self.init(rules, configuration.guardsDestinations ? destinationGuard : nil)
+        self.init(rules, configuration.guardsDestinations ? destinationGuard : nil, configuration.ruleSet)
     }
 
     /// Whether a request is denied before anything is looked up, listened on or dialled for it.
@@ -76,26 +86,52 @@ final class AccessPolicy: Sendable {
         case (.bind, _) where address?.isUnspecified == true:
             return ruleDenial(of: .unknown, to: requester)
         case (_, .name(let name)) where address == nil:
-            return denial(of: name, port: request.destination.port, to: requester)
+            return ruleDenial(of: .name(name, port: request.destination.port), to: requester)
         case (_, _):
-            return address.flatMap { denial(of: $0, named: nil, to: requester) }
+            return address.flatMap { builtInDenial(of: $0, named: nil, to: requester) }
         }
     }
 
-    /// Whether a name is denied whatever its addresses are.
+    /// What an embedder's rule set says to a request that isn't denied yet.
+    func answer(to request: Request, by requester: Requester) -> RuleAnswer {
+        guard let ruleSet else { return .now(.allowed) }
+        let destination = SocketAddress(request.destination).map { Destination($0) } ?? request.destination
+        return ruleSet.decide(RuleRequest(requester, destination))
+    }
+
+    /// Whether a datagram's name is denied whatever its addresses are.
     func denial(of name: DomainName, port: UInt16, to requester: Requester) -> Denial? {
         ruleDenial(of: .name(name, port: port), to: requester)
+            ?? ruleSetDenial(to: requester) { (Destination(host: .name(name), port: port), nil) }
     }
 
     /// Whether an address is denied. Asked before it is dialled or sent to, each time.
     ///
     /// - Parameter name: what the client has asked for, where the address was found by a lookup.
     func denial(of address: SocketAddress, named name: DomainName?, to requester: Requester) -> Denial? {
+        builtInDenial(of: address, named: name, to: requester)
+            ?? ruleSetDenial(to: requester) { (Destination(address), name) }
+    }
+
+    private func builtInDenial(
+        of address: SocketAddress,
+        named name: DomainName?,
+        to requester: Requester
+    ) -> Denial? {
         ruleDenial(of: .address(address, named: name), to: requester)
             ?? destinationGuard?.denial(of: address).map { .destination($0) }
     }
 
-    private func ruleDenial(of target: RuleSet.Target, to requester: Requester) -> Denial? {
+    private func ruleSetDenial(
+        to requester: Requester,
+        _ target: () -> (Destination, DomainName?)
+    ) -> Denial? {
+        guard let ruleSet else { return nil }
+        let (destination, name) = target()
+        return ruleSet.permits(RuleRequest(requester, destination, named: name)) ? nil : .ruleSet
+    }
+
+    private func ruleDenial(of target: RuleTable.Target, to requester: Requester) -> Denial? {
         rules.denial(of: target, to: requester).map { .rule($0 + 1) }
     }
 }

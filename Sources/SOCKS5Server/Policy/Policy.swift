@@ -22,7 +22,7 @@ final class Policy: Sendable {
         _ hashThreads: HashThreads,
         replacing previous: Policy? = nil
     ) {
-        access = AccessPolicy(RuleSet(configuration.rules), configuration, listeners: listeners)
+        access = AccessPolicy(RuleTable(configuration.rules), configuration, listeners: listeners)
         credentials =
             configuration.users.isEmpty
             ? configuration.credentialStore

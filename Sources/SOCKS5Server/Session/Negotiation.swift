@@ -9,7 +9,7 @@ final class Negotiation {
     private enum Stage {
         case talking
         /// The answer to a login takes longer.
-        case authenticating(PendingLogins.Ticket)
+        case authenticating(PendingAnswers<LoginVerdict>.Ticket)
         /// A login has failed like too many before, and is answered later.
         case refusingLate
         /// The session goes on, or has ended.
@@ -120,14 +120,18 @@ final class Negotiation {
     private func authenticate(_ credentials: Credentials) {
         let login = Login(credentials: credentials, address: session.record.client)
         guard let store = policy.credentials else { preconditionFailure("a login that nobody asked for") }
-        switch worker.logins.verify(login, by: store, for: self) {
-        case .now(let verdict): conclude(verdict, login.username)
-        case .later(let ticket): stage = .authenticating(ticket)
+        let username = login.username
+        switch store.verify(login) {
+        case .now(let verdict):
+            conclude(verdict, username)
+        case .later(let answer):
+            let ticket = worker.logins.begin(answer) { [self] in loginDidEnd($0, username) }
+            stage = .authenticating(ticket)
         }
     }
 
     /// The answer that took longer.
-    func loginDidEnd(_ verdict: LoginVerdict, _ username: [UInt8]) {
+    private func loginDidEnd(_ verdict: LoginVerdict, _ username: [UInt8]) {
         stage = .talking
         conclude(verdict, username)
         advance()

@@ -79,10 +79,26 @@ final class Session {
         record.destination = request.destination
         places.endHandshake(of: record.client, worker)
         let requester = Requester(record, request.command)
-        if let denial = worker.policy.access.denial(of: request, to: requester) { return deny(denial) }
+        let policy = worker.policy.access
+        if let denial = policy.denial(of: request, to: requester) { return deny(denial) }
         if let limit = places.enter(as: record.username, worker) {
             worker.counters.countRefusal(limit)
             return deny(.limit(limit))
+        }
+        switch policy.answer(to: request, by: requester) {
+        case .now(let verdict):
+            carryOut(request, verdict)
+        case .later(let answer):
+            let decision = PendingDecision(worker, answer) { [unowned self] in carryOut(request, $0) }
+            wait(for: decision, .dial)
+        }
+    }
+
+    private func carryOut(_ request: Request, _ verdict: RuleVerdict) {
+        switch verdict {
+        case .allowed: break
+        case .denied: return deny(.ruleSet)
+        case .unavailable: return refuse(.generalFailure)
         }
         switch request.command {
         case .connect: dial(request.destination)

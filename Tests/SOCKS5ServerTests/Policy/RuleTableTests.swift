@@ -5,7 +5,7 @@ import UVLoop
 
 @testable import SOCKS5Server
 
-@Suite struct RuleSetTests {
+@Suite struct RuleTableTests {
     private static let anyone = Requester(client: .ipv4(0x0a00_0001), user: nil, command: .connect)
 
     private static func address(_ text: String, _ port: UInt16 = 80) throws -> SocketAddress {
@@ -25,26 +25,26 @@ import UVLoop
     private static func name(_ text: String) throws -> DomainName { try #require(DomainName(text)) }
 
     @Test func withoutRulesAllIsAllowed() throws {
-        let rules = RuleSet([])
+        let rules = RuleTable([])
         #expect(rules.denial(of: .unknown, to: Self.anyone) == nil)
         #expect(rules.denial(of: .name(try Self.name("a.b"), port: 80), to: Self.anyone) == nil)
         #expect(rules.denial(of: .address(try Self.address("1.2.3.4"), named: nil), to: Self.anyone) == nil)
     }
 
     @Test func aRuleWithoutCriteriaMatchesAll() throws {
-        let rules = RuleSet([Rule(.deny)])
+        let rules = RuleTable([Rule(.deny)])
         #expect(rules.denial(of: .unknown, to: Self.anyone) == 0)
         #expect(rules.denial(of: .name(try Self.name("a.b"), port: 80), to: Self.anyone) == 0)
         #expect(rules.denial(of: .address(try Self.address("::1"), named: nil), to: Self.anyone) == 0)
     }
 
     @Test func whatNoRuleMatchesIsAllowed() throws {
-        let rules = RuleSet([Rule(.deny, networks: [try Self.network("10.0.0.0/8")])])
+        let rules = RuleTable([Rule(.deny, networks: [try Self.network("10.0.0.0/8")])])
         #expect(rules.denial(of: .address(try Self.address("11.0.0.1"), named: nil), to: Self.anyone) == nil)
     }
 
     @Test func theFirstMatchDecides() throws {
-        let rules = RuleSet([
+        let rules = RuleTable([
             Rule(.allow, networks: [try Self.network("10.1.0.0/16")]),
             Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
             Rule(.allow, networks: [try Self.network("10.2.0.0/16")]),
@@ -66,7 +66,7 @@ import UVLoop
             domains: [try Self.domain(".x.test"), try Self.domain("y.test")],
             ports: [try #require(PortRange(parsing: "25")), try #require(PortRange(parsing: "80-90"))]
         )
-        let rules = RuleSet([rule])
+        let rules = RuleTable([rule])
         func denies(
             _ client: String = "192.0.2.9",
             _ user: String? = "bob",
@@ -76,7 +76,7 @@ import UVLoop
             _ port: UInt16 = 85
         ) throws -> Bool {
             let named = try name.map(Self.name)
-            let target = RuleSet.Target.address(try Self.address(target, port), named: named)
+            let target = RuleTable.Target.address(try Self.address(target, port), named: named)
             return rules.denial(of: target, to: try Self.requester(client, user, command)) == 0
         }
         #expect(try denies())
@@ -96,21 +96,21 @@ import UVLoop
         let byNetwork = Rule(.deny, networks: [try Self.network("10.0.0.0/8")])
         let byDomain = Rule(.deny, domains: [try Self.domain(".x.test")])
         let allowNetwork = Rule(.allow, networks: [try Self.network("10.1.0.0/16")])
-        let name = RuleSet.Target.name(try Self.name("a.x.test"), port: 80)
-        #expect(RuleSet([byNetwork]).denial(of: name, to: Self.anyone) == nil)
-        #expect(RuleSet([byDomain]).denial(of: name, to: Self.anyone) == 0)
-        #expect(RuleSet([byNetwork, byDomain]).denial(of: name, to: Self.anyone) == 1)
-        #expect(RuleSet([allowNetwork, byDomain]).denial(of: name, to: Self.anyone) == nil)
-        #expect(RuleSet([allowNetwork, Rule(.deny)]).denial(of: name, to: Self.anyone) == nil)
-        let allowedAddress = RuleSet.Target.address(
+        let name = RuleTable.Target.name(try Self.name("a.x.test"), port: 80)
+        #expect(RuleTable([byNetwork]).denial(of: name, to: Self.anyone) == nil)
+        #expect(RuleTable([byDomain]).denial(of: name, to: Self.anyone) == 0)
+        #expect(RuleTable([byNetwork, byDomain]).denial(of: name, to: Self.anyone) == 1)
+        #expect(RuleTable([allowNetwork, byDomain]).denial(of: name, to: Self.anyone) == nil)
+        #expect(RuleTable([allowNetwork, Rule(.deny)]).denial(of: name, to: Self.anyone) == nil)
+        let allowedAddress = RuleTable.Target.address(
             try Self.address("10.1.0.1"),
             named: try Self.name("a.x.test")
         )
-        #expect(RuleSet([allowNetwork, byDomain]).denial(of: allowedAddress, to: Self.anyone) == nil)
+        #expect(RuleTable([allowNetwork, byDomain]).denial(of: allowedAddress, to: Self.anyone) == nil)
     }
 
     @Test func aDomainThatIsAllowedFirstIsAllowedAtAnyAddress() throws {
-        let rules = RuleSet([
+        let rules = RuleTable([
             Rule(.allow, domains: [try Self.domain("intranet.test")]),
             Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
         ])
@@ -124,10 +124,10 @@ import UVLoop
 
     @Test func aCommandWithoutATargetIsDeniedOnlyForCertain() throws {
         let udp = try Self.requester("10.0.0.1", nil, .udpAssociate)
-        #expect(RuleSet([Rule(.deny, commands: [.udpAssociate])]).denial(of: .unknown, to: udp) == 0)
-        #expect(RuleSet([Rule(.deny, commands: [.bind])]).denial(of: .unknown, to: udp) == nil)
+        #expect(RuleTable([Rule(.deny, commands: [.udpAssociate])]).denial(of: .unknown, to: udp) == 0)
+        #expect(RuleTable([Rule(.deny, commands: [.bind])]).denial(of: .unknown, to: udp) == nil)
         let port53 = try #require(PortRange(53, 53))
-        let onlyDNS = RuleSet([Rule(.allow, ports: [port53]), Rule(.deny)])
+        let onlyDNS = RuleTable([Rule(.allow, ports: [port53]), Rule(.deny)])
         #expect(onlyDNS.denial(of: .unknown, to: udp) == nil)
         #expect(onlyDNS.denial(of: .address(try Self.address("1.1.1.1", 53), named: nil), to: udp) == nil)
         #expect(onlyDNS.denial(of: .address(try Self.address("1.1.1.1", 54), named: nil), to: udp) == 1)
@@ -135,22 +135,22 @@ import UVLoop
 
     /// More rules than a word has bits, each of them the first to match once.
     @Test(arguments: [1, 63, 64, 65, 200]) func anyNumberOfRulesIsAsked(_ count: Int) throws {
-        let rules = RuleSet(
+        let rules = RuleTable(
             try (0..<count).map { index in
                 Rule(.deny, ports: [try #require(PortRange(UInt16(index + 1), UInt16(count)))])
             }
         )
         for index in 0..<count {
-            let target = RuleSet.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
+            let target = RuleTable.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
             #expect(rules.denial(of: target, to: Self.anyone) == 0)
         }
-        let reversed = RuleSet(
+        let reversed = RuleTable(
             try (0..<count).map { index in
                 Rule(.deny, ports: [try #require(PortRange(UInt16(index + 1), UInt16(index + 1)))])
             } + [Rule(.allow), Rule(.deny)]
         )
         for index in 0..<(count + 10) {
-            let target = RuleSet.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
+            let target = RuleTable.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
             #expect(reversed.denial(of: target, to: Self.anyone) == (index < count ? index : nil))
         }
     }
@@ -214,7 +214,7 @@ import UVLoop
         var random = SeededGenerator(seed: seed)
         for round in 0..<(isQuick ? 60 : 600) {
             let rules = try (0..<Int.random(in: 0...8, using: &random)).map { _ in try Self.rule(&random) }
-            let compiled = RuleSet(rules)
+            let compiled = RuleTable(rules)
             for _ in 0..<15 {
                 let requester = Requester(
                     client: .ipv4(UInt32.random(in: 0...7, using: &random)),
@@ -228,7 +228,7 @@ import UVLoop
                 let name =
                     Bool.random(using: &random)
                     ? try Self.name(["a.b", "b", "c.b"].randomElement(using: &random) ?? "b") : nil
-                var targets = [RuleSet.Target.unknown, .address(address, named: name)]
+                var targets = [RuleTable.Target.unknown, .address(address, named: name)]
                 if let name { targets.append(.name(name, port: address.port)) }
                 for target in targets {
                     if compiled.denial(of: target, to: requester) != Self.model(rules, target, requester) {
@@ -259,7 +259,7 @@ import UVLoop
     }
 
     /// What is known decides; what isn't may be either.
-    private static func model(_ rules: [Rule], _ target: RuleSet.Target, _ requester: Requester) -> Int? {
+    private static func model(_ rules: [Rule], _ target: RuleTable.Target, _ requester: Requester) -> Int? {
         for (index, rule) in rules.enumerated() {
             let answers: [Bool?] = [
                 rule.clients.map { $0.contains { isIn($0, requester.client) } } ?? true,
@@ -274,13 +274,13 @@ import UVLoop
         return nil
     }
 
-    private static func networks(_ rule: Rule, _ target: RuleSet.Target) -> Bool? {
+    private static func networks(_ rule: Rule, _ target: RuleTable.Target) -> Bool? {
         guard let networks = rule.networks else { return true }
         guard case .address(let address, _) = target else { return nil }
         return networks.contains { isIn($0, address.host) }
     }
 
-    private static func domains(_ rule: Rule, _ target: RuleSet.Target) -> Bool? {
+    private static func domains(_ rule: Rule, _ target: RuleTable.Target) -> Bool? {
         guard let domains = rule.domains else { return true }
         let known: DomainName?
         switch target {
@@ -300,7 +300,7 @@ import UVLoop
         }
     }
 
-    private static func ports(_ rule: Rule, _ target: RuleSet.Target) -> Bool? {
+    private static func ports(_ rule: Rule, _ target: RuleTable.Target) -> Bool? {
         guard let ports = rule.ports else { return true }
         switch target {
         case .unknown: return nil

@@ -1,0 +1,47 @@
+/// Answers that an embedder's code gives a worker later, in tasks of their own.
+///
+/// Nothing of a session leaves its thread: an answer comes through the mailbox, with the number of a question that may
+/// have been given up meanwhile.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: holds who asks until the question is answered or given up.
+final class PendingAnswers<Answer: Sendable> {
+    /// Names a question until it is answered or given up.
+    struct Ticket {
+        fileprivate let number: UInt64
+    }
+
+    private let post: @Sendable (UInt64, Answer) -> Void
+    private var pending: [UInt64: (task: Task<Void, Never>, answered: (Answer) -> Void)] = [:]
+    private var numbers: UInt64 = 0
+
+    /// - Parameter post: hands an answer over to the worker's thread, which calls ``pass(_:to:)``.
+    init(_ post: @escaping @Sendable (UInt64, Answer) -> Void) {
+        self.post = post
+    }
+
+    /// - Parameter answered: called once at the most, and never before this returns.
+    func begin(
+        _ answer: @escaping @Sendable () async -> Answer,
+        _ answered: @escaping (Answer) -> Void
+    ) -> Ticket {
+        numbers += 1
+        let number = numbers
+        pending[number] = (Task { [post] in post(number, await answer()) }, answered)
+        return Ticket(number: number)
+    }
+
+    /// Nobody wants the answer any more.
+    func giveUp(_ ticket: Ticket) {
+        pending.removeValue(forKey: ticket.number)?.task.cancel()
+    }
+
+    func giveUpAll() {
+        for question in pending.values { question.task.cancel() }
+        pending = [:]
+    }
+
+    func pass(_ answer: Answer, to number: UInt64) {
+        pending.removeValue(forKey: number)?.answered(answer)
+    }
+}
