@@ -152,7 +152,8 @@ extension Configuration {
         guard users.isEmpty || credentialStore == nil else {
             throw ProxyServerError(.invalidConfiguration, "users beside a credential store of one's own")
         }
-        guard rules.isEmpty || ruleSet == nil else {
+        for user in users { try user.validateTerms() }
+        guard ruleSet == nil || rules.isEmpty && users.allSatisfy(\.rules.isEmpty) else {
             throw ProxyServerError(.invalidConfiguration, "rules beside a rule set of one's own")
         }
         let numbers = [

@@ -89,6 +89,7 @@ public final class ProxyServer: Sendable {
         }
         let listening = try ListeningSet(configuration, workers: workers)
         try configuration.egress.probe()
+        try configuration.probeEgressOfUsers()
         let context = ServerContext(
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),
@@ -139,6 +140,7 @@ public final class ProxyServer: Sendable {
             next.adoptPolicy(of: configuration)
             // What it listens on is what it has listened on from the start.
             try next.validate()
+            try next.probeEgressOfUsers()
             let policy = Policy(
                 next,
                 listeners: current.listeners,

@@ -99,6 +99,9 @@ final class Worker {
         }
     }
 
+    /// By what the connections of a user leave.
+    func egress(of user: [UInt8]?) -> Egress { policy.egressOfUsers[user] ?? context.egress }
+
     // MARK: - Sessions
 
     private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {

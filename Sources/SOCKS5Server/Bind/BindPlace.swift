@@ -10,16 +10,21 @@ struct BindPlace {
     ///   - peer: whose connection is awaited; `nil`: anyone's.
     ///   - clientSide: the address of this machine that the client has reached.
     /// - Throws: `ENETUNREACH` and the like, where no address of this machine leads to the peer.
-    init(for peer: SocketAddress?, clientSide: SocketAddress, _ context: ServerContext) throws(UVError) {
+    init(
+        for peer: SocketAddress?,
+        clientSide: SocketAddress,
+        leavingBy egress: Egress,
+        _ advertisedAddresses: [AdvertisedAddress]
+    ) throws(UVError) {
         var listen = clientSide.unmapped
         if let peer {
             // The way to the peer is the way from it.
-            let source = peer.isIPv6 ? context.egress.ipv6Source : context.egress.ipv4Source
+            let source = peer.isIPv6 ? egress.ipv6Source : egress.ipv4Source
             if let source { listen = source } else { listen = try SocketAddress(towards: peer) }
         }
         listen.port = 0
         advertisedHost =
-            context.advertisedAddresses.first { $0.socketAddress.isIPv6 == listen.isIPv6 }?
+            advertisedAddresses.first { $0.socketAddress.isIPv6 == listen.isIPv6 }?
             .socketAddress.host
         // Behind NAT there is no telling on which address the connection arrives.
         self.listen = advertisedHost == nil ? listen : listen.asUnspecified

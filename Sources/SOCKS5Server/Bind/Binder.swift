@@ -41,7 +41,12 @@ final class Binder: TargetSource, TCPListenerDelegate {
 
     private func listen(for peers: [SocketAddress], _ clientSide: SocketAddress) {
         do throws(UVError) {
-            let place = try BindPlace(for: peers.first, clientSide: clientSide, worker.context)
+            let place = try BindPlace(
+                for: peers.first,
+                clientSide: clientSide,
+                leavingBy: worker.egress(of: session.record.username),
+                worker.context.advertisedAddresses
+            )
             let socket = try Self.open(place.listen, worker.context.bind.ports)
             listener = try TCPListener(socket, on: worker.loop, delegate: self)
             session.handleDidOpen()

@@ -246,7 +246,7 @@ final class UDPAssociation {
         let socket = try UDPSocket(
             on: worker.loop,
             isIPv6: target.isIPv6,
-            leavingBy: context.egress,
+            leavingBy: worker.egress(of: requester.user),
             delegate: self
         )
         openSockets += 1

@@ -23,6 +23,8 @@ struct Requester: Sendable {
 enum Denial: Hashable, Sendable {
     /// By the rule of this number, from 1.
     case rule(Int)
+    /// By that of the user's own.
+    case userRule(Int)
     /// By the destination guard.
     case destination(GuardReason)
     /// By a limit of the user.
@@ -34,6 +36,7 @@ enum Denial: Hashable, Sendable {
     var text: String {
         switch self {
         case .rule(let number): "rule \(number)"
+        case .userRule(let number): "user's rule \(number)"
         case .destination(let reason): "guard: \(reason.rawValue)"
         case .limit(let limit): limit.text
         case .ruleSet: "rule set"
@@ -47,16 +50,19 @@ enum Denial: Hashable, Sendable {
 /// Shared by all workers; asking allocates nothing, but for what an embedder's ``RuleSet`` does.
 final class AccessPolicy: Sendable {
     private let rules: RuleTable
+    private let userRules: UserRules
     /// An embedder's, then ``rules`` is empty.
     private let ruleSet: (any RuleSet)?
     private let destinationGuard: DestinationGuard?
 
     init(
         _ rules: RuleTable,
+        _ userRules: UserRules,
         _ destinationGuard: DestinationGuard?,
-        _ ruleSet: (any RuleSet)? = nil
+        _ ruleSet: (any RuleSet)?
     ) {
         self.rules = rules
+        self.userRules = userRules
         self.ruleSet = ruleSet
         self.destinationGuard = destinationGuard
     }
@@ -70,7 +76,12 @@ final class AccessPolicy: Sendable {
             exceptions: configuration.destinationGuard.exceptions,
             listeners: listeners + advertised
         )
-        self.init(rules, configuration.guardsDestinations ? destinationGuard : nil, configuration.ruleSet)
+        self.init(
+            rules,
+            UserRules(configuration.users),
+            configuration.guardsDestinations ? destinationGuard : nil,
+            configuration.ruleSet
+        )
     }
 
     /// Whether a request is denied before anything is looked up, listened on or dialled for it.
@@ -78,7 +89,7 @@ final class AccessPolicy: Sendable {
     /// `nil` says no more than that: addresses are judged when they are known, those of a name, of whoever connects to
     /// a BIND that awaits anyone, and of each datagram's target.
     func denial(of request: Request, to requester: Requester) -> Denial? {
-        if rules.isEmpty && destinationGuard == nil { return nil }
+        if rules.isEmpty && userRules.isEmpty && destinationGuard == nil { return nil }
         let address = SocketAddress(request.destination)
         switch (request.command, request.destination.host) {
         case (.udpAssociate, _):
@@ -132,6 +143,10 @@ final class AccessPolicy: Sendable {
     }
 
     private func ruleDenial(of target: RuleTable.Target, to requester: Requester) -> Denial? {
-        rules.denial(of: target, to: requester).map { .rule($0 + 1) }
+        switch userRules.verdict(on: target, to: requester) {
+        case .allowed: nil
+        case .denied(let rule): .userRule(rule + 1)
+        case nil: rules.denial(of: target, to: requester).map { .rule($0 + 1) }
+        }
     }
 }

@@ -12,6 +12,7 @@ final class Policy: Sendable {
     let credentials: (any CredentialStore)?
     let loginBan: Configuration.LoginBan?
     let limits: LimitSettings
+    let egressOfUsers: UserEgress
 
     /// - Parameters:
     ///   - listeners: what the server listens on.
@@ -29,6 +30,7 @@ final class Policy: Sendable {
             : UserTable(configuration.users, hashThreads, replacing: previous?.credentials as? UserTable)
         loginBan = configuration.loginBan
         limits = LimitSettings(configuration.limits, configuration.users)
+        egressOfUsers = UserEgress(configuration)
     }
 
     /// The one method that is ever selected.

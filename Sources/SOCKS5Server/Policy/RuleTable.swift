@@ -76,22 +76,34 @@ struct RuleTable: Sendable {
         pairs.reduce(into: [:]) { $0[$1.0, default: []].append(Int32($1.1)) }
     }
 
+    enum Verdict: Equatable {
+        /// By the first rule that matches, or may match when more is known.
+        case allowed
+        /// By this rule, from 0.
+        case denied(Int)
+    }
+
     /// The first rule that denies, from 0; `nil` where the request is allowed, or may be when more is known.
+    func denial(of target: Target, to requester: Requester) -> Int? {
+        if case .denied(let rule)? = verdict(on: target, to: requester) { rule } else { nil }
+    }
+
+    /// `nil`: no rule matches.
     ///
     /// Of the rules that match, or may match, the first one decides if it allows: then no denial behind it is certain.
     /// One that denies decides only where it matches for certain.
-    func denial(of target: Target, to requester: Requester) -> Int? {
+    func verdict(on target: Target, to requester: Requester) -> Verdict? {
         guard !isEmpty else { return nil }
         return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
             let question = RuleQuestion(all, memory)
             narrow(question, by: requester)
             switch target {
             case .unknown:
-                return question.firstDenial(allowing, uncertain: needingTarget)
+                return question.verdict(allowing, uncertain: needingTarget)
             case .name(let name, let port):
                 narrow(question, byPort: port)
                 narrow(question, byName: name)
-                return question.firstDenial(allowing, uncertain: needingAddress)
+                return question.verdict(allowing, uncertain: needingAddress)
             case .address(let address, let name):
                 narrow(question, byPort: address.port)
                 narrow(question, byName: name)
@@ -100,7 +112,7 @@ struct RuleTable: Sendable {
                         networks.table.forEachValue(of: address.host, fulfil)
                     }
                 }
-                return question.firstDenial(allowing, uncertain: nil)
+                return question.verdict(allowing, uncertain: nil)
             }
         }
     }
@@ -170,13 +182,13 @@ private struct RuleQuestion {
     }
 
     /// - Parameter uncertain: the rules that may match, or not, when more is known.
-    func firstDenial(_ allowing: RuleBits, uncertain: RuleBits?) -> Int? {
+    func verdict(_ allowing: RuleBits, uncertain: RuleBits?) -> RuleTable.Verdict? {
         for index in matching.indices {
             var rest = matching[index]
             if let uncertain { rest &= allowing.words[index] | ~uncertain.words[index] }
             guard rest != 0 else { continue }
             let first = rest.trailingZeroBitCount
-            return allowing.words[index] >> UInt64(first) & 1 == 1 ? nil : index * 64 + first
+            return allowing.words[index] >> UInt64(first) & 1 == 1 ? .allowed : .denied(index * 64 + first)
         }
         return nil
     }

@@ -6,6 +6,17 @@ extension Configuration {
         public var secret: Secret
         /// Instead of all of ``Configuration/Limits/user``, also of what is `nil` here.
         public var limits: UserLimits?
+        /// Where the user may log in from; `nil`: from anywhere. From elsewhere, a login is refused as with a wrong
+        /// password.
+        public var clients: [IPNetwork]?
+        /// From this second since 1970 (UTC) on, by the system's clock, a login is refused as with a wrong password.
+        /// Running sessions stay.
+        public var expiry: Int64?
+        /// Looked at before ``Configuration/rules``, which decide where none of these matches.
+        public var rules: [Rule] = []
+        /// Where the user's connections come from, at most one of each family; for a family without one, and for
+        /// anything else, ``Configuration/egress`` counts.
+        public var egressAddresses: [EgressAddress] = []
 
         public enum Secret: Sendable {
             case plain([UInt8])
@@ -34,6 +45,39 @@ extension Configuration {
             switch secret {
             case .plain(let password): return (1...255).contains(password.count)
             case .hash: return true
+            }
+        }
+
+        /// For a message.
+        var title: String { "user '\(String(decoding: name, as: UTF8.self).escapedForOneLine)'" }
+
+        /// Refuses terms that can't be meant.
+        func validateTerms() throws(ProxyServerError) {
+            func failure(_ what: String) -> ProxyServerError {
+                ProxyServerError(.invalidConfiguration, "\(title) \(what)")
+            }
+            guard clients?.isEmpty != true else {
+                throw failure("has clients without a value; expected at least one, or no clients at all")
+            }
+            guard expiry.map({ $0 > 0 }) != false else {
+                throw failure("has an expiry that isn't above zero; expected seconds since 1970")
+            }
+            for (index, rule) in rules.enumerated() {
+                guard rule.users == nil else {
+                    throw failure("has users in rule \(index + 1) of their own; expected none there")
+                }
+                do throws(ProxyServerError) {
+                    try rule.validate(index + 1)
+                } catch {
+                    throw failure("has a rule that isn't one: \(error.description)")
+                }
+            }
+            var egress = Configuration.Egress()
+            egress.addresses = egressAddresses
+            do throws(ProxyServerError) {
+                try egress.validate()
+            } catch {
+                throw failure("has \(error.description)")
             }
         }
     }

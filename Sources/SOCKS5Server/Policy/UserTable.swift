@@ -13,6 +13,7 @@ final class UserTable: CredentialStore {
     }
 
     private let secrets: [[UInt8]: Secret]
+    private let terms: UserTerms
     /// What is computed for those who have no hash.
     private let decoy: PasswordHash?
     private let nobody = PaddedPassword([])
@@ -24,7 +25,12 @@ final class UserTable: CredentialStore {
 
     /// - Parameter previous: whose successes are kept, of users whose hash is the same: a reload doesn't let everyone
     ///   compute theirs again.
-    init(_ users: [Configuration.User], _ threads: HashThreads, replacing previous: UserTable? = nil) {
+    init(
+        _ users: [Configuration.User],
+        _ threads: HashThreads,
+        replacing previous: UserTable? = nil,
+        terms: UserTerms? = nil
+    ) {
         var secrets: [[UInt8]: Secret] = [:]
         var hashes: [PasswordHash] = []
         var digests: [LoginDigest?] = []
@@ -44,6 +50,7 @@ final class UserTable: CredentialStore {
             }
         }
         self.secrets = secrets
+        self.terms = terms ?? UserTerms(users)
         self.threads = threads
         decoy = Dictionary(grouping: hashes, by: \.cost).values.max { $0.count < $1.count }?.first
         successes = Guarded(digests)
@@ -51,13 +58,15 @@ final class UserTable: CredentialStore {
     }
 
     func verify(_ login: Login) -> LoginAnswer {
+        let isAdmitted = terms.admit(login.credentials.username, from: login.address)
         switch secrets[login.credentials.username] {
         case .plain(let password):
-            return password.matches(login.credentials.password) ? .now(.accepted) : refuse(login)
+            let isRight = password.matches(login.credentials.password)
+            return isRight && isAdmitted ? .now(.accepted) : refuse(login)
         case .hash(let hash, let place):
             let digest = key.digest(of: login.credentials, against: hash)
-            if successes.withLock({ $0[place] == digest }) { return .now(.accepted) }
-            return compute(hash, login, digest, for: place)
+            if isAdmitted && successes.withLock({ $0[place] == digest }) { return .now(.accepted) }
+            return compute(hash, login, digest, for: isAdmitted ? place : nil)
         case nil:
             _ = nobody.matches(login.credentials.password)
             return refuse(login)
@@ -69,7 +78,7 @@ final class UserTable: CredentialStore {
         return compute(decoy, login, key.digest(of: login.credentials, against: decoy), for: nil)
     }
 
-    /// - Parameter place: of the user; `nil`: the result doesn't matter.
+    /// - Parameter place: of the user; `nil`: it is refused, whatever the result.
     private func compute(
         _ hash: PasswordHash,
         _ login: Login,

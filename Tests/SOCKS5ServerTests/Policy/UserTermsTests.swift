@@ -1,0 +1,260 @@
+import Glibc
+import SOCKS5Protocol
+import Synchronization
+import TestSupport
+import Testing
+import UVLoop
+
+@testable import SOCKS5Server
+
+/// What one user may, and others may not.
+@Suite struct UserTermsTests {
+    private static func user(
+        _ name: String,
+        _ change: (inout Configuration.User) -> Void = { _ in }
+    ) -> Configuration.User {
+        var user = Configuration.User(name: name, password: "secret")
+        change(&user)
+        return user
+    }
+
+    /// Logs in, and returns the socket and what the server says to that.
+    private static func logIn(
+        _ name: String,
+        from source: String? = nil,
+        at port: Int
+    ) throws -> (socket: TestSocket, isAccepted: Bool) {
+        let socket = try TestSocket(connectingTo: port, from: source)
+        try socket.send(Greeting(methods: [.usernamePassword]))
+        _ = try socket.receive(MethodSelection.self)
+        try socket.send(Credentials(username: name, password: "secret"))
+        return (socket, try socket.receive(AuthenticationStatus.self).succeeded)
+    }
+
+    private static func reply(
+        to name: String,
+        _ destination: Destination,
+        by command: Command = .connect,
+        at port: Int
+    ) throws -> Response {
+        let (socket, _) = try logIn(name, at: port)
+        defer { socket.close() }
+        try socket.send(Request(command: command, destination: destination))
+        return try socket.receive(Response.self)
+    }
+
+    // MARK: - Login
+
+    @Test func aLoginFromElsewhereIsRefusedLikeAWrongPassword() async throws {
+        let networks = [try IPNetwork(parsing: "127.0.0.2/31"), try IPNetwork(parsing: "192.0.2.0/24")]
+        let users = [Self.user("alice") { $0.clients = networks }, Self.user("bob")]
+        try await withServerObject({ $0.users = users }) { server, port in
+            for (name, source, expected) in [
+                ("alice", "127.0.0.2", true), ("alice", "127.0.0.1", false), ("alice", "127.0.0.4", false),
+                ("bob", "127.0.0.1", true),
+            ] {
+                let (socket, isAccepted) = try Self.logIn(name, from: source, at: port)
+                socket.close()
+                #expect(isAccepted == expected, "\(name) from \(source)")
+            }
+            #expect(server.statistics.failedLogins == 2)
+        }
+    }
+
+    /// The clock is looked at for each login, and a hash is computed for those it refuses, as for a wrong password.
+    @Test func anExpiredLoginCostsWhatAWrongPasswordCosts() async throws {
+        final class Clock: Sendable {
+            let seconds = Atomic<Int64>(999)
+        }
+        let clock = Clock()
+        var user = Configuration.User(name: "alice", hash: try PasswordHash(parsing: HashOfSecret.bcrypt))
+        user.expiry = 1000
+        let table = UserTable(
+            [user],
+            HashThreads(),
+            terms: UserTerms([user]) { clock.seconds.load(ordering: .relaxed) }
+        )
+        let login = Login(
+            credentials: Credentials(username: "alice", password: "secret"),
+            address: SocketAddress(host: .ipv4(1), port: 1)
+        )
+        guard case .later(let first) = table.verify(login) else { throw TestFailure("an answer at once") }
+        #expect(await first() == .accepted)
+        guard case .now(.accepted) = table.verify(login) else { throw TestFailure("it isn't remembered") }
+        clock.seconds.store(1000, ordering: .relaxed)
+        for _ in 0..<2 {
+            guard case .later(let answer) = table.verify(login) else {
+                throw TestFailure("an answer at once")
+            }
+            #expect(await answer() == .refused)
+        }
+        clock.seconds.store(0, ordering: .relaxed)
+        guard case .now(.accepted) = table.verify(login) else { throw TestFailure("it was forgotten") }
+    }
+
+    @Test func theSystemsClockDecides() async throws {
+        let now = Int64(time(nil))
+        let users = [
+            Self.user("past") { $0.expiry = now - 1 }, Self.user("future") { $0.expiry = now + 3600 },
+        ]
+        try await withServer({ $0.users = users }) { port in
+            for (name, expected) in [("past", false), ("future", true)] {
+                let (socket, isAccepted) = try Self.logIn(name, at: port)
+                socket.close()
+                #expect(isAccepted == expected, "\(name)")
+            }
+        }
+    }
+
+    // MARK: - Rules
+
+    @Test func theUsersRulesComeFirstAndTheGeneralOnesWhereNoneMatches() async throws {
+        let (open, shut) = (try TestListener(), try TestListener())
+        defer { open.close(); shut.close() }
+        let port = try #require(PortRange(UInt16(open.port), UInt16(open.port)))
+        let users = [
+            Self.user("alice") { $0.rules = [Rule(.allow, ports: [port])] },
+            Self.user("bob") { $0.rules = [Rule(.deny, ports: [port])] }, Self.user("carol"),
+        ]
+        let here = [try IPNetwork(parsing: "127.0.0.0/8"), try IPNetwork(parsing: "::1")]
+        let (first, second) = (open.port, shut.port)
+        for general in [[], [Rule(.deny, networks: here)]] {
+            try await withServer({
+                $0.users = users
+                $0.rules = general
+            }) { proxy in
+                let isOpen = general.isEmpty
+                for host in ["127.0.0.1", "localhost"] {
+                    for (name, port, isAllowed) in [
+                        ("alice", first, true), ("alice", second, isOpen), ("bob", first, false),
+                        ("bob", second, isOpen), ("carol", first, isOpen), ("carol", second, isOpen),
+                    ] {
+                        let reply = try Self.reply(to: name, Destination(name: host, port: port), at: proxy)
+                        #expect(reply.reply == (isAllowed ? .succeeded : .notAllowed), "\(name) to \(host)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func aUsersRuleOpensNothingThatTheGuardKeepsClosed() async throws {
+        let users = [Self.user("alice") { $0.rules = [Rule(.allow)] }]
+        try await withServer({
+            $0.users = users
+            $0.destinationGuard.mode = .on
+        }) { port in
+            let response = try Self.reply(to: "alice", .loopback(9), at: port)
+            #expect(response.reply == .notAllowed)
+        }
+    }
+
+    /// A rule that needs the address may match a name: then the general rules don't deny before the lookup.
+    @Test func aUsersRuleThatCanNotBeJudgedYetIsNotPassedOver() throws {
+        let networks = [try IPNetwork(parsing: "10.0.0.0/8")]
+        let user = Self.user("alice") { $0.rules = [Rule(.allow, networks: networks)] }
+        let access = AccessPolicy(RuleTable([Rule(.deny)]), UserRules([user]), nil, nil)
+        let requester = Requester(client: .ipv4(1), user: Array("alice".utf8), command: .connect)
+        let name = try #require(DomainName("a.test"))
+        #expect(access.denial(of: name, port: 80, to: requester) == nil)
+        let (inside, outside) = (UInt32(10 << 24 | 1), UInt32(11 << 24))
+        func denial(_ bits: UInt32) -> Denial? {
+            access.denial(of: SocketAddress(host: .ipv4(bits), port: 80), named: name, to: requester)
+        }
+        #expect(denial(inside) == nil)
+        #expect(denial(outside) == .rule(1))
+        let other = Requester(client: .ipv4(1), user: Array("bob".utf8), command: .connect)
+        #expect(access.denial(of: name, port: 80, to: other) == .rule(1))
+    }
+
+    // MARK: - Egress
+
+    @Test func theTargetSeesTheUsersAddress() async throws {
+        let own = [try EgressAddress(parsing: "127.0.0.7")]
+        let users = [Self.user("alice") { $0.egressAddresses = own }, Self.user("bob")]
+        let general = [try EgressAddress(parsing: "127.0.0.8"), try EgressAddress(parsing: "::1")]
+        try await withServer({
+            $0.users = users
+            $0.egress.addresses = general
+        }) { port in
+            for (name, expected) in [("alice", "127.0.0.7"), ("bob", "127.0.0.8")] {
+                let listener = try TestListener()
+                defer { listener.close() }
+                let (client, _) = try Self.logIn(name, at: port)
+                defer { client.close() }
+                try client.send(Request(command: .connect, destination: .loopback(listener.port)))
+                #expect(try client.receive(Response.self).reply == .succeeded)
+                let target = try listener.accept()
+                defer { target.close() }
+                #expect(target.peerHost == expected)
+
+                let bound = try Self.reply(to: name, .loopback(0), by: .bind, at: port)
+                #expect("\(bound.boundAddress)".hasPrefix("\(expected):"))
+
+                let (association, _) = try Self.logIn(name, at: port)
+                defer { association.close() }
+                try association.send(Request(command: .udpAssociate, destination: .unspecified))
+                let response = try association.receive(Response.self)
+                let (socket, datagrams) = (try TestDatagramSocket(), try TestDatagramSocket())
+                defer { socket.close(); datagrams.close() }
+                let header = DatagramHeader(destination: datagrams.address)
+                try socket.send(header.encoded + [1], to: response.boundAddress)
+                #expect("\(try datagrams.receive().source)".hasPrefix("\(expected):"))
+            }
+        }
+    }
+
+    // MARK: - Validation
+
+    @Test func whatCanNotBeMeantIsRefusedWithTheUsersName() throws {
+        let twice = [try EgressAddress(parsing: "127.0.0.1"), try EgressAddress(parsing: "127.0.0.2")]
+        for (message, change) in [
+            ("has clients without a value", { $0.clients = [] }),
+            ("has an expiry that isn't above zero", { $0.expiry = 0 }),
+            ("has users in rule 2 of their own", { $0.rules = [Rule(.allow), Rule(.deny, users: ["b"])] }),
+            ("has a rule that isn't one: rule 1 has ports without", { $0.rules = [Rule(.deny, ports: [])] }),
+            ("has two IPv4 addresses to connect from", { $0.egressAddresses = twice }),
+        ] as [(String, (inout Configuration.User) -> Void)] {
+            var configuration = Configuration()
+            configuration.users = [Self.user("bob"), Self.user("ali\nce", change)]
+            let error = #expect(throws: ProxyServerError.self) {
+                try ProxyServer(configuration: configuration)
+            }
+            #expect(error?.code == .invalidConfiguration)
+            #expect(error?.description.hasPrefix("user 'ali\\nce' \(message)") == true, "\(error as Any)")
+        }
+    }
+
+    @Test func anAddressThatIsNotOneOfThisMachineIsRefusedAtTheStartAndByAReload() async throws {
+        let foreign = [try EgressAddress(parsing: "192.0.2.1")]
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        let good = configuration
+        configuration.users = [Self.user("alice") { $0.egressAddresses = foreign }]
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
+        let error = await #expect(throws: ProxyServerError.self) { try await server.start() }
+        #expect(error?.code == .addressNotAvailable)
+        #expect(error?.description.hasPrefix("user 'alice': 192.0.2.1 is not an address") == true)
+
+        let other = try ProxyServer(configuration: good, logger: suiteLogger)
+        try await other.start()
+        #expect(throws: ProxyServerError.self) { try other.reload(configuration) }
+        await other.stop(grace: .zero)
+    }
+
+    // MARK: - Many
+
+    /// Ten thousand users of one plan have one table.
+    @Test func usersWithTheSameRulesShareThem() throws {
+        let networks = try (0..<100).map { try IPNetwork(parsing: "10.0.\($0).0/24") }
+        let plan = [Rule(.deny, networks: networks)]
+        let users = (0..<10_000).map { number in Self.user("u\(number)") { $0.rules = plan } }
+        let clock = ContinuousClock()
+        var rules = UserRules([])
+        // 10,000 tables of their own take seconds.
+        #expect(clock.measure { rules = UserRules(users) } < .seconds(isQuick ? 20 : 4))
+        #expect(rules.count == 1)
+        let requester = Requester(client: .ipv4(1), user: Array("u9999".utf8), command: .connect)
+        let denied = RuleTable.Target.address(SocketAddress(host: .ipv4(10 << 24 | 1), port: 1), named: nil)
+        #expect(rules.verdict(on: denied, to: requester) == .denied(0))
+    }
+}
