@@ -121,9 +121,9 @@ public final class ProxyServer: Sendable {
     }
 
     /// Takes users, credential store, rules, guard, login ban and limits of a configuration into use, and leaves
-    /// everything else of it aside, the file of quotas among it. Sessions stay as they are; what they ask for next, a datagram's target among it, is decided
-    /// by the new rules. Failed logins are still remembered, and so are successful ones of users whose hash is the
-    /// same.
+    /// everything else of it aside, the file of quotas among it. Sessions stay as they are; what they ask for next, a
+    /// datagram's target among it, is decided by the new rules, while the limits of a user bind a request as they were
+    /// when it came. Failed logins are still remembered, and so are successful ones of users whose hash is the same.
     ///
     /// Builds its tables in the thread of the caller, which may take a second for 100,000 networks.
     ///
