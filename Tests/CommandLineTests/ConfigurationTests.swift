@@ -89,6 +89,34 @@ import Testing
         }
     }
 
+    @Test func aUserHasTermsOfTheirOwn() async throws {
+        let text = """
+            users:
+              - {name: gone, password: x, expires: 2020-02-29}
+              - {name: here, password: x, expires: 2900-01-01, clients: [127.0.0.0/8]}
+              - {name: elsewhere, password: x, clients: [192.0.2.0/24]}
+              - {name: bound, password: x, rules: [{allow: {ports: [1]}}, {deny: {}}], limits: {connections: 5}}
+            rules: [{deny: {ports: [1]}}]
+            """
+        try await withFile(Array(text.utf8)) { file in
+            try await withSocks5d(Invocation("--config", file)) { _, port in
+                try expectLogin("gone", "x", isAccepted: false, at: port)
+                try expectLogin("elsewhere", "x", isAccepted: false, at: port)
+                for (name, target, reply) in [
+                    ("here", 1, Reply.notAllowed), ("here", 2, .connectionRefused),
+                    ("bound", 1, .connectionRefused), ("bound", 2, .notAllowed),
+                ] {
+                    let socket = try TestSocket(connectingTo: port)
+                    defer { socket.close() }
+                    guard try socket.logIn(name, "x") else { throw TestFailure("no login of \(name)") }
+                    try socket.send(Request(command: .connect, destination: .loopback(target)))
+                    let response = try socket.receive(Response.self)
+                    #expect(response.reply == reply, "\(name) to \(target)")
+                }
+            }
+        }
+    }
+
     /// Also of a file that can't be served.
     @Test func aHealthCheckGoesByTheListenersOfTheFile() async throws {
         let listener = try TestListener()
@@ -153,7 +181,7 @@ import Testing
             users:
               - {name: alice, password: ""}
               - {name: bob}
-              - {password-hash: $1$hunter2$abc}
+              - {password-hash: $1$hunter2$abc, expires: 2027-02-30, rules: [{deny: {users: [a]}}]}
             rules:
               - deny: {networks: [10.0.0.1/8], domains: [a..b], ports: [0], users: []}
               - allow: {}
@@ -163,6 +191,7 @@ import Testing
             timeouts: {idle: 0, drain: soon}
             egress: {addresses: [127.0.0.1, 127.0.0.2]}
             udp: {filtering: adress, enabled: perhaps}
+            limits: {bandwidth-per-connection: 5, user: {quota: {bytes: 1G}}}
             """
         try await withFile(Array(text.utf8)) { file in
             for arguments in [
@@ -174,7 +203,8 @@ import Testing
                 let places = lines.map { $0.dropFirst("socks5d: \(file):".count).prefix { $0 != " " } }
                 #expect(
                     places == [
-                        "1:23:", "2:1:", "4:29:", "5:5:", "6:5:", "6:21:", "8:23:", "8:46:", "8:61:", "8:72:",
+                        "1:23:", "2:1:", "4:29:", "5:5:", "6:5:", "6:21:", "6:46:", "6:74:", "8:23:", "8:46:",
+                        "8:61:", "8:72:",
                         "10:5:", "11:15:", "11:30:", "12:10:", "13:18:", "13:28:", "14:21:", "15:18:",
                         "15:35:",
                     ],

@@ -28,6 +28,17 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", "\n", "# alice:{plain}secret\n"])
+    func aFileWithoutUsersIsRefusedRatherThanOpenToAnyone(_ text: String) async throws {
+        try await withFile(Array(text.utf8)) { path in
+            try await expectRefusal(
+                of: Invocation("--user-file", path),
+                exitCode: 78,
+                saying: "user file \(path) has no users; expected a line NAME:HASH"
+            )
+        }
+    }
+
     @Test func aPasswordOf256BytesIsRefusedAndOneOf255IsNot() async throws {
         let password = String(repeating: "x", count: 255)
         try await withFile(Array("alice:{plain}\(password)x".utf8)) { path in

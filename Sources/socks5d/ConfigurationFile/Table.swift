@@ -61,10 +61,12 @@ struct Table<Model> {
         )
     }
 
-    /// The section as JSON, without what isn't set.
+    /// The section as JSON, without what isn't set and lists without values.
     func render(_ model: Model) -> String {
         let parts = settings.compactMap { setting in
-            setting.render(model).map { "\(setting.key.json): \(setting.isSecret ? "(hidden)".json : $0)" }
+            setting.render(model).flatMap { $0 == "[]" ? nil : $0 }.map {
+                "\(setting.key.json): \(setting.isSecret ? "(hidden)".json : $0)"
+            }
         }
         return "{\(parts.joined(separator: ", "))}"
     }

@@ -10,6 +10,10 @@ extension UserFile {
             if file.furtherProblems > 0 { messages.append("\(shownPath): and \(file.furtherProblems) more") }
             throw Failure.configuration(messages)
         }
+        // A file that was cut short must not open to anyone what it was to protect.
+        guard !file.users.isEmpty else {
+            throw Failure.configuration("user file \(shownPath) has no users; expected a line NAME:HASH")
+        }
         return file
     }
 

@@ -15,6 +15,10 @@ struct Settings {
         var name: [UInt8] = []
         var password: [UInt8]?
         var hash: PasswordHash?
+        var expiry: Int64?
+        var clients: [IPNetwork]?
+        var rules: [RuleEntry] = []
+        var egressAddresses: [EgressAddress] = []
         var limits: Configuration.UserLimits?
         /// In the configuration file.
         var place: Place?
@@ -24,6 +28,8 @@ struct Settings {
     struct RuleEntry {
         var allow: Rule?
         var deny: Rule?
+
+        var rule: Rule? { allow ?? deny }
     }
 }
 
@@ -51,12 +57,16 @@ struct Loaded: Sendable {
         let settings = effective.model
         logLevel = settings.logLevel
         var configuration = settings.configuration
-        configuration.rules = settings.rules.compactMap { $0.allow ?? $0.deny }
+        configuration.rules = settings.rules.compactMap(\.rule)
         configuration.users = settings.users.compactMap { entry in
             let secret =
                 entry.hash.map { .hash($0) } ?? entry.password.map { Configuration.User.Secret.plain($0) }
             guard let secret else { return nil }
             var user = Configuration.User(name: entry.name, secret: secret)
+            user.expiry = entry.expiry
+            user.clients = entry.clients
+            user.rules = entry.rules.compactMap(\.rule)
+            user.egressAddresses = entry.egressAddresses
             user.limits = entry.limits
             return user
         }

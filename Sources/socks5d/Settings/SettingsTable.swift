@@ -6,7 +6,11 @@ extension Settings {
     /// Every setting there is. The configuration file, the flags and the variables are read by it; what it
     /// doesn't say of a flag, ``Options`` and ``Help`` do, and tests hold them together.
     static var table: Table<Settings> {
-        Table(whom + bounds + [.group("limits", "What one source and one user may take.", limits)] + ways)
+        Table(
+            whom + bounds + [
+                .group("limits", "What one source and one user may take.", Configuration.Limits.settings)
+            ] + ways
+        )
     }
 
     private static var whom: [Setting<Settings>] {
@@ -57,7 +61,7 @@ extension Settings {
             .sections(
                 "rules",
                 \.rules,
-                RuleEntry.table,
+                RuleEntry.table(),
                 new: { _ in RuleEntry() },
                 "Allow and deny; the first that matches decides, and what none matches is allowed."
             ),
@@ -153,46 +157,6 @@ extension Settings {
                         "For sessions to end after SIGTERM."
                     ),
                 ]
-            ),
-        ]
-    }
-
-    private static var limits: [Setting<Settings>] {
-        [
-            .value(
-                "connections-per-source",
-                \.configuration.limits.connectionsPerSource,
-                .count(1...(1 << 30)),
-                "Connections at once of an IPv4 address or IPv6 /64."
-            ),
-            .value(
-                "handshakes-per-source",
-                \.configuration.limits.handshakesPerSource,
-                .count(1...(1 << 30)),
-                "Those of them that have not sent their whole request yet."
-            ),
-            .value(
-                "new-connections-per-source",
-                \.configuration.limits.newConnectionsPerSource,
-                .count(1...1_000_000),
-                "New ones a second."
-            ),
-            .value(
-                "bandwidth-per-connection",
-                \.configuration.limits.bandwidthPerConnection,
-                .size(1024...(1 << 40)),
-                "Bytes a second, each direction by itself."
-            ),
-            .value(
-                "quota-file",
-                \.configuration.limits.quotaFile,
-                .path,
-                "Where used quotas are kept from run to run; a relative path is beside this file."
-            ),
-            .group(
-                "user",
-                "Of each user who has no limits of their own.",
-                Configuration.UserLimits.settings(\.configuration.limits.user)
             ),
         ]
     }
@@ -363,138 +327,5 @@ extension Configuration.UDP {
                 "Associations of one source at once."
             ),
         ]
-    }
-}
-
-extension Configuration.LoginBan {
-    fileprivate static var table: Table<Configuration.LoginBan> {
-        Table([
-            .value("failures", \.failures, .count(1...100), "So many failed logins of a source"),
-            .value("window", \.window, .duration, "within so long turn it away"),
-            .value("duration", \.duration, .duration, "for so long."),
-        ])
-    }
-}
-
-extension Configuration.UserLimits {
-    fileprivate static func settings<Model>(
-        _ path: WritableKeyPath<Model, Configuration.UserLimits>
-    ) -> [Setting<Model>] {
-        [
-            .value(
-                "connections",
-                path.appending(path: \.connections),
-                .count(1...(1 << 30)),
-                "Connections at once."
-            ),
-            .value(
-                "bandwidth",
-                path.appending(path: \.bandwidth),
-                .size(1024...(1 << 40)),
-                "Bytes a second of all connections together, each direction by itself."
-            ),
-            .section(
-                "quota",
-                path.appending(path: \.quota),
-                Configuration.Quota.table,
-                new: { Configuration.Quota(bytes: 1, period: .month) },
-                "Bytes of both directions in a period."
-            ),
-        ]
-    }
-}
-
-extension Configuration.Quota {
-    fileprivate static var table: Table<Configuration.Quota> {
-        Table(
-            [
-                .value("bytes", \.bytes, .size(1...(1 << 60)), "As 100G."),
-                .value("period", \.period, .word, "day, week or month, in UTC."),
-            ],
-            required: ["bytes", "period"]
-        )
-    }
-}
-
-extension Settings.UserEntry {
-    fileprivate static var table: Table<Settings.UserEntry> {
-        Table(
-            [
-                .value("name", \.name, .name, "1 to 255 bytes."),
-                .value("password", \.password, .password, isSecret: true, "1 to 255 bytes in plain text."),
-                .value(
-                    "password-hash",
-                    \.hash,
-                    .passwordHash,
-                    isSecret: true,
-                    "What 'socks5d hash-password' makes of the password."
-                ),
-                .section(
-                    "limits",
-                    \.limits,
-                    Table(Configuration.UserLimits.settings(\.self)),
-                    new: { Configuration.UserLimits() },
-                    "Instead of those of limits.user."
-                ),
-            ],
-            required: ["name"],
-            exactlyOneOf: ["password", "password-hash"]
-        )
-    }
-
-    fileprivate static var flag: Setting<Settings>.Flag {
-        Setting<Settings>.Flag(name: "user") { settings, texts in
-            let users = texts.map { Syntax<Credentials>.login.parse($0) }
-            guard users.allSatisfy({ $0 != nil }) else {
-                return Syntax<Credentials>.login.complaint(about: "", isSecret: true)
-            }
-            settings.users = users.compactMap(\.self).map { login in
-                Settings.UserEntry(name: login.username, password: login.password)
-            }
-            return nil
-        }
-    }
-}
-
-extension Settings.RuleEntry {
-    fileprivate static var table: Table<Settings.RuleEntry> {
-        Table(
-            [
-                .section(
-                    "allow",
-                    \.allow,
-                    criteria,
-                    new: { Rule(.allow) },
-                    "Carries out what all of it matches."
-                ),
-                .section("deny", \.deny, criteria, new: { Rule(.deny) }, "Refuses what all of it matches."),
-            ],
-            exactlyOneOf: ["allow", "deny"]
-        )
-    }
-
-    private static var criteria: Table<Rule> {
-        Table([
-            .criterion("clients", \.clients, .network, "Networks that the client connects from."),
-            .criterion("users", \.users, .name, "Who has logged in."),
-            .criterion("commands", \.commands, .command, "What is asked for."),
-            .criterion("networks", \.networks, .network, "Networks that the target's address is in."),
-            .criterion("domains", \.domains, .domain, "What the client calls the target."),
-            .criterion("ports", \.ports, .portRange, "The target's port."),
-        ])
-    }
-}
-
-extension Complaint {
-    fileprivate static func secondOfAFamily(_ families: [Configuration.AddressFamily]) -> Complaint? {
-        let twice = Configuration.AddressFamily.allCases.first { family in
-            families.count { $0 == family } > 1
-        }
-        return twice.map { family in
-            Complaint(
-                what: " has two \(family == .ipv4 ? "IPv4" : "IPv6") addresses",
-                expected: "one of each family"
-            )
-        }
     }
 }
