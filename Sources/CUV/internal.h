@@ -32,6 +32,8 @@ int cuv_egress_open(bool is_ipv6, const cuv_egress *egress);
 /// Sets the mark and the device, and leaves the source address. -1 and `errno` where that may not be.
 int cuv_egress_route(int descriptor, const cuv_egress *egress);
 
+int cuv_tcp_descriptor(const cuv_tcp *tcp);
+
 void cuv_address_from(cuv_address *address, const struct sockaddr *from);
 socklen_t cuv_address_to(const cuv_address *address, struct sockaddr_storage *to);
 

@@ -24,7 +24,7 @@ struct cuv_tcp {
 _Static_assert(sizeof(cuv_buffer) == sizeof(uv_buf_t), "cuv_buffer is a uv_buf_t");
 _Static_assert(offsetof(cuv_buffer, length) == offsetof(uv_buf_t, len), "cuv_buffer is a uv_buf_t");
 
-static int descriptor_of(const cuv_tcp *tcp) {
+int cuv_tcp_descriptor(const cuv_tcp *tcp) {
     uv_os_fd_t descriptor = -1;
     uv_fileno((const uv_handle_t *)&tcp->uv, &descriptor);
     return descriptor;
@@ -73,7 +73,7 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
 }
 
-void cuv_tcp_keepalive(cuv_tcp *tcp) { cuv_keepalive(descriptor_of(tcp)); }
+void cuv_tcp_keepalive(cuv_tcp *tcp) { cuv_keepalive(cuv_tcp_descriptor(tcp)); }
 
 int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address) {
     struct sockaddr_storage storage;
@@ -111,7 +111,7 @@ static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buff
         // libuv guessed: it takes POLLHUP behind a short read for the end. A reset and bytes behind an urgent
         // mark look the same to it, so ask the socket.
         char byte;
-        ssize_t rest = recv(descriptor_of(tcp), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t rest = recv(cuv_tcp_descriptor(tcp), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         if (rest > 0) {
             uv_read_start(stream, on_buffer_wanted, on_received);
             return;
@@ -148,11 +148,11 @@ int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
 int cuv_tcp_shutdown(cuv_tcp *tcp) {
     // uv_shutdown waits for queued writes, of which there are none: it would take a turn of the loop and an
     // epoll_ctl to get here.
-    return shutdown(descriptor_of(tcp), SHUT_WR) < 0 ? -errno : 0;
+    return shutdown(cuv_tcp_descriptor(tcp), SHUT_WR) < 0 ? -errno : 0;
 }
 
 bool cuv_tcp_is_reset(const cuv_tcp *tcp) {
-    struct pollfd state = {.fd = descriptor_of(tcp)};
+    struct pollfd state = {.fd = cuv_tcp_descriptor(tcp)};
     return poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0;
 }
 

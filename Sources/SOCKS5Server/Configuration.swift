@@ -62,6 +62,8 @@ public struct Configuration: Sendable {
     /// Beyond it each stream still gets 4 KiB, so that none starves.
     public var bufferMemory = 64 << 20
 
+    package var splicing = Splicing.bulk
+
     /// Lets other processes of the same user listen on the same port; connections are then spread over all.
     public var sharesPort = false
 

@@ -14,6 +14,7 @@ final class ServerContext: Sendable {
     let sources = SourceTable()
     let accounts: AccountTable
     let budget: MemoryBudget
+    let splicing: Splicing
     let names: Resolver.Names
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families
@@ -35,6 +36,7 @@ final class ServerContext: Sendable {
         advertisedAddresses = configuration.advertisedAddresses
         throttle = Guarded(LoginThrottle(configuration.loginBan))
         budget = MemoryBudget(limit: configuration.bufferMemory)
+        splicing = configuration.splicing
         names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
         nameResolver = configuration.nameResolver
         families = configuration.families

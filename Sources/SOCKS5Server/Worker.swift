@@ -69,7 +69,7 @@ final class Worker {
         self.mailbox = mailbox
         self.didStop = didStop
         loop = try EventLoop(readBudget: Self.readBudget)
-        pool = BufferPool(context.budget)
+        pool = BufferPool(context.budget, context.splicing)
         resolver = Resolver(context.names, context.nameResolver, loop, mailbox)
         logins = PendingAnswers { mailbox.post(.loginAnswered($0, $1)) }
         decisions = PendingAnswers { mailbox.post(.requestDecided($0, $1)) }

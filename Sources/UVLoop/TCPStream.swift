@@ -127,7 +127,7 @@ package final class TCPStream: HandleOwner {
         cuv_tcp_reset(handle)
     }
 
-    private var handle: OpaquePointer {
+    var handle: OpaquePointer {
         guard let raw else { preconditionFailure("a closed stream is used") }
         return raw
     }

@@ -91,14 +91,27 @@ func relay(
     try await served
 }
 
-/// Like ``relay(through:client:target:)`` with a server of its own.
+/// Like ``relay(through:client:target:)`` with a server of its own: one that copies, one that splices what is bulk,
+/// one that splices everything.
 func withRelay(
     _ configure: (inout Configuration) -> Void = { _ in },
     client: @escaping @Sendable (TestSocket) throws -> Void,
     target serve: @escaping @Sendable (TestSocket) throws -> Void
 ) async throws {
+    for splicing in Splicing.allCases {
+        try await withRelay(splicing, configure, client, serve)
+    }
+}
+
+private func withRelay(
+    _ splicing: Splicing,
+    _ configure: (inout Configuration) -> Void,
+    _ client: @escaping @Sendable (TestSocket) throws -> Void,
+    _ serve: @escaping @Sendable (TestSocket) throws -> Void
+) async throws {
     var configuration = Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+    configuration.splicing = splicing
     configure(&configuration)
     let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
     try await server.start()

@@ -208,6 +208,19 @@ void cuv_tcp_close(cuv_tcp *tcp);
 /// Closes so that the peer sees a reset, not an end.
 void cuv_tcp_reset(cuv_tcp *tcp);
 
+// MARK: - Pipe
+
+/// Opens a pipe that blocks nobody; fails rather than being smaller.
+int cuv_pipe_open(size_t capacity, int *read_end, int *write_end);
+
+/// Moves bytes from the stream's socket into a pipe, at most `count`; 0: the stream has ended; or an error,
+/// `UV_EAGAIN` among them. libuv doesn't know of it: for a stream that gave no buffer when one was wanted.
+ssize_t cuv_tcp_splice_from(cuv_tcp *tcp, int write_end, size_t count);
+
+/// Moves bytes from a pipe to the stream's socket; only with no write pending.
+ssize_t cuv_tcp_splice_to(cuv_tcp *tcp, int read_end, size_t count);
+ssize_t cuv_pipe_read(int read_end, cuv_buffer room);
+
 // MARK: - UDP socket
 
 int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **udp);

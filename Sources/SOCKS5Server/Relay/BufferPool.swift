@@ -44,12 +44,15 @@ final class BufferPool {
         case beyondBudget
     }
 
+    /// Beside the rings, for what isn't copied.
+    let pipes: PipePool
     private let budget: MemoryBudget
     private var idle = InlineArray<4, IdleRings>(repeating: IdleRings())
     private var lent = 0
 
-    init(_ budget: MemoryBudget) {
+    init(_ budget: MemoryBudget, _ splicing: Splicing = .bulk) {
         self.budget = budget
+        pipes = PipePool(budget, splicing)
     }
 
     /// A ring of the wanted size, or a smaller one where memory is short; never none.

@@ -14,6 +14,7 @@ final class Pipe {
     private var sink: TCPStream?
     private var flow = FlowControl()
     private var ring = RingBuffer()
+    private var lane = SpliceLane()
     /// What the next loan is for: it follows how full the reads come back.
     private var size = BufferPool.Size.tiny
     /// The bytes of the queued write, which the ring holds until it is over.
@@ -35,6 +36,7 @@ final class Pipe {
     func beginPayload(behind reply: Bool) {
         size = .medium
         bytesWritten = reply ? -ring.count : 0
+        lane.beginPayload(pool.pipes.splicing)
         // What has come behind the request.
         if !reply && !ring.isEmpty { meter?.take(ring.count) }
     }
@@ -48,12 +50,15 @@ final class Pipe {
 
     // MARK: Source
 
-    /// - Returns: nothing where nothing may be read yet; then ``didRead(_:)`` follows at once, and pauses.
+    /// - Returns: nothing where nothing may be read yet, or is to be spliced; then ``didRead(_:)`` follows at once, and
+    ///   pauses or splices.
     func bufferForReading() -> UnsafeMutableRawBufferPointer {
+        let nothing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        if lane.isOpen && ring.loan == nil { return nothing }
         guard let meter else { return room() }
         switch meter.allowance() {
         case .bytes(let limit): return UnsafeMutableRawBufferPointer(rebasing: room().prefix(limit))
-        case .notBefore: return UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        case .notBefore: return nothing
         }
     }
 
@@ -65,18 +70,35 @@ final class Pipe {
     func didRead(_ count: Int) {
         guard count > 0 else {
             returnBufferIfEmpty()
-            return holdBackIfNeeded()
+            return didReadNothing()
         }
         meter?.take(count)
+        lane.note(count)
         adaptSize(to: count)
         ring.append(count)
         perform(flow.received(ring.fill))
     }
 
-    private func holdBackIfNeeded() {
-        guard let meter, case .notBefore(let time) = meter.allowance() else { return }
-        perform(flow.heldBack())
-        meter.wake(self, at: time)
+    private func didReadNothing() {
+        switch meter?.allowance() ?? .bytes(.max) {
+        case .bytes(let limit):
+            if lane.isOpen && ring.loan == nil { splice(atMost: limit) }
+        case .notBefore(let time):
+            perform(flow.heldBack())
+            meter?.wake(self, at: time)
+        }
+    }
+
+    private func splice(atMost limit: Int) {
+        guard let source else { return }
+        do throws(UVError) {
+            let count = try lane.fill(from: source, atMost: limit, pool.pipes)
+            guard count > 0 else { return }
+            meter?.take(count)
+            perform(flow.received(fill))
+        } catch {
+            session.pipe(self, didFailAtSource: error)
+        }
     }
 
     /// The time is over for which the source was held back, or a part of it, or the pipe is closed.
@@ -149,26 +171,42 @@ final class Pipe {
         ring.removeFirst(pendingWrite)
         bytesWritten += pendingWrite
         pendingWrite = 0
-        perform(flow.wrote(ring.fill))
+        perform(flow.wrote(fill))
     }
 
+    /// A lane that holds bytes can't take others.
+    private var fill: RingBuffer.Fill { lane.holdsBytes ? .full : ring.fill }
+
     /// Hands the sink what it takes at once, and queues the rest, though not more than half of the ring: a
-    /// queued write reports only its end, and the source is to go on when half is free.
+    /// queued write reports only its end, and the source is to go on when half is free. What the sink refuses of a
+    /// lane goes on so too, a small piece at a time, which tells when the sink takes more.
     private func write() {
         guard let sink else { preconditionFailure("a write to nowhere") }
         do {
-            let (first, second) = ring.readable()
-            let written = try sink.tryWrite(first, second)
-            ring.removeFirst(written)
-            bytesWritten += written
+            if !ring.isEmpty { try writeRing(to: sink) }
+            if ring.isEmpty && lane.holdsBytes { try writeLane(to: sink) }
             if ring.isEmpty { return perform(flow.wrote(.empty)) }
             let rest = ring.readable(limit: ring.capacity / 2)
             try sink.write(rest.first, rest.second)
             pendingWrite = rest.first.count + rest.second.count
-            perform(flow.wroteNotAll(ring.fill))
+            perform(flow.wroteNotAll(fill))
         } catch {
             session.pipe(self, didFailAtSink: error)
         }
+    }
+
+    private func writeRing(to sink: TCPStream) throws(UVError) {
+        let (first, second) = ring.readable()
+        let written = try sink.tryWrite(first, second)
+        ring.removeFirst(written)
+        bytesWritten += written
+    }
+
+    private func writeLane(to sink: TCPStream) throws(UVError) {
+        bytesWritten += try lane.drain(to: sink, pool.pipes)
+        guard lane.holdsBytes else { return }
+        if ring.loan == nil { ring = pool.lend(.small) }
+        ring.append(try lane.spill(into: ring.writable, pool.pipes))
     }
 
     // MARK: Actions
@@ -227,6 +265,7 @@ final class Pipe {
 
     /// Gives the memory back, whatever it holds. The streams must be closed, since a queued write reads it.
     func close() {
+        lane.discard(pool.pipes)
         returnBuffer()
         meter?.giveBack()
         meter = nil
