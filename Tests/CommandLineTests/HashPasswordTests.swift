@@ -58,6 +58,7 @@ import Testing
             let result = try await Self.hash("secret", arguments)
             #expect(result.exitCode == 64 && result.output.isEmpty)
             #expect(result.errors.contains(message), "\(result.errors)")
+            #expect(!result.errors.contains("hunter2"))
         }
     }
 

@@ -15,7 +15,17 @@ struct HashPassword: ParsableCommand {
     @Option(help: "What crypt(5) calls the CPU time cost.")
     var cost: String?
 
+    /// What was meant to be the password, most likely; taken so that no message shows it.
+    @Argument(help: .hidden)
+    var unexpected: [String] = []
+
     func hash() throws {
+        guard unexpected.isEmpty else {
+            throw Failure.usage(
+                "the password is no argument, which others could see: it is asked for, or read from "
+                    + "standard input; see 'socks5d hash-password --help'"
+            )
+        }
         let method = try parsedMethod()
         let cost = try parsedCost(method)
         let password = try isatty(STDIN_FILENO) == 1 ? Terminal.askTwice() : Self.readLine()
