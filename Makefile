@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-plots bench-names bench-policy dist image-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-plots bench-names bench-policy bench-micro dist image-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -73,6 +73,10 @@ bench-policy: ## Measure a big policy, its reload, and a flood of wrong password
 	swift build -c release --package-path Benchmarks
 	scripts/bench-policy "$$(swift build -c release --show-bin-path)/socks5d" \
 	  "$$(swift build -c release --package-path Benchmarks --show-bin-path)"
+
+bench-micro: ## Time single parts: handshake, ring, flow control, rules, datagram header.
+	@scripts/setup build
+	SOCKS5D_MICROBENCH=1 swift package --scratch-path .build-micro -Xswiftc -enable-testing benchmark --no-progress
 
 dist: ## Make the static binary's tar.gz and sha256 in dist/.
 	@scripts/setup build

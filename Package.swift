@@ -93,3 +93,18 @@ if Context.environment["SOCKS5D_FUZZ"] != nil {
         ),
     ]
 }
+
+// What single parts cost: `make bench-micro` asks for it.
+if Context.environment["SOCKS5D_MICROBENCH"] != nil {
+    package.dependencies += [.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])]
+    package.targets += [
+        .executableTarget(
+            name: "MicroBench",
+            dependencies: [
+                .product(name: "Benchmark", package: "benchmark"), "SOCKS5Protocol", "SOCKS5Server", "UVLoop",
+            ],
+            path: "Benchmarks/MicroBench",
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
+        )
+    ]
+}
