@@ -81,9 +81,11 @@ private final class Atomic0: Sendable {
         }
     }
 
-    @Test(arguments: [1, 8]) func eachConnectionGetsItsBandwidthInEachDirection(_ count: Int) async throws {
+    @Test(arguments: [1, 8], [Splicing.bulk, .always])
+    func eachConnectionGetsItsBandwidthInEachDirection(_ count: Int, _ splicing: Splicing) async throws {
         try await withServer({
             $0.users = users("alice")
+            $0.splicing = splicing
             $0.limits.bandwidthPerConnection = Self.limit / count
         }) { port in
             let ends = try tunnels(count, port)
@@ -104,9 +106,11 @@ private final class Atomic0: Sendable {
         #expect(flow.rate > 0.8 * Double(limit), "\(flow.rate)")
     }
 
-    @Test func whatIsLimitedArrivesWholeAndEnds() async throws {
+    @Test(arguments: Splicing.allCases)
+    func whatIsLimitedArrivesWholeAndEnds(_ splicing: Splicing) async throws {
         try await withServer({
             $0.users = users("alice")
+            $0.splicing = splicing
             $0.limits.user.bandwidth = megabyte
             $0.limits.bandwidthPerConnection = 2 * megabyte
         }) { port in
