@@ -96,7 +96,9 @@ if Context.environment["SOCKS5D_FUZZ"] != nil {
 
 // What single parts cost: `make bench-micro` asks for it.
 if Context.environment["SOCKS5D_MICROBENCH"] != nil {
-    package.dependencies += [.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])]
+    package.dependencies += [
+        .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: [])
+    ]
     package.targets += [
         .executableTarget(
             name: "MicroBench",

@@ -17,7 +17,10 @@ func policyBenchmarks() {
     let rules = (0..<100).map { number in
         number < 50
             ? Rule(.deny, networks: (0..<2000).map { _ in random.network() })
-            : Rule(.deny, domains: (0..<200).compactMap { try? DomainPattern(parsing: ".d\(number)-\($0).test") })
+            : Rule(
+                .deny,
+                domains: (0..<200).compactMap { try? DomainPattern(parsing: ".d\(number)-\($0).test") }
+            )
     }
     let policy = RuleTable(rules)
     let requester = Requester(client: .ipv4(0x7f00_0001), user: nil, command: .connect)
@@ -29,7 +32,9 @@ func policyBenchmarks() {
         }
     }
     Benchmark("rules: a name, the same") { benchmark in
-        for _ in benchmark.scaledIterations { blackHole(policy.denial(of: .name(name, port: 80), to: requester)) }
+        for _ in benchmark.scaledIterations {
+            blackHole(policy.denial(of: .name(name, port: 80), to: requester))
+        }
     }
 }
 
