@@ -36,9 +36,12 @@ final class PendingAnswers<Answer: Sendable> {
         pending.removeValue(forKey: ticket.number)?.task.cancel()
     }
 
-    func giveUpAll() {
-        for question in pending.values { question.task.cancel() }
-        pending = [:]
+    /// Answers all that is pending with this one.
+    func passAll(_ answer: Answer) {
+        for (number, question) in pending {
+            question.task.cancel()
+            pass(answer, to: number)
+        }
     }
 
     func pass(_ answer: Answer, to number: UInt64) {

@@ -72,6 +72,12 @@ public final class ProxyServer: Sendable {
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(state.withLock { $0.counters }) }
 
+    /// Reads what ``start()`` would read, and changes nothing.
+    package func checkFiles() throws(ProxyServerError) {
+        guard let path = configuration.limits.quotaFile else { return }
+        _ = try QuotaKeeper(path, AccountTable { _ in }, logger)
+    }
+
     /// Listens and begins to serve; returns when clients can connect. At most once.
     ///
     /// - Throws: ``ProxyServerError/Code/addressInUse`` and what else binding, or starting a thread, fails with.
@@ -87,9 +93,9 @@ public final class ProxyServer: Sendable {
         let keeper = try configuration.limits.quotaFile.map { path throws(ProxyServerError) in
             try QuotaKeeper(path, accounts, logger)
         }
-        let listening = try ListeningSet(configuration, workers: workers)
         try configuration.egress.probe()
         try configuration.probeEgressOfUsers()
+        let listening = try ListeningSet(configuration, workers: workers)
         let context = ServerContext(
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),

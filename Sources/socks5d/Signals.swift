@@ -17,6 +17,12 @@ enum Signals {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
+    /// They end the program from now on, as they do others: for a command that may wait for a file.
+    static func release() {
+        var signals = awaited
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+
     /// One that has come and was not waited for yet.
     static func pending() -> Int32? {
         var signals = awaited

@@ -28,7 +28,9 @@ struct Socks5d: ParsableCommand {
         do {
             switch try parseAsRoot(arguments) {
             case let run as Run: try run.serve()
-            case let check as Check: try check.check()
+            case let check as Check:
+                Signals.release()
+                try check.check()
             case let command as ShowSettings: try command.show()
             case let command as ShowSchema: command.show()
             case let check as Healthcheck: try check.check()

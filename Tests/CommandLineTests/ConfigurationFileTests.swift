@@ -210,7 +210,7 @@ struct Inn: Equatable {
         #expect(lines.count == Problems.limit + 1)
         #expect(lines.first?.hasPrefix("f:2:5: ") == true)
         #expect(lines[Problems.limit - 1].hasPrefix("f:51:5: "))
-        #expect(lines.last == "f: … and 950 more")
+        #expect(lines.last == "f: ... and 950 more")
     }
 
     @Test func aMessageIsOneShortLineWhateverTheValue() {

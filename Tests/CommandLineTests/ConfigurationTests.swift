@@ -219,13 +219,22 @@ import Testing
 
     @Test func whatOnlyTheWholeShowsIsNamedToo() async throws {
         let cases = [
-            ("listen: []", "no address to listen on"),
+            ("listen: []", ":1:9: 'listen' is an empty list; expected at least one address"),
+            (
+                "listen: [127.0.0.1:1080, 127.0.0.1:1080]",
+                ":1:9: 'listen' has 127.0.0.1:1080 twice; expected it once"
+            ),
+            (
+                "users: [{name: a, password: x, expires: 1970-01-01}]",
+                ":1:41: 'expires' is '1970-01-01'; expected a day"
+            ),
+            ("limits: {quota-file: /etc/passwd}", "/etc/passwd:1: not a quota file"),
             ("\nlisten: [127.0.0.1:0, 0.0.0.0:0]", ":2:1: 0.0.0.0:0 can be reached by other machines"),
             (
                 "users:\n  - {name: a, password: x}\n  - {name: a, password: y}",
                 ":3:5: user 'a' is given twice; expected once"
             ),
-            ("user-file: /nonexistent/users", "user file /nonexistent/users: No such file"),
+            ("user-file: /nonexistent/users", ":1:1: user file /nonexistent/users: No such file"),
         ]
         for (text, message) in cases {
             try await withFile(Array(text.utf8)) { file in
@@ -247,6 +256,18 @@ import Testing
             exitCode: 78,
             saying: "configuration file /: Is a dir"
         )
+    }
+
+    @Test func everyDoubleUserIsNamed() async throws {
+        let user = { (name: String) in "  - {name: \(name), password: x}\n" }
+        let text = "users:\n" + ["a", "a", "b", "b"].map(user).joined()
+        try await withFile(Array(text.utf8)) { file in
+            let result = try await Invocation("check", file).run()
+            let lines = result.errors.split(separator: "\n")
+            #expect(lines.map { $0.contains("is given twice") } == [true, true], "\(result.errors)")
+            #expect(lines.first?.contains(":3:5: user 'a'") == true)
+            #expect(lines.last?.contains(":5:5: user 'b'") == true)
+        }
     }
 
     private func hash(_ password: String) throws -> String {

@@ -57,6 +57,11 @@ import Testing
                 // The listener is the flag's.
                 #expect(line.hasSuffix("settings=workers"))
                 _ = try child.waitForLine(containing: " notice reloaded ")
+                // What was said of it doesn't make it run with two.
+                try writeFile(file, Self.text("workers: 2\nbuffer-memory: 1M\n"))
+                child.signal(SIGHUP)
+                _ = try child.waitForLine(containing: "settings=workers,buffer-memory")
+                _ = try child.waitForLine(containing: " notice reloaded ")
                 try eventually("the rule is gone") { try reply() == .connectionRefused }
 
                 unlink(file)

@@ -23,6 +23,7 @@ final class Resolver: NameLookupDelegate {
     private let lookups: PendingAnswers<ResolvedName>
     private let loop: EventLoop
     private let mailbox: Mailbox<Worker.Command>
+    private var isClosed = false
     private var asking: [NameTicket: (NameAnswer) -> Void] = [:]
 
     init(
@@ -77,15 +78,20 @@ final class Resolver: NameLookupDelegate {
         lookups.pass(answer, to: number)
     }
 
-    /// Nobody waits for anything any more.
+    /// Nobody of this worker waits for anything any more, and sessions of others don't wait for this worker.
     func close() {
-        lookups.giveUpAll()
+        isClosed = true
+        lookups.passAll(.unavailable)
     }
 
     /// Begins lookups; for one that libuv refuses, the next ones.
     private func lookUp(_ names: [String]) {
         var names = names
         while let name = names.popLast() {
+            if isClosed {
+                names += finish(name, .failure(.hostUnreachable))
+                continue
+            }
             if let nameResolver {
                 names += ask(nameResolver, name)
                 continue

@@ -32,9 +32,13 @@ final class Account: Sendable {
         state.withLock { $0.buckets[direction.rawValue].giveBack(cost) }
     }
 
+    func hasUsedUp(_ quota: Configuration.Quota, _ today: UTCDay) -> Bool {
+        state.withLock { $0.usage.isUsedUp(quota, today) }
+    }
+
     /// Uses some bytes of the quota.
     ///
-    /// - Returns: whether they use it up, which hasn't been before.
+    /// - Returns: whether it is used up.
     func use(_ bytes: Int, _ quota: Configuration.Quota, _ today: UTCDay) -> Bool {
         state.withLock { $0.usage.add(bytes, quota, today) }
     }

@@ -32,6 +32,7 @@ final class Meter {
     private let portion: Int
     private var bucket = TokenBucket()
     private var grant: Grant?
+    private var hasToldOfQuota = false
 
     /// - Parameter account: whose limits are `user`.
     /// - Returns: `nil` where nothing limits the direction.
@@ -73,7 +74,9 @@ final class Meter {
         if rest > 0 { _ = charge(rest, now) }
         guard let quota, let account else { return }
         let accounts = worker.context.accounts
-        if account.use(bytes, quota, accounts.today) { accounts.quotaDidEnd(account) }
+        guard account.use(bytes, quota, accounts.today), !hasToldOfQuota else { return }
+        hasToldOfQuota = true
+        accounts.quotaDidEnd(account)
     }
 
     /// Whether a datagram may be relayed; then it is taken.

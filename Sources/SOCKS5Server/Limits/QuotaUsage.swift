@@ -37,12 +37,11 @@ struct QuotaUsage: Sendable {
 
     /// Uses some bytes.
     ///
-    /// - Returns: whether they use the quota up, which hasn't been before.
+    /// - Returns: whether the quota is used up.
     mutating func add(_ bytes: Int, _ quota: Configuration.Quota, _ today: UTCDay) -> Bool {
-        let before = used(quota.period, today)
-        let after = min(before + bytes, Self.maximum)
-        active?.bytes = after
-        return before < quota.bytes && after >= quota.bytes
+        let sum = min(used(quota.period, today) + bytes, Self.maximum)
+        active?.bytes = sum
+        return sum >= quota.bytes
     }
 
     mutating func isUsedUp(_ quota: Configuration.Quota, _ today: UTCDay) -> Bool {

@@ -43,6 +43,11 @@ struct SessionPlaces {
         }
     }
 
+    func isQuotaUsedUp(_ worker: Worker) -> Bool {
+        guard let quota = user?.quota, let account else { return false }
+        return account.hasUsedUp(quota, worker.context.accounts.today)
+    }
+
     /// - Returns: `nil` where nothing limits the direction.
     func meter(of direction: Direction, _ worker: Worker) -> Meter? {
         Meter(worker, direction, account, user)

@@ -85,7 +85,7 @@ extension Configuration {
     /// When a source, an IPv4 address or an IPv6 /64, is turned away for failed logins.
     ///
     /// Right logins don't protect a source that many users share, as one behind NAT: so nobody is banned by
-    /// default. Failures are answered a second late from the tenth within a minute on, with a ban or without.
+    /// default. Failures are answered a second late from the eleventh within a minute on, with a ban or without.
     public struct LoginBan: Sendable {
         static let mostFailures = 100
 

@@ -28,7 +28,9 @@ package struct UserFile: Sendable {
     /// Any bytes will do; takes time in proportion to them.
     package init(parsing bytes: [UInt8]) {
         var lineOfName: [[UInt8]: Int] = [:]
-        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+        let text = bytes.dropFirst(bytes.starts(with: mark) ? mark.count : 0)
+        let lines = text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for (index, rawLine) in lines.enumerated() {
             let line = rawLine.last == UInt8(ascii: "\r") ? rawLine.dropLast() : rawLine
             if line.isEmpty || line.first == UInt8(ascii: "#") { continue }

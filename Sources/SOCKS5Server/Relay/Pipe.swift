@@ -106,7 +106,10 @@ final class Pipe {
         guard let meter else { return }
         switch meter.allowance() {
         case .bytes: perform(flow.released())
-        case .notBefore(let time): meter.wake(self, at: time)
+        case .notBefore(let time):
+            // Who waits for a turn isn't idle.
+            session.noteActivity()
+            meter.wake(self, at: time)
         }
     }
 

@@ -148,7 +148,8 @@ final class PipePool {
         do throws(UVError) {
             return try SplicePipe(capacity: Self.capacity)
         } catch {
-            limit = lent
+            // The user has as many large pipes as there may be; out of descriptors is for a moment.
+            if error == .notPermitted { limit = lent }
             return nil
         }
     }

@@ -169,7 +169,7 @@ final class Session {
     }
 
     private func succeed(_ boundAddress: SocketAddress) {
-        note(.succeeded)
+        worker.counters.countReply(.succeeded)
         targetToClient?.send(Response(reply: .succeeded, boundAddress: Destination(boundAddress)).encoded)
     }
 
@@ -217,7 +217,7 @@ final class Session {
             handleDidOpen()
             stage = .associated
             worker.set(.udpIdle, for: self)
-            note(.succeeded)
+            worker.counters.countReply(.succeeded)
             targetToClient?.send(response.encoded)
             if case .associated = stage { clientToTarget?.discard() }
         } catch {
@@ -238,12 +238,8 @@ final class Session {
     }
 
     private func refuse(_ reply: Reply, _ outcome: SessionOutcome) {
-        note(reply)
-        refuse(sending: Response.failure(reply).encoded, outcome)
-    }
-
-    private func note(_ reply: Reply) {
         worker.counters.countReply(reply)
+        refuse(sending: Response.failure(reply).encoded, outcome)
     }
 
     /// Sends the last message, ends our direction, and drains the client's: closing with bytes unread would
@@ -298,6 +294,7 @@ final class Session {
 
     /// Bytes have moved: the session isn't idle.
     func noteActivity() {
+        guard case .relaying = stage else { return }
         worker.set(finishedPipes == 0 ? .idle : .halfClosed, for: self)
     }
 
@@ -319,7 +316,12 @@ final class Session {
     }
 
     func quotaDidEnd(of account: Account) {
-        guard places.account === account, record.outcome == nil else { return }
+        guard places.account === account, places.isQuotaUsedUp(worker), record.outcome == nil else { return }
+        if case .opening(let source) = stage {
+            source.cancel()
+            worker.counters.countRefusal(.quotaOfUser)
+            return deny(.limit(.quotaOfUser))
+        }
         worker.counters.endedByQuota.add()
         end(.quotaUsedUp)
     }
@@ -356,12 +358,10 @@ final class Session {
         clientToTarget?.close()
         targetToClient?.close()
         if let association {
-            record.bytesClientToTarget = UInt64(association.bytesClientToTarget)
-            record.bytesTargetToClient = UInt64(association.bytesTargetToClient)
+            record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
+        } else if record.hasRelayed {
+            record.note(sent: clientToTarget?.bytesWritten ?? 0, received: targetToClient?.bytesWritten ?? 0)
         }
-        guard record.hasRelayed else { return worker.sessionDidEnd(self) }
-        record.bytesClientToTarget = UInt64(max(0, clientToTarget?.bytesWritten ?? 0))
-        record.bytesTargetToClient = UInt64(max(0, targetToClient?.bytesWritten ?? 0))
         worker.sessionDidEnd(self)
     }
 }

@@ -13,12 +13,18 @@ struct SessionRecord {
     var outcome: SessionOutcome?
     /// Whether a target was connected.
     var hasRelayed = false
-    var bytesClientToTarget: UInt64 = 0
-    var bytesTargetToClient: UInt64 = 0
+    private(set) var bytesClientToTarget: UInt64 = 0
+    private(set) var bytesTargetToClient: UInt64 = 0
 
     init(client: SocketAddress, began: UInt64) {
         self.client = client
         self.began = began
+    }
+
+    /// Payload; below zero where not even the reply was written.
+    mutating func note(sent: Int, received: Int) {
+        bytesClientToTarget = UInt64(max(0, sent))
+        bytesTargetToClient = UInt64(max(0, received))
     }
 
     /// One line a session, at `info`. What came from the wire is escaped.

@@ -21,7 +21,12 @@ struct Check: ParsableCommand {
             options.config = file
         }
         let loaded = try Loaded(options, .ofProcess())
-        _ = try loaded.server(Logger(label: "socks5d") { _ in SwiftLogNoOpLogHandler() })
+        let server = try loaded.server(Logger(label: "socks5d") { _ in SwiftLogNoOpLogHandler() })
+        do {
+            try server.checkFiles()
+        } catch {
+            throw Failure(error)
+        }
         for warning in loaded.warnings { StandardError.write("socks5d: \(warning)") }
         let configuration = loaded.configuration
         StandardOutput.write(

@@ -59,6 +59,7 @@ struct HashPassword: ParsableCommand {
 
     /// All of standard input, but for the end of its one line.
     private static func readLine() throws -> [UInt8] {
+        Signals.release()
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1024)
         while bytes.count < chunk.count {

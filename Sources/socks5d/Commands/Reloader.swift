@@ -5,30 +5,30 @@ internal import Synchronization
 /// Reads all settings again and takes what can change into use, beside the workers and one reload after the other.
 final class Reloader: Sendable {
     private struct State {
-        var loaded: Loaded
         var isRunning = false
         /// Asked for again meanwhile: what was read may be old.
         var isWanted = false
     }
 
     private let server: ProxyServer
+    private let started: Loaded
     private let load: @Sendable () throws -> Loaded
     private let logger: Logger
-    private let state: Mutex<State>
+    private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - loaded: what is in use.
+    ///   - started: what the server was started with.
     ///   - load: reads the same files, variables and flags again.
     init(
         _ server: ProxyServer,
-        _ loaded: Loaded,
+        _ started: Loaded,
         _ logger: Logger,
         load: @escaping @Sendable () throws -> Loaded
     ) {
         self.server = server
+        self.started = started
         self.load = load
         self.logger = logger
-        state = Mutex(State(loaded: loaded))
     }
 
     /// Any thread; returns at once.
@@ -61,10 +61,7 @@ final class Reloader: Sendable {
         do {
             let next = try load()
             try server.reload(next.configuration)
-            let left = state.withLock { state in
-                defer { state.loaded = next }
-                return next.settingsThatNeedARestart(since: state.loaded)
-            }
+            let left = next.settingsThatNeedARestart(since: started)
             for warning in next.warnings { logger.warning("\(warning)") }
             if !left.isEmpty {
                 logger.warning(

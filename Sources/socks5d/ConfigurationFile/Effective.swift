@@ -101,6 +101,11 @@ struct Effective<Model> {
     /// - Parameter path: keys from the outermost one, with dots.
     func origin(of path: String) -> Origin { origins[path] ?? .standard }
 
+    /// Where a file says what holds.
+    func place(of path: String) -> String? {
+        if case .file = origin(of: path) { origin(of: path).description } else { nil }
+    }
+
     /// All settings in the table's order.
     var rows: [EffectiveRow] {
         Self.leaves(table.settings).map { path, setting in

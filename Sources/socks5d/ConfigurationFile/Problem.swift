@@ -45,7 +45,8 @@ final class Problems {
     /// A line a problem, each with the file's name before it.
     func lines(file: String) -> [String] {
         let lines = first.map { "\(file.printable):\($0.description)" }
-        return count > lines.count ? lines + ["\(file.printable): … and \(count - lines.count) more"] : lines
+        return count > lines.count
+            ? lines + ["\(file.printable): ... and \(count - lines.count) more"] : lines
     }
 }
 
@@ -53,6 +54,6 @@ extension String {
     /// The text between quotes, in one line and cut to what a line can hold.
     var quoted: String {
         let start = String(unicodeScalars.prefix(60))
-        return "'\(start.printable)\(start.unicodeScalars.count < unicodeScalars.count ? "…" : "")'"
+        return "'\(start.printable)\(start.unicodeScalars.count < unicodeScalars.count ? "..." : "")'"
     }
 }

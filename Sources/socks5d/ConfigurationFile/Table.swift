@@ -21,7 +21,7 @@ struct Table<Model> {
     /// - Parameter name: The key that the section is behind; `nil`: the whole file.
     func decode(_ node: YAMLNode, _ name: String?, into model: inout Model, _ problems: Problems) {
         let keys = settings.map(\.key)
-        let choice = keys.prefix(8).joined(separator: ", ") + (keys.count > 8 ? ", …" : "")
+        let choice = keys.prefix(8).joined(separator: ", ") + (keys.count > 8 ? ", ..." : "")
         let entries: [YAMLNode.Entry]
         switch node.content {
         case .mapping(let found): entries = found

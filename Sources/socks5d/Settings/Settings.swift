@@ -52,8 +52,7 @@ struct Loaded: Sendable {
         let file = options.config ?? environment[Environment.variable(of: "config")]
         let effective = try Settings.effective(file, options, environment)
         rows = effective.rows
-        let listen = effective.origin(of: "listen")
-        listenPlace = if case .file = listen { listen.description } else { nil }
+        listenPlace = effective.place(of: "listen")
         let settings = effective.model
         logLevel = settings.logLevel
         var configuration = settings.configuration
@@ -71,7 +70,7 @@ struct Loaded: Sendable {
             return user
         }
         if let path = settings.userFile {
-            let users = try UserFile.load(path)
+            let users = try UserFile.load(path, namedAt: effective.place(of: "user-file"))
             configuration.users += users.users
             if let warning = users.warning(path) { warnings.append(warning) }
         }
@@ -85,7 +84,9 @@ struct Loaded: Sendable {
         _ file: String?
     ) throws {
         var names: Set<[UInt8]> = []
-        for (index, user) in users.enumerated() where !names.insert(user.name).inserted {
+        let problems = users.enumerated().filter { !names.insert($0.element.name).inserted }.map {
+            index,
+            user in
             let entry =
                 entries.indices.contains(index) ? entries[index] : entries.first { $0.name == user.name }
             var origin = ""
@@ -93,8 +94,9 @@ struct Loaded: Sendable {
                 origin = "\(file.printable):\(place.line):\(place.column): "
             }
             let name = String(decoding: user.name, as: UTF8.self).printable
-            throw Failure.configuration("\(origin)user '\(name)' is given twice; expected once")
+            return "\(origin)user '\(name)' is given twice; expected once"
         }
+        if !problems.isEmpty { throw Failure.configuration(problems) }
     }
 
     /// Those whose change a reload doesn't take into use: what differs here from an earlier state.

@@ -128,7 +128,7 @@ extension Syntax<Int64> {
             (date.tm_year, date.tm_mon, date.tm_mday) = (year - 1900, month &- 1, day)
             let seconds = Int64(timegm(&date))
             // timegm(3) takes the 30th of February too, as another day.
-            return written(seconds) == text ? seconds : nil
+            return seconds > 0 && written(seconds) == text ? seconds : nil
         } write: {
             written($0)
         }

@@ -21,7 +21,14 @@ extension Settings {
                 .listenAddress,
                 flag: "listen",
                 "Addresses and ports to listen on."
-            ),
+            ) { addresses in
+                if addresses.isEmpty {
+                    return Complaint(what: " is an empty list", expected: "at least one address")
+                }
+                var known: Set<ListenAddress> = []
+                let twice = addresses.first { $0.port != 0 && !known.insert($0).inserted }
+                return twice.map { Complaint(what: " has \($0) twice", expected: "it once") }
+            },
             .sections(
                 "users",
                 \.users,

@@ -63,6 +63,31 @@ private func reply(_ port: Int, as name: String, to target: Int) throws -> Reply
         }
     }
 
+    /// One that still waits for its target is owed a reply.
+    @Test func aBindThatWaitsIsAnsweredWhenTheQuotaIsUsedUp() async throws {
+        try await withQuotas(nil, bytes: 3000) { server, port in
+            let listener = try TestListener()
+            let waiting = try TestSocket(connectingTo: port)
+            defer {
+                waiting.close()
+                listener.close()
+            }
+            try waiting.send(Greeting(methods: [.usernamePassword]))
+            try waiting.send(Credentials(username: "alice", password: "secret"))
+            #expect(try waiting.receive(4) == [5, 2, 1, 0])
+            try waiting.send(Request(command: .bind, destination: .unspecified))
+            #expect(try waiting.receive(Response.self).reply == .succeeded)
+            let (client, _) = try login(port, as: "alice", to: listener.port)
+            let target = try listener.accept()
+            try client.send([UInt8](repeating: 1, count: 3000))
+            #expect(try waiting.receive(Response.self).reply == .notAllowed)
+            try client.expectReset()
+            client.close()
+            target.close()
+            #expect(server.statistics.endedByQuota == 1)
+        }
+    }
+
     @Test func datagramsCountAndTheAssociationEnds() async throws {
         try await withQuotas(nil, bytes: 3000) { server, port in
             let target = try TestDatagramSocket()
