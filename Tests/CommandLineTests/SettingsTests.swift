@@ -257,6 +257,20 @@ import Testing
         }
     }
 
+    @Test func aSlipOfAVariablesNameIsSaid() async throws {
+        let slips = Invocation(
+            [],
+            environment: ["SOCKS5D_USERFILE": "x", "SOCKS5D_SERVICE_HOST": "10.0.0.1"]
+        )
+        try await withSocks5d(slips) { child, _ in
+            _ = try child.waitForLine(
+                containing: "SOCKS5D_USERFILE is no variable of socks5d; did you mean SOCKS5D_USER_FILE?"
+            )
+            let result = try child.stop()
+            #expect(!result.errors.contains("SERVICE_HOST"))
+        }
+    }
+
     @Test(arguments: Origin.allCases) func allSettingsAtOnceAreTaken(_ origin: Origin) async throws {
         let all = Setting.all.reduce(Invocation()) { $0.adding(Invocation($1.name, $1.good, by: origin)) }
         try await withSocks5d(all) { child, port in

@@ -3,9 +3,12 @@ internal import Glibc
 /// The variables `SOCKS5D_…`.
 struct Environment {
     private let variables: [String: String]
+    /// What looks like a slip of a variable's name, to be said once there is a log.
+    let warnings: [String]
 
-    init(_ variables: [String: String]) {
+    private init(_ variables: [String: String], warnings: [String]) {
         self.variables = variables
+        self.warnings = warnings
     }
 
     /// By the whole name.
@@ -27,7 +30,22 @@ struct Environment {
             memset(password, 0, strlen(password))
             unsetenv("SOCKS5D_USER")
         }
-        return Environment(found)
+        return Environment(found, warnings: warnings())
+    }
+
+    /// Others may have names that begin so too, as those that Kubernetes makes for a service.
+    private static func warnings() -> [String] {
+        let known = Settings.flags.map(variable)
+        var warnings: [String] = []
+        var entry = environ
+        while let text = entry.pointee.map({ String(cString: $0) }) {
+            entry += 1
+            guard let name = text.split(separator: "=").first.map(String.init), name.hasPrefix("SOCKS5D_"),
+                !known.contains(name), let meant = known.nearest(to: name)
+            else { continue }
+            warnings.append("\(name.printable) is no variable of socks5d; did you mean \(meant)?")
+        }
+        return warnings.sorted()
     }
 }
 

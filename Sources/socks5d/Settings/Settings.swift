@@ -52,6 +52,7 @@ struct Loaded: Sendable {
         let file = options.config ?? environment[Environment.variable(of: "config")]
         let effective = try Settings.effective(file, options, environment)
         rows = effective.rows
+        warnings = environment.warnings
         listenPlace = effective.place(of: "listen")
         let settings = effective.model
         logLevel = settings.logLevel
