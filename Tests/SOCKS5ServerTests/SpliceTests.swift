@@ -62,6 +62,18 @@ import Testing
         }
     }
 
+    /// Where the sink is the slower side, a large ring costs less than a pipe.
+    @Test func onlyWhatTheSinkTakesAtOnceProvesAStreamToBeBulk() {
+        var lane = SpliceLane()
+        lane.beginPayload(.bulk)
+        let whole = BufferPool.Size.large.bytes
+        for (count, isTaken, opens) in [(whole, false, false), (whole - 1, true, false), (whole, true, true)]
+        {
+            lane.note(count, wasTakenAtOnce: isTaken)
+            #expect(lane.isOpen == opens, "\(count) \(isTaken)")
+        }
+    }
+
     /// splice(2) doesn't go past an urgent mark, and says only that there is nothing now.
     @Test func anUrgentMarkHoldsNothingUp() async throws {
         try await withRelay { client in

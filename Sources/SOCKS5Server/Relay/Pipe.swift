@@ -73,10 +73,10 @@ final class Pipe {
             return didReadNothing()
         }
         meter?.take(count)
-        lane.note(count)
         adaptSize(to: count)
         ring.append(count)
         perform(flow.received(ring.fill))
+        lane.note(count, wasTakenAtOnce: ring.isEmpty)
     }
 
     private func didReadNothing() {
@@ -208,7 +208,7 @@ final class Pipe {
     private func writeLane(to sink: TCPStream) throws(UVError) {
         bytesWritten += try lane.drain(to: sink, pool.pipes)
         guard lane.holdsBytes else { return }
-        if ring.loan == nil { ring = pool.lend(.small) }
+        if ring.loan == nil { ring = pool.lend(size) }
         ring.append(try lane.spill(into: ring.writable, pool.pipes))
     }
 

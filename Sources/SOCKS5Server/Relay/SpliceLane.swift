@@ -34,11 +34,12 @@ struct SpliceLane {
         isOpen = splicing == .always
     }
 
-    /// Bytes have been read into a ring: a read that fills the largest one proves the stream to be bulk.
-    mutating func note(_ count: Int) {
+    /// Bytes have been read into a ring: a read that fills the largest one, and that the sink takes at once, proves
+    /// the stream to be bulk.
+    mutating func note(_ count: Int, wasTakenAtOnce: Bool) {
         switch splicing {
         case nil, .never: break
-        case .bulk: if count == BufferPool.Size.large.bytes { isOpen = true }
+        case .bulk: if wasTakenAtOnce && count == BufferPool.Size.large.bytes { isOpen = true }
         case .always: isOpen = true
         }
     }
@@ -84,9 +85,11 @@ struct SpliceLane {
         return count
     }
 
-    /// Moves the oldest bytes into a ring; returns how many.
+    /// Moves the oldest bytes into a ring, where the sink has refused them; returns how many. Where the sink is the
+    /// slower side, it takes little at a time, which costs less out of a large ring.
     mutating func spill(into room: UnsafeMutableRawBufferPointer, _ pool: PipePool) throws(UVError) -> Int {
         guard let pipe else { return 0 }
+        isOpen = splicing == .always
         let count = try pipe.read(into: room)
         if pipe.count == 0 { discard(pool) }
         return count
