@@ -1,17 +1,17 @@
 internal import Glibc
 
 /// A day of the UTC calendar.
-struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
+package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Days since 1970-01-01.
     private let number: Int
 
-    private static let seconds = 86400
+    private static let length = 86400
     /// Beyond it a year has more than four digits.
     private static let last = 2_932_896
 
     /// - Parameter seconds: since 1970, outside of the years 1970 to 9999 the nearest within.
-    init(seconds: Int) {
-        number = min(max(0, seconds) / Self.seconds, Self.last)
+    package init(seconds: Int) {
+        number = min(max(0, seconds) / Self.length, Self.last)
     }
 
     private init(number: Int) {
@@ -25,7 +25,10 @@ struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
         return UTCDay(seconds: now.tv_sec)
     }
 
-    static func < (left: UTCDay, right: UTCDay) -> Bool { left.number < right.number }
+    package static func < (left: UTCDay, right: UTCDay) -> Bool { left.number < right.number }
+
+    /// Of its beginning, since 1970.
+    package var seconds: Int { number * Self.length }
 
     func advanced(by days: Int) -> UTCDay { UTCDay(number: number + days) }
 
@@ -36,14 +39,14 @@ struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
     var firstOfMonth: UTCDay { advanced(by: 1 - Int(calendar.tm_mday)) }
 
     private var calendar: tm {
-        var seconds = number * Self.seconds
+        var seconds = seconds
         var calendar = tm()
         gmtime_r(&seconds, &calendar)
         return calendar
     }
 
     /// `YYYY-MM-DD`.
-    var description: String {
+    package var description: String {
         let calendar = calendar
         func digits(_ number: Int32, _ count: Int) -> String {
             let text = String(number)
@@ -54,7 +57,7 @@ struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
 
     /// Parses `YYYY-MM-DD`. `nil`: it is something else, or no day of the years 1970 to 9999.
-    init?(parsing text: some Collection<UInt8>) {
+    package init?(parsing text: some Collection<UInt8>) {
         let parts = text.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
             .map {
                 $0.allSatisfy { (0x30...0x39).contains($0) }

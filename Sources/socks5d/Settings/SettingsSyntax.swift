@@ -1,4 +1,3 @@
-internal import Glibc
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
@@ -120,25 +119,9 @@ extension Syntax<Int64> {
     /// Seconds since 1970, as the day that begins then in UTC.
     static var day: Syntax {
         Syntax(expected: "a day, as 2027-01-31", form: .pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}")) { text in
-            let parts = text.split(separator: "-", omittingEmptySubsequences: false).map { Int32($0) }
-            guard parts.count == 3, let year = parts[0], let month = parts[1], let day = parts[2],
-                (1970...9999).contains(year)
-            else { return nil }
-            var date = tm()
-            (date.tm_year, date.tm_mon, date.tm_mday) = (year - 1900, month &- 1, day)
-            let seconds = Int64(timegm(&date))
-            // timegm(3) takes the 30th of February too, as another day.
-            return seconds > 0 && written(seconds) == text ? seconds : nil
+            UTCDay(parsing: Array(text.utf8)).flatMap { $0.seconds > 0 ? Int64($0.seconds) : nil }
         } write: {
-            written($0)
+            UTCDay(seconds: Int($0)).description
         }
-    }
-
-    private static func written(_ seconds: Int64) -> String {
-        var time = time_t(seconds)
-        var date = tm()
-        gmtime_r(&time, &date)
-        func padded(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return "\(date.tm_year + 1900)-\(padded(date.tm_mon + 1))-\(padded(date.tm_mday))"
     }
 }
