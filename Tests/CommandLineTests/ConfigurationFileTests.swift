@@ -265,7 +265,7 @@ struct Inn: Equatable {
             #"limits.idle: "4s"  # --idle-timeout"#,
             #"limits.level: "low"  # default"#, "rules: []  # default",
         ]
-        #expect(effective.rows.map(\.line) == lines)
+        #expect(effective.rows().map(\.line) == lines)
     }
 
     @Test func aBadFlagOrVariableIsNamedAndASecretIsNot() {

@@ -19,7 +19,11 @@ struct ShowSettings: ParsableCommand {
     @OptionGroup var options: Options
 
     func show() throws {
-        for row in try Loaded(options, .ofProcess()).rows { StandardOutput.write(row.line.printable) }
+        let environment = Environment.ofProcess()
+        let effective = try Settings.effective(options, environment)
+        // What can't be served isn't shown as if it could.
+        _ = try Loaded(effective, environment)
+        for row in effective.rows() { StandardOutput.write(row.line.printable) }
     }
 }
 

@@ -106,9 +106,9 @@ struct Effective<Model> {
         if case .file = origin(of: path) { origin(of: path).description } else { nil }
     }
 
-    /// All settings in the table's order.
-    var rows: [EffectiveRow] {
-        Self.leaves(table.settings).map { path, setting in
+    /// The settings in the table's order; of the others nothing is rendered, which may be megabytes.
+    func rows(where isWanted: (String) -> Bool = { _ in true }) -> [EffectiveRow] {
+        Self.leaves(table.settings).filter { isWanted($0.0) }.map { path, setting in
             let value = setting.render(model).map { setting.isSecret ? "(hidden)".json : $0 }
             return EffectiveRow(path: path, value: value, origin: origin(of: path).description)
         }

@@ -21,21 +21,20 @@ struct Environment {
 
     /// Those of the process. A password is taken out of what a crash dump or a child would show.
     static func ofProcess() -> Environment {
+        let names = Settings.flags.map(variable)
         var found: [String: String] = [:]
-        for flag in Settings.flags {
-            let name = variable(of: flag)
+        for name in names {
             if let value = getenv(name) { found[name] = String(cString: value) }
         }
         if let password = getenv("SOCKS5D_USER") {
             memset(password, 0, strlen(password))
             unsetenv("SOCKS5D_USER")
         }
-        return Environment(found, warnings: warnings())
+        return Environment(found, warnings: warnings(names))
     }
 
     /// Others may have names that begin so too, as those that Kubernetes makes for a service.
-    private static func warnings() -> [String] {
-        let known = Settings.flags.map(variable)
+    private static func warnings(_ known: [String]) -> [String] {
         var warnings: [String] = []
         var entry = environ
         while let text = entry.pointee.map({ String(cString: $0) }) {

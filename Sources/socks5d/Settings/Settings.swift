@@ -39,8 +39,8 @@ struct Loaded: Sendable {
     let logLevel: Logger.Level
     /// What to say once there is a log.
     private(set) var warnings: [String] = []
-    /// Every setting with its origin.
-    let rows: [EffectiveRow]
+    /// Settings whose change needs a restart.
+    private let fixed: [EffectiveRow]
     /// The place of `listen` in the configuration file, where that says it.
     private let listenPlace: String?
 
@@ -49,9 +49,12 @@ struct Loaded: Sendable {
     /// - Throws: ``Failure`` that names each fault's file, line and column, or its flag or variable, what was
     ///   there, and what was expected.
     init(_ options: Options, _ environment: Environment) throws {
-        let file = options.config ?? environment[Environment.variable(of: "config")]
-        let effective = try Settings.effective(file, options, environment)
-        rows = effective.rows
+        try self.init(Settings.effective(options, environment), environment)
+    }
+
+    /// - Parameter effective: what has been read already, but for the user file.
+    init(_ effective: Effective<Settings>, _ environment: Environment) throws {
+        fixed = effective.rows { !Settings.isReloadable($0) }
         warnings = environment.warnings
         listenPlace = effective.place(of: "listen")
         let settings = effective.model
@@ -76,14 +79,14 @@ struct Loaded: Sendable {
             if let warning = users.warning(path) { warnings.append(warning) }
         }
         self.configuration = configuration
-        try Self.refuseDoubleUsers(configuration.users, settings.users, file)
+        try Self.refuseDoubleUsers(configuration.users, effective)
     }
 
     private static func refuseDoubleUsers(
         _ users: [Configuration.User],
-        _ entries: [Settings.UserEntry],
-        _ file: String?
+        _ effective: Effective<Settings>
     ) throws {
+        let entries = effective.model.users
         var names: Set<[UInt8]> = []
         let problems = users.enumerated().filter { !names.insert($0.element.name).inserted }.map {
             index,
@@ -91,8 +94,8 @@ struct Loaded: Sendable {
             let entry =
                 entries.indices.contains(index) ? entries[index] : entries.first { $0.name == user.name }
             var origin = ""
-            if let file, let place = entry?.place {
-                origin = "\(file.printable):\(place.line):\(place.column): "
+            if case .file(let file, _) = effective.origin(of: "users"), let place = entry?.place {
+                origin = Effective<Settings>.Origin.file(file, place).description + ": "
             }
             let name = String(decoding: user.name, as: UTF8.self).printable
             return "\(origin)user '\(name)' is given twice; expected once"
@@ -102,10 +105,7 @@ struct Loaded: Sendable {
 
     /// Those whose change a reload doesn't take into use: what differs here from an earlier state.
     func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
-        zip(rows, earlier.rows).filter { $0.value != $1.value }.map(\.0.path).filter { path in
-            path == "limits.quota-file"
-                || !Settings.reloadable.contains { path == $0 || path.hasPrefix("\($0).") }
-        }
+        zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
     }
 
     /// A server with these settings, on which nothing is opened yet.
@@ -122,19 +122,20 @@ struct Loaded: Sendable {
 }
 
 extension Settings {
-    /// The keys of what ``ProxyServer/reload(_:)`` changes.
-    static let reloadable = ["users", "user-file", "login-ban", "open", "rules", "guard", "limits"]
+    /// Whether ``ProxyServer/reload(_:)`` takes a change of the setting into use.
+    fileprivate static func isReloadable(_ path: String) -> Bool {
+        let keys: Set = ["users", "user-file", "login-ban", "open", "rules", "guard", "limits"]
+        return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
+    }
+
+    private static func file(_ options: Options, _ environment: Environment) -> String? {
+        options.config ?? environment[Environment.variable(of: "config")]
+    }
 
     /// All settings with their origins.
-    ///
-    /// - Parameter file: the path of the configuration file.
-    static func effective(
-        _ file: String?,
-        _ options: Options,
-        _ environment: Environment
-    ) throws -> Effective<Settings> {
+    static func effective(_ options: Options, _ environment: Environment) throws -> Effective<Settings> {
         var effective = Effective(table, defaults: Settings())
-        if let file {
+        if let file = file(options, environment) {
             let problems = Problems()
             effective.read(file: file, try InputFile.read(file, "configuration file"), problems)
             guard problems.count == 0 else { throw Failure.configuration(problems.lines(file: file)) }
@@ -147,7 +148,7 @@ extension Settings {
     /// The addresses alone: all that a health check wants to know, whatever else is wrong.
     static func listenAddresses(_ options: Options, _ environment: Environment) throws -> [ListenAddress] {
         var effective = Effective(table, defaults: Settings())
-        if let file = options.config ?? environment[Environment.variable(of: "config")] {
+        if let file = file(options, environment) {
             effective.read(file: file, try InputFile.read(file, "configuration file"), Problems())
         }
         try effective.read(options, environment, only: "listen")
