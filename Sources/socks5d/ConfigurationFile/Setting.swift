@@ -42,15 +42,11 @@ extension Setting {
         isSecret: Bool = false,
         _ doc: String
     ) -> Setting {
-        Setting(
-            key: key,
-            doc: doc,
-            flag: flag.map { Flag(name: $0, assign: assigning(path, syntax, isSecret) { $0 }) },
-            isSecret: isSecret,
-            shape: .value(syntax.form),
-            decode: decoding(key, path, syntax, isSecret) { $0 },
-            render: { syntax.json($0[keyPath: path]) }
-        )
+        single(key, path, syntax, flag, isSecret, doc) {
+            $0
+        } render: {
+            syntax.json($0)
+        }
     }
 
     /// One that may be left unset.
@@ -62,15 +58,11 @@ extension Setting {
         isSecret: Bool = false,
         _ doc: String
     ) -> Setting {
-        Setting(
-            key: key,
-            doc: doc,
-            flag: flag.map { Flag(name: $0, assign: assigning(path, syntax, isSecret) { .some($0) }) },
-            isSecret: isSecret,
-            shape: .value(syntax.form),
-            decode: decoding(key, path, syntax, isSecret) { .some($0) },
-            render: { $0[keyPath: path].map(syntax.json) }
-        )
+        single(key, path, syntax, flag, isSecret, doc) {
+            .some($0)
+        } render: {
+            $0.map(syntax.json)
+        }
     }
 
     /// A truth value whose flag says the opposite.
@@ -80,43 +72,49 @@ extension Setting {
         offBy flag: String,
         _ doc: String
     ) -> Setting {
-        let syntax = Syntax<Bool>.flag
-        return Setting(
-            key: key,
-            doc: doc,
-            flag: Flag(name: flag, assign: assigning(path, syntax, false) { !$0 }),
-            shape: .value(syntax.form),
-            decode: decoding(key, path, syntax, false) { $0 },
-            render: { syntax.json($0[keyPath: path]) }
-        )
+        var setting = value(key, path, .flag, doc)
+        setting.flag = Flag(name: flag, assign: assigning(path, .flag, false) { !$0 })
+        return setting
     }
 
-    private static func decoding<Value, Written>(
+    /// - Parameter hold: what the model has of a value as it is written.
+    private static func single<Value, Written>(
         _ key: String,
         _ path: WritableKeyPath<Model, Value>,
         _ syntax: Syntax<Written>,
+        _ flag: String?,
         _ isSecret: Bool,
-        _ convert: @escaping (Written) -> Value
-    ) -> (YAMLNode, inout Model, Problems) -> Void {
-        { node, model, problems in
-            if let value = problems.value(of: node, key, syntax, isSecret) {
-                model[keyPath: path] = convert(value)
-            }
-        }
+        _ doc: String,
+        hold: @escaping (Written) -> Value,
+        render: @escaping (Value) -> String?
+    ) -> Setting {
+        Setting(
+            key: key,
+            doc: doc,
+            flag: flag.map { Flag(name: $0, assign: assigning(path, syntax, isSecret, hold)) },
+            isSecret: isSecret,
+            shape: .value(syntax.form),
+            decode: { node, model, problems in
+                if let value = problems.value(of: node, key, syntax, isSecret) {
+                    model[keyPath: path] = hold(value)
+                }
+            },
+            render: { render($0[keyPath: path]) }
+        )
     }
 
     private static func assigning<Value, Written>(
         _ path: WritableKeyPath<Model, Value>,
         _ syntax: Syntax<Written>,
         _ isSecret: Bool,
-        _ convert: @escaping (Written) -> Value
+        _ hold: @escaping (Written) -> Value
     ) -> (inout Model, [String]) -> Complaint? {
         { model, texts in
             guard let text = texts.last else { return nil }
             guard let value = syntax.parse(text) else {
                 return syntax.complaint(about: text, isSecret: isSecret)
             }
-            model[keyPath: path] = convert(value)
+            model[keyPath: path] = hold(value)
             return nil
         }
     }
