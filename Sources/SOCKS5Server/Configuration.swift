@@ -140,6 +140,19 @@ extension Configuration {
 
     var asksForLogin: Bool { !users.isEmpty || credentialStore != nil }
 
+    /// Refuses a number out of its range; `nil` is in every one.
+    static func check(
+        _ name: String,
+        _ value: Int?,
+        _ range: ClosedRange<Int>
+    ) throws(ProxyServerError) {
+        guard let value, !range.contains(value) else { return }
+        throw ProxyServerError(
+            .invalidConfiguration,
+            "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
+        )
+    }
+
     /// Refuses what can't be served.
     func validate() throws(ProxyServerError) {
         guard !listen.isEmpty else {
@@ -159,8 +172,8 @@ extension Configuration {
             throw ProxyServerError(.invalidConfiguration, "rules beside a rule set of one's own")
         }
         let numbers = [
-            ("workers", workers ?? 1, 1...1024),
-            ("maxConnections", maxConnections ?? 1, 1...(1 << 30)),
+            ("workers", workers, 1...1024),
+            ("maxConnections", maxConnections, 1...(1 << 30)),
             ("bufferMemory", bufferMemory, 0...(1 << 40)),
             ("resolver.cachedNames", resolver.cachedNames, 0...(1 << 24)),
             ("resolver.lookupsOfSource", resolver.lookupsOfSource, 1...1024),
@@ -168,14 +181,9 @@ extension Configuration {
             ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
             ("udp.targetsPerAssociation", udp.targetsPerAssociation, 1...(1 << 20)),
             ("udp.associationsPerClient", udp.associationsPerClient, 1...(1 << 20)),
-            ("loginBan.failures", loginBan?.failures ?? 1, 1...LoginBan.mostFailures),
+            ("loginBan.failures", loginBan?.failures, 1...LoginBan.mostFailures),
         ]
-        for (name, value, range) in numbers where !range.contains(value) {
-            throw ProxyServerError(
-                .invalidConfiguration,
-                "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
-            )
-        }
+        for (name, value, range) in numbers { try Self.check(name, value, range) }
         for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
         if let twice = AdvertisedAddress.secondOfAFamily(advertisedAddresses) {
             throw ProxyServerError(

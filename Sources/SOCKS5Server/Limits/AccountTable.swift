@@ -4,19 +4,15 @@ internal import UVLoop
 final class Account: Sendable {
     fileprivate struct State {
         var connections = 0
+        var usage = QuotaUsage()
         /// By ``Direction``.
-        fileprivate var usage = QuotaUsage()
-        fileprivate var buckets = InlineArray<2, TokenBucket>(repeating: TokenBucket())
+        var buckets = InlineArray<2, TokenBucket>(repeating: TokenBucket())
     }
 
-    private let name: [UInt8]
     fileprivate let state: Guarded<State>
 
-    fileprivate init(_ name: [UInt8], _ usage: QuotaUsage = QuotaUsage()) {
-        self.name = name
-        var state = State()
-        state.usage = usage
-        self.state = Guarded(state)
+    fileprivate init(_ usage: QuotaUsage = QuotaUsage()) {
+        state = Guarded(State(usage: usage))
     }
 
     func isReady(_ direction: Direction, _ now: UInt64) -> Bool {
@@ -73,7 +69,7 @@ final class AccountTable: Sendable {
                 accounts = accounts.filter { !$0.value.isIdle(now, today) }
                 sweepAt = max(1024, 2 * accounts.count)
             }
-            let account = Account(name)
+            let account = Account()
             accounts[name] = account
             return account
         }
@@ -99,7 +95,7 @@ final class AccountTable: Sendable {
     /// Before there are any: what users had used when the server last ran.
     func restore(_ usages: [[UInt8]: QuotaUsage]) {
         contents.withLock { contents in
-            for (name, usage) in usages { contents.accounts[name] = Account(name, usage) }
+            for (name, usage) in usages { contents.accounts[name] = Account(usage) }
         }
     }
 

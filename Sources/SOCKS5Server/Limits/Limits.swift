@@ -63,40 +63,27 @@ extension Configuration {
 extension Configuration.Limits {
     /// Refuses numbers out of range.
     func validate(_ users: [Configuration.User]) throws(ProxyServerError) {
-        try Self.check("limits.connectionsPerSource", connectionsPerSource, 1...(1 << 30))
-        try Self.check("limits.handshakesPerSource", handshakesPerSource, 1...(1 << 30))
-        try Self.check("limits.newConnectionsPerSource", newConnectionsPerSource, 1...1_000_000)
-        try Self.check("limits.bandwidthPerConnection", bandwidthPerConnection, Self.bandwidths)
+        try Configuration.check("limits.connectionsPerSource", connectionsPerSource, 1...(1 << 30))
+        try Configuration.check("limits.handshakesPerSource", handshakesPerSource, 1...(1 << 30))
+        try Configuration.check("limits.newConnectionsPerSource", newConnectionsPerSource, 1...1_000_000)
+        try Configuration.check("limits.bandwidthPerConnection", bandwidthPerConnection, Self.bandwidths)
         if let quotaFile, quotaFile.isEmpty || quotaFile.utf8.contains(0) {
             throw ProxyServerError(.invalidConfiguration, "limits.quotaFile is not a path; expected one")
         }
         try user.validate("limits.user")
         for user in users {
             guard let limits = user.limits else { continue }
-            let name = String(decoding: user.name, as: UTF8.self).escapedForOneLine
-            try limits.validate("the limit of user '\(name)',")
+            try limits.validate("the limit of \(user.title),")
         }
     }
 
     fileprivate static let bandwidths = 1024...(1 << 40)
-
-    fileprivate static func check(
-        _ name: String,
-        _ value: Int?,
-        _ range: ClosedRange<Int>
-    ) throws(ProxyServerError) {
-        guard let value, !range.contains(value) else { return }
-        throw ProxyServerError(
-            .invalidConfiguration,
-            "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
-        )
-    }
 }
 
 extension Configuration.UserLimits {
     fileprivate func validate(_ place: String) throws(ProxyServerError) {
-        try Configuration.Limits.check("\(place) connections", connections, 1...(1 << 30))
-        try Configuration.Limits.check("\(place) bandwidth", bandwidth, Configuration.Limits.bandwidths)
-        try Configuration.Limits.check("\(place) quota", quota?.bytes, 1...(1 << 60))
+        try Configuration.check("\(place) connections", connections, 1...(1 << 30))
+        try Configuration.check("\(place) bandwidth", bandwidth, Configuration.Limits.bandwidths)
+        try Configuration.check("\(place) quota", quota?.bytes, 1...(1 << 60))
     }
 }

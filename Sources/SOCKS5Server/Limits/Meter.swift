@@ -35,12 +35,22 @@ final class Meter {
     private var hasToldOfQuota = false
 
     /// - Parameter account: whose limits are `user`.
-    /// - Returns: `nil` where nothing limits the direction.
-    init?(_ worker: Worker, _ direction: Direction, _ account: Account?, _ user: UserSettings?) {
+    /// - Returns: `nil` where nothing limits the direction. A failing initializer would allocate to find that out, for
+    ///   each session that has no limits.
+    static func of(
+        _ direction: Direction,
+        _ worker: Worker,
+        _ account: Account?,
+        _ user: UserSettings?
+    ) -> Meter? {
+        let isLimited = worker.policy.limits.bandwidth != nil || user?.bandwidth != nil || user?.quota != nil
+        return isLimited ? Meter(direction, worker, account, user) : nil
+    }
+
+    private init(_ direction: Direction, _ worker: Worker, _ account: Account?, _ user: UserSettings?) {
         connectionRate = worker.policy.limits.bandwidth
         userRate = user?.bandwidth
         quota = user?.quota
-        guard connectionRate != nil || userRate != nil || quota != nil else { return nil }
         self.worker = worker
         self.direction = direction
         self.account = account

@@ -50,7 +50,7 @@ struct SessionPlaces {
 
     /// - Returns: `nil` where nothing limits the direction.
     func meter(of direction: Direction, _ worker: Worker) -> Meter? {
-        Meter(worker, direction, account, user)
+        Meter.of(direction, worker, account, user)
     }
 
     /// Gives all of them back.

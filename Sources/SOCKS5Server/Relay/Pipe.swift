@@ -182,7 +182,7 @@ final class Pipe {
 
     /// Hands the sink what it takes at once, and queues the rest, though not more than half of the ring: a
     /// queued write reports only its end, and the source is to go on when half is free. What the sink refuses of a
-    /// lane goes on so too, a small piece at a time, which tells when the sink takes more.
+    /// lane goes on so too, out of a ring of the stream's size.
     private func write() {
         guard let sink else { preconditionFailure("a write to nowhere") }
         do {
