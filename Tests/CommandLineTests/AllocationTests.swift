@@ -76,14 +76,13 @@ struct AllocationTests {
         _ arguments: String...,
         body: @escaping @Sendable (Int, () -> Int) throws -> Void
     ) async throws {
-        let source = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" }
         try await withFile([UInt8](repeating: 0, count: 8)) { countFile in
             let library = countFile + ".so"
             defer { unlink(library) }
             let compiled = try await onThread {
                 try ChildProcess([
                     "clang", "-shared", "-fPIC", "-O1", "-o", library,
-                    "\(source)/AllocationCounter/counter.c",
+                    "\(projectFolder)/Tests/AllocationCounter/counter.c",
                 ]).waitForEnd()
             }
             try #require(compiled.exitCode == 0, "\(compiled.errors)")

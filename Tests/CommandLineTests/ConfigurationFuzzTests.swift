@@ -17,8 +17,7 @@ import Testing
     }
 
     @Test func noConfigurationFileTraps() throws {
-        let file =
-            #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/examples/full.yaml"
+        let file = projectFolder + "/examples/full.yaml"
         let settings = Effective.leaves(Settings.table.settings)
         let words =
             settings.flatMap { $0.0.split(separator: ".").map(String.init) } + [

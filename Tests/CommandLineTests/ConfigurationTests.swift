@@ -7,8 +7,6 @@ import Testing
 
 /// The settings of the program: one table behind the file, the flags, the variables and what is written of them.
 @Suite struct ConfigurationTests {
-    private static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
-
     private static var leaves: [(path: String, flag: String?, row: String)] {
         Effective.leaves(Settings.table.settings).map { path, setting in
             let standard = setting.render(Settings()).map { $0.filter { !"[]\"".contains($0) } } ?? ""
@@ -28,7 +26,7 @@ import Testing
     }
 
     @Test func theReadmeHasARowForEachSetting() throws {
-        let lines = try readFile("\(Self.root)/README.md").split(separator: "\n").map(String.init)
+        let lines = try readFile("\(projectFolder)/README.md").split(separator: "\n").map(String.init)
         let rows = lines.drop { !$0.hasPrefix("| `listen` |") }.prefix { $0.hasPrefix("| `") }
         let expected = Self.leaves.map(\.row)
         #expect(Array(rows) == expected, "expected in README.md:\n\(expected.joined(separator: "\n"))")
@@ -36,18 +34,18 @@ import Testing
 
     @Test func theSchemaIsTheOneThatTheProgramPrints() async throws {
         let printed = try await Invocation("config", "schema").run()
-        let shipped = try readFile("\(Self.root)/examples/socks5d.schema.json")
+        let shipped = try readFile("\(projectFolder)/examples/socks5d.schema.json")
         #expect(printed.exitCode == 0 && printed.output == shipped, "'make schema' writes it anew")
     }
 
     @Test(arguments: ["minimal", "full"]) func theExamplesAreFine(_ name: String) async throws {
-        let result = try await Invocation("check", "\(Self.root)/examples/\(name).yaml").run()
+        let result = try await Invocation("check", "\(projectFolder)/examples/\(name).yaml").run()
         #expect(result.exitCode == 0 && result.errors.isEmpty, "\(result.errors)")
         #expect(result.output.hasPrefix("fine: "))
     }
 
     @Test func theFullExampleHasEverySetting() async throws {
-        let file = "\(Self.root)/examples/full.yaml"
+        let file = "\(projectFolder)/examples/full.yaml"
         let lines = try await Invocation("config", "show", "--config", file).run().output.split(
             separator: "\n"
         )

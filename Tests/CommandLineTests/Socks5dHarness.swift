@@ -18,14 +18,11 @@ enum Origin: CaseIterable, Sendable {
 
 /// All settings, each with a value that is fine and one that isn't.
 enum Setting {
-    private static let examples =
-        #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/examples"
-
     static let all: [(name: String, good: String, bad: String)] = [
         ("config", "/dev/null", "/nonexistent/config.yaml"),
         ("listen", "127.0.0.1:0", "nowhere"),
         ("user", "alice:secret", "alice"),
-        ("user-file", examples + "/users", "/nonexistent/users"),
+        ("user-file", projectFolder + "/examples/users", "/nonexistent/users"),
         ("open", "1", "perhaps"),
         ("share-port", "1", "perhaps"),
         ("workers", "1", "0"),

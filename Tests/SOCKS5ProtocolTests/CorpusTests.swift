@@ -3,8 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct CorpusTests {
-    private static let corpus =
-        #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" } + "/Fuzz/Corpus"
+    private static let corpus = projectFolder + "/Tests/Fuzz/Corpus"
 
     /// Bytes written by hand, and those with which fuzzing has reached new branches or broken something.
     @Test(arguments: FuzzTarget.allCases) func whatWasFuzzedHolds(_ target: FuzzTarget) throws {

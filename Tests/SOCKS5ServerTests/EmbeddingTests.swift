@@ -64,25 +64,11 @@ private final class Gate<Answer: Sendable>: Sendable {
     }
 }
 
-private func expect(
-    _ expected: Reply,
-    through proxy: Int,
-    to destination: Destination,
-    by command: Command = .connect,
-    sourceLocation: SourceLocation = #_sourceLocation
-) throws {
-    let socket = try TestSocket(connectingTo: proxy)
-    defer { socket.close() }
-    let reply = try socket.request(command, destination).reply
-    #expect(reply == expected, "\(destination)", sourceLocation: sourceLocation)
-}
-
 @Suite struct EmbeddingTests {
     @Test func theExampleOfTheReadmeIsShortAndServes() async throws {
-        let tests = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" }
-        let example = try readFile("\(tests)/SOCKS5ServerTests/ReadmeExample.swift")
+        let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/ReadmeExample.swift")
         #expect(example.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 15)
-        #expect(try readFile("\(tests)/../README.md").contains("```swift\n\(example)```\n"))
+        #expect(try readFile("\(projectFolder)/README.md").contains("```swift\n\(example)```\n"))
 
         let proxy = try server(at: ListenAddress(parsing: "127.0.0.1:0"), with: Database())
         let running = Task { try await proxy.run() }

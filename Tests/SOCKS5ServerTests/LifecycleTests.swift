@@ -132,14 +132,7 @@ import Testing
             { $0.users = [Configuration.User(name: "x", password: "")] },
             { $0.users = [Configuration.User(name: "x", password: String(repeating: "p", count: 256))] },
         ]
-        for (index, change) in changes.enumerated() {
-            var configuration = Configuration()
-            change(&configuration)
-            let error = #expect(throws: ProxyServerError.self, "change \(index)") {
-                try ProxyServer(configuration: configuration, logger: suiteLogger)
-            }
-            #expect(error?.code == .invalidConfiguration)
-        }
+        expectInvalid(changes)
     }
 
     @Test func whatHappenedIsCounted() async throws {

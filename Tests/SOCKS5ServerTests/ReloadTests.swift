@@ -13,15 +13,10 @@ import Testing
         return configuration
     }
 
-    private static func reply(through proxy: Int, to destination: Destination) throws -> Reply {
-        let socket = try TestSocket(connectingTo: proxy)
-        defer { socket.close() }
-        return try socket.request(.connect, destination).reply
-    }
-
     /// The next request sees it within a turn of the worker's loop.
-    private static func expectEventually(_ reply: Reply, through proxy: Int, to target: Destination) throws {
-        try eventually("reply \(reply)") { try Self.reply(through: proxy, to: target) == reply }
+    private static func expectEventually(_ expected: Reply, through proxy: Int, to target: Destination) throws
+    {
+        try eventually("reply \(expected)") { try reply(through: proxy, to: target) == expected }
     }
 
     @Test func rulesAreThoseOfTheLastReloadAndSessionsStay() async throws {
@@ -134,7 +129,7 @@ import Testing
             }
             let listener = try TestListener()
             defer { listener.close() }
-            let reply = try Self.reply(through: port, to: .loopback(listener.port))
+            let reply = try reply(through: port, to: .loopback(listener.port))
             #expect(reply == .succeeded)
         }
     }

@@ -70,6 +70,52 @@ func withServerObject<Result: Sendable>(
     return result
 }
 
+/// What a request of a client without a login is answered.
+func reply(
+    through proxy: Int,
+    to destination: Destination,
+    by command: Command = .connect
+) throws -> Reply {
+    let socket = try TestSocket(connectingTo: proxy)
+    defer { socket.close() }
+    return try socket.request(command, destination).reply
+}
+
+func expect(
+    _ expected: Reply,
+    through proxy: Int,
+    to destination: Destination,
+    by command: Command = .connect,
+    sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    let reply = try reply(through: proxy, to: destination, by: command)
+    #expect(reply == expected, "\(destination)", sourceLocation: sourceLocation)
+}
+
+/// Each change makes a configuration that no server is made of.
+///
+/// - Parameter isRight: about the error's text.
+func expectInvalid(
+    _ changes: [(inout Configuration) -> Void],
+    isRight: (String) -> Bool = { _ in true },
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
+    for (index, change) in changes.enumerated() {
+        var configuration = Configuration()
+        change(&configuration)
+        let error = #expect(
+            throws: ProxyServerError.self,
+            "change \(index)",
+            sourceLocation: sourceLocation
+        ) {
+            try ProxyServer(configuration: configuration, logger: suiteLogger)
+        }
+        #expect(error?.code == .invalidConfiguration, sourceLocation: sourceLocation)
+        let text = error?.description ?? ""
+        #expect(isRight(text), "change \(index): \(text)", sourceLocation: sourceLocation)
+    }
+}
+
 /// Connects, asks for a target that `serve` plays in a thread of its own, and runs `client` on the tunnel.
 func relay(
     through proxy: Int,

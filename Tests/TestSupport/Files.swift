@@ -1,5 +1,8 @@
 import Glibc
 
+/// Where the project's files are, for tests that hold some of them together.
+public let projectFolder = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
+
 public func readFile(_ path: String) throws -> String {
     String(decoding: try readBytes(path), as: UTF8.self)
 }

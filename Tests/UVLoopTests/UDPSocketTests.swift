@@ -135,12 +135,21 @@ import UVLoop
         }
     }
 
-    @Test func whatCannotBeSentOfABatchHoldsUpNothingElse() async throws {
+    /// Runs `body` with ten datagrams of one byte each, 0 to 9, in the socket, and with their sender.
+    private func withTenAtOnce(
+        _ body: @escaping @Sendable (Echo, TestDatagramSocket) throws -> Void
+    ) async throws {
         try await onThread {
             let echo = try Echo(on: "127.0.0.1")
             let peer = try TestDatagramSocket()
             defer { peer.close() }
             for number in UInt8(0)..<10 { try peer.send([number], to: Destination(echo)) }
+            try body(echo, peer)
+        }
+    }
+
+    @Test func whatCannotBeSentOfABatchHoldsUpNothingElse() async throws {
+        try await withTenAtOnce { echo, peer in
             echo.answer = { socket, datagram, source in
                 let isOdd = datagram[0] % 2 == 1
                 let target = SocketAddress(host: source.host, port: isOdd ? 0 : source.port)
@@ -156,11 +165,7 @@ import UVLoop
     }
 
     @Test func bytesFromElsewhereAreSentBeforeTheyChange() async throws {
-        try await onThread {
-            let echo = try Echo(on: "127.0.0.1")
-            let peer = try TestDatagramSocket()
-            defer { peer.close() }
-            for number in UInt8(0)..<10 { try peer.send([number], to: Destination(echo)) }
+        try await withTenAtOnce { echo, peer in
             echo.answer = { socket, datagram, source in
                 var bytes = [datagram[0], 7]
                 bytes.withUnsafeMutableBytes {
@@ -174,11 +179,7 @@ import UVLoop
     }
 
     @Test func aSocketThatClosesWithinABatchSendsWhatItHasAndReceivesNoMore() async throws {
-        try await onThread {
-            let echo = try Echo(on: "127.0.0.1")
-            let peer = try TestDatagramSocket()
-            defer { peer.close() }
-            for number in UInt8(0)..<10 { try peer.send([number], to: Destination(echo)) }
+        try await withTenAtOnce { echo, peer in
             try echo.run(until: 3)
             #expect(echo.lengths == [1, 1, 1] && echo.sent == [1, 1, 1])
             for number in UInt8(0)..<3 { #expect(try peer.receive().bytes == [number]) }

@@ -26,6 +26,14 @@ private func reply(_ port: Int, as name: String, to target: Int) throws -> Reply
     return reply
 }
 
+private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
+    let socket = try TestSocket(connectingTo: port)
+    try socket.send(Greeting(methods: [.usernamePassword]))
+    try socket.send(Credentials(username: name, password: "secret"))
+    guard try socket.receive(4) == [5, 2, 1, 0] else { throw TestFailure("the login of \(name)") }
+    return socket
+}
+
 @Suite struct QuotaTests {
     @Test func whenItIsUsedUpAllSessionsOfTheUserEndAndRequestsAreRefused() async throws {
         try await withQuotas(nil) { server, port in
@@ -67,14 +75,11 @@ private func reply(_ port: Int, as name: String, to target: Int) throws -> Reply
     @Test func aBindThatWaitsIsAnsweredWhenTheQuotaIsUsedUp() async throws {
         try await withQuotas(nil, bytes: 3000) { server, port in
             let listener = try TestListener()
-            let waiting = try TestSocket(connectingTo: port)
+            let waiting = try loggedIn(port, as: "alice")
             defer {
                 waiting.close()
                 listener.close()
             }
-            try waiting.send(Greeting(methods: [.usernamePassword]))
-            try waiting.send(Credentials(username: "alice", password: "secret"))
-            #expect(try waiting.receive(4) == [5, 2, 1, 0])
             try waiting.send(Request(command: .bind, destination: .unspecified))
             #expect(try waiting.receive(Response.self).reply == .succeeded)
             let (client, _) = try login(port, as: "alice", to: listener.port)
@@ -91,14 +96,11 @@ private func reply(_ port: Int, as name: String, to target: Int) throws -> Reply
     @Test func datagramsCountAndTheAssociationEnds() async throws {
         try await withQuotas(nil, bytes: 3000) { server, port in
             let target = try TestDatagramSocket()
-            let connection = try TestSocket(connectingTo: port)
+            let connection = try loggedIn(port, as: "alice")
             defer {
                 connection.close()
                 target.close()
             }
-            try connection.send(Greeting(methods: [.usernamePassword]))
-            try connection.send(Credentials(username: "alice", password: "secret"))
-            #expect(try connection.receive(4) == [5, 2, 1, 0])
             try connection.send(Request(command: .udpAssociate, destination: .unspecified))
             let bound = try connection.receive(Response.self).boundAddress
             let socket = try TestDatagramSocket()

@@ -6,27 +6,6 @@ import Testing
 
 /// Rules and the destination guard, as clients meet them. PROTOCOL 11, 12, 21, 24, 25 and "a denied address dialled".
 @Suite struct PolicyOverTheWireTests {
-    private static func reply(
-        through proxy: Int,
-        to destination: Destination,
-        by command: Command = .connect
-    ) throws -> Reply {
-        let socket = try TestSocket(connectingTo: proxy)
-        defer { socket.close() }
-        return try socket.request(command, destination).reply
-    }
-
-    private static func expect(
-        _ expected: Reply,
-        through proxy: Int,
-        to destination: Destination,
-        by command: Command = .connect,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) throws {
-        let reply = try reply(through: proxy, to: destination, by: command)
-        #expect(reply == expected, "\(destination)", sourceLocation: sourceLocation)
-    }
-
     private static func network(_ text: String) throws -> [IPNetwork] { [try IPNetwork(parsing: text)] }
 
     private static let local: [Rule] = [
@@ -60,7 +39,7 @@ import Testing
         try await withServer({ $0.destinationGuard.mode = .on }) { port in
             let (listener, listener6) = try Self.listenersAtTheSamePort()
             defer { listener.close(); listener6.close() }
-            let reply = try Self.reply(
+            let reply = try reply(
                 through: port,
                 to: Destination(host: host, port: UInt16(listener.port))
             )
@@ -76,7 +55,7 @@ import Testing
         try await withServer({ $0.rules = Self.local }) { port in
             let (listener, listener6) = try Self.listenersAtTheSamePort()
             defer { listener.close(); listener6.close() }
-            let reply = try Self.reply(
+            let reply = try reply(
                 through: port,
                 to: Destination(host: host, port: UInt16(listener.port))
             )
@@ -99,7 +78,7 @@ import Testing
         try await withServer { port in
             let listener = try TestListener()
             defer { listener.close() }
-            try Self.expect(.succeeded, through: port, to: .loopback(listener.port))
+            try expect(.succeeded, through: port, to: .loopback(listener.port))
             #expect(listener.hasConnection)
         }
     }
@@ -111,10 +90,10 @@ import Testing
         }) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            try Self.expect(.succeeded, through: port, to: .loopback(listener.port))
-            try Self.expect(.notAllowed, through: port, to: .loopback6(listener.port))
+            try expect(.succeeded, through: port, to: .loopback(listener.port))
+            try expect(.notAllowed, through: port, to: .loopback6(listener.port))
             // The other addresses of the name are passed over.
-            try Self.expect(
+            try expect(
                 .succeeded,
                 through: port,
                 to: Destination(name: "localhost", port: listener.port)
@@ -129,7 +108,7 @@ import Testing
         }) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            try Self.expect(.notAllowed, through: port, to: .loopback(listener.port))
+            try expect(.notAllowed, through: port, to: .loopback(listener.port))
             #expect(!listener.hasConnection)
         }
         try await withServer({
@@ -139,9 +118,9 @@ import Testing
         }) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            try Self.expect(.succeeded, through: port, to: .loopback(listener.port))
+            try expect(.succeeded, through: port, to: .loopback(listener.port))
             for name in ["127.0.0.1", "127.9.9.9", "0.0.0.0", "localhost"] {
-                try Self.expect(.notAllowed, through: port, to: Destination(name: name, port: port))
+                try expect(.notAllowed, through: port, to: Destination(name: name, port: port))
             }
         }
     }
@@ -150,10 +129,10 @@ import Testing
         let rules = [Rule(.deny, domains: [try DomainPattern(parsing: ".invalid")])]
         try await withServer({ $0.rules = rules }) { port in
             for name in ["no-such-name.invalid", "NO-SUCH-NAME.Invalid.", "invalid"] {
-                try Self.expect(.notAllowed, through: port, to: Destination(name: name, port: 80))
+                try expect(.notAllowed, through: port, to: Destination(name: name, port: 80))
             }
             // A name that is looked up fails otherwise.
-            try Self.expect(.hostUnreachable, through: port, to: Destination(name: "invalid2", port: 80))
+            try expect(.hostUnreachable, through: port, to: Destination(name: "invalid2", port: 80))
         }
     }
 
@@ -162,18 +141,18 @@ import Testing
         try await withServer({ $0.rules = [allowed] + Self.local }) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            try Self.expect(
+            try expect(
                 .succeeded,
                 through: port,
                 to: Destination(name: "LOCALHOST", port: listener.port)
             )
-            try Self.expect(.notAllowed, through: port, to: Destination(name: "127.1", port: listener.port))
-            try Self.expect(.notAllowed, through: port, to: .loopback(listener.port))
+            try expect(.notAllowed, through: port, to: Destination(name: "127.1", port: listener.port))
+            try expect(.notAllowed, through: port, to: .loopback(listener.port))
         }
         try await withServer({ $0.rules = Self.local + [allowed] }) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            try Self.expect(
+            try expect(
                 .notAllowed,
                 through: port,
                 to: Destination(name: "localhost", port: listener.port)
@@ -197,7 +176,7 @@ import Testing
             (Rule(.deny, clients: [elsewhere], ports: [everyPort]), false),
         ] {
             try await withServer({ $0.rules = [rule] }) { port in
-                let reply = try Self.reply(through: port, to: .loopback(listener.port))
+                let reply = try reply(through: port, to: .loopback(listener.port))
                 #expect(reply == (isDenied ? .notAllowed : .succeeded), "\(rule)")
             }
         }
@@ -226,7 +205,7 @@ import Testing
 
     @Test func aDenialIsCountedAsReply02() async throws {
         try await withServerObject({ $0.rules = Self.local }) { server, port in
-            try Self.expect(.notAllowed, through: port, to: .loopback(9))
+            try expect(.notAllowed, through: port, to: .loopback(9))
             #expect(server.statistics.replies(2) == 1)
         }
     }
@@ -237,11 +216,11 @@ import Testing
         let here = Destination.loopback(0)
         for rules in [[Rule(.deny, commands: [.bind])], Self.local] {
             try await withServer({ $0.rules = rules }) { port in
-                try Self.expect(.notAllowed, through: port, to: here, by: .bind)
+                try expect(.notAllowed, through: port, to: here, by: .bind)
             }
         }
         try await withServer({ $0.destinationGuard.mode = .on }) { port in
-            try Self.expect(.notAllowed, through: port, to: here, by: .bind)
+            try expect(.notAllowed, through: port, to: here, by: .bind)
         }
     }
 
@@ -271,7 +250,7 @@ import Testing
             (Self.local, .succeeded), ([Rule(.allow, ports: [port53]), Rule(.deny)], .succeeded),
         ] {
             try await withServer({ $0.rules = rules }) { port in
-                try Self.expect(expected, through: port, to: .unspecified, by: .udpAssociate)
+                try expect(expected, through: port, to: .unspecified, by: .udpAssociate)
             }
         }
     }
