@@ -2,16 +2,36 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 struct cuv_udp {
     uv_udp_t uv;
     void *owner;
+    /// Whether the system has refused to cut what it is given into datagrams.
+    bool sends_singly;
 };
 
 /// As many as libuv receives at once.
 enum { BATCH = 20 };
+
+/// The longest datagrams that go as a series, in bytes: what one Ethernet frame carries. Longer ones may have to be
+/// fragmented, which the system doesn't do for a series.
+enum { LONGEST_OF_SERIES = 1452 };
+
+/// Datagrams of one length to one target, the last of which may be shorter: the system takes them as one message,
+/// goes through its layers once, and cuts it at the end (UDP_SEGMENT, udp(7)).
+struct series {
+    unsigned count;
+    bool is_complete;
+    struct sockaddr_storage target;
+    union {
+        struct cmsghdr alignment;
+        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } control;
+};
 
 /// What is to be sent by one sendmmsg(2), through one socket.
 struct cuv_batch {
@@ -19,12 +39,14 @@ struct cuv_batch {
     const cuv_udp *receiver;
     /// Where they are.
     cuv_buffer room;
-    const cuv_udp *sender;
+    cuv_udp *sender;
     unsigned count;
-    struct mmsghdr messages[BATCH];
     struct iovec datagrams[BATCH];
-    struct sockaddr_storage targets[BATCH];
     size_t payloads[BATCH];
+    /// Which the datagrams form, one behind the other.
+    unsigned series_count;
+    struct series series[BATCH];
+    struct mmsghdr messages[BATCH];
 };
 
 static struct cuv_batch *batch_of(const cuv_udp *udp) { return cuv_loop_of(udp->uv.loop)->batch; }
@@ -75,20 +97,52 @@ static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *bu
     *buffer = uv_buf_init(given.base, (unsigned)given.length);
 }
 
+static void report(const struct cuv_batch *batch, unsigned first, unsigned count, int status) {
+    const cuv_udp *udp = batch->sender;
+    for (unsigned i = first; i < first + count; i++)
+        cuv_loop_of(udp->uv.loop)->callbacks.datagram_sent(udp->owner, batch->payloads[i], status);
+}
+
+/// Sends the datagrams of a series one by one, where the system has refused it as a whole.
+static void send_singly(struct cuv_batch *batch, int descriptor, struct msghdr message, unsigned first) {
+    unsigned count = (unsigned)message.msg_iovlen;
+    message.msg_iovlen = 1;
+    message.msg_control = NULL;
+    message.msg_controllen = 0;
+    for (unsigned i = first; i < first + count; i++, message.msg_iov++) {
+        ssize_t sent;
+        do {
+            sent = sendmsg(descriptor, &message, 0);
+        } while (sent < 0 && errno == EINTR);
+        report(batch, i, 1, sent < 0 ? -errno : 0);
+    }
+}
+
 static void send_batch(struct cuv_batch *batch) {
     if (batch->count == 0) return;
-    const cuv_udp *udp = batch->sender;
+    cuv_udp *udp = batch->sender;
     uv_os_fd_t descriptor = -1;
     uv_fileno((const uv_handle_t *)&udp->uv, &descriptor);
-    for (unsigned done = 0; done < batch->count;) {
-        int sent = sendmmsg(descriptor, batch->messages + done, batch->count - done, 0);
-        if (sent < 0 && errno == EINTR) continue;
+    unsigned first = 0;
+    for (unsigned done = 0; done < batch->series_count;) {
+        int sent = sendmmsg(descriptor, batch->messages + done, batch->series_count - done, 0);
+        int error = sent < 0 ? -errno : 0;
+        if (error == -EINTR) continue;
         // An error is about the first one, and says nothing about the others.
-        int status = sent < 0 ? -errno : 0;
-        for (unsigned end = done + (sent < 0 ? 1 : (unsigned)sent); done < end; done++)
-            cuv_loop_of(udp->uv.loop)->callbacks.datagram_sent(udp->owner, batch->payloads[done], status);
+        for (unsigned end = done + (error < 0 ? 1 : (unsigned)sent); done < end; done++) {
+            unsigned count = batch->series[done].count;
+            if (count > 1 && (error == -EINVAL || error == -EIO || error == -EMSGSIZE)) {
+                // The way to the target is narrower, or its device can't.
+                udp->sends_singly = true;
+                send_singly(batch, descriptor, batch->messages[done].msg_hdr, first);
+            } else {
+                report(batch, first, count, error);
+            }
+            first += count;
+        }
     }
     batch->count = 0;
+    batch->series_count = 0;
 }
 
 static void on_received(uv_udp_t *handle, ssize_t count, const uv_buf_t *buffer, const struct sockaddr *from,
@@ -117,19 +171,54 @@ static bool may_wait(const struct cuv_batch *batch, cuv_buffer datagram) {
     return batch->receiver != NULL && base >= start && base < start + batch->room.length;
 }
 
+/// Whether the newest series goes on with this datagram.
+static bool belongs_to(const struct cuv_batch *batch, const struct sockaddr_storage *target, size_t length) {
+    if (batch->series_count == 0 || batch->sender->sends_singly) return false;
+    const struct series *newest = &batch->series[batch->series_count - 1];
+    const struct iovec *first = batch->messages[batch->series_count - 1].msg_hdr.msg_iov;
+    return !newest->is_complete && length > 0 && length <= first->iov_len && first->iov_len <= LONGEST_OF_SERIES &&
+           memcmp(target, &newest->target, sizeof *target) == 0;
+}
+
+static void begin_series(struct cuv_batch *batch, const struct sockaddr_storage *target, socklen_t length) {
+    struct series *series = &batch->series[batch->series_count];
+    series->count = 0;
+    series->is_complete = false;
+    series->target = *target;
+    batch->messages[batch->series_count++].msg_hdr = (struct msghdr){
+        .msg_name = &series->target,
+        .msg_namelen = length,
+        .msg_iov = &batch->datagrams[batch->count],
+    };
+}
+
+/// The second datagram makes it a series.
+static void cut_at(struct series *series, struct msghdr *message, size_t length) {
+    message->msg_control = series->control.bytes;
+    message->msg_controllen = sizeof series->control.bytes;
+    struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    control->cmsg_level = SOL_UDP;
+    control->cmsg_type = UDP_SEGMENT;
+    control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    uint16_t size = (uint16_t)length;
+    memcpy(CMSG_DATA(control), &size, sizeof size);
+}
+
 void cuv_udp_send(cuv_udp *udp, cuv_buffer datagram, size_t payload, const cuv_address *address) {
     struct cuv_batch *batch = batch_of(udp);
     if (batch->count == BATCH || batch->sender != udp) send_batch(batch);
-    unsigned place = batch->count++;
     batch->sender = udp;
-    batch->payloads[place] = payload;
-    batch->datagrams[place] = (struct iovec){datagram.base, datagram.length};
-    batch->messages[place].msg_hdr = (struct msghdr){
-        .msg_name = &batch->targets[place],
-        .msg_namelen = cuv_address_to(address, &batch->targets[place]),
-        .msg_iov = &batch->datagrams[place],
-        .msg_iovlen = 1,
-    };
+    struct sockaddr_storage target;
+    socklen_t length = cuv_address_to(address, &target);
+    if (!belongs_to(batch, &target, datagram.length)) begin_series(batch, &target, length);
+    struct series *series = &batch->series[batch->series_count - 1];
+    struct msghdr *message = &batch->messages[batch->series_count - 1].msg_hdr;
+    batch->payloads[batch->count] = payload;
+    batch->datagrams[batch->count++] = (struct iovec){datagram.base, datagram.length};
+    series->count++;
+    message->msg_iovlen = series->count;
+    if (series->count == 2) cut_at(series, message, message->msg_iov->iov_len);
+    series->is_complete = datagram.length < message->msg_iov->iov_len;
     if (!may_wait(batch, datagram)) send_batch(batch);
 }
 

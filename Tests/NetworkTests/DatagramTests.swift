@@ -80,6 +80,35 @@ import Testing
         }
     }
 
+    /// The system refuses such a series as one message that it would cut.
+    @Test(arguments: ["127.0.0.1", "::1"])
+    func datagramsAtOnceThatMustBeFragmentedAllArrive(_ host: String) async throws {
+        try await withNetwork(prepare: { try $0.ip("link", "set", "dev", "lo", "mtu", "1280") }) { network in
+            let association = try TestAssociation(through: network.port)
+            defer { association.close() }
+            let target = try TestDatagramSocket(host: host)
+            defer { target.close() }
+            let datagrams = (UInt8(0)..<16).map { [UInt8](repeating: $0, count: 1300) }
+            // Both sides' sockets are known to the server before it is stopped.
+            try association.send([], to: target.address)
+            let source = try target.receive().source
+            try network.server.whileStopped {
+                for datagram in datagrams { try association.send(datagram, to: target.address) }
+            }
+            for datagram in datagrams {
+                let received = try target.receive().bytes
+                #expect(received == datagram)
+            }
+            try network.server.whileStopped {
+                for datagram in datagrams { try target.send(datagram, to: source) }
+            }
+            for datagram in datagrams {
+                let received = try association.receive().payload
+                #expect(received == datagram)
+            }
+        }
+    }
+
     @Test func datagramsLeaveByTheAddressThatConnectionsDo() async throws {
         let arguments = ["--egress-address", "127.0.0.7", "--egress-address", Network.live6]
         try await withNetwork(arguments) { network in

@@ -172,6 +172,17 @@ public final class ChildProcess: @unchecked Sendable {
         kill(pid, number)
     }
 
+    /// Runs `body` while the child does nothing, so that what it finds then has come at once.
+    public func whileStopped(_ body: () throws -> Void) throws {
+        kill(pid, SIGSTOP)
+        defer { kill(pid, SIGCONT) }
+        var status: Int32 = 0
+        guard waitpid(pid, &status, WUNTRACED) == pid, status & 0xff == 0x7f else {
+            throw TestFailure("the child has ended")
+        }
+        try body()
+    }
+
     /// Stops reading what the child says.
     public func closeOutput() {
         guard readsOutput else { return }

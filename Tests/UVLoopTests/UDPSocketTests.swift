@@ -135,6 +135,22 @@ import UVLoop
         }
     }
 
+    @Test func datagramsOfOneLengthToOnePeerKeepLengthAndOrder() async throws {
+        let lengths = [
+            9, 9, 9, 4, 9, 9, 0, 0, 1, 2, 1452, 1452, 1452, 1451, 1453, 1453, 20_000, 20_000, 3, 3,
+        ]
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            let datagrams = lengths.enumerated().map { [UInt8](repeating: UInt8($0), count: $1) }
+            for datagram in datagrams { try peer.send(datagram, to: Destination(echo)) }
+            try echo.run(until: datagrams.count)
+            #expect(echo.sent == lengths && echo.failures == [])
+            for datagram in datagrams { #expect(try peer.receive().bytes == datagram) }
+        }
+    }
+
     /// Runs `body` with ten datagrams of one byte each, 0 to 9, in the socket, and with their sender.
     private func withTenAtOnce(
         _ body: @escaping @Sendable (Echo, TestDatagramSocket) throws -> Void
@@ -161,6 +177,19 @@ import UVLoop
             for number in [UInt8](arrayLiteral: 0, 2, 4, 6, 8) {
                 #expect(try peer.receive().bytes == [number])
             }
+        }
+    }
+
+    @Test func aSeriesThatIsRefusedEndsOneByOne() async throws {
+        try await withTenAtOnce { echo, peer in
+            echo.answer = { socket, datagram, source in
+                let target = SocketAddress(host: source.host, port: datagram[0] < 5 ? 0 : source.port)
+                socket.send(UnsafeRawBufferPointer(datagram), carrying: Int(datagram[0]), to: target)
+            }
+            try echo.run(until: 10)
+            #expect(echo.sent == [5, 6, 7, 8, 9])
+            #expect(echo.failures == [UVError](repeating: .invalidArgument, count: 5))
+            for number in UInt8(5)..<10 { #expect(try peer.receive().bytes == [number]) }
         }
     }
 
