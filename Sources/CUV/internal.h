@@ -16,7 +16,6 @@ struct cuv_loop {
     size_t read_budget;
     /// Counts the turns, so that a stream can tell whether its budget is a new one.
     uint32_t turn;
-    uv_work_t pool_start;
     /// From the first UDP socket on (datagram.c).
     struct cuv_batch *batch;
 };

@@ -48,7 +48,7 @@ static unsigned pool_threads(const char *text) {
     return threads < LIBUV_MAXIMUM ? (unsigned)threads : LIBUV_MAXIMUM;
 }
 
-unsigned cuv_lookup_pool_configure(void) {
+static unsigned configure_pool(void) {
     const char *given = getenv("UV_THREADPOOL_SIZE");
     char text[16];
     if (given == NULL) {
@@ -62,15 +62,18 @@ unsigned cuv_lookup_pool_configure(void) {
     return (pool_threads(given) + 1) / 2;
 }
 
-static void on_pool_started(uv_work_t *work) { (void)work; }
+static void do_nothing(uv_work_t *work) { (void)work; }
 
-static void on_pool_start_reported(uv_work_t *work, int status) {
-    (void)work;
-    (void)status;
-}
-
-void cuv_lookup_pool_start(cuv_loop *loop) {
-    uv_queue_work(&loop->uv, &loop->pool_start, on_pool_started, on_pool_start_reported);
+unsigned cuv_lookup_pool_start(void) {
+    unsigned lookups = configure_pool();
+    uv_loop_t loop;
+    // The pool starts with its first work, which comes with the first lookup where it can't come now.
+    if (uv_loop_init(&loop) < 0) return lookups;
+    uv_work_t work;
+    uv_queue_work(&loop, &work, do_nothing, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return lookups;
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result) {

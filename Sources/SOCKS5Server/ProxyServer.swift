@@ -100,7 +100,6 @@ public final class ProxyServer: Sendable {
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),
             accounts: accounts,
-            parallelLookups: NameLookup.configurePool(),
             logger: logger
         )
         let policy = Policy(configuration, listeners: listening.boundAddresses, hashThreads)
@@ -116,6 +115,12 @@ public final class ProxyServer: Sendable {
                 await stop(grace: .zero)
                 throw ProxyServerError(.systemFailure, "worker \(index) can't start: \(error)")
             }
+        }
+        do throws(UVError) {
+            try startLookups()
+        } catch {
+            await stop(grace: .zero)
+            throw ProxyServerError(.systemFailure, "lookups can't start: \(error)")
         }
         let service = Service(
             configuration: configuration,
@@ -169,6 +174,14 @@ public final class ProxyServer: Sendable {
         }
     }
 
+    /// Clients needn't wait for the threads that look names up; names that are asked for meanwhile do.
+    private func startLookups() throws(UVError) {
+        guard let mailbox = state.withLock({ $0.mailboxes.first }) else { return }
+        try LoopThread.start(named: "socks5d-names") {
+            mailbox.post(.lookupsStarted(atOnce: NameLookup.startPool()))
+        }
+    }
+
     private func startWorker(
         _ index: Int,
         _ sockets: [ListeningSocket],
@@ -192,7 +205,7 @@ public final class ProxyServer: Sendable {
                         state.running += 1
                     }
                     started.resume(returning: .success(()))
-                    worker.run(sockets, startsLookups: index == 0)
+                    worker.run(sockets)
                 }
             } catch {
                 started.resume(returning: .failure(error))

@@ -21,12 +21,10 @@ final class ServerContext: Sendable {
     let egress: Egress
     let logger: Logger
 
-    /// - Parameter parallelLookups: how many the process can do at once.
     init(
         _ configuration: Configuration,
         limit: ConnectionLimit,
         accounts: AccountTable,
-        parallelLookups: Int,
         logger: Logger
     ) {
         timeouts = configuration.timeouts
@@ -37,7 +35,7 @@ final class ServerContext: Sendable {
         throttle = Guarded(LoginThrottle(configuration.loginBan))
         budget = MemoryBudget(limit: configuration.bufferMemory)
         splicing = configuration.splicing
-        names = Guarded(NameTable(configuration.resolver, parallel: parallelLookups))
+        names = Guarded(NameTable(configuration.resolver))
         nameResolver = configuration.nameResolver
         families = configuration.families
         egress = configuration.egress.socketOptions

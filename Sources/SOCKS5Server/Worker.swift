@@ -11,6 +11,8 @@ final class Worker {
         case stop(grace: UInt64)
         /// Ask this one from now on.
         case adopt(Policy)
+        /// Names can be looked up from now on, so many at once.
+        case lookupsStarted(atOnce: Int)
         /// A name that this worker has asked for.
         case nameAnswered(NameTicket, NameAnswer)
         /// What a ``CredentialStore`` says to a login that waits for it, by its number.
@@ -78,9 +80,7 @@ final class Worker {
     }
 
     /// Listens on the sockets, which it takes over, and serves until it is stopped.
-    ///
-    /// - Parameter startsLookups: whether this worker starts the process's lookup threads.
-    func run(_ sockets: [ListeningSocket], startsLookups: Bool) {
+    func run(_ sockets: [ListeningSocket]) {
         for socket in sockets {
             do {
                 listeners.append(try TCPListener(socket, on: loop, delegate: self))
@@ -89,7 +89,6 @@ final class Worker {
                 context.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
             }
         }
-        if startsLookups { loop.startLookupPool() }
         mailbox.open(on: loop)
         loop.run(self)
         do {
@@ -259,6 +258,7 @@ extension Worker: EventLoopDelegate {
             case .requestDecided(let number, let verdict): decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolver.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)
+            case .lookupsStarted(let count): resolver.open(atOnce: count)
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
             case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)
             case .quotaEnded(let account): for session in sessions.owners { session.quotaDidEnd(of: account) }

@@ -51,11 +51,6 @@ package final class EventLoop {
         cuv_loop_set_timer(raw, milliseconds)
     }
 
-    /// Starts the threads that run name lookups, so that the first name does not wait for them.
-    package func startLookupPool() {
-        cuv_lookup_pool_start(raw)
-    }
-
     /// Every callback of libuv enters Swift here, and is passed to the object that its handle belongs to.
     private static var callbacks: cuv_callbacks {
         cuv_callbacks(

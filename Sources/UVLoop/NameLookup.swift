@@ -18,12 +18,12 @@ package final class NameLookup: HandleOwner {
     private weak var delegate: (any NameLookupDelegate)?
     private var raw: OpaquePointer?
 
-    /// Sizes the process's pool of lookup threads; must come before its first lookup, and before threads that
-    /// read the environment.
+    /// Starts the process's pool of lookup threads, which takes tens of milliseconds; must end before the first lookup
+    /// begins. Writes to the environment (`UV_THREADPOOL_SIZE`).
     ///
     /// - Returns: how many lookups run at once; libuv holds back the others.
-    package static func configurePool() -> Int {
-        Int(cuv_lookup_pool_configure())
+    package static func startPool() -> Int {
+        Int(cuv_lookup_pool_start())
     }
 
     /// Throws what can be said without asking anyone, as `EINVAL` for a name that can't be one.

@@ -137,6 +137,14 @@ private func source(_ number: Int) -> ClientSource {
         #expect(outcomes.count(where: \.isLookup) == 5)
     }
 
+    @Test func beforeLookupsCanBeginAllNamesWait() {
+        var table = Self.table(parallel: 0)
+        for number in 0..<3 { #expect(table.ask("a\(number)", for: source(1), number, now: 0).isWait) }
+        #expect(table.ask("b", for: source(2), 3, now: 0).isWait)
+        #expect(table.open(parallel: 4) == ["a0", "b", "a1"])
+        #expect(table.finished("a0", found, now: 0).next == ["a2"])
+    }
+
     @Test func whoAsksForANameThatWaitsBehindAnotherDoesNotWaitThere() {
         var table = Self.table(parallel: 8)
         for number in 0..<5 { _ = table.ask("stuck\(number)", for: source(1), number, now: 0) }

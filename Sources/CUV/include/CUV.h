@@ -108,10 +108,10 @@ void cuv_thread_lower_priority(void);
 /// The processors that the process may run on, at least 1.
 unsigned cuv_available_cores(void);
 
-/// Sizes the thread pool that runs name lookups, for its start at the first of them: 256 threads, fewer where
-/// the process may not start so many; what `UV_THREADPOOL_SIZE` says stands. Not after threads that read the
-/// environment have started. Returns how many lookups run at once: libuv gives them half of the threads.
-unsigned cuv_lookup_pool_configure(void);
+/// Starts the thread pool that runs name lookups: 256 threads, fewer where the process may not start so many; what
+/// `UV_THREADPOOL_SIZE` says stands, and else is written into the environment. Takes tens of milliseconds, and must end
+/// before the first lookup begins. Returns how many lookups run at once: libuv gives them half of the threads.
+unsigned cuv_lookup_pool_start(void);
 
 /// Opens and closes a socket that leaves that way: says what would fail.
 int cuv_egress_probe(bool is_ipv6, const cuv_egress *egress);
@@ -161,9 +161,6 @@ uint64_t cuv_loop_now(const cuv_loop *loop);
 
 /// (Re)arms the loop's one timer: fires once, `delay` milliseconds from now.
 void cuv_loop_set_timer(cuv_loop *loop, uint64_t delay);
-
-/// Starts the lookup threads now, rather than at the first name.
-void cuv_lookup_pool_start(cuv_loop *loop);
 
 // MARK: - Listener
 

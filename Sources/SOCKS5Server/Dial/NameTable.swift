@@ -34,7 +34,7 @@ struct NameTable<Asker: Sendable> {
         var queue: [String] = []
     }
 
-    private let parallel: Int
+    private var parallel: Int
     private let parallelOfSource: Int
     private let waitingOfSource: Int
     private let waitingOfAll: Int
@@ -47,8 +47,8 @@ struct NameTable<Asker: Sendable> {
     private var waiting = 0
     private var lastNumber: UInt64 = 0
 
-    /// - Parameter parallel: how many lookups may run at once.
-    init(_ settings: Configuration.Resolver, parallel: Int) {
+    /// - Parameter parallel: how many lookups may run at once; none: all wait for ``open(parallel:)``.
+    init(_ settings: Configuration.Resolver, parallel: Int = 0) {
         self.parallel = parallel
         parallelOfSource = settings.lookupsOfSource
         waitingOfSource = settings.waitingOfSource
@@ -97,9 +97,21 @@ struct NameTable<Asker: Sendable> {
         accounts[payer]?.running -= 1
         forgetIfIdle(payer)
         cache.insert(answer, for: name, now: now)
-        var next: [String] = []
-        while let name = startNext() { next.append(name) }
-        return (lookup.askers.map { ($0.key, $0.value.asker) }, next)
+        return (lookup.askers.map { ($0.key, $0.value.asker) }, startWaiting())
+    }
+
+    /// So many lookups may run at once from now on.
+    ///
+    /// - Returns: the names that the caller is to look up.
+    mutating func open(parallel: Int) -> [String] {
+        self.parallel = parallel
+        return startWaiting()
+    }
+
+    private mutating func startWaiting() -> [String] {
+        var names: [String] = []
+        while let name = startNext() { names.append(name) }
+        return names
     }
 
     /// The first source to come gets half of all lookups, the second half of the rest, and so on.

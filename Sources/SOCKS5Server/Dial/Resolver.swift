@@ -63,6 +63,11 @@ final class Resolver: NameLookupDelegate {
         }
     }
 
+    /// Names may be looked up from now on; what all workers have been asked for begins here.
+    func open(atOnce count: Int) {
+        lookUp(names.withLock { $0.open(parallel: count) })
+    }
+
     func cancel(_ ticket: NameTicket) {
         asking[ticket] = nil
         names.withLock { $0.cancel(ticket) }
