@@ -25,9 +25,9 @@ final class ConnectionLimit: Sendable {
 
     /// What the descriptor limit of the process allows, after raising the soft limit to the hard one.
     ///
-    /// A session has two sockets; one with a UDP association takes another place for two more. Kept in reserve: a few descriptors a loop, the listeners, what lookups open
-    /// (128 at once, a socket or file each, two for a moment), dials that try several addresses, pipes (which
-    /// streams can do without), and some for the program around.
+    /// A session has two sockets; one with a UDP association takes another place for two more. Kept in reserve: a
+    /// few descriptors a loop, the listeners, what lookups open (128 at once, a socket or file each, two for a moment),
+    /// dials that try several addresses, pipes (which streams can do without), and some for the program around.
     static func allowedByDescriptors(workers: Int, listeners: Int) -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0 else { return 256 }
