@@ -17,10 +17,11 @@ let package = Package(
         .executableTarget(name: "CEcho", dependencies: ["CWire"]),
         .executableTarget(name: "LoadGenerator", dependencies: ["CWire"]),
         .target(name: "CCores"),
+        .target(name: "CNamespace"),
         .executableTarget(
             name: "ProxyBench",
             dependencies: [
-                "CCores",
+                "CCores", "CNamespace",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict

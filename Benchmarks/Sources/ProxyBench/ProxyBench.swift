@@ -37,6 +37,10 @@ struct ProxyBench: ParsableCommand {
     var server: [String] = []
     @Option(help: ArgumentHelp("One more SOCKS5 server, repeatable.", valueName: "name=command with {port}"))
     var peer: [String] = []
+    @Option(
+        help: "TCP congestion control, in a network namespace of the benchmark's own (default: the system's)."
+    )
+    var congestion: String?
     @Option(help: "Write everything to this file too.")
     var json: String?
 
@@ -87,6 +91,10 @@ struct ProxyBench: ParsableCommand {
         raiseDescriptors()
         Interrupts.hold()
         do throws(Failure) {
+            if let congestion {
+                try Namespace.enter()
+                try Namespace.set(congestion: congestion)
+            }
             let workshop = try Workshop()
             let machine = Machine(workshop.cores)
             defer { workshop.remove() }
