@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// A program that was started, the first of a process group of its own, on one core. Ended by its pid.
+/// A program that was started, the first of a process group of its own, on cores of its own. Ended by its pid.
 ///
-/// Started with `posix_spawn`; the core is inherited, so that nothing has to run between fork and exec.
+/// Started with `posix_spawn`; the cores are inherited, so that nothing has to run between fork and exec.
 final class Child {
     /// Where standard output and standard error go.
     enum Output {
@@ -24,7 +24,7 @@ final class Child {
     ///   - environment: added to our own.
     init(
         _ arguments: [String],
-        on core: Int,
+        on cores: [Int],
         _ output: Output,
         environment: [String: String] = [:]
     ) throws(Failure) {
@@ -63,7 +63,7 @@ final class Child {
         let envp = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }
         var pid: pid_t = 0
-        let error = Cores.running(on: core) {
+        let error = Cores.running(on: cores) {
             posix_spawn(&pid, arguments[0], &actions, &attributes, argv, envp)
         }
         self.pid = pid

@@ -29,6 +29,8 @@ struct ProxyBench: ParsableCommand {
     var socks5d: String
     @Option(help: "Seconds of a run.")
     var seconds = 2.0
+    @Option(help: "Workers of a server that can be told how many; so many cores are the server's.")
+    var workers = 1
     @Option(help: "Rounds, of which each figure is the median.")
     var rounds = 3
     @Option(help: "A scenario, repeatable (default: all of the above).")
@@ -47,6 +49,7 @@ struct ProxyBench: ParsableCommand {
     private func plan() throws -> Plan {
         guard seconds >= 0.1, seconds <= 3600 else { throw ValidationError("--seconds: from 0.1 to 3600") }
         guard (1...1000).contains(rounds) else { throw ValidationError("--rounds: from 1 to 1000") }
+        guard (1...64).contains(workers) else { throw ValidationError("--workers: from 1 to 64") }
         let scenarios = try scenario.map { name in
             guard let scenario = Scenario(name: name) else {
                 let kinds = Kind.all.map { "\($0.name)-N" }.joined(separator: ", ")
@@ -95,8 +98,8 @@ struct ProxyBench: ParsableCommand {
                 try Namespace.enter()
                 try Namespace.set(congestion: congestion)
             }
-            let workshop = try Workshop()
-            let machine = Machine(workshop.cores)
+            let workshop = try Workshop(workers: workers)
+            let machine = Machine(workshop.cores, workers: workers)
             defer { workshop.remove() }
             var benchmark = Benchmark(plan, in: workshop)
             let results = try benchmark.run()

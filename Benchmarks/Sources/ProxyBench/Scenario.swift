@@ -75,7 +75,7 @@ struct Sample {
     var problem: String?
     /// Seconds of user and system time of the server with its children; `nil` without a server.
     var processor: Double?
-    /// The share of the time in which the server's core worked for others: much of it spoils the figures.
+    /// The share of the time in which the server's cores worked for others: much of it spoils the figures.
     var disturbance: Double?
     /// Seconds that a unit takes, by share: "p50", "p90", "p99", "p999", "max".
     var times: [String: Double] = [:]

@@ -14,6 +14,7 @@ struct Server {
     struct Place {
         let port: Int
         let target: Int
+        let workers: Int
         /// A file for its configuration.
         let configuration: String
         let folder: String
@@ -52,7 +53,7 @@ extension Server {
             Server(
                 name: socks5dName,
                 program: socks5d,
-                arguments: { ["--listen", "127.0.0.1:\($0.port)", "--workers", "1"] },
+                arguments: { ["--listen", "127.0.0.1:\($0.port)", "--workers", "\($0.workers)"] },
                 loginArguments: ["--user", user]
             ),
             Server(
@@ -120,7 +121,7 @@ extension Server {
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return """
             global
-                nbthread 1
+                nbthread \(place.workers)
                 maxconn \(min(limit.rlim_cur, 65536) / 5)
             defaults
                 mode tcp

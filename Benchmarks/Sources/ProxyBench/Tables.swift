@@ -35,7 +35,8 @@ struct Tables {
     private var disturbance: String {
         let shares = results.runs.compactMap(\.sample?.disturbance)
         guard let median = shares.median, let most = shares.max() else { return "not measured meanwhile" }
-        return "meanwhile \((median * 100).text(0)) % of the server's core, at most \((most * 100).text(0)) %"
+        return
+            "meanwhile \((median * 100).text(0)) % of the server's core(s), at most \((most * 100).text(0)) %"
     }
 
     /// Rows servers, columns scenarios.

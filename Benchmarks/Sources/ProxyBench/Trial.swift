@@ -3,13 +3,16 @@ internal import Glibc
 /// What all runs have in common.
 struct Workshop {
     let cores: Cores
+    /// Threads of a server that can be told how many.
+    let workers: Int
     /// Where the load generator and the echo server are: beside this program.
     let tools: String
     /// For what the servers need on disk; ours alone.
     let folder: String
 
-    init() throws(Failure) {
-        cores = try Cores.found()
+    init(workers: Int) throws(Failure) {
+        self.workers = workers
+        cores = try Cores.found(workers: workers)
         var path = [CChar](repeating: 0, count: 4096)
         guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { throw .system("/proc/self/exe") }
         tools = String(cString: &path).split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
@@ -51,7 +54,7 @@ struct Trial {
         unlink(log)
         let target = try Child(
             ["\(workshop.tools)/CEcho", "127.0.0.1:0"],
-            on: workshop.cores.load,
+            on: [workshop.cores.load],
             .lines(errors: log)
         )
         defer { target.finish() }
@@ -81,6 +84,7 @@ struct Trial {
         let place = Server.Place(
             port: try Port.free(),
             target: target,
+            workers: workshop.workers,
             configuration: "\(workshop.folder)/\(server.name).conf",
             folder: workshop.folder
         )
@@ -124,7 +128,7 @@ struct Trial {
         let watched = proxy.map { ["--server", "\($0.child.pid)"] } ?? []
         return try Child(
             ["\(workshop.tools)/LoadGenerator"] + route + login + watched + arguments,
-            on: workshop.cores.load,
+            on: [workshop.cores.load],
             .lines(errors: "\(workshop.folder)/log")
         )
     }
@@ -160,7 +164,7 @@ struct Trial {
             throw .failed("the load generator doesn't begin")
         }
         let started = now()
-        let busy = Cores.busyTime(of: workshop.cores.proxy)
+        let busy = workshop.cores.busyTime
         var moved = 0.0
         var lastMove = started
         while true {
@@ -176,8 +180,9 @@ struct Trial {
                 live(sample)
                 continue
             }
-            let busyShare = (Cores.busyTime(of: workshop.cores.proxy) - busy) / elapsed
-            let disturbance = max(0, busyShare - (sample.processor ?? 0) / sample.seconds)
+            let busyTime = (workshop.cores.busyTime - busy) / elapsed
+            let others = max(0, busyTime - (sample.processor ?? 0) / sample.seconds)
+            let disturbance = others / Double(workshop.cores.proxy.count)
             sample.disturbance = disturbance
             if report.errors > 0 { sample.problem = try problem(generator) }
             // A server that gets no processor time can't help it.
