@@ -62,10 +62,12 @@ bench-plots: ## Measure over numbers of connections, and draw it into Benchmarks
 	  number,1 8 64 512,--scenario $(kind)-$(number))) --scenario cycles-64 --scenario ping-pong-64'
 	python3 Benchmarks/Plots/plots.py .build/plots.json Benchmarks/Plots
 
-bench-names: ## Measure names against a scripted DNS server, in a network namespace.
+bench-names: ## Measure an address and a name beside slow names, in a network namespace.
 	@scripts/setup build bench
 	swift build -c release --product socks5d
-	scripts/bench-names "$$(swift build -c release --show-bin-path)/socks5d"
+	swift build -c release --package-path Benchmarks
+	scripts/bench-names "$$(swift build -c release --show-bin-path)/socks5d" \
+	  "$$(swift build -c release --package-path Benchmarks --show-bin-path)"
 
 bench-policy: ## Measure a big policy, its reload, and a flood of wrong passwords.
 	@scripts/setup build bench

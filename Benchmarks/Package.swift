@@ -15,6 +15,7 @@ let package = Package(
     targets: [
         .target(name: "CWire"),
         .executableTarget(name: "CEcho", dependencies: ["CWire"]),
+        .executableTarget(name: "CNames", dependencies: ["CWire"]),
         .executableTarget(name: "LoadGenerator", dependencies: ["CWire"]),
         .target(name: "CCores"),
         .target(name: "CNamespace"),

@@ -1,4 +1,7 @@
-"""clients.py PORT ROUNDS: how long names take through the proxy on 127.0.0.1:PORT, in milliseconds."""
+"""clients.py PORT ROUNDS: how long an address and a name take beside slow names, in milliseconds.
+
+The proxy is on 127.0.0.1:PORT.
+"""
 
 import select
 import socket
@@ -41,17 +44,6 @@ def answered(connections: list[socket.socket], start: float) -> float:
     return (time.monotonic() - start) * 1000
 
 
-def distinct_names(count: int, label: str) -> float:
-    clients = [client(f"127.0.0.{index % 8 + 1}") for index in range(count)]
-    start = time.monotonic()
-    for index, connection in enumerate(clients):
-        connect_to(connection, f"{label}-{index}.test")
-    elapsed = answered(clients, start)
-    for connection in clients:
-        connection.close()
-    return elapsed
-
-
 def one(source: str, name: str) -> float:
     connection = client(source)
     start = time.monotonic()
@@ -59,8 +51,6 @@ def one(source: str, name: str) -> float:
     return answered([connection], start)
 
 
-figures = [distinct_names(200, f"round-{number}") for number in range(rounds)]
-print(f"200 distinct names of 20 ms, 8 sources: {statistics.median(figures):.0f} ms in all")
 slow = [client("127.0.0.1") for _ in range(100)]
 for index, connection in enumerate(slow):
     connect_to(connection, f"slow-{index}.test")

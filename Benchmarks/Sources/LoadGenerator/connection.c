@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { SOURCES = 8 };
+
 static bool uses_proxy(void) { return load.options.proxy.sin_port != 0; }
 
 void connection_want(struct connection *connection, uint32_t events) {
@@ -69,6 +71,13 @@ static void say(struct connection *connection, const uint8_t *message, size_t co
         connection_fail(connection, "a message of the handshake found no room");
 }
 
+static void opened(struct connection *connection) {
+    connection->stage = STAGE_OPEN;
+    load.opening--;
+    load.open++;
+    connection->role->opened(connection);
+}
+
 static void greet(struct connection *connection) {
     uint8_t method = load.options.name[0] != 0 ? 0x02 : 0x00;
     say(connection, (const uint8_t[]){0x05, 1, method}, 3, STAGE_SELECTION);
@@ -85,7 +94,20 @@ static void log_in(struct connection *connection) {
     say(connection, message, 3 + name + password, STAGE_LOGIN);
 }
 
+void connection_ask(struct connection *connection, const char *name) {
+    uint8_t message[7 + 255] = {0x05, 0x01, 0x00, 0x03};
+    size_t length = strlen(name);
+    message[4] = (uint8_t)length;
+    memcpy(message + 5, name, length);
+    memcpy(message + 5 + length, &load.options.target.sin_port, 2);
+    load.open--;
+    load.opening++;
+    connection->began = wire_now();
+    say(connection, message, 7 + length, STAGE_REPLY);
+}
+
 static void request(struct connection *connection) {
+    if (connection->role->resolves) return opened(connection);
     // An association's datagrams come from a port that isn't known yet: 0.0.0.0:0.
     uint8_t message[10] = {0x05, connection->role->associates ? 0x03 : 0x01, 0x00, 0x01};
     if (!connection->role->associates) {
@@ -95,11 +117,11 @@ static void request(struct connection *connection) {
     say(connection, message, sizeof message, STAGE_REPLY);
 }
 
-static void opened(struct connection *connection) {
-    connection->stage = STAGE_OPEN;
-    load.opening--;
-    load.open++;
-    connection->role->opened(connection);
+/// Several clients, 127.0.0.1 to 127.0.0.8: a server may share its lookups out among them.
+static void bind_to_source(struct connection *connection) {
+    struct sockaddr_in source = {.sin_family = AF_INET};
+    source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)((connection - load.connections) % SOURCES));
+    bind(connection->descriptor, (const struct sockaddr *)&source, sizeof source);
 }
 
 void connection_start(struct connection *connection) {
@@ -112,6 +134,7 @@ void connection_start(struct connection *connection) {
     if (connection->descriptor < 0) return connection_fail(connection, "socket: %s", strerror(errno));
     const int on = 1;
     setsockopt(connection->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (connection->role->resolves) bind_to_source(connection);
     const struct sockaddr_in *address = uses_proxy() ? &load.options.proxy : &load.options.target;
     if (connect(connection->descriptor, (const struct sockaddr *)address, sizeof *address) < 0) {
         if (errno != EINPROGRESS) return connection_fail(connection, "connect: %s", strerror(errno));

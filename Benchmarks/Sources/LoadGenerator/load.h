@@ -20,10 +20,13 @@ struct role {
     void (*writable)(struct connection *connection);
     /// Asks the proxy for UDP ASSOCIATE rather than CONNECT.
     bool associates;
+    /// Is open as soon as the proxy waits for a request, see `connection_ask`.
+    bool resolves;
 };
 
 extern const struct role role_download, role_upload, role_echo, role_cycle, role_pingpong, role_idle, role_stalled,
-    role_verify_echo, role_verify_download, role_datagrams, role_verify_datagrams;
+    role_verify_echo, role_verify_download, role_datagrams, role_verify_datagrams,
+    role_names;
 
 struct options {
     struct sockaddr_in target;
@@ -101,6 +104,8 @@ struct connection {
 /// Connects, and greets the proxy if there is one.
 void connection_start(struct connection *connection);
 void connection_ready(struct connection *connection, uint32_t events);
+/// For a role that resolves: asks for the target by a name, after which the role is opened once more.
+void connection_ask(struct connection *connection, const char *name);
 /// Waits for epoll events.
 void connection_want(struct connection *connection, uint32_t events);
 void connection_close(struct connection *connection);

@@ -28,6 +28,8 @@ static const char usage[] =
     "  datagrams                512 bytes there and back over UDP, 16 under way on each of N associations\n"
     "  stalled                  N downloads that nobody reads: prints 'fresh', waits for a line, prints 'used',\n"
     "                           waits for a line\n"
+    "  names                    N requests at once, through a proxy, each for a name of its own that has to be\n"
+    "                           the target's; until all are answered\n"
     "  verify                   16 MiB on each of N connections, every byte checked\n"
     "  verify-datagrams         2,000 of all lengths on each of N associations, every byte checked\n"
     "\n"
@@ -82,8 +84,18 @@ static int milliseconds_until(uint64_t end) {
     return now < end ? (int)((end - now) / 1000000 + 1) : 0;
 }
 
+/// Names are done once all are answered; nothing else is ever done.
+static bool is_done(void) { return run.role->resolves && load.opening == 0; }
+
 static void work_until(uint64_t end) {
-    while (wire_now() < end) turn(milliseconds_until(end));
+    while (wire_now() < end && !is_done()) turn(milliseconds_until(end));
+}
+
+static void fail_unopened(const char *format, int seconds) {
+    for (size_t i = 0; i < load.next; i++) {
+        struct connection *connection = &load.connections[i];
+        if (connection->stage < STAGE_OPEN) connection_fail(connection, format, seconds);
+    }
 }
 
 /// Until every connection is open or has failed. What takes too long has failed.
@@ -91,11 +103,7 @@ static void open_all(void) {
     uint64_t end = after(SECONDS_TO_OPEN);
     start_some();
     while ((load.opening > 0 || load.next < load.count) && wire_now() < end) turn(milliseconds_until(end));
-    for (size_t i = 0; i < load.next; i++) {
-        struct connection *connection = &load.connections[i];
-        if (connection->stage < STAGE_OPEN)
-            connection_fail(connection, "no connection within %d s", SECONDS_TO_OPEN);
-    }
+    fail_unopened("no connection within %d s", SECONDS_TO_OPEN);
     load.next = load.count;
 }
 
@@ -110,7 +118,7 @@ static void make_connections(size_t count) {
         if (connection->role == &role_verify_echo && i % 2 == 1) connection->role = &role_verify_download;
         // Streams that differ show when bytes get into the wrong one; a source begins at 0.
         if (connection->role != &role_verify_download) connection->origin = i * 7919;
-        connection->began = wire_now();
+        if (!run.role->resolves) connection->began = wire_now();
     }
 }
 
@@ -135,6 +143,15 @@ static uint64_t moved(void) {
     return total;
 }
 
+static void ask_all(void) {
+    for (size_t i = 0; i < load.count; i++) {
+        struct connection *connection = &load.connections[i];
+        char name[32];
+        snprintf(name, sizeof name, "name-%zu.test", i);
+        if (connection->stage == STAGE_OPEN) connection_ask(connection, name);
+    }
+}
+
 static void print_problem(void) {
     if (load.errors > 0) printf("problem %s\n", load.problem);
 }
@@ -142,7 +159,7 @@ static void print_problem(void) {
 static int measure(void) {
     if (run.role == &role_upload) connect_for_total();
     if (run.role == &role_cycle) start_some(); else open_all();
-    work_until(after(run.warm_up));
+    if (run.role->resolves) run.seconds = SECONDS_TO_FINISH; else work_until(after(run.warm_up));
 
     double processor = run.server > 0 ? process_tree_seconds(run.server) : 0;
     uint64_t bytes = moved(), lost = datagrams_lost();
@@ -150,7 +167,8 @@ static int measure(void) {
     memset(&load.times, 0, sizeof load.times);
     uint64_t begin = wire_now(), end = begin + (uint64_t)(run.seconds * 1e9);
     printf("begin\n");
-    for (uint64_t second = begin + 1000000000; second < end; second += 1000000000) {
+    if (run.role->resolves) ask_all();
+    for (uint64_t second = begin + 1000000000; second < end && !is_done(); second += 1000000000) {
         work_until(second);
         printf("second bytes=%llu units=%llu errors=%llu\n", (unsigned long long)(moved() - bytes),
             (unsigned long long)load.units, (unsigned long long)load.errors);
@@ -158,6 +176,7 @@ static int measure(void) {
     work_until(end);
     bytes = moved() - bytes;
     double seconds = (double)(wire_now() - begin) / 1e9;
+    if (run.role->resolves) fail_unopened("no answer within %d s", SECONDS_TO_FINISH);
     if (run.server > 0) processor = process_tree_seconds(run.server) - processor;
     printf("end seconds=%.6f bytes=%llu units=%llu errors=%llu lost=%llu", seconds,
         (unsigned long long)bytes, (unsigned long long)load.units, (unsigned long long)load.errors,
@@ -239,7 +258,7 @@ static const struct {
     {"download", &role_download, measure}, {"upload", &role_upload, measure}, {"echo", &role_echo, measure},
     {"cycle", &role_cycle, measure},       {"pingpong", &role_pingpong, measure},
     {"idle", &role_idle, idle},            {"stalled", &role_stalled, stalled},            {"verify", &role_verify_echo, verify},
-    {"datagrams", &role_datagrams, measure}, {"verify-datagrams", &role_verify_datagrams, verify},
+    {"names", &role_names, measure},         {"datagrams", &role_datagrams, measure}, {"verify-datagrams", &role_verify_datagrams, verify},
 };
 
 static struct sockaddr_in address(const char *text) {
@@ -297,7 +316,8 @@ int main(int count, char **arguments) {
         run.role = modes[i].role;
         chosen = modes[i].run;
     }
-    if (chosen == NULL || load.options.target.sin_port == 0 || optind < count) {
+    bool needs_proxy = run.role != NULL && run.role->resolves && load.options.proxy.sin_port == 0;
+    if (chosen == NULL || needs_proxy || load.options.target.sin_port == 0 || optind < count) {
         fputs(usage, stderr);
         return 64;
     }

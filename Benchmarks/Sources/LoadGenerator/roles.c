@@ -143,6 +143,22 @@ static void stalled_readable(struct connection *connection) {
 
 const struct role role_stalled = {"stalled", stalled_opened, stalled_readable, NULL};
 
+// MARK: - names
+
+/// Twice: with `began` 0 when the proxy is ready, and when it has resolved the name and connected.
+static void names_opened(struct connection *connection) {
+    if (connection->began == 0) return;
+    load.units++;
+    histogram_add(&load.times, wire_now() - connection->began);
+    load.finished++;
+}
+
+static void names_readable(struct connection *connection) {
+    connection_fail(connection, "something came that nobody has asked for");
+}
+
+const struct role role_names = {"names", names_opened, names_readable, NULL, .resolves = true};
+
 // MARK: - verify
 
 static bool is_right(struct connection *connection, size_t count) {

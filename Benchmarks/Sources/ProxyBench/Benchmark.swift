@@ -3,13 +3,18 @@ internal import Glibc
 /// What is to be measured, and how often.
 struct Plan {
     let servers: [Server]
-    let scenarios: [Scenario]
+    private(set) var scenarios: [Scenario]
     let rounds: Int
     let seconds: Double
 
     /// Seconds that a run takes beside those in which it measures.
     static let overhead = 0.5
 
+    var resolvesNames: Bool { scenarios.contains(where: \.kind.resolvesNames) }
+
+    var hasMoreThanNames: Bool { scenarios.contains { !$0.kind.resolvesNames } }
+
+    mutating func leaveOutNames() { scenarios.removeAll(where: \.kind.resolvesNames) }
 }
 
 /// What came out.
@@ -99,6 +104,7 @@ struct Benchmark {
             usable.filter { server in
                 (!scenario.kind.usesDatagrams || server.relaysDatagrams)
                     && (!scenario.kind.logsIn || server.loginArguments != nil)
+                    && (!scenario.kind.resolvesNames || server.isProxy)
             }
         }
         var left = plan.scenarios.map { suitable($0).count }.reduce(0, +) * plan.rounds
@@ -174,7 +180,8 @@ struct Benchmark {
         progress.show(line(""))
         do {
             let server = scenario.kind.logsIn ? server.withLogin : server
-            let sample = try Trial.with(server, in: workshop) { (trial) throws(Failure) in
+            let sample = try Trial.with(server, in: workshop, names: scenario.kind.resolvesNames) {
+                (trial) throws(Failure) in
                 try trial.measure(scenario, seconds: plan.seconds) {
                     progress.show(line(Self.brief($0)))
                 }

@@ -1,8 +1,8 @@
 internal import CNamespace
 internal import Glibc
 
-/// The network namespace that the benchmark moves into, before it starts anything: what is set there changes
-/// nothing for others, and what it starts inherits it.
+/// The network and mount namespaces that the benchmark moves into, before it starts anything: what is set there
+/// changes nothing for others, and what it starts inherits it.
 enum Namespace {
     private static let folder = "/proc/sys/net/ipv4"
 
@@ -11,6 +11,14 @@ enum Namespace {
             if errno == EPERM { throw .failed("may not make a network namespace; run as root") }
             throw .system("a network namespace")
         }
+    }
+
+    /// Names are asked of 127.0.0.1 from now on, see `CNames`.
+    ///
+    /// - Parameter path: of a file that is made for that, and has to stay.
+    static func setResolver(at path: String) throws(Failure) {
+        try write("nameserver 127.0.0.1\noptions timeout:10 attempts:1\n", to: path)
+        guard namespace_replace("/etc/resolv.conf", path) == 0 else { throw .system("/etc/resolv.conf") }
     }
 
     /// - Parameter name: of the congestion control of TCP, as `reno`. The kernel takes only those here that it

@@ -21,7 +21,9 @@ struct ProxyBench: ParsableCommand {
             Ping-pong: 64 bytes there and back; \
             beside bulk: next to 8 downloads. Idle: memory and descriptors. Stalled: \
             memory with so many downloads that nobody reads. UDP: datagrams of 512 bytes there \
-            and back, with servers that know UDP ASSOCIATE; the number is that of associations.
+            and back, with servers that know UDP ASSOCIATE; the number is that of associations. Names: so \
+            many names at once that DNS resolves after 20 ms, until every client has its answer; in a network \
+            namespace, so that it takes root.
             """
     )
 
@@ -90,17 +92,14 @@ struct ProxyBench: ParsableCommand {
     }
 
     func run() throws {
-        let plan = try plan()
+        var plan = try plan()
         raiseDescriptors()
         Interrupts.hold()
         do throws(Failure) {
-            if let congestion {
-                try Namespace.enter()
-                try Namespace.set(congestion: congestion)
-            }
             let workshop = try Workshop(workers: workers)
-            let machine = Machine(workshop.cores, workers: workers)
             defer { workshop.remove() }
+            try moveIntoNamespace(for: &plan, in: workshop)
+            let machine = Machine(workshop.cores, workers: workers)
             var benchmark = Benchmark(plan, in: workshop)
             let results = try benchmark.run()
             print(Tables(plan, results, machine, command: command).text, terminator: "")
@@ -114,6 +113,22 @@ struct ProxyBench: ParsableCommand {
             case .interrupted(let signal):
                 throw ExitCode(128 + signal)
             }
+        }
+    }
+
+    /// Where names or congestion control have to be the benchmark's own; names can be left out.
+    private func moveIntoNamespace(for plan: inout Plan, in workshop: Workshop) throws(Failure) {
+        if let congestion {
+            try Namespace.enter()
+            try Namespace.set(congestion: congestion)
+        }
+        guard plan.resolvesNames else { return }
+        do {
+            if congestion == nil { try Namespace.enter() }
+            try Namespace.setResolver(at: "\(workshop.folder)/resolv.conf")
+        } catch .failed(let reason) where plan.hasMoreThanNames {
+            plan.leaveOutNames()
+            try write("names: left out: \(reason)\n", to: STDERR_FILENO, called: "standard error")
         }
     }
 

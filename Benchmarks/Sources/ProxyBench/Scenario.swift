@@ -10,7 +10,7 @@ struct Scenario {
     static let standard = [
         "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64",
         "cycles-64", "logins-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "stalled-1000",
-        "udp-1", "udp-16",
+        "udp-1", "udp-16", "names-200",
     ].compactMap(Scenario.init(name:))
 
     /// Any kind with any number of connections, as `download-512`.
@@ -33,6 +33,8 @@ struct Kind {
     var isIdle = false
     /// Whether it takes a server that knows UDP ASSOCIATE.
     var usesDatagrams = false
+    /// Whether it takes a server that resolves names, and a DNS server.
+    var resolvesNames = false
     /// Whether every connection logs in.
     var logsIn = false
     let figures: [Figure]
@@ -58,6 +60,7 @@ struct Kind {
             usesDatagrams: true,
             figures: [.rate, .processorPerUnit, .lost]
         ),
+        Kind(name: "names", mode: ["names"], resolvesNames: true, figures: [.whole, .slowest]),
     ]
 }
 
@@ -66,7 +69,7 @@ struct Sample {
     var seconds = 0.0
     /// Moved from end to end; of an echo both ways.
     var bytes = 0.0
-    /// Cycles, round trips, idle connections, or datagrams of both ways.
+    /// Cycles, round trips, idle connections, datagrams of both ways, or names.
     var units = 0.0
     var errors = 0
     /// Datagrams that didn't come back.
@@ -112,6 +115,10 @@ struct Figure {
     }
     static let percentile99 = Figure(name: "p99", unit: "p99 us", digits: 0) {
         $0.times["p99"].map { $0 * 1e6 }
+    }
+    static let whole = Figure(name: "all", unit: "all ms", digits: 0) { $0.seconds * 1e3 }
+    static let slowest = Figure(name: "p99", unit: "p99 ms", digits: 0, isCost: false) {
+        $0.times["p99"].map { $0 * 1e3 }
     }
     static let memoryFresh = Figure(name: "memory fresh", unit: "fresh KB", digits: 1) {
         $0.memoryFresh.map { $0 / 1000 }

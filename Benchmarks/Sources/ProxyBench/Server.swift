@@ -146,6 +146,14 @@ extension Server {
             .first { access($0, X_OK) == 0 }
     }
 
+    /// Whether it is told where to connect to: by a name, if need be.
+    var isProxy: Bool {
+        switch route {
+        case .direct, .forwarded: false
+        case .socks5: true
+        }
+    }
+
     var isThere: Bool {
         switch route {
         case .direct: true

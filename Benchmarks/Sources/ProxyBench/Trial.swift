@@ -44,10 +44,12 @@ struct Trial {
     private let targetPort: Int
     private let proxy: (child: Child, port: Int)?
 
-    /// Runs `body` with target and server up; both are gone afterwards.
+    /// Runs `body` with target and server up, and with a DNS server where names are resolved; they are gone
+    /// afterwards.
     static func with<Result>(
         _ server: Server,
         in workshop: Workshop,
+        names: Bool = false,
         _ body: (Trial) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let log = "\(workshop.folder)/log"
@@ -61,6 +63,15 @@ struct Trial {
         guard let port = try Int(target.line(within: 10).split(separator: ":").last ?? "") else {
             throw .failed("CEcho doesn't say where it listens")
         }
+        let resolver =
+            names
+            ? try Child(
+                ["\(workshop.tools)/CNames"],
+                on: [workshop.cores.load],
+                .lines(errors: log)
+            ) : nil
+        defer { resolver?.finish() }
+        _ = try resolver?.line(within: 10)
         let proxy = try start(server, target: port, in: workshop, log)
         defer { proxy?.child.finish() }
         let trial = Trial(workshop: workshop, server: server, target: target, targetPort: port, proxy: proxy)
