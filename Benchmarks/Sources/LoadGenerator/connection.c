@@ -75,7 +75,7 @@ static void opened(struct connection *connection) {
     connection->stage = STAGE_OPEN;
     load.opening--;
     load.open++;
-    connection->role->opened(connection);
+    if (load.begins) connection->role->opened(connection);
 }
 
 static void greet(struct connection *connection) {
@@ -103,6 +103,7 @@ void connection_ask(struct connection *connection, const char *name) {
     load.open--;
     load.opening++;
     connection->began = wire_now();
+    connection->sent = 1;
     say(connection, message, 7 + length, STAGE_REPLY);
 }
 
@@ -126,6 +127,7 @@ static void bind_to_source(struct connection *connection) {
 
 void connection_start(struct connection *connection) {
     connection->stage = STAGE_CONNECTING;
+    connection->began = wire_now();
     connection->events = 0;
     connection->sent = 0;
     connection->received = 0;

@@ -50,6 +50,8 @@ struct load {
     /// Connecting, or talking to the proxy.
     size_t opening;
     size_t open;
+    /// Whether roles begin as soon as their connection is open; else all at once, see `open_all` in main.c.
+    bool begins;
     /// Connections that have done all that their role asks for.
     size_t finished;
 

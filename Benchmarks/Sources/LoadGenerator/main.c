@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 enum { EVENTS = 256, OPENING_AT_ONCE = 64, SECONDS_TO_OPEN = 10, SECONDS_TO_FINISH = 60, MILLISECONDS_TO_LOOK = 50 };
+/// Bytes that echoes have under way at the most, each of them and all.
+enum { LARGEST_WINDOW = 1 << 20, UNDER_WAY = 256 << 20 };
 
 static const char usage[] =
     "usage: LoadGenerator --target ADDR:PORT [--proxy ADDR:PORT] [--user NAME:PASSWORD] --mode MODE\n"
@@ -51,13 +53,16 @@ static struct {
     double warm_up;
     /// A connection of its own to the target, for WIRE_TOTAL.
     int total;
-} run = {.seconds = 2, .warm_up = 0.25, .total = -1};
+} run = {.seconds = 2, .warm_up = -1, .total = -1};
 
 // MARK: - Connections
 
+/// Only so many are opening at a time; but cycles are that nearly all their life, of them so many more a turn.
 static void start_some(void) {
-    while (load.next < load.count && load.opening < OPENING_AT_ONCE)
-        connection_start(&load.connections[load.next++]);
+    bool cycles = run.role == &role_cycle;
+    for (size_t i = 0; i < OPENING_AT_ONCE && load.next < load.count; i++) {
+        if (cycles || load.opening < OPENING_AT_ONCE) connection_start(&load.connections[load.next++]);
+    }
 }
 
 static void turn(int milliseconds) {
@@ -68,12 +73,9 @@ static void turn(int milliseconds) {
     for (int i = 0; i < ready; i++) {
         struct connection *connection = events[i].data.ptr;
         connection_ready(connection, events[i].events);
-        if (connection->role == &role_cycle && connection->stage == STAGE_CLOSED) {
-            connection->began = wire_now();
-            connection_start(connection);
-        }
+        if (connection->role == &role_cycle && connection->stage == STAGE_CLOSED) connection_start(connection);
     }
-    if (associates) datagrams_give_up();
+    if (associates && load.begins) datagrams_give_up();
     start_some();
 }
 
@@ -98,13 +100,24 @@ static void fail_unopened(const char *format, int seconds) {
     }
 }
 
-/// Until every connection is open or has failed. What takes too long has failed.
+/// Until every connection is open or has failed; only then they play their roles, since those that are at work
+/// would hold the others up. What takes too long has failed.
 static void open_all(void) {
     uint64_t end = after(SECONDS_TO_OPEN);
     start_some();
     while ((load.opening > 0 || load.next < load.count) && wire_now() < end) turn(milliseconds_until(end));
+    while (load.next < load.count) connection_start(&load.connections[load.next++]);
     fail_unopened("no connection within %d s", SECONDS_TO_OPEN);
-    load.next = load.count;
+    load.begins = true;
+    for (size_t i = 0; i < load.count; i++) {
+        struct connection *connection = &load.connections[i];
+        if (connection->stage == STAGE_OPEN) connection->role->opened(connection);
+    }
+}
+
+static void begin_cycles(void) {
+    load.begins = true;
+    while (load.next < load.count) turn(MILLISECONDS_TO_LOOK);
 }
 
 static void make_connections(size_t count) {
@@ -118,7 +131,6 @@ static void make_connections(size_t count) {
         if (connection->role == &role_verify_echo && i % 2 == 1) connection->role = &role_verify_download;
         // Streams that differ show when bytes get into the wrong one; a source begins at 0.
         if (connection->role != &role_verify_download) connection->origin = i * 7919;
-        if (!run.role->resolves) connection->began = wire_now();
     }
 }
 
@@ -158,7 +170,7 @@ static void print_problem(void) {
 
 static int measure(void) {
     if (run.role == &role_upload) connect_for_total();
-    if (run.role == &role_cycle) start_some(); else open_all();
+    if (run.role == &role_cycle) begin_cycles(); else open_all();
     if (run.role->resolves) run.seconds = SECONDS_TO_FINISH; else work_until(after(run.warm_up));
 
     double processor = run.server > 0 ? process_tree_seconds(run.server) : 0;
@@ -293,7 +305,6 @@ int main(int count, char **arguments) {
         {"help", no_argument, NULL, 'h'},              {NULL, 0, NULL, 0},
     };
     size_t connections = 1;
-    load.options.window = 1 << 20;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
         switch (option) {
         case 't': load.options.target = address(optarg); break;
@@ -325,6 +336,11 @@ int main(int count, char **arguments) {
     wire_raise_descriptors();
     setvbuf(stdout, NULL, _IOLBF, 0);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
+    // Many take a while to get going: their buffers grow, and cycles have to fall out of step.
+    if (run.warm_up < 0) run.warm_up = 0.25 + 0.0005 * (double)connections;
+    // More under way than the kernel has memory for (tcp_mem) would measure how it drops segments.
+    uint64_t share = UNDER_WAY / connections;
+    if (load.options.window == 0) load.options.window = share < LARGEST_WINDOW ? share : LARGEST_WINDOW;
     make_connections(connections);
     return chosen();
 }

@@ -145,9 +145,9 @@ const struct role role_stalled = {"stalled", stalled_opened, stalled_readable, N
 
 // MARK: - names
 
-/// Twice: with `began` 0 when the proxy is ready, and when it has resolved the name and connected.
+/// Twice: when the proxy waits for a request, and when it has resolved the name and connected.
 static void names_opened(struct connection *connection) {
-    if (connection->began == 0) return;
+    if (connection->sent == 0) return;
     load.units++;
     histogram_add(&load.times, wire_now() - connection->began);
     load.finished++;

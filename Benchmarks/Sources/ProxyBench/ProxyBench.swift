@@ -132,11 +132,13 @@ struct ProxyBench: ParsableCommand {
         }
     }
 
-    /// As many as the hard limit allows, for the servers too, which inherit them.
+    /// As many as 10000 connections take, or as the hard limit allows, for the servers too, which inherit them.
     private func raiseDescriptors() {
         var limit = rlimit()
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         guard getrlimit(resource, &limit) == 0 else { return }
+        var raised = rlimit(rlim_cur: Server.descriptors, rlim_max: max(limit.rlim_max, Server.descriptors))
+        if setrlimit(resource, &raised) == 0 { return }
         limit.rlim_cur = limit.rlim_max
         setrlimit(resource, &limit)
     }

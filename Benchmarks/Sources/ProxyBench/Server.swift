@@ -89,6 +89,10 @@ extension Server {
         ]
     }
 
+    /// What a server needs at the most: a connection takes up to four descriptors of HAProxy, two sockets and
+    /// the pipe that it splices through.
+    static let descriptors: rlim_t = 65536
+
     static let socks5dName = "socks5d"
 
     /// A SOCKS5 server that the user names, as `hev=hev-socks5-server --port {port}`; the shell reads it.
@@ -116,13 +120,12 @@ extension Server {
     }
 
     private static func haproxy(_ place: Place, splices: Bool) -> String {
-        // A connection takes up to four descriptors of it: two sockets, and the pipe that it splices through.
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return """
             global
                 nbthread \(place.workers)
-                maxconn \(min(limit.rlim_cur, 65536) / 5)
+                maxconn \(min(limit.rlim_cur, descriptors) / 5)
             defaults
                 mode tcp
                 timeout connect 10s
