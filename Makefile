@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-plots bench-names bench-policy bench-micro dist image-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
 ## Passed to the benchmark by `make bench`, as BENCH='--seconds 1 --rounds 1'.
 BENCH ?=
+## Workers of the servers in `make bench-growth`.
+WORKERS ?= 1
 ## Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
@@ -61,6 +63,12 @@ bench-plots: ## Measure over numbers of connections, and draw it into Benchmarks
 	$(MAKE) bench BENCH='--seconds 1 --json .build/plots.json $(foreach kind,download upload echo,$(foreach \
 	  number,1 8 64 512,--scenario $(kind)-$(number))) --scenario cycles-64 --scenario ping-pong-64'
 	python3 Benchmarks/Plots/plots.py .build/plots.json Benchmarks/Plots
+
+bench-growth: ## Measure what 1 to 4000 connections cost, with WORKERS, and how that grows.
+	$(MAKE) bench BENCH='--workers $(WORKERS) --json .build/growth.json $(foreach server,socks5d haproxy \
+	  haproxy-splice,--server $(server)) $(foreach kind,download upload echo cycles ping-pong,$(foreach \
+	  number,1 8 64 512 4000,--scenario $(kind)-$(number))) $(BENCH)'
+	python3 Benchmarks/Plots/growth.py .build/growth.json
 
 bench-names: ## Measure an address and a name beside slow names, in a network namespace.
 	@scripts/setup build bench
