@@ -68,6 +68,7 @@ bench-growth: ## Measure what 1 to 4000 connections cost, with WORKERS, and how 
 	$(MAKE) bench BENCH='--workers $(WORKERS) --json .build/growth.json $(foreach server,socks5d haproxy \
 	  haproxy-splice,--server $(server)) $(foreach kind,download upload echo cycles ping-pong,$(foreach \
 	  number,1 8 64 512 4000,--scenario $(kind)-$(number))) $(BENCH)'
+	python3 Benchmarks/Plots/plots.py .build/growth.json .build/growth
 	python3 Benchmarks/Plots/growth.py .build/growth.json
 
 bench-names: ## Measure an address and a name beside slow names, in a network namespace.

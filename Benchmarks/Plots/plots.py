@@ -1,7 +1,7 @@
 """plots.py RESULTS.json FOLDER: what ProxyBench has found, as SVG by gnuplot.
 
-A kind of load that was measured with several numbers of connections gives its figures over them; one whose units are
-timed gives the distribution of the times.
+A kind of load that was measured with several numbers of connections gives its figures over them, and how the cost has
+grown from 64 of them on; one whose units are timed gives the distribution of the times.
 """
 
 import collections
@@ -20,6 +20,7 @@ COLOURS = {
     "dante": "#2ca02c", "microsocks": "#9467bd",
 }
 OTHERS = ["#ff7f0e", "#8c564b", "#17becf", "#bcbd22"]
+BASE = 64
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 servers = list(dict.fromkeys(run["server"] for run in results["runs"]))
 machine = results["machine"]
@@ -99,7 +100,15 @@ for kind, by_connections in measured.items():
         if lines:
             ticks = ", ".join(f"'{number}' {number}" for number in numbers)
             scale = f"set logscale x 2\nset xrange [{numbers[0] / 1.1}:{numbers[-1] * 1.1}]"
-            plot(f"{kind}-{name}.svg", title, unit, f"{scale}\nset xtics ({ticks})\nset xlabel 'connections'", lines)
+            settings = f"{scale}\nset xtics ({ticks})\nset xlabel 'connections'"
+            plot(f"{kind}-{name}.svg", title, unit, settings, lines)
+            bases = {server: dict(points).get(BASE) for server, points in lines.items()}
+            grown = {
+                server: [(number, value / bases[server]) for number, value in points]
+                for server, points in lines.items() if bases[server]
+            }
+            if name == "processor" and grown:
+                plot(f"{kind}-growth.svg", title, f"CPU, relative to {BASE} connections", settings, grown)
     for number in numbers:
         lines = {}
         for server in servers:
@@ -110,6 +119,10 @@ for kind, by_connections in measured.items():
                     for name, share in SHARES.items()
                 ]
         if lines:
+            unit = "us"
+            if max(time for points in lines.values() for _, time in points) >= 10_000:
+                unit = "ms"
+                lines = {server: [(x, time / 1000) for x, time in points] for server, points in lines.items()}
             ticks = ", ".join(f"'{share * 100:g} %%' {1 / (1 - share)}" for share in SHARES.values())
-            plot(f"{kind}-{number}-times.svg", f"{title}, {number} connections: this share is faster than", "us",
+            plot(f"{kind}-{number}-times.svg", f"{title}, {number} connections: this share is faster than", unit,
                  f"set logscale x\nset xtics ({ticks})\nunset xlabel", lines)
