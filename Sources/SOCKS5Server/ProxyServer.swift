@@ -72,6 +72,11 @@ public final class ProxyServer: Sendable {
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(state.withLock { $0.counters }) }
 
+    /// What each worker has counted so far.
+    package var statisticsOfWorkers: [Statistics] {
+        state.withLock { $0.counters }.map { Statistics([$0]) }
+    }
+
     /// Reads what ``start()`` would read, and changes nothing.
     package func checkFiles() throws(ProxyServerError) {
         guard let path = configuration.limits.quotaFile else { return }
@@ -98,6 +103,7 @@ public final class ProxyServer: Sendable {
         let listening = try ListeningSet(configuration, workers: workers)
         let context = ServerContext(
             configuration,
+            crew: Crew(workers: workers),
             limit: ConnectionLimit(maximum: maxConnections),
             accounts: accounts,
             logger: logger
@@ -188,14 +194,14 @@ public final class ProxyServer: Sendable {
         _ context: ServerContext,
         _ policy: Policy
     ) async throws(UVError) {
-        let mailbox = Mailbox<Worker.Command>()
+        let mailbox = context.crew.members[index].mailbox
         let counters = Counters()
         let result: Result<Void, UVError> = await withCheckedContinuation { started in
             do throws(UVError) {
                 try LoopThread.start(named: "socks5d-\(index)") { [self] in
                     let worker: Worker
                     do throws(UVError) {
-                        worker = try Worker(context, policy, counters, mailbox) { [self] in workerDidStop() }
+                        worker = try Worker(index, context, policy, counters) { [self] in workerDidStop() }
                     } catch {
                         return started.resume(returning: .failure(error))
                     }

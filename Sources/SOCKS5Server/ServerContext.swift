@@ -9,6 +9,7 @@ final class ServerContext: Sendable {
     let udp: Configuration.UDP
     let advertisedAddresses: [AdvertisedAddress]
     let throttle: Guarded<LoginThrottle>
+    let crew: Crew
     let limit: ConnectionLimit
     let associations: AssociationLimit
     let sources = SourceTable()
@@ -23,6 +24,7 @@ final class ServerContext: Sendable {
 
     init(
         _ configuration: Configuration,
+        crew: Crew,
         limit: ConnectionLimit,
         accounts: AccountTable,
         logger: Logger
@@ -39,6 +41,7 @@ final class ServerContext: Sendable {
         nameResolver = configuration.nameResolver
         families = configuration.families
         egress = configuration.egress.socketOptions
+        self.crew = crew
         self.limit = limit
         self.accounts = accounts
         self.logger = logger

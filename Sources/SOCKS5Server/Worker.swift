@@ -7,6 +7,8 @@ internal import UVLoop
 /// - Ownership: keeps itself alive in ``run(_:_:)``; sessions point back unowned.
 final class Worker {
     enum Command: Sendable {
+        /// A connection that another worker has accepted.
+        case handedOver(HandedDescriptor, from: SocketAddress)
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
         /// Ask this one from now on.
@@ -35,7 +37,9 @@ final class Worker {
     private(set) lazy var datagrams = DatagramRoom()
     let logins: PendingAnswers<LoginVerdict>
     let decisions: PendingAnswers<RuleVerdict>
-    private let mailbox: Mailbox<Command>
+    private let index: Int
+    private let member: Crew.Member
+    private var mailbox: Mailbox<Command> { member.mailbox }
     private let didStop: @Sendable () -> Void
     private var listeners: [TCPListener] = []
     private var openListeners = 0
@@ -59,19 +63,21 @@ final class Worker {
 
     /// Throws where the system denies what a loop needs.
     init(
+        _ index: Int,
         _ context: ServerContext,
         _ policy: Policy,
         _ counters: Counters,
-        _ mailbox: Mailbox<Command>,
         didStop: @escaping @Sendable () -> Void
     ) throws(UVError) {
+        self.index = index
         self.context = context
+        member = context.crew.members[index]
         self.policy = policy
         self.counters = counters
-        self.mailbox = mailbox
         self.didStop = didStop
         loop = try EventLoop(readBudget: Self.readBudget)
         pool = BufferPool(context.budget, context.splicing)
+        let mailbox = member.mailbox
         resolver = Resolver(context.names, context.nameResolver, loop, mailbox)
         logins = PendingAnswers { mailbox.post(.loginAnswered($0, $1)) }
         decisions = PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
@@ -90,6 +96,7 @@ final class Worker {
             }
         }
         mailbox.open(on: loop)
+        member.open()
         loop.run(self)
         do {
             try loop.close()
@@ -103,13 +110,40 @@ final class Worker {
 
     // MARK: - Sessions
 
+    /// Hands the connection to a worker that has less to do, if there is one. Not while it stops: the others do too.
+    private func place(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
+        guard !isStopping else {
+            member.enter()
+            return admit(accepted, from: peer)
+        }
+        let taker = context.crew.enter(acceptedBy: index)
+        guard taker !== member else { return admit(accepted, from: peer) }
+        let handed = HandedDescriptor(accepted)
+        if taker.mailbox.post(.handedOver(handed, from: peer)) { return }
+        taker.leave()
+        member.enter()
+        if let accepted = handed.take() { admit(accepted, from: peer) }
+    }
+
+    /// Connections still come from other workers until those stop, and are served as those that came before the stop.
+    private func takeOver(_ handed: HandedDescriptor, from peer: SocketAddress) {
+        guard !isStopping || drainEnd != nil, let accepted = handed.take() else { return member.leave() }
+        admit(accepted, from: peer)
+    }
+
+    /// - Parameter accepted: counted among the sessions of ``member`` already.
     private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
-        guard !isBanned(peer) else { return counters.refusedAsBanned.add() }
+        guard !isBanned(peer) else {
+            member.leave()
+            return counters.refusedAsBanned.add()
+        }
         var places = SessionPlaces()
         if let limit = places.enter(from: peer, self) {
+            member.leave()
             return noteRefused(peer, by: limit)
         }
         guard context.limit.enter() else {
+            member.leave()
             places.leave(peer, self)
             return noteRefusedAtLimit()
         }
@@ -146,6 +180,7 @@ final class Worker {
         guard let slot = session.slot else { return }
         sessions.remove(slot)
         endTurns(of: session)
+        member.leave()
         context.limit.leave()
         counters.ended.add()
         counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
@@ -229,15 +264,16 @@ final class Worker {
         wake(at: drainEnd ?? end)
         guard !isStopping else { return }
         isStopping = true
+        member.close()
         for listener in listeners { listener.close() }
-        finishIfStopped()
     }
 
     private func finishIfStopped() {
-        guard isStopping, !isFinished, openListeners == 0, sessions.count == 0 else { return }
+        guard isStopping, !isFinished, openListeners == 0, sessions.count == 0, mailbox.closeIfEmpty()
+        else { return }
         isFinished = true
+        drainEnd = nil
         resolver.close()
-        mailbox.close()
         loop.finish()
         didStop()
     }
@@ -254,6 +290,7 @@ extension Worker: EventLoopDelegate {
     func loopWoken() {
         for command in mailbox.takeAll() {
             switch command {
+            case .handedOver(let handed, let peer): takeOver(handed, from: peer)
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolver.pass(answer, to: number)
@@ -264,6 +301,7 @@ extension Worker: EventLoopDelegate {
             case .quotaEnded(let account): for session in sessions.owners { session.quotaDidEnd(of: account) }
             }
         }
+        finishIfStopped()
     }
 
     func loopTimerFired() {
@@ -294,7 +332,7 @@ extension Worker: TCPListenerDelegate {
         didAccept descriptor: consuming AcceptedDescriptor,
         from peer: SocketAddress
     ) {
-        admit(descriptor, from: peer)
+        place(descriptor, from: peer)
     }
 
     /// Accepting goes on as soon as a session has ended, or after a second, should others have freed some.

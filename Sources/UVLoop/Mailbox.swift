@@ -43,10 +43,14 @@ package final class Mailbox<Command: Sendable>: Sendable {
     }
 
     /// Takes no more commands; must come before ``EventLoop/finish()``. Loop thread.
-    package func close() {
+    ///
+    /// - Returns: false where commands wait to be taken, for which the loop will be woken; then it stays open.
+    package func closeIfEmpty() -> Bool {
         contents.withLock { contents in
+            guard contents.commands.isEmpty else { return false }
             contents.isClosed = true
             contents.loop = nil
+            return true
         }
     }
 }

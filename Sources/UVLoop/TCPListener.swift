@@ -1,4 +1,5 @@
 internal import CUV
+internal import Synchronization
 
 /// What a listener reports.
 package protocol TCPListenerDelegate: AnyObject {
@@ -30,6 +31,29 @@ package struct AcceptedDescriptor: ~Copyable {
 
     deinit {
         cuv_descriptor_close(number)
+    }
+}
+
+/// An ``AcceptedDescriptor`` on its way to the thread of another loop; closed where nobody takes it.
+package final class HandedDescriptor: Sendable {
+    private let number: Atomic<Int32>
+
+    package init(_ descriptor: consuming AcceptedDescriptor) {
+        number = Atomic(descriptor.take())
+    }
+
+    /// Any thread.
+    ///
+    /// - Returns: the descriptor to the first who asks.
+    package func take() -> AcceptedDescriptor? {
+        let number = number.exchange(Self.taken, ordering: .relaxed)
+        return number == Self.taken ? nil : AcceptedDescriptor(number: number)
+    }
+
+    private static let taken: Int32 = -1
+
+    deinit {
+        _ = take()
     }
 }
 

@@ -1,7 +1,9 @@
+import CTestSupport
 import Glibc
 import TestSupport
 import Testing
-import UVLoop
+
+@testable import UVLoop
 
 /// One scenario for each promise of libuv that the server relies on. Every one ends with a loop that closes.
 @Suite struct LoopTests {
@@ -160,6 +162,35 @@ import UVLoop
         }
         #expect(sum == 7999 * 8000 / 2)
     }
+
+    @Test func aMailboxStaysOpenForWhatWaitsInIt() {
+        let mailbox = Mailbox<Int>()
+        #expect(mailbox.post(1))
+        #expect(!mailbox.closeIfEmpty())
+        #expect(mailbox.post(2))
+        #expect(mailbox.takeAll() == [1, 2])
+        #expect(mailbox.closeIfEmpty())
+        #expect(!mailbox.post(3))
+        #expect(mailbox.takeAll() == [])
+    }
+
+    @Test func aHandedDescriptorIsTakenOnceOrClosed() throws {
+        var ends: [Int32] = [-1, -1]
+        try #require(test_pipe(&ends) == 0)
+        do {
+            let handed = HandedDescriptor(AcceptedDescriptor(number: ends[0]))
+            let first = handed.take()
+            let isTaken = first != nil
+            let isTakenAgain = handed.take() != nil
+            #expect(isTaken && !isTakenAgain)
+            #expect(fcntl(ends[0], F_GETFD) >= 0)
+        }
+        #expect(fcntl(ends[0], F_GETFD) < 0)
+        var handed: HandedDescriptor? = HandedDescriptor(AcceptedDescriptor(number: ends[1]))
+        #expect(handed != nil && fcntl(ends[1], F_GETFD) >= 0)
+        handed = nil
+        #expect(fcntl(ends[1], F_GETFD) < 0)
+    }
 }
 
 private func connectOnce(to port: Int) throws -> UVError? {
@@ -267,8 +298,7 @@ private func sumCommands(of mailbox: Mailbox<Int>, count: Int) throws -> Int {
                 sum += command
                 left -= 1
             }
-            guard left == 0 else { return }
-            mailbox?.close()
+            guard left == 0, mailbox?.closeIfEmpty() == true else { return }
             loop.finish()
         }
     }

@@ -170,7 +170,7 @@ final class Script: Sendable {
 
         override func streamDidClose(_ stream: TCPStream) {
             script.note("closed")
-            script.mailbox.close()
+            while !script.mailbox.closeIfEmpty() { _ = script.mailbox.takeAll() }
             loop.finish()
         }
     }

@@ -1,0 +1,61 @@
+internal import Synchronization
+internal import UVLoop
+
+/// The workers of a server as they see each other: who has how many sessions.
+///
+/// The kernel picks a worker for a connection by a hash (SO_REUSEPORT), so that of a few clients some share a worker
+/// while another has none. Hence a worker hands over what it has accepted while it has too many.
+struct Crew: Sendable {
+    /// By worker.
+    let members: [Member]
+
+    /// One worker: its sessions, those on their way to it included, and the way to it.
+    ///
+    /// Any thread.
+    final class Member: Sendable {
+        let mailbox = Mailbox<Worker.Command>()
+        private let sessions = Atomic<Int>(Member.closed)
+        /// Keeps the counts of two workers, which change all the time, out of one cache line.
+        private let distance = InlineArray<12, UInt64>(repeating: 0)
+
+        /// More than there can be sessions: a worker that doesn't serve yet, or has to stop, never has the fewest.
+        private static let closed = 1 << 40
+
+        var load: Int { sessions.load(ordering: .relaxed) }
+
+        func open() { sessions.wrappingSubtract(Self.closed, ordering: .relaxed) }
+        func close() { sessions.wrappingAdd(Self.closed, ordering: .relaxed) }
+        func enter() { sessions.wrappingAdd(1, ordering: .relaxed) }
+        func leave() { sessions.wrappingSubtract(1, ordering: .relaxed) }
+    }
+
+    init(workers: Int) {
+        members = (0..<workers).map { _ in Member() }
+    }
+
+    /// Who is to have the connection that this worker has accepted; counted there as a session already.
+    func enter(acceptedBy worker: Int) -> Member {
+        let taker = members[Self.taker(from: worker, of: members.count) { members[$0].load }]
+        taker.enter()
+        return taker
+    }
+
+    /// The worker with the fewest sessions, if the one that has accepted has more than an eighth above that.
+    ///
+    /// So up to eight sessions a worker are spread exactly, when it counts, while many stay where the kernel put them:
+    /// there its hash is fair enough, and each hand-over wakes a loop.
+    ///
+    /// - Parameter load: the sessions of a worker.
+    static func taker(from own: Int, of workers: Int, load: (Int) -> Int) -> Int {
+        let most = load(own)
+        guard most > 0 else { return own }
+        var (taker, least) = (own, most)
+        // Its neighbour first, so that not all of them choose the same.
+        for distance in 1..<workers {
+            let other = (own + distance) % workers
+            let sessions = load(other)
+            if sessions < least { (taker, least) = (other, sessions) }
+        }
+        return most > least + least / 8 ? taker : own
+    }
+}
