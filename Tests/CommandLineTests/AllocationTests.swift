@@ -31,7 +31,7 @@ struct AllocationTests {
 
     @Test(arguments: ["127.0.0.1", "::1", "localhost"])
     func relayingDatagramsAllocatesNothing(_ host: String) async throws {
-        try await withCountedSocks5d("--prefer", "4") { port, count in
+        try await withCountedSocks5d { port, count in
             let target = try TestDatagramSocket(host: host == "localhost" ? "127.0.0.1" : host)
             defer { target.close() }
             let name = host == "localhost" ? Destination(name: host, port: target.port) : nil
@@ -73,7 +73,6 @@ struct AllocationTests {
 
     /// Runs `body` beside a socks5d with one worker and no deadline that comes, with a reader of its count.
     private func withCountedSocks5d(
-        _ arguments: String...,
         body: @escaping @Sendable (Int, () -> Int) throws -> Void
     ) async throws {
         try await withFile([UInt8](repeating: 0, count: 8)) { countFile in
@@ -87,10 +86,17 @@ struct AllocationTests {
             }
             try #require(compiled.exitCode == 0, "\(compiled.errors)")
             let invocation = Invocation(
-                ["--workers", "1", "--handshake-timeout", "1h"] + arguments,
+                ["--workers", "1", "--handshake-timeout", "1h", "--prefer", "4"],
                 environment: ["LD_PRELOAD": library, "ALLOCATION_COUNT": countFile]
             )
             try await withSocks5d(invocation) { _, port in
+                // Behind the first name no lookup thread is being started any more.
+                let target = try TestDatagramSocket()
+                defer { target.close() }
+                let association = try TestAssociation(through: port)
+                defer { association.close() }
+                let name = Destination(name: "localhost", port: target.port)
+                try association.expectEcho(of: [1], from: target, as: name)
                 try body(port) {
                     let bytes = (try? readBytes(countFile)) ?? []
                     return bytes.reversed().reduce(0) { $0 << 8 | Int($1) }
