@@ -24,6 +24,8 @@ struct SpliceLane {
     private(set) var isOpen = false
     private var shortFills: UInt8 = 0
 
+    /// Bytes of a read.
+    private static let bulk = 64 << 10
     /// With fewer bytes a call than these, so many times in a row, copying costs less.
     private static let short = (bytes: 32 << 10, inARow: 8 as UInt8)
 
@@ -34,12 +36,12 @@ struct SpliceLane {
         isOpen = splicing == .always
     }
 
-    /// Bytes have been read into a ring: a read that fills the largest one, and that the sink takes at once, proves
-    /// the stream to be bulk.
+    /// Bytes have been read into a ring: so many that copying them costs more than two calls, and that the sink takes
+    /// at once, prove the stream to be bulk.
     mutating func note(_ count: Int, wasTakenAtOnce: Bool) {
         switch splicing {
         case nil, .never: break
-        case .bulk: if wasTakenAtOnce && count == BufferPool.Size.large.bytes { isOpen = true }
+        case .bulk: if wasTakenAtOnce && count >= Self.bulk { isOpen = true }
         case .always: isOpen = true
         }
     }
@@ -85,8 +87,8 @@ struct SpliceLane {
         return count
     }
 
-    /// Moves the oldest bytes into a ring, where the sink has refused them; returns how many. Where the sink is the
-    /// slower side, it takes little at a time, which costs less out of a large ring.
+    /// Moves the oldest bytes into a ring, where the sink has refused them; returns how many. While a sink waits, the
+    /// pipe is for others.
     mutating func spill(into room: UnsafeMutableRawBufferPointer, _ pool: PipePool) throws(UVError) -> Int {
         guard let pipe else { return 0 }
         isOpen = splicing == .always
