@@ -10,7 +10,7 @@
 struct cuv_udp {
     uv_udp_t uv;
     void *owner;
-    /// Whether the system has refused to cut what it is given into datagrams.
+    /// Whether the system can't cut what it is given into datagrams, or has refused to.
     bool sends_singly;
 };
 
@@ -51,6 +51,14 @@ struct cuv_batch {
 
 static struct cuv_batch *batch_of(const cuv_udp *udp) { return cuv_loop_of(udp->uv.loop)->batch; }
 
+/// Before Linux 4.18 a series would pass as one long datagram, without an error.
+static bool cuts_series(const cuv_udp *udp) {
+    uv_os_fd_t descriptor = -1;
+    uv_fileno((const uv_handle_t *)&udp->uv, &descriptor);
+    const int by_message = 0;
+    return setsockopt(descriptor, SOL_UDP, UDP_SEGMENT, &by_message, sizeof by_message) == 0;
+}
+
 int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **out) {
     if (loop->batch == NULL) loop->batch = calloc(1, sizeof *loop->batch);
     cuv_udp *udp = calloc(1, sizeof *udp);
@@ -64,6 +72,7 @@ int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **out) {
         return error;
     }
     udp->owner = owner;
+    udp->sends_singly = !cuts_series(udp);
     *out = udp;
     return 0;
 }
