@@ -48,32 +48,52 @@ static unsigned pool_threads(const char *text) {
     return threads < LIBUV_MAXIMUM ? (unsigned)threads : LIBUV_MAXIMUM;
 }
 
-static unsigned configure_pool(void) {
-    const char *given = getenv("UV_THREADPOOL_SIZE");
+static void set_pool_threads(unsigned threads) {
     char text[16];
-    if (given == NULL) {
-        unsigned threads = startable_threads(POOL_THREADS);
-        // Where threads are scarce, others of the process need some too.
-        if (threads < POOL_THREADS) threads = threads / 2 > 0 ? threads / 2 : 1;
-        snprintf(text, sizeof text, "%u", threads);
-        setenv("UV_THREADPOOL_SIZE", text, 0);
-        given = text;
-    }
-    return (pool_threads(given) + 1) / 2;
+    snprintf(text, sizeof text, "%u", threads);
+    setenv("UV_THREADPOOL_SIZE", text, 1);
+}
+
+static bool is_size_ours;
+
+static void configure_pool(void) {
+    is_size_ours = getenv("UV_THREADPOOL_SIZE") == NULL;
+    if (is_size_ours) set_pool_threads(POOL_THREADS);
+}
+
+void cuv_lookup_pool_configure(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, configure_pool);
+}
+
+static void shrink_pool_to_limits(void) {
+    unsigned threads = startable_threads(POOL_THREADS);
+    if (threads == POOL_THREADS) return;
+    // Where threads are scarce, others of the process need some too.
+    set_pool_threads(threads / 2 > 0 ? threads / 2 : 1);
 }
 
 static void do_nothing(uv_work_t *work) { (void)work; }
 
-unsigned cuv_lookup_pool_start(void) {
-    unsigned lookups = configure_pool();
+static unsigned lookups_at_once;
+
+static void start_pool(void) {
+    if (is_size_ours) shrink_pool_to_limits();
+    const char *size = getenv("UV_THREADPOOL_SIZE");
+    lookups_at_once = (pool_threads(size != NULL ? size : "4") + 1) / 2;
     uv_loop_t loop;
     // The pool starts with its first work, which comes with the first lookup where it can't come now.
-    if (uv_loop_init(&loop) < 0) return lookups;
+    if (uv_loop_init(&loop) < 0) return;
     uv_work_t work;
     uv_queue_work(&loop, &work, do_nothing, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
-    return lookups;
+}
+
+unsigned cuv_lookup_pool_start(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start_pool);
+    return lookups_at_once;
 }
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result) {

@@ -182,9 +182,19 @@ public final class ProxyServer: Sendable {
 
     /// Clients needn't wait for the threads that look names up; names that are asked for meanwhile do.
     private func startLookups() throws(UVError) {
-        guard let mailbox = state.withLock({ $0.mailboxes.first }) else { return }
-        try LoopThread.start(named: "socks5d-names") {
-            mailbox.post(.lookupsStarted(atOnce: NameLookup.startPool()))
+        NameLookup.configurePool()
+        // The end waits for it: a process that exits meanwhile would meet half a pool.
+        state.withLock { $0.running += 1 }
+        do throws(UVError) {
+            try LoopThread.start(named: "socks5d-names") { [self] in
+                let count = NameLookup.startPool()
+                let mailboxes = state.withLock { $0.mailboxes }
+                _ = mailboxes.first { $0.post(.lookupsStarted(atOnce: count)) }
+                threadDidEnd()
+            }
+        } catch {
+            threadDidEnd()
+            throw error
         }
     }
 
@@ -201,7 +211,7 @@ public final class ProxyServer: Sendable {
                 try LoopThread.start(named: "socks5d-\(index)") { [self] in
                     let worker: Worker
                     do throws(UVError) {
-                        worker = try Worker(index, context, policy, counters) { [self] in workerDidStop() }
+                        worker = try Worker(index, context, policy, counters) { [self] in threadDidEnd() }
                     } catch {
                         return started.resume(returning: .failure(error))
                     }
@@ -257,7 +267,7 @@ public final class ProxyServer: Sendable {
         await quotas?.value
     }
 
-    private func workerDidStop() {
+    private func threadDidEnd() {
         let awaiting = state.withLock { state in
             state.running -= 1
             guard state.running == 0 else { return [CheckedContinuation<Void, Never>]() }

@@ -18,8 +18,13 @@ package final class NameLookup: HandleOwner {
     private weak var delegate: (any NameLookupDelegate)?
     private var raw: OpaquePointer?
 
-    /// Starts the process's pool of lookup threads, which takes tens of milliseconds; must end before the first lookup
-    /// begins. Writes to the environment (`UV_THREADPOOL_SIZE`).
+    /// Sizes the process's pool of lookup threads. Writes to the environment (`UV_THREADPOOL_SIZE`).
+    package static func configurePool() {
+        cuv_lookup_pool_configure()
+    }
+
+    /// Starts the pool, which takes tens of milliseconds the first time, and must end before the first lookup begins.
+    /// Behind ``configurePool()``. Writes to the environment only where the process may not start that many threads.
     ///
     /// - Returns: how many lookups run at once; libuv holds back the others.
     package static func startPool() -> Int {

@@ -108,9 +108,13 @@ void cuv_thread_lower_priority(void);
 /// The processors that the process may run on, at least 1.
 unsigned cuv_available_cores(void);
 
-/// Starts the thread pool that runs name lookups: 256 threads, fewer where the process may not start so many; what
-/// `UV_THREADPOOL_SIZE` says stands, and else is written into the environment. Takes tens of milliseconds, and must end
-/// before the first lookup begins. Returns how many lookups run at once: libuv gives them half of the threads.
+/// Sizes the thread pool that runs name lookups: 256 threads, unless `UV_THREADPOOL_SIZE` says something else. Writes
+/// that variable, the first time.
+void cuv_lookup_pool_configure(void);
+
+/// Starts the pool, the first time; with fewer threads, and another write to the environment, where the process may not
+/// start so many. Takes tens of milliseconds, and must end before the first lookup begins. Behind
+/// `cuv_lookup_pool_configure`. Returns how many lookups run at once: libuv gives them half of the threads.
 unsigned cuv_lookup_pool_start(void);
 
 /// Opens and closes a socket that leaves that way: says what would fail.
