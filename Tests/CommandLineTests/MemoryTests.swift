@@ -107,9 +107,11 @@ struct MemoryTests {
             }
             let growth = child.anonymousBytes - base
             #expect(growth <= 2000 * count, "\(growth / count) bytes each")
-            #expect(child.descriptorCount == idle + 2 * count)
+            // Pipes for splicing stay open, a few a worker.
+            let pipes = child.descriptorCount - (idle + 2 * count)
+            #expect((0...(used > 0 ? 8 * sysconf(Int32(_SC_NPROCESSORS_ONLN)) : 0)).contains(pipes))
             tunnels.close()
-            try Self.descriptors(of: child, become: idle)
+            try Self.descriptors(of: child, become: idle + pipes)
         }
     }
 

@@ -67,8 +67,9 @@ import Testing
         var lane = SpliceLane()
         lane.beginPayload(.bulk)
         let bulk = 64 << 10
+        let pool = PipePool(MemoryBudget(limit: 1 << 20), .bulk)
         for (count, isTaken, opens) in [(bulk, false, false), (bulk - 1, true, false), (bulk, true, true)] {
-            lane.note(count, wasTakenAtOnce: isTaken)
+            lane.note(count, wasTakenAtOnce: isTaken, pool)
             #expect(lane.isOpen == opens, "\(count) \(isTaken)")
         }
     }

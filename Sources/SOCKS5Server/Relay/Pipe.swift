@@ -76,7 +76,7 @@ final class Pipe {
         adaptSize(to: count)
         ring.append(count)
         perform(flow.received(ring.fill))
-        lane.note(count, wasTakenAtOnce: ring.isEmpty)
+        lane.note(count, wasTakenAtOnce: ring.isEmpty, pool.pipes)
     }
 
     private func didReadNothing() {

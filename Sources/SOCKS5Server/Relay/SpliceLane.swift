@@ -38,10 +38,10 @@ struct SpliceLane {
 
     /// Bytes have been read into a ring: so many that copying them costs more than two calls, and that the sink takes
     /// at once, prove the stream to be bulk.
-    mutating func note(_ count: Int, wasTakenAtOnce: Bool) {
+    mutating func note(_ count: Int, wasTakenAtOnce: Bool, _ pool: PipePool) {
         switch splicing {
         case nil, .never: break
-        case .bulk: if wasTakenAtOnce && count >= Self.bulk { isOpen = true }
+        case .bulk: if wasTakenAtOnce && count >= Self.bulk && pool.hasRoom { isOpen = true }
         case .always: isOpen = true
         }
     }
@@ -131,6 +131,9 @@ final class PipePool {
     deinit {
         assert(lent == 0, "a pipe is still on loan")
     }
+
+    /// Whether another pipe may be lent, but for memory.
+    var hasRoom: Bool { lent < limit }
 
     /// `nil` where there are too many, or memory is short.
     func lend() -> SplicePipe? {
