@@ -59,9 +59,11 @@ bench: ## Measure socks5d beside other proxies; BENCH='--help' shows the choices
 	exec "$$(swift build -c release --package-path Benchmarks --show-bin-path)/ProxyBench" \
 	  --socks5d "$$(swift build -c release --show-bin-path)/socks5d" $(BENCH)
 
-bench-plots: ## Measure over numbers of connections, and draw it into Benchmarks/Plots.
-	$(MAKE) bench BENCH='--seconds 1 --json .build/plots.json $(foreach kind,download upload echo,$(foreach \
-	  number,1 8 64 512,--scenario $(kind)-$(number))) --scenario cycles-64 --scenario ping-pong-64'
+bench-plots: ## Measure 1 to 4000 connections, and draw it into Benchmarks/Plots.
+	$(MAKE) bench BENCH='--seconds 1 --json .build/plots.json $(foreach server,socks5d haproxy haproxy-splice,--server \
+	  $(server)) $(foreach kind,download upload echo,$(foreach number,1 8 64 512 4000,--scenario $(kind)-$(number))) $(BENCH)'
+	python3 Benchmarks/Plots/plots.py .build/plots.json Benchmarks/Plots
+	$(MAKE) bench BENCH='--seconds 1 --json .build/plots.json --scenario ping-pong-64 $(BENCH)'
 	python3 Benchmarks/Plots/plots.py .build/plots.json Benchmarks/Plots
 
 bench-growth: ## Measure what 1 to 4000 connections cost, with WORKERS, and how that grows.

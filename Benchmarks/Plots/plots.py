@@ -24,7 +24,7 @@ BASE = 64
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 servers = list(dict.fromkeys(run["server"] for run in results["runs"]))
 machine = results["machine"]
-footer = f"{machine['processor']}, Linux {machine['kernel']}, medians of {results['rounds']} rounds"
+footer = f"{machine['processor']}, Linux {machine['kernel']}, TCP {machine['congestionControl']}, medians of {results['rounds']} rounds"
 
 
 def colour(server: str) -> str:
