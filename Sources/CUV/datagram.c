@@ -24,8 +24,6 @@ enum { LONGEST_OF_SERIES = 1452 };
 /// Datagrams of one length to one target, the last of which may be shorter: the system takes them as one message,
 /// goes through its layers once, and cuts it at the end (UDP_SEGMENT, udp(7)).
 struct series {
-    unsigned count;
-    bool is_complete;
     struct sockaddr_storage target;
     union {
         struct cmsghdr alignment;
@@ -51,12 +49,16 @@ struct cuv_batch {
 
 static struct cuv_batch *batch_of(const cuv_udp *udp) { return cuv_loop_of(udp->uv.loop)->batch; }
 
-/// Before Linux 4.18 a series would pass as one long datagram, without an error.
-static bool cuts_series(const cuv_udp *udp) {
+static int descriptor_of(const cuv_udp *udp) {
     uv_os_fd_t descriptor = -1;
     uv_fileno((const uv_handle_t *)&udp->uv, &descriptor);
+    return descriptor;
+}
+
+/// Before Linux 4.18 a series would pass as one long datagram, without an error.
+static bool cuts_series(const cuv_udp *udp) {
     const int by_message = 0;
-    return setsockopt(descriptor, SOL_UDP, UDP_SEGMENT, &by_message, sizeof by_message) == 0;
+    return setsockopt(descriptor_of(udp), SOL_UDP, UDP_SEGMENT, &by_message, sizeof by_message) == 0;
 }
 
 int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **out) {
@@ -78,9 +80,7 @@ int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **out) {
 }
 
 int cuv_udp_leave_by(cuv_udp *udp, const cuv_egress *egress) {
-    uv_os_fd_t descriptor = -1;
-    uv_fileno((const uv_handle_t *)&udp->uv, &descriptor);
-    return cuv_egress_route(descriptor, egress) < 0 ? -errno : 0;
+    return cuv_egress_route(descriptor_of(udp), egress) < 0 ? -errno : 0;
 }
 
 int cuv_udp_bind(cuv_udp *udp, const cuv_address *address) {
@@ -130,8 +130,7 @@ static void send_singly(struct cuv_batch *batch, int descriptor, struct msghdr m
 static void send_batch(struct cuv_batch *batch) {
     if (batch->count == 0) return;
     cuv_udp *udp = batch->sender;
-    uv_os_fd_t descriptor = -1;
-    uv_fileno((const uv_handle_t *)&udp->uv, &descriptor);
+    int descriptor = descriptor_of(udp);
     unsigned first = 0;
     for (unsigned done = 0; done < batch->series_count;) {
         int sent = sendmmsg(descriptor, batch->messages + done, batch->series_count - done, 0);
@@ -139,7 +138,7 @@ static void send_batch(struct cuv_batch *batch) {
         if (error == -EINTR) continue;
         // An error is about the first one, and says nothing about the others.
         for (unsigned end = done + (error < 0 ? 1 : (unsigned)sent); done < end; done++) {
-            unsigned count = batch->series[done].count;
+            unsigned count = (unsigned)batch->messages[done].msg_hdr.msg_iovlen;
             if (count > 1 && (error == -EINVAL || error == -EIO || error == -EMSGSIZE)) {
                 // The way to the target is narrower, or its device can't.
                 udp->sends_singly = true;
@@ -183,16 +182,14 @@ static bool may_wait(const struct cuv_batch *batch, cuv_buffer datagram) {
 /// Whether the newest series goes on with this datagram.
 static bool belongs_to(const struct cuv_batch *batch, const struct sockaddr_storage *target, size_t length) {
     if (batch->series_count == 0 || batch->sender->sends_singly) return false;
-    const struct series *newest = &batch->series[batch->series_count - 1];
-    const struct iovec *first = batch->messages[batch->series_count - 1].msg_hdr.msg_iov;
-    return !newest->is_complete && length > 0 && length <= first->iov_len && first->iov_len <= LONGEST_OF_SERIES &&
-           memcmp(target, &newest->target, sizeof *target) == 0;
+    const struct msghdr *newest = &batch->messages[batch->series_count - 1].msg_hdr;
+    size_t each = newest->msg_iov->iov_len, last = newest->msg_iov[newest->msg_iovlen - 1].iov_len;
+    return last == each && length > 0 && length <= each && each <= LONGEST_OF_SERIES &&
+           memcmp(target, newest->msg_name, sizeof *target) == 0;
 }
 
 static void begin_series(struct cuv_batch *batch, const struct sockaddr_storage *target, socklen_t length) {
     struct series *series = &batch->series[batch->series_count];
-    series->count = 0;
-    series->is_complete = false;
     series->target = *target;
     batch->messages[batch->series_count++].msg_hdr = (struct msghdr){
         .msg_name = &series->target,
@@ -224,10 +221,7 @@ void cuv_udp_send(cuv_udp *udp, cuv_buffer datagram, size_t payload, const cuv_a
     struct msghdr *message = &batch->messages[batch->series_count - 1].msg_hdr;
     batch->payloads[batch->count] = payload;
     batch->datagrams[batch->count++] = (struct iovec){datagram.base, datagram.length};
-    series->count++;
-    message->msg_iovlen = series->count;
-    if (series->count == 2) cut_at(series, message, message->msg_iov->iov_len);
-    series->is_complete = datagram.length < message->msg_iov->iov_len;
+    if (++message->msg_iovlen == 2) cut_at(series, message, message->msg_iov->iov_len);
     if (!may_wait(batch, datagram)) send_batch(batch);
 }
 

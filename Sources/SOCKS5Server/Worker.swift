@@ -4,7 +4,7 @@ internal import UVLoop
 /// One thread with one loop: accepts clients, and owns their sessions until they end.
 ///
 /// - Isolation: its thread, but for ``mailbox``.
-/// - Ownership: keeps itself alive in ``run(_:_:)``; sessions point back unowned.
+/// - Ownership: keeps itself alive in ``run(_:)``; sessions point back unowned.
 final class Worker {
     enum Command: Sendable {
         /// A connection that another worker has accepted.

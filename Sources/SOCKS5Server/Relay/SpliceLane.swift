@@ -137,7 +137,7 @@ final class PipePool {
 
     /// `nil` where there are too many, or memory is short.
     func lend() -> SplicePipe? {
-        guard lent < limit, budget.reserve(Self.capacity) else { return nil }
+        guard hasRoom, budget.reserve(Self.capacity) else { return nil }
         guard let pipe = idle.popLast() ?? open() else {
             budget.release(Self.capacity)
             return nil
