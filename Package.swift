@@ -35,19 +35,26 @@ let package = Package(
             providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]
         ),
         .target(name: "CUV", dependencies: ["CLibUV"]),
-        .target(name: "UVLoop", dependencies: ["CUV"], swiftSettings: strict),
+        .target(name: "Locks", swiftSettings: strict),
+        .target(name: "UVLoop", dependencies: ["CUV", "Locks"], swiftSettings: strict),
         .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
+        .target(
+            name: "ProxyPolicy",
+            dependencies: ["CCrypt", "Locks", "SOCKS5Protocol"],
+            swiftSettings: strict
+        ),
         .target(
             name: "SOCKS5Server",
             dependencies: [
-                "CCrypt", "SOCKS5Protocol", "UVLoop", .product(name: "Logging", package: "swift-log"),
+                "Locks", "ProxyPolicy", "SOCKS5Protocol", "UVLoop",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "CYAML", "SOCKS5Protocol", "SOCKS5Server",
+                "CYAML", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -56,7 +63,7 @@ let package = Package(
         .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .target(
             name: "TestSupport",
-            dependencies: ["CTestSupport", "SOCKS5Protocol", "SOCKS5Server", "UVLoop"],
+            dependencies: ["CTestSupport", "Locks", "SOCKS5Protocol", "SOCKS5Server", "UVLoop"],
             path: "Tests/TestSupport"
         ),
         .target(name: "FuzzTargets", dependencies: ["SOCKS5Protocol"], path: "Tests/Fuzz/Targets"),
@@ -67,11 +74,15 @@ let package = Package(
         .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "SOCKS5Protocol", "TestSupport"]),
         .testTarget(
             name: "SOCKS5ServerTests",
-            dependencies: ["SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport"]
+            dependencies: [
+                "Locks", "ProxyPolicy", "SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport",
+            ]
         ),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["socks5d", "SOCKS5Protocol", "SOCKS5Server", "TestSupport"]
+            dependencies: [
+                "socks5d", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server", "TestSupport",
+            ]
         ),
         .testTarget(
             name: "EndToEndTests",
@@ -103,7 +114,8 @@ if Context.environment["SOCKS5D_MICROBENCH"] != nil {
         .executableTarget(
             name: "MicroBench",
             dependencies: [
-                .product(name: "Benchmark", package: "benchmark"), "SOCKS5Protocol", "SOCKS5Server", "UVLoop",
+                .product(name: "Benchmark", package: "benchmark"), "ProxyPolicy", "SOCKS5Protocol",
+                "SOCKS5Server", "UVLoop",
             ],
             path: "Benchmarks/MicroBench",
             plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]

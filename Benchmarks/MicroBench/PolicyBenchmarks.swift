@@ -23,17 +23,17 @@ func policyBenchmarks() {
             )
     }
     let policy = RuleTable(rules)
-    let requester = Requester(client: .ipv4(0x7f00_0001), user: nil, command: .connect)
+    let subject = Subject(client: .ipv4(0x7f00_0001), user: nil, command: .connect)
     guard let name = DomainName("www.target.example.com") else { return }
     Benchmark("rules: an address, 100,000 networks and 10,000 domains in 100") { benchmark in
         for index in benchmark.scaledIterations {
             let address = SocketAddress(host: addresses[index & 1023], port: 80)
-            blackHole(policy.denial(of: .address(address, named: nil), to: requester))
+            blackHole(policy.denial(of: .address(address, named: nil), to: subject))
         }
     }
     Benchmark("rules: a name, the same") { benchmark in
         for _ in benchmark.scaledIterations {
-            blackHole(policy.denial(of: .name(name, port: 80), to: requester))
+            blackHole(policy.denial(of: .name(name, port: 80), to: subject))
         }
     }
 }

@@ -20,11 +20,16 @@ void cuv_address_from(cuv_address *address, const struct sockaddr *from) {
     memset(address, 0, sizeof *address);
     if (from->sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+        address->port = ntohs(in6->sin6_port);
+        address->low = read_be64(in6->sin6_addr.s6_addr + 8);
+        // An IPv4 client of an IPv6 socket (RFC 4291 section 2.5.5.2): IPv4 to everybody behind this place.
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+            address->low &= UINT32_MAX;
+            return;
+        }
         address->is_ipv6 = true;
         address->high = read_be64(in6->sin6_addr.s6_addr);
-        address->low = read_be64(in6->sin6_addr.s6_addr + 8);
         address->scope = in6->sin6_scope_id;
-        address->port = ntohs(in6->sin6_port);
     } else {
         const struct sockaddr_in *in = (const struct sockaddr_in *)from;
         address->low = ntohl(in->sin_addr.s_addr);

@@ -61,9 +61,21 @@ static void configure_pool(void) {
     if (is_size_ours) set_pool_threads(POOL_THREADS);
 }
 
-void cuv_lookup_pool_configure(void) {
+/// A search list of the root alone (resolv.conf(5)). With fewer dots than `ndots` glibc asks by the list and not also
+/// without it, which would be the same question again after each miss; 15 is the most there may be.
+static void forget_search_list(void) {
+    const char *options = getenv("RES_OPTIONS");
+    char amended[512];
+    int length = snprintf(amended, sizeof amended, "%s ndots:15", options != NULL ? options : "");
+    if (length < (int)sizeof amended) setenv("RES_OPTIONS", amended, 1);
+    setenv("LOCALDOMAIN", ".", 1);
+}
+
+void cuv_lookup_pool_configure(bool tries_search_list) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure_pool);
+    static pthread_once_t absolute = PTHREAD_ONCE_INIT;
+    if (!tries_search_list) pthread_once(&absolute, forget_search_list);
 }
 
 static void shrink_pool_to_limits(void) {

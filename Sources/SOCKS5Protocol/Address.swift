@@ -12,6 +12,7 @@ public struct IPv4Address: Hashable, Sendable, CustomStringConvertible {
     }
 
     public static let any = IPv4Address(rawValue: 0)
+    public static let loopback = IPv4Address(127, 0, 0, 1)
 
     /// `127.0.0.1`
     public var description: String {
@@ -33,6 +34,7 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
     }
 
     public static let any = IPv6Address(high: 0, low: 0)
+    public static let loopback = IPv6Address(high: 0, low: 1)
 
     /// The IPv4 address in an IPv4-mapped one, `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2).
     public var mappedIPv4: IPv4Address? {
@@ -67,14 +69,13 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A name to be looked up: 1 to 255 bytes of printable ASCII, no space among them.
+/// A name as it stands in a message: 1 to 255 bytes of printable ASCII, no space among them.
 ///
-/// Case and one trailing dot make no difference to what it names; ``description`` keeps what was sent.
+/// No more than the wire's form: ``Target`` says what it names, or that it names nothing.
 public struct DomainName: Hashable, Sendable, CustomStringConvertible {
     public let description: String
 
-    /// `nil`: no bytes, more than 255, or one that no name has. 255 is the most that a request can hold, though
-    /// DNS ends at 253.
+    /// `nil`: no bytes, more than 255, or one that no name has. 255 is the most that a message can hold.
     public init?(_ bytes: [UInt8]) {
         guard (1...255).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             return nil
@@ -85,14 +86,4 @@ public struct DomainName: Hashable, Sendable, CustomStringConvertible {
     public init?(_ text: String) {
         self.init(Array(text.utf8))
     }
-
-    /// Lower case, without the trailing dot: what rules and caches compare.
-    public var canonical: String {
-        let lowercased = description.lowercased()
-        return lowercased.count > 1 && lowercased.hasSuffix(".") ? String(lowercased.dropLast()) : lowercased
-    }
-
-    public static func == (left: DomainName, right: DomainName) -> Bool { left.canonical == right.canonical }
-
-    public func hash(into hasher: inout Hasher) { hasher.combine(canonical) }
 }

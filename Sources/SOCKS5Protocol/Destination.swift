@@ -14,6 +14,15 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
+    /// Whether the host is 0.0.0.0 or ::, mapped or spelt as a name too: it stands for any, or for none.
+    public var isUnspecified: Bool {
+        switch host {
+        case .ipv4(let address): address == .any
+        case .ipv6(let address): IPAddress.ipv6(address).unmapped.isUnspecified
+        case .name(let name): Target.address(spelledBy: name)?.unmapped.isUnspecified ?? false
+        }
+    }
+
     /// 0.0.0.0:0, as in every failure.
     public static let unspecified = Destination(host: .ipv4(.any), port: 0)
 

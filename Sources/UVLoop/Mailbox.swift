@@ -1,4 +1,5 @@
 internal import CUV
+internal import Locks
 
 /// The one door between threads: commands for a loop, in the order of posting.
 package final class Mailbox<Command: Sendable>: Sendable {

@@ -18,13 +18,17 @@ package final class NameLookup: HandleOwner {
     private weak var delegate: (any NameLookupDelegate)?
     private var raw: OpaquePointer?
 
-    /// Sizes the process's pool of lookup threads. Writes to the environment (`UV_THREADPOOL_SIZE`).
-    package static func configurePool() {
-        cuv_lookup_pool_configure()
+    /// Sizes the process's pool of lookup threads, and decides how names are read. Writes to the environment
+    /// (`UV_THREADPOOL_SIZE`, `LOCALDOMAIN`, `RES_OPTIONS`).
+    ///
+    /// - Parameter triesSearchList: whether names are also looked up with the domains of the search list behind them
+    ///   (resolv.conf(5)). If any server of the process says no, no server does.
+    package static func configurePool(triesSearchList: Bool) {
+        cuv_lookup_pool_configure(triesSearchList)
     }
 
     /// Starts the pool, which takes tens of milliseconds the first time, and must end before the first lookup begins.
-    /// Behind ``configurePool()``. Writes to the environment only where the process may not start that many threads.
+    /// Behind ``configurePool(triesSearchList:)``. Writes to the environment only where the process may not start that many threads.
     ///
     /// - Returns: how many lookups run at once; libuv holds back the others.
     package static func startPool() -> Int {

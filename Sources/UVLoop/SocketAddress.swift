@@ -1,6 +1,6 @@
 internal import CUV
 
-/// An IPv4 or IPv6 address and port.
+/// An IPv4 or IPv6 address and port. Never an IPv4-mapped address, where it comes from the system.
 package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     package enum Host: Hashable, Sendable {
         /// The 32 bits in host order.
@@ -41,12 +41,6 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         return cuv_address_is_own(&raw) != 0
     }
 
-    /// An IPv4-mapped IPv6 address as the IPv4 address that it is (RFC 4291 section 2.5.5.2).
-    package var unmapped: SocketAddress {
-        guard case .ipv6(0, let low, _) = host, low >> 32 == 0xffff else { return self }
-        return SocketAddress(host: .ipv4(UInt32(truncatingIfNeeded: low)), port: port)
-    }
-
     /// 0.0.0.0 or ::.
     package var isUnspecified: Bool {
         switch host {
@@ -58,19 +52,6 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     /// The unspecified address of the family, with the same port.
     package var asUnspecified: SocketAddress {
         SocketAddress(host: isIPv6 ? .ipv6(high: 0, low: 0, scope: 0) : .ipv4(0), port: port)
-    }
-
-    /// 127.0.0.1 or ::1, by the family, with the same port.
-    package var asLoopback: SocketAddress {
-        SocketAddress(host: isIPv6 ? .ipv6(high: 0, low: 1, scope: 0) : .ipv4(0x7f00_0001), port: port)
-    }
-
-    /// 224.0.0.0/4 and ff00::/8; the IPv4 broadcast address too.
-    package var isMulticast: Bool {
-        switch host {
-        case .ipv4(let bits): bits >> 28 == 0xe || bits == .max
-        case .ipv6(let high, _, _): high >> 56 == 0xff
-        }
     }
 
     package var isIPv6: Bool {

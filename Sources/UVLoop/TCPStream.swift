@@ -57,7 +57,9 @@ package final class TCPStream: HandleOwner {
     }
 
     /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY. What fails at once is thrown.
-    package func connect(to address: SocketAddress, by egress: Egress = Egress()) throws(UVError) {
+    package func connect(to address: SocketAddress, by egress: EgressOptions = EgressOptions())
+        throws(UVError)
+    {
         var raw = address.raw
         let result = egress.withRaw(isIPv6: address.isIPv6) { cuv_tcp_connect(handle, &raw, $0) }
         try UVError.check(result)

@@ -62,7 +62,7 @@ package final class UDPSocket: HandleOwner {
     package convenience init(
         on loop: EventLoop,
         isIPv6: Bool,
-        leavingBy egress: Egress,
+        leavingBy egress: EgressOptions,
         delegate: any UDPSocketDelegate
     ) throws(UVError) {
         try self.init(on: loop, isIPv6: isIPv6, delegate) { raw throws(UVError) in

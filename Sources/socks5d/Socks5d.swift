@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import ProxyPolicy
 internal import SOCKS5Server
 
 /// The program: what the arguments ask for, or one line on what is wrong with them.

@@ -22,7 +22,8 @@ import Testing
         try await withSocks5d(Self.exposed) { child, port in
             for (name, reason) in [
                 ("127.0.0.1", "loopback"), ("0x7f.1", "loopback"), ("10.0.0.1", "private"),
-                ("169.254.169.254", "metadata"), ("::", "unspecified"), ("ff02::1", "multicast"),
+                ("169.254.169.254", "metadata"), ("0.0.0.1", "unspecified"), ("ff02::1", "multicast"),
+                ("::", "loopback"), ("0", "loopback"),
             ] {
                 try Self.expectReply(.notAllowed, through: port, to: name, 9)
                 let line = try child.waitForLine(containing: "guard: \(reason)")

@@ -122,6 +122,40 @@ import Testing
         }
     }
 
+    /// Otherwise `secret` passes a rule about `secret.corp.test`, and leads there.
+    @Test(arguments: [false, true])
+    func theSearchListIsTriedOnlyIfASettingSaysSo(_ isWanted: Bool) async throws {
+        let file = Array("resolver: {search-list: \(isWanted)}\n".utf8)
+        try await withFile(file) { path in
+            try await withNetwork(
+                ["--config", path],
+                resolver: "search corp.test other.test\noptions ndots:2 timeout:1 attempts:1",
+                dns: { name in (name.hasSuffix("corp.test") ? .addresses([Network.live]) : .noSuchName, 0) }
+            ) { network in
+                let listener = try TestListener(host: Network.live)
+                defer { listener.close() }
+                for name in ["secret", "secret.", "a.b"] {
+                    let expected: Reply = isWanted ? .succeeded : .hostUnreachable
+                    try network.expect(expected, for: name, listener.port)
+                }
+                if !isWanted { #expect(Set(network.dns.questions.map(\.name)) == ["secret", "a.b"]) }
+            }
+        }
+    }
+
+    /// Docker writes the names of `extra_hosts` and of containers there.
+    @Test func singleLabelNamesOfTheHostsFileAreFound() async throws {
+        let hosts = "127.0.0.1 localhost\n\(Network.live) db Web.internal"
+        try await withNetwork(hosts: hosts, dns: { _ in (.noSuchName, 0) }) { network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            for name in ["db", "DB", "db.", "web.internal", "WEB.INTERNAL."] {
+                try network.expect(.succeeded, for: name, listener.port)
+            }
+            #expect(network.dns.questions.isEmpty)
+        }
+    }
+
     @Test func oneWhoLeavesDoesNotTakeTheNameFromTheOthers() async throws {
         try await withNetwork(dns: { _ in (.addresses([Network.live]), 1000) }) { network in
             let listener = try TestListener(host: Network.live)

@@ -53,6 +53,7 @@ extension TestSocket {
 func withNetwork(
     _ arguments: [String] = [],
     resolver: String = "options timeout:10 attempts:1",
+    hosts: String = "",
     dns script: @escaping @Sendable (String) -> (DNSServer.Answer, afterMilliseconds: Int) = { _ in
         (.noSuchName, 0)
     },
@@ -60,7 +61,10 @@ func withNetwork(
     _ body: @escaping @Sendable (Network) throws -> Void
 ) async throws {
     try await onThread {
-        let namespace = try NetworkNamespace(resolver: "nameserver 127.0.0.1\n\(resolver)")
+        let namespace = try NetworkNamespace(
+            resolver: "nameserver 127.0.0.1\n\(resolver)",
+            hosts: hosts
+        )
         defer { namespace.remove() }
         try namespace.ip("address", "add", "\(Network.live)/32", "dev", "lo")
         try namespace.ip("address", "add", "\(Network.live6)/128", "dev", "lo", "nodad")

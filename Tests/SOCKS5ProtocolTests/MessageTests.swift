@@ -111,13 +111,6 @@ private let messages: [any Message] =
         #expect(try Request.decode(request.encoded)?.message == request)
     }
 
-    @Test func caseAndATrailingDotMakeNoOtherName() {
-        #expect(DomainName("Example.COM.") == DomainName("example.com"))
-        #expect(Set([DomainName("a.b"), DomainName("A.B.")]).count == 1)
-        #expect(DomainName("Example.COM.")?.description == "Example.COM.")
-        #expect(DomainName("a") != DomainName("b"))
-    }
-
     @Test func credentialsNeverShowThePasswordNorItsLength() {
         func texts(_ password: String) -> [String] {
             let credentials = Credentials(username: "alice", password: password)

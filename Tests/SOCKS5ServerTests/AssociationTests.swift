@@ -32,7 +32,7 @@ import Testing
 
     @Test func anAdvertisedAddressIsToldToClientsOfItsFamily() async throws {
         let listen = try ["127.0.0.1:0", "[::1]:0"].map(ListenAddress.init(parsing:))
-        let advertised = try AdvertisedAddress(parsing: "192.0.2.7")
+        let advertised = try #require(IPAddress("192.0.2.7"))
         try await withServerObject({
             $0.listen = listen
             $0.advertisedAddresses = [advertised]
@@ -142,7 +142,7 @@ import Testing
     }
 
     @Test func withoutALoginNothingIsBound() async throws {
-        try await withServerObject({ $0.users = [Configuration.User(name: "a", password: "b")] }) {
+        try await withServerObject({ $0.users = [ProxyUser(name: "a", password: "b")] }) {
             server,
             port in
             let connection = try TestSocket(connectingTo: port)
@@ -167,7 +167,7 @@ import Testing
     // MARK: - How many
 
     @Test func aClientHasAQuotaOfAssociations() async throws {
-        try await withServer({ $0.udp.associationsPerClient = 2 }) { port in
+        try await withServer({ $0.udp.associationsPerSource = 2 }) { port in
             let first = try TestAssociation(through: port)
             let second = try TestAssociation(through: port)
             defer { second.close() }

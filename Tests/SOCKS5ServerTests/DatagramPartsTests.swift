@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + last) }
@@ -11,7 +12,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     private static let client = SocketAddress(host: .ipv4(0xc000_0201), port: 4711)
 
     private static func latch(_ expected: Destination) -> ClientLatch {
-        ClientLatch(client: client, expected: expected)
+        ClientLatch(client: IPAddress(client.host), expected: expected)
     }
 
     private static func source(_ port: UInt16) -> SocketAddress {
@@ -48,10 +49,9 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(!latch.accepts(SocketAddress(host: .ipv6(high: 0, low: 0xc000_0201, scope: 0), port: 7)))
     }
 
-    @Test func aMappedClientIsItsIPv4Address() {
-        let mapped = SocketAddress.Host.ipv6(high: 0, low: 0xffff_c000_0201, scope: 0)
-        let client = SocketAddress(host: mapped, port: 4711)
-        let latch = ClientLatch(client: client, expected: .unspecified)
+    @Test func aMappedClientIsItsIPv4Address() throws {
+        let client = Peer(.ipv6(IPv6Address(high: 0, low: 0xffff_c000_0201)), port: 4711)
+        let latch = ClientLatch(client: try #require(client.address), expected: .unspecified)
         #expect(latch.accepts(Self.source(7)))
     }
 }
@@ -193,7 +193,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     @Test func eachSourceHasItsOwnPlacesAndANetworkOfIPv6IsOne() throws {
         let limit = AssociationLimit(maximum: 2)
         func source(_ text: String) throws -> ClientSource {
-            ClientSource(try #require(SocketAddress(numeric: text, port: 7)))
+            ClientSource(Peer(try #require(IPAddress(text)), port: 7))
         }
         func enter(_ text: String) throws -> Bool { limit.enter(try source(text)) }
         #expect(try enter("127.0.0.1") && enter("127.0.0.1") && !enter("127.0.0.1"))
@@ -209,12 +209,12 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
 @Suite struct WaitingDatagramsTests {
     private let budget = MemoryBudget(limit: 1 << 20)
 
-    private static func name(_ text: String) throws -> DomainName { try #require(DomainName(text)) }
+    private static func name(_ text: String) throws -> HostName { try #require(HostName(text)) }
 
     /// Tickets as the table of names gives them.
     private func tickets(_ count: Int) -> [NameTicket] {
         var table = NameTable<Int>(Configuration.Resolver(), parallel: 64)
-        let source = ClientSource(SocketAddress(host: host(1), port: 7))
+        let source = ClientSource(peer(1))
         return (0..<count).compactMap { number in
             switch table.ask("\(number)", for: source, number, now: 0) {
             case .lookUp(let ticket), .wait(let ticket): ticket
@@ -225,7 +225,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
 
     private static func append(
         _ payload: [UInt8],
-        for name: DomainName,
+        for name: HostName,
         to waiting: inout WaitingDatagrams
     ) -> Bool {
         payload.withUnsafeBytes { waiting.append($0, for: name, port: 7) }
@@ -249,10 +249,10 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         var waiting = WaitingDatagrams(budget)
         for (number, ticket) in tickets(8).enumerated() {
             #expect(waiting.hasRoomForName)
-            waiting.begin(try Self.name("\(number)"), ticket)
+            waiting.begin(try Self.name("n\(number)"), ticket)
         }
         #expect(!waiting.hasRoomForName && waiting.tickets.count == 8)
-        let (a, b) = (try Self.name("0"), try Self.name("1"))
+        let (a, b) = (try Self.name("n0"), try Self.name("n1"))
         for _ in 0..<16 { #expect(Self.append([1], for: a, to: &waiting)) }
         #expect(!Self.append([], for: b, to: &waiting))
         #expect(waiting.takeAll(for: a).count == 16)
@@ -280,7 +280,12 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     private static func entry(_ name: String, _ port: UInt16 = 7, expiry: UInt64 = 10) throws
         -> RecentNames.Entry
     {
-        RecentNames.Entry(try #require(DomainName(name)), port, answer, expiry: expiry)
+        RecentNames.Entry(
+            Destination(name: name, port: Int(port)),
+            try #require(HostName(name)),
+            answer,
+            expiry: expiry
+        )
     }
 
     /// What is found for a datagram to a name.
@@ -324,10 +329,10 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
 
     @Test func theLastEightNamesAreKnown() throws {
         var recent = RecentNames()
-        for number in 0..<20 { recent.insert(try Self.entry("\(number)"), now: 0) }
+        for number in 0..<20 { recent.insert(try Self.entry("n\(number)"), now: 0) }
         // One that is known already takes no other's place.
-        recent.insert(try Self.entry("15"), now: 0)
-        for number in 0..<20 { #expect((Self.find("\(number)", in: recent) != nil) == (number >= 12)) }
+        recent.insert(try Self.entry("n15"), now: 0)
+        for number in 0..<20 { #expect((Self.find("n\(number)", in: recent) != nil) == (number >= 12)) }
     }
 }
 

@@ -234,7 +234,7 @@ private struct ModelRace {
             let found = (Self.six[..<3] + Self.four[..<3]).shuffled(using: &random)
                 .prefix(.random(in: 0...6, using: &random))
             let denied = (Self.six + Self.four).filter { _ in .random(using: &random) }
-            let preferred: Configuration.AddressFamily? =
+            let preferred: IPAddress.Family? =
                 [.ipv4, .ipv6, nil].randomElement(using: &random) ?? nil
             let list = Candidates(Array(found), preferred: preferred) { denied.contains($0) ? .rule(1) : nil }
             let first = Candidates.first(of: Array(found), port: 80, preferred: preferred) {

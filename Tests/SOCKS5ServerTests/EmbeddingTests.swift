@@ -96,19 +96,21 @@ private final class Gate<Answer: Sendable>: Sendable {
 
         func decide(_ request: RuleRequest) -> RuleAnswer {
             let verdict: RuleVerdict =
-                switch (request.command, request.destination.host, request.destination.port) {
-                case (.bind, _, _): .denied
-                case (_, _, 7): .unavailable
-                case (.connect, .name(let name), _) where name.description == "denied.test": .denied
-                case (_, _, _): request.client == "127.0.0.1" && request.user == nil ? .allowed : .denied
+                switch (request.command, request.target) {
+                case (.bind, _): .denied
+                case (_, .address(_, 7)), (_, .name(_, 7)): .unavailable
+                case (.connect, .name(let name, _)) where name.description == "denied.test": .denied
+                case (_, _): request.client.host == "127.0.0.1" && request.user == nil ? .allowed : .denied
                 }
             return isLater ? .later { verdict } : .now(verdict)
         }
 
         func permits(_ target: RuleRequest) -> Bool {
-            target.destination.host != .ipv4(IPv4Address(127, 0, 0, 2))
-                && target.name?.description != "localhost"
-                && target.destination.host != DomainName("denied.test").map { .name($0) }
+            switch target.target {
+            case .address(.ipv4(IPv4Address(127, 0, 0, 2)), _): false
+            case .name(let name, _) where name.description == "denied.test": false
+            case _: target.name?.description != "localhost"
+            }
         }
     }
 

@@ -3,7 +3,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-private let alice = Configuration.User(name: "alice", password: "secret")
+private let alice = ProxyUser(name: "alice", password: "secret")
 private let greeting = Greeting(methods: [.noAuthentication])
 private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassword])
 
@@ -162,7 +162,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
 @Suite struct LoginTests {
     private func answer(
         to credentials: [UInt8],
-        users: [Configuration.User] = [alice],
+        users: [ProxyUser] = [alice],
         behind: [UInt8] = []
     ) async throws -> [UInt8] {
         try await withServer({ $0.users = users }) { port in
@@ -193,7 +193,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
     @Test func credentialsAreBytesComparedWhole() async throws {
         let name: [UInt8] = [0, 255, 13, 10]
         let password = [UInt8](repeating: 0, count: 255)
-        let users = [Configuration.User(name: name, password: password)]
+        let users = [ProxyUser(name: name, password: password)]
         let right = Credentials(username: name, password: password).encoded
         #expect(try await answer(to: right, users: users) == [5, 2, 1, 0])
         let short = Credentials(username: name, password: password.dropLast()).encoded

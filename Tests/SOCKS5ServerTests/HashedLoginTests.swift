@@ -7,8 +7,8 @@ import Testing
 
 private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassword])
 
-private func hashed(_ name: String, cost: Int = 4) throws -> Configuration.User {
-    Configuration.User(
+private func hashed(_ name: String, cost: Int = 4) throws -> ProxyUser {
+    ProxyUser(
         name: name,
         hash: try PasswordHash(hashing: Array("secret".utf8), method: .bcrypt, cost: cost)
     )
@@ -165,7 +165,7 @@ private func millisecondsToAnswer(
     }
 
     @Test func theEleventhFailureIsASecondLateAndARightLoginIsNot() async throws {
-        let user = Configuration.User(name: "alice", password: "secret")
+        let user = ProxyUser(name: "alice", password: "secret")
         try await withServer({ $0.users = [user] }) { port in
             for _ in 0..<10 { _ = try millisecondsToAnswer("alice", "wrong", [1, 1], at: port) }
             let late = try millisecondsToAnswer("alice", "wrong", [1, 1], at: port)
@@ -177,7 +177,7 @@ private func millisecondsToAnswer(
 
     /// A client that has half-closed still reads its answer, late or not.
     @Test func aLateFailureIsToldToAClientThatHasEndedItsDirection() async throws {
-        let user = Configuration.User(name: "alice", password: "secret")
+        let user = ProxyUser(name: "alice", password: "secret")
         try await withServer({ $0.users = [user] }) { port in
             for _ in 0..<10 { _ = try millisecondsToAnswer("alice", "wrong", [1, 1], at: port) }
             let socket = try TestSocket(connectingTo: port)
@@ -189,8 +189,8 @@ private func millisecondsToAnswer(
     }
 
     @Test func aBannedSourceIsClosedAtOnceButItsSessionsStay() async throws {
-        let user = Configuration.User(name: "alice", password: "secret")
-        var ban = Configuration.LoginBan()
+        let user = ProxyUser(name: "alice", password: "secret")
+        var ban = LoginBan()
         ban.failures = 3
         try await withServerObject({
             $0.users = [user]
@@ -252,7 +252,8 @@ private final class Gate: CredentialStore {
         let isLater: Bool
 
         func verify(_ login: Login) -> LoginAnswer {
-            let isRight = login.username == [97] && login.password == [0, 255] && login.client == "127.0.0.1"
+            let isRight =
+                login.username == [97] && login.password == [0, 255] && login.client.host == "127.0.0.1"
             let verdict =
                 login.username == [98] ? LoginVerdict.unavailable : isRight ? LoginVerdict.accepted : .refused
             return isLater ? .later { verdict } : .now(verdict)
@@ -294,8 +295,8 @@ private final class Gate: CredentialStore {
         let text = recorder.text.withLock { $0 }
         #expect(text.contains("alice") && !text.contains("hunter2") && !text.contains("104"))
         var dumped = ""
-        dump(Configuration.User(name: "alice", password: "hunter2"), to: &dumped)
-        dumped += "\(Configuration.User(name: "alice", password: "hunter2"))"
+        dump(ProxyUser(name: "alice", password: "hunter2"), to: &dumped)
+        dumped += "\(ProxyUser(name: "alice", password: "hunter2"))"
         #expect(!dumped.contains("hunter2") && !dumped.contains("104, 117"))
     }
 
@@ -354,7 +355,7 @@ private final class Gate: CredentialStore {
         configuration.credentialStore = Fixed(isLater: false)
         configuration.listen = [try ListenAddress(parsing: "0.0.0.0:0")]
         _ = try ProxyServer(configuration: configuration, logger: suiteLogger)
-        configuration.users = [Configuration.User(name: "a", password: "b")]
+        configuration.users = [ProxyUser(name: "a", password: "b")]
         let error = #expect(throws: ProxyServerError.self) {
             try ProxyServer(configuration: configuration, logger: suiteLogger)
         }

@@ -3,10 +3,16 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 private func source(_ number: Int) -> ClientSource {
-    ClientSource(SocketAddress(host: .ipv4(UInt32(number)), port: 1))
+    ClientSource(peer(UInt32(number)))
+}
+
+/// Hashes as a server computes them.
+func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
+    { await threads.compute($0, for: $1) }
 }
 
 @Suite struct HashScheduleTests {
@@ -47,7 +53,7 @@ private func source(_ number: Int) -> ClientSource {
     }
 
     @Test func tooManyOfASourceOrOfAllAreTurnedAway() throws {
-        var schedule = HashSchedule<Int>(HashLimits(waiting: 6, waitingOfSource: 4))
+        var schedule = HashSchedule<Int>(HashLimits(waiting: 6, waitingPerSource: 4))
         let added = try (0..<6).map { try schedule.add(work($0), for: source(1), UInt64($0), $0) }
         #expect(added == [true, true, true, true, false, false])
         let others = try (6..<10).map { try schedule.add(work($0), for: source($0), UInt64($0), $0) }
@@ -57,7 +63,7 @@ private func source(_ number: Int) -> ClientSource {
     }
 
     @Test func theSameLoginIsComputedOnceForAllWhoWait() throws {
-        var schedule = HashSchedule<Int>(HashLimits(waiting: 1, waitingOfSource: 1))
+        var schedule = HashSchedule<Int>(HashLimits(waiting: 1, waitingPerSource: 1))
         for number in 0..<100 { try expectAdded(work(7), for: source(1), number, to: &schedule) }
         let next = schedule.next()
         let taken = try #require(next)
@@ -86,7 +92,7 @@ private func source(_ number: Int) -> ClientSource {
     /// Everyone who was let in gets a result, or takes it back, once; the bounds hold throughout.
     @Test func nobodyIsForgottenWhateverHappens() throws {
         var random = SeededGenerator(seed: 43)
-        let limits = HashLimits(waiting: 12, waitingOfSource: 5)
+        let limits = HashLimits(waiting: 12, waitingPerSource: 5)
         var schedule = HashSchedule<UInt64>(limits)
         let works = try (0..<30).map { try work($0) }
         var waiting: [UInt64: LoginDigest] = [:]
@@ -133,10 +139,10 @@ private func source(_ number: Int) -> ClientSource {
     @Test func anIPv6NetworkIsOneSourceAndAMappedAddressIsIPv4() {
         var throttle = LoginThrottle(nil)
         let network = (0..<11).map {
-            ClientSource(SocketAddress(host: .ipv6(high: 1, low: $0, scope: 0), port: 1))
+            ClientSource(Peer(.ipv6(IPv6Address(high: 1, low: $0)), port: 1))
         }
         #expect(network.map { throttle.noteFailure(of: $0, now: 0) }.last == .late)
-        let mapped = SocketAddress(host: .ipv6(high: 0, low: 0xffff_0000_0005, scope: 0), port: 1)
+        let mapped = Peer(.ipv6(IPv6Address(high: 0, low: 0xffff_0000_0005)), port: 1)
         #expect(ClientSource(mapped) == source(5))
     }
 
@@ -152,7 +158,7 @@ private func source(_ number: Int) -> ClientSource {
     }
 
     @Test func aBanBeginsAfterSoManyAndEndsAfterSoLong() {
-        var ban = Configuration.LoginBan()
+        var ban = LoginBan()
         ban.failures = 3
         ban.window = .seconds(10)
         ban.duration = .seconds(100)
@@ -210,7 +216,7 @@ private func source(_ number: Int) -> ClientSource {
     private func login(_ name: String, _ password: String) -> Login {
         Login(
             credentials: Credentials(username: name, password: password),
-            address: SocketAddress(host: .ipv4(1), port: 1)
+            client: someone
         )
     }
 
@@ -221,12 +227,12 @@ private func source(_ number: Int) -> ClientSource {
         }
     }
 
-    private func table(_ secrets: [(String, Configuration.User.Secret)], threads: HashThreads = HashThreads())
+    private func table(_ secrets: [(String, ProxyUser.Secret)], threads: HashThreads = HashThreads())
         -> UserTable
     {
         UserTable(
-            secrets.map { Configuration.User(name: Array($0.0.utf8), secret: $0.1) },
-            threads
+            secrets.map { ProxyUser(name: Array($0.0.utf8), secret: $0.1) },
+            hashes(threads)
         )
     }
 
@@ -287,7 +293,7 @@ private func source(_ number: Int) -> ClientSource {
 
     @Test func whatWaitsBeyondTheBoundIsTurnedAwayUnseen() async throws {
         let slow = try PasswordHash(hashing: Array("secret".utf8), method: .bcrypt, cost: 6)
-        let threads = HashThreads(maximum: 1, HashLimits(waiting: 2, waitingOfSource: 2))
+        let threads = HashThreads(maximum: 1, HashLimits(waiting: 2, waitingPerSource: 2))
         let table = table([("alice", .hash(slow))], threads: threads)
         let verdicts = await withTaskGroup { group in
             for number in 0..<20 { group.addTask { await verdict(table, "alice", "wrong\(number)") } }

@@ -3,13 +3,14 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 private let found = NameAnswer.success([SocketAddress(host: .ipv4(1), port: 0)])
 private let notFound = NameAnswer.failure(.nameNotFound)
 
 private func source(_ number: Int) -> ClientSource {
-    ClientSource(SocketAddress(host: .ipv4(UInt32(number)), port: 0))
+    ClientSource(peer(UInt32(number)))
 }
 
 @Suite struct NameCacheTests {
@@ -101,12 +102,12 @@ private func source(_ number: Int) -> ClientSource {
     private static func table(
         parallel: Int = 8,
         ofSource: Int = 64,
-        waitingOfSource: Int = 256,
+        waitingPerSource: Int = 256,
         waiting: Int = 4096
     ) -> NameTable<Int> {
         var settings = Configuration.Resolver()
-        settings.lookupsOfSource = ofSource
-        settings.waitingOfSource = waitingOfSource
+        settings.lookupsPerSource = ofSource
+        settings.waitingPerSource = waitingPerSource
         settings.waiting = waiting
         return NameTable(settings, parallel: parallel)
     }
@@ -169,7 +170,7 @@ private func source(_ number: Int) -> ClientSource {
     }
 
     @Test func tooManyWhoWaitAreTurnedAway() {
-        var table = Self.table(parallel: 2, waitingOfSource: 3, waiting: 5)
+        var table = Self.table(parallel: 2, waitingPerSource: 3, waiting: 5)
         let first = (0..<10).map { table.ask("a\($0)", for: source(1), $0, now: 0) }
         #expect(first.count(where: \.isWait) == 3)
         #expect(first.compactMap(\.answer) == [NameAnswer](repeating: .failure(.tryAgain), count: 6))
@@ -214,7 +215,7 @@ private func source(_ number: Int) -> ClientSource {
     @Test func theTableKeepsItsPromises() {
         var random = SeededGenerator(seed: 1929)
         for round in 0..<10 {
-            let table = Self.table(parallel: 1 + round, ofSource: 3, waitingOfSource: 6, waiting: 15)
+            let table = Self.table(parallel: 1 + round, ofSource: 3, waitingPerSource: 6, waiting: 15)
             var model = ModelTable(table, parallel: 1 + round)
             for _ in 0..<10_000 where model.holds {
                 switch Int.random(in: 0..<10, using: &random) {
@@ -311,7 +312,7 @@ extension NameTable.Outcome {
 
 @Suite struct ClientSourceTests {
     private static func source(_ text: String) throws -> ClientSource {
-        ClientSource(try #require(SocketAddress(numeric: text, port: UInt16.random(in: 1...9999))))
+        ClientSource(Peer(try host(text), port: UInt16.random(in: 1...9999)))
     }
 
     @Test(arguments: [

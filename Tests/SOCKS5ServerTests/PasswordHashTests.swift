@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 /// Hashes that other programs have made of "secret": one of each kind that is taken.

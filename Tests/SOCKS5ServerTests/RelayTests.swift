@@ -1,4 +1,5 @@
 import Glibc
+import Locks
 import SOCKS5Protocol
 import SOCKS5Server
 import TestSupport

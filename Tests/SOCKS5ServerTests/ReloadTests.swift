@@ -71,7 +71,7 @@ import Testing
             try eventually("it is accepted") { server.statistics.active == 1 }
 
             try server.reload(
-                Self.configuration { $0.users = [Configuration.User(name: "alice", password: "one")] }
+                Self.configuration { $0.users = [ProxyUser(name: "alice", password: "one")] }
             )
             try eventually("a login is asked for") { try method() == .usernamePassword }
             try early.send(Greeting(methods: [.noAuthentication]))
@@ -98,7 +98,7 @@ import Testing
                 try socket.send(Greeting(methods: [.noAuthentication]))
                 return (try? socket.receive(MethodSelection.self)) == nil
             }
-            #expect(server.statistics.refusals(.connectionsOfSource) > 0)
+            #expect(server.statistics.refusals(.connectionsPerSource) > 0)
             try server.reload(Configuration())
             try eventually("there is no limit") {
                 let socket = try TestSocket(connectingTo: port)
@@ -147,7 +147,7 @@ import Testing
         func login(_ name: String) -> Login {
             Login(
                 credentials: Credentials(username: name, password: "secret"),
-                address: SocketAddress(host: .ipv4(1), port: 1)
+                client: someone
             )
         }
         func costsNothing(_ table: UserTable, _ name: String) -> Bool {
@@ -156,8 +156,8 @@ import Testing
         let (same, other) = (
             try PasswordHash(parsing: HashOfSecret.bcrypt), try PasswordHash(parsing: HashOfSecret.sha512)
         )
-        let users = ["alice", "bob"].map { Configuration.User(name: $0, hash: same) }
-        let table = UserTable(users, HashThreads())
+        let users = ["alice", "bob"].map { ProxyUser(name: $0, hash: same) }
+        let table = UserTable(users, hashes())
         for user in users {
             if case .later(let answer) = table.verify(login(String(decoding: user.name, as: UTF8.self))) {
                 #expect(await answer() == .accepted)
@@ -165,14 +165,14 @@ import Testing
         }
         let next = UserTable(
             [
-                Configuration.User(name: "carol", hash: same), Configuration.User(name: "bob", hash: other),
-                Configuration.User(name: "alice", hash: same),
+                ProxyUser(name: "carol", hash: same), ProxyUser(name: "bob", hash: other),
+                ProxyUser(name: "alice", hash: same),
             ],
-            HashThreads(),
+            hashes(),
             replacing: table
         )
         #expect(costsNothing(next, "alice") && !costsNothing(next, "bob") && !costsNothing(next, "carol"))
-        let third = UserTable(users, HashThreads(), replacing: next)
+        let third = UserTable(users, hashes(), replacing: next)
         #expect(costsNothing(third, "alice") && !costsNothing(third, "bob"))
     }
 
@@ -181,18 +181,18 @@ import Testing
         func login(_ password: String) -> Login {
             Login(
                 credentials: Credentials(username: "alice", password: password),
-                address: SocketAddress(host: .ipv4(1), port: 1)
+                client: someone
             )
         }
-        func hash(_ password: String, _ cost: Int) throws -> Configuration.User {
-            Configuration.User(
+        func hash(_ password: String, _ cost: Int) throws -> ProxyUser {
+            ProxyUser(
                 name: "alice",
                 hash: try PasswordHash(hashing: Array(password.utf8), method: .bcrypt, cost: cost)
             )
         }
         let threads = HashThreads(maximum: 1)
-        let before = UserTable([try hash("old", 8)], threads)
-        let after = UserTable([try hash("new", 4)], threads, replacing: before)
+        let before = UserTable([try hash("old", 8)], hashes(threads))
+        let after = UserTable([try hash("new", 4)], hashes(threads), replacing: before)
         guard case .later(let underWay) = before.verify(login("old")),
             case .later(let later) = after.verify(login("old"))
         else { throw TestFailure("an answer at once") }
@@ -208,9 +208,9 @@ import Testing
 
     @Test func aBanEndsWithItsSettingAndFailuresAreRemembered() {
         var throttle = LoginThrottle(nil)
-        let source = ClientSource(SocketAddress(host: .ipv4(1), port: 1))
+        let source = ClientSource(someone)
         for _ in 0..<5 { _ = throttle.noteFailure(of: source, now: 0) }
-        throttle.ban = Configuration.LoginBan()
+        throttle.ban = LoginBan()
         throttle.ban?.failures = 6
         #expect(throttle.noteFailure(of: source, now: 1) == .banned)
         #expect(throttle.isBanned(source, now: 2))

@@ -1,4 +1,5 @@
 import Glibc
+import Locks
 import Logging
 import SOCKS5Protocol
 import SOCKS5Server
@@ -69,6 +70,11 @@ func withServerObject<Result: Sendable>(
     #expect(server.statistics.active == 0)
     return result
 }
+
+/// A client, by the number of its IPv4 address.
+func peer(_ number: UInt32) -> Peer { Peer(.ipv4(IPv4Address(rawValue: number)), port: 1) }
+
+let someone = peer(1)
 
 /// What a request of a client without a login is answered.
 func reply(

@@ -2,6 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 @Suite struct UserFileParsingTests {
@@ -96,7 +97,7 @@ import Testing
     }
 }
 
-extension Configuration.User {
+extension ProxyUser {
     /// As it stands in a file.
     fileprivate var line: [UInt8] {
         switch secret {

@@ -1,5 +1,6 @@
 import CTestSupport
 import Glibc
+import Locks
 import UVLoop
 
 /// Two networks and the line between them, which loses, doubles and delays packets as told; a thread carries them.

@@ -25,8 +25,10 @@ public final class NetworkNamespace: Sendable {
         return true
     }()
 
-    /// - Parameter resolver: lines of `resolv.conf`.
-    public init(resolver: String = "nameserver 127.0.0.1") throws {
+    /// - Parameters:
+    ///   - resolver: lines of `resolv.conf`.
+    ///   - hosts: lines of `hosts`; without any, programs inside see the machine's.
+    public init(resolver: String = "nameserver 127.0.0.1", hosts: String = "") throws {
         name = "socks5d-test-\(getpid())-\(Self.made.wrappingAdd(1, ordering: .relaxed).oldValue)"
         try Self.ip("netns", "add", name)
         do {
@@ -41,6 +43,7 @@ public final class NetworkNamespace: Sendable {
             mkdir("/etc/netns", 0o755)
             mkdir(folder, 0o755)
             try writeFile("\(folder)/resolv.conf", Array("\(resolver)\n".utf8))
+            if !hosts.isEmpty { try writeFile("\(folder)/hosts", Array("\(hosts)\n".utf8)) }
         } catch {
             remove()
             throw error
@@ -91,7 +94,7 @@ public final class NetworkNamespace: Sendable {
 
     public func remove() {
         _ = try? Self.ip("netns", "delete", name)
-        unlink("\(folder)/resolv.conf")
+        for file in ["resolv.conf", "hosts"] { unlink("\(folder)/\(file)") }
         rmdir(folder)
     }
 }

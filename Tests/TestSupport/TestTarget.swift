@@ -1,5 +1,6 @@
 import CTestSupport
 import Glibc
+import Locks
 import UVLoop
 
 /// Runs blocking `body` in a thread of its own, so that it doesn't hold one of Swift's few.

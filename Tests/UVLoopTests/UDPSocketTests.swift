@@ -66,7 +66,7 @@ import UVLoop
     @Test func aSocketLeavesByTheAddressItWasGiven() async throws {
         try await onThread {
             let scenario = try LoopScenario()
-            var egress = Egress()
+            var egress = EgressOptions()
             egress.ipv4Source = SocketAddress(numeric: "127.0.0.3", port: 0)
             let peer = try TestDatagramSocket()
             defer { peer.close() }
@@ -90,13 +90,13 @@ import UVLoop
     @Test func whatCannotBeLeftByIsAnError() async throws {
         try await onThread {
             let scenario = try LoopScenario()
-            var egress = Egress()
+            var egress = EgressOptions()
             egress.ipv6Source = SocketAddress(numeric: "2001:db8::1", port: 0)
             let delegate = Deaf(scenario.loop)
             #expect(throws: UVError.addressNotAvailable) {
                 try UDPSocket(on: scenario.loop, isIPv6: true, leavingBy: egress, delegate: delegate)
             }
-            egress = Egress()
+            egress = EgressOptions()
             egress.device = "no-such-device"
             #expect(throws: UVError.noDevice) {
                 try UDPSocket(on: scenario.loop, isIPv6: false, leavingBy: egress, delegate: delegate)

@@ -19,7 +19,7 @@ typedef struct cuv_udp cuv_udp;
 typedef struct cuv_lookup cuv_lookup;
 
 /// An IPv4 or IPv6 socket address; all numbers in host order.
-/// An IPv4 address stands in the lower 32 bits of `low`.
+/// An IPv4 address stands in the lower 32 bits of `low`. What comes from the system is never an IPv4-mapped address.
 typedef struct {
     uint64_t high;
     uint64_t low;
@@ -110,7 +110,11 @@ unsigned cuv_available_cores(void);
 
 /// Sizes the thread pool that runs name lookups: 256 threads, unless `UV_THREADPOOL_SIZE` says something else. Writes
 /// that variable, the first time.
-void cuv_lookup_pool_configure(void);
+///
+/// Without `tries_search_list` it also writes LOCALDOMAIN and RES_OPTIONS, the first time: glibc then looks names up as absolute ones
+/// and leaves the search list of resolv.conf(5) alone. A dot at the end of each name would do the same in the DNS, but no
+/// name of /etc/hosts has one.
+void cuv_lookup_pool_configure(bool tries_search_list);
 
 /// Starts the pool, the first time; with fewer threads, and another write to the environment, where the process may not
 /// start so many. Takes tens of milliseconds, and must end before the first lookup begins. Behind

@@ -1,3 +1,5 @@
+internal import Locks
+internal import ProxyPolicy
 internal import UVLoop
 
 /// How many associations a source may have at once, over all workers.

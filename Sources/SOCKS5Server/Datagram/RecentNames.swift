@@ -10,16 +10,22 @@ struct RecentNames {
     struct Entry {
         /// Of a whole datagram, from RSV to DST.PORT. It tells its own length: no other begins like it.
         fileprivate let header: [UInt8]
-        let name: DomainName
+        let name: HostName
         let port: UInt16
         let answer: NameAnswer
         /// When the answer isn't good any more (`EventLoop.now`).
         fileprivate let expiry: UInt64
 
-        init(_ name: DomainName, _ port: UInt16, _ answer: NameAnswer, expiry: UInt64) {
-            header = DatagramHeader(destination: Destination(host: .name(name), port: port)).encoded
+        /// - Parameter destination: as the client has written it.
+        init(
+            _ destination: Destination,
+            _ name: HostName,
+            _ answer: NameAnswer,
+            expiry: UInt64
+        ) {
+            header = DatagramHeader(destination: destination).encoded
             self.name = name
-            self.port = port
+            port = destination.port
             self.answer = answer
             self.expiry = expiry
         }

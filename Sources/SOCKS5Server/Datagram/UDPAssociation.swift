@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -17,8 +18,8 @@ final class UDPAssociation {
     private let settings: Configuration.UDP
     private let counters: Counters
     private let room: DatagramRoom
-    private let client: SocketAddress
-    private let requester: Requester
+    private let client: Peer
+    private let subject: Subject
     private let uploads: Meter?
     private let downloads: Meter?
     private var latch: ClientLatch
@@ -35,13 +36,13 @@ final class UDPAssociation {
     private(set) var bytesTargetToClient = 0
 
     /// - Parameters:
-    ///   - client: where its TCP connection comes from.
+    ///   - address: where the client's TCP connection comes from.
     ///   - expected: DST of the request.
     ///   - places: whose limits bind the payload.
     init(
         _ session: Session,
         _ worker: Worker,
-        client: SocketAddress,
+        at address: IPAddress,
         expecting expected: Destination,
         _ places: SessionPlaces
     ) {
@@ -49,13 +50,13 @@ final class UDPAssociation {
         downloads = places.meter(of: .targetToClient, worker)
         self.session = session
         self.worker = worker
-        self.client = client
-        requester = Requester(session.record, .udpAssociate)
+        client = session.record.client
+        subject = Subject(session.record, .udpAssociate)
         context = worker.context
         settings = worker.context.udp
         counters = worker.counters
         room = worker.datagrams
-        latch = ClientLatch(client: client, expected: expected)
+        latch = ClientLatch(client: address, expected: expected)
         targets = TargetTable(capacity: settings.targetsPerAssociation)
         waiting = WaitingDatagrams(worker.context.budget)
     }
@@ -74,7 +75,7 @@ final class UDPAssociation {
             return .failure(.generalFailure)
         }
         do throws(UVError) {
-            let socket = try openClientSocket(at: local.unmapped)
+            let socket = try openClientSocket(at: local)
             clientSocket = socket
             openSockets += 1
             counters.associations.add()
@@ -93,8 +94,8 @@ final class UDPAssociation {
     }
 
     private func advertised(_ bound: SocketAddress) -> SocketAddress {
-        let advertised = context.advertisedAddresses.first { $0.socketAddress.isIPv6 == bound.isIPv6 }
-        return SocketAddress(host: advertised?.socketAddress.host ?? bound.host, port: bound.port)
+        let advertised = context.advertisedAddresses.first { $0.family == bound.family }
+        return advertised.map { SocketAddress($0, port: bound.port) } ?? bound
     }
 
     /// Once, after a successful ``open(at:)``.
@@ -174,9 +175,14 @@ final class UDPAssociation {
     }
 
     private func forward(_ payload: UnsafeRawBufferPointer, to destination: Destination) {
-        if let target = SocketAddress(destination) { return send(payload, to: target, named: nil) }
-        guard case .name(let name) = destination.host else { return }
-        guard worker.policy.access.denial(of: name, port: destination.port, to: requester) == nil else {
+        let name: HostName
+        switch Target(destination) {
+        case nil: return drop(.nameNotFound)
+        case .address(let address, let port):
+            return send(payload, to: SocketAddress(address, port: port), named: nil)
+        case .name(let asked, _): name = asked
+        }
+        guard worker.policy.access.denial(of: name, port: destination.port, to: subject) == nil else {
             return drop(.denied)
         }
         if waiting.isWaiting(for: name) { return wait(payload, for: name, destination.port) }
@@ -189,7 +195,7 @@ final class UDPAssociation {
         switch outcome {
         case .answer(let answer, let expiry):
             send(payload, to: answer, of: name, port: destination.port)
-            let recent = RecentNames.Entry(name, destination.port, answer, expiry: expiry)
+            let recent = RecentNames.Entry(destination, name, answer, expiry: expiry)
             recentNames.insert(recent, now: worker.loop.now)
         case .pending(let ticket):
             waiting.begin(name, ticket)
@@ -197,14 +203,14 @@ final class UDPAssociation {
         }
     }
 
-    private func wait(_ payload: UnsafeRawBufferPointer, for name: DomainName, _ port: UInt16) {
+    private func wait(_ payload: UnsafeRawBufferPointer, for name: HostName, _ port: UInt16) {
         if !waiting.append(payload, for: name, port: port) { drop(.queueFull) }
     }
 
     private func send(
         _ payload: UnsafeRawBufferPointer,
         to answer: NameAnswer,
-        of name: DomainName,
+        of name: HostName,
         port: UInt16
     ) {
         switch answer {
@@ -223,8 +229,7 @@ final class UDPAssociation {
     }
 
     /// Every datagram to a target passes here, however its address was found.
-    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: DomainName?) {
-        let target = target.unmapped
+    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
         guard isAllowed(target, named: name) else { return drop(.denied) }
         guard uploads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         do throws(UVError) {
@@ -236,9 +241,14 @@ final class UDPAssociation {
         }
     }
 
-    private func isAllowed(_ target: SocketAddress, named name: DomainName?) -> Bool {
+    private func isAllowed(_ target: SocketAddress, named name: HostName?) -> Bool {
         target.port != 0 && (context.families.only ?? target.family) == target.family
-            && worker.policy.access.denial(of: target, named: name, to: requester) == nil
+            && worker.policy.access.denial(
+                of: IPAddress(target.host),
+                port: target.port,
+                named: name,
+                to: subject
+            ) == nil
     }
 
     private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {
@@ -246,7 +256,7 @@ final class UDPAssociation {
         let socket = try UDPSocket(
             on: worker.loop,
             isIPv6: target.isIPv6,
-            leavingBy: worker.egress(of: requester.user),
+            leavingBy: worker.egress(of: subject.user),
             delegate: self
         )
         openSockets += 1

@@ -1,3 +1,5 @@
+internal import ProxyPolicy
+
 extension Configuration {
     /// The UDP ASSOCIATE command (RFC 1928 section 7).
     public struct UDP: Sendable {
@@ -14,7 +16,7 @@ extension Configuration {
         /// Hosts from which a client gets answers at once; one host more replaces one that it doesn't use.
         public var targetsPerAssociation = 1024
         /// Associations at once that are granted to one source: an IPv4 address, or an IPv6 /64.
-        public var associationsPerClient = 64
+        public var associationsPerSource = 64
 
         public init() {}
     }

@@ -19,7 +19,7 @@ struct WaitingDatagrams {
     private static let maxBytes = 64 << 10
 
     private let budget: MemoryBudget
-    private var names: [DomainName: Name] = [:]
+    private var names: [HostName: Name] = [:]
     private var count = 0
     private var bytes = 0
 
@@ -31,17 +31,17 @@ struct WaitingDatagrams {
 
     var tickets: [NameTicket] { names.values.map(\.ticket) }
 
-    func isWaiting(for name: DomainName) -> Bool { names[name] != nil }
+    func isWaiting(for name: HostName) -> Bool { names[name] != nil }
 
     /// The name is being looked up.
-    mutating func begin(_ name: DomainName, _ ticket: NameTicket) {
+    mutating func begin(_ name: HostName, _ ticket: NameTicket) {
         names[name] = Name(ticket: ticket)
     }
 
     /// Keeps a copy of a datagram until ``takeAll(for:)``.
     ///
     /// - Returns: false where too much waits already.
-    mutating func append(_ payload: UnsafeRawBufferPointer, for name: DomainName, port: UInt16) -> Bool {
+    mutating func append(_ payload: UnsafeRawBufferPointer, for name: HostName, port: UInt16) -> Bool {
         guard count < Self.maxDatagrams, bytes + payload.count <= Self.maxBytes,
             budget.reserve(payload.count)
         else { return false }
@@ -52,7 +52,7 @@ struct WaitingDatagrams {
     }
 
     /// What has waited for the name, in the order of arrival; nothing waits for it any more.
-    mutating func takeAll(for name: DomainName) -> [Datagram] {
+    mutating func takeAll(for name: HostName) -> [Datagram] {
         let datagrams = names.removeValue(forKey: name)?.datagrams ?? []
         for datagram in datagrams {
             count -= 1

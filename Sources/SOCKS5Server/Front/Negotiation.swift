@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 
 /// Greeting, login and request of a client: performs what ``Handshake`` says, until there is a request to carry
@@ -118,7 +119,7 @@ final class Negotiation {
     // MARK: - Login
 
     private func authenticate(_ credentials: Credentials) {
-        let login = Login(credentials: credentials, address: session.record.client)
+        let login = Login(credentials: credentials, client: session.record.client)
         guard let store = policy.credentials else { preconditionFailure("a login that nobody asked for") }
         let username = login.username
         switch store.verify(login) {

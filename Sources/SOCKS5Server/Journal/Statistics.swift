@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 
 /// What a ``ProxyServer`` has counted since its start, over all workers.

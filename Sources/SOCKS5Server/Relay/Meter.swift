@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import UVLoop
 
 /// What one direction of a session may take, and what it has taken: within the bandwidth of the connection, and
@@ -27,7 +28,7 @@ final class Meter {
     private let direction: Direction
     private let connectionRate: Rate?
     private let userRate: Rate?
-    private let quota: Configuration.Quota?
+    private let quota: Quota?
     private let account: Account?
     private let portion: Int
     private var bucket = TokenBucket()
@@ -41,13 +42,13 @@ final class Meter {
         _ direction: Direction,
         _ worker: Worker,
         _ account: Account?,
-        _ user: UserSettings?
+        _ user: UserBounds?
     ) -> Meter? {
         let isLimited = worker.policy.limits.bandwidth != nil || user?.bandwidth != nil || user?.quota != nil
         return isLimited ? Meter(direction, worker, account, user) : nil
     }
 
-    private init(_ direction: Direction, _ worker: Worker, _ account: Account?, _ user: UserSettings?) {
+    private init(_ direction: Direction, _ worker: Worker, _ account: Account?, _ user: UserBounds?) {
         connectionRate = worker.policy.limits.bandwidth
         userRate = user?.bandwidth
         quota = user?.quota
@@ -125,9 +126,4 @@ final class Meter {
         }
         return start
     }
-}
-
-/// Of bytes, as the limits count them.
-enum Direction: Int {
-    case clientToTarget, targetToClient
 }

@@ -1,3 +1,4 @@
+internal import SOCKS5Protocol
 internal import UVLoop
 
 /// Where a BIND request listens, and what its client is told of that (RFC 1928 sections 4 and 6).
@@ -13,10 +14,10 @@ struct BindPlace {
     init(
         for peer: SocketAddress?,
         clientSide: SocketAddress,
-        leavingBy egress: Egress,
-        _ advertisedAddresses: [AdvertisedAddress]
+        leavingBy egress: EgressOptions,
+        _ advertisedAddresses: [IPAddress]
     ) throws(UVError) {
-        var listen = clientSide.unmapped
+        var listen = clientSide
         if let peer {
             // The way to the peer is the way from it.
             let source = peer.isIPv6 ? egress.ipv6Source : egress.ipv4Source
@@ -24,8 +25,7 @@ struct BindPlace {
         }
         listen.port = 0
         advertisedHost =
-            advertisedAddresses.first { $0.socketAddress.isIPv6 == listen.isIPv6 }?
-            .socketAddress.host
+            advertisedAddresses.first { $0.family == listen.family }.map { SocketAddress($0, port: 0).host }
         // Behind NAT there is no telling on which address the connection arrives.
         self.listen = advertisedHost == nil ? listen : listen.asUnspecified
     }

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -26,11 +27,11 @@ final class Binder: TargetSource, TCPListenerDelegate {
     /// ``Session/binderDidListen(at:)``.
     ///
     /// - Parameters:
-    ///   - destination: whose connection is awaited, any of its addresses; unspecified: anyone's.
+    ///   - target: whose connection is awaited, any of its addresses; `nil`: anyone's.
     ///   - clientSide: the address of this machine that the client has reached.
-    func start(_ destination: Destination, clientSide: SocketAddress) {
-        if SocketAddress(destination)?.isUnspecified == true { return listen(for: [], clientSide) }
-        search.start(destination) { [unowned self] candidates in
+    func start(from target: Target?, clientSide: SocketAddress) {
+        guard let target else { return listen(for: [], clientSide) }
+        search.start(target) { [unowned self] candidates in
             switch candidates {
             case .denied(let denial): session.deny(denial)
             case .none(let reply): session.refuse(reply)
@@ -50,7 +51,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
             let socket = try Self.open(place.listen, worker.context.bind.ports)
             listener = try TCPListener(socket, on: worker.loop, delegate: self)
             session.handleDidOpen()
-            awaited = peers.map(\.unmapped.host)
+            awaited = peers.map(\.host)
             session.binderDidListen(at: place.advertised(socket.boundAddress))
         } catch {
             session.refuse(Reply(error))
@@ -75,7 +76,12 @@ final class Binder: TargetSource, TCPListenerDelegate {
 
     /// Whether anyone who is awaited may be this peer.
     private func mayAccept(_ peer: SocketAddress) -> Bool {
-        worker.policy.access.denial(of: peer, named: nil, to: Requester(session.record, .bind)) == nil
+        worker.policy.access.denial(
+            of: IPAddress(peer.host),
+            port: peer.port,
+            named: nil,
+            to: Subject(session.record, .bind)
+        ) == nil
     }
 
     private static func open(_ address: SocketAddress, _ ports: PortRange?) throws(UVError) -> ListeningSocket
@@ -98,7 +104,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
         didAccept descriptor: consuming AcceptedDescriptor,
         from peer: SocketAddress
     ) {
-        guard awaited.isEmpty ? mayAccept(peer) : awaited.contains(peer.unmapped.host) else { return }
+        guard awaited.isEmpty ? mayAccept(peer) : awaited.contains(peer.host) else { return }
         cancel()
         session.binderDidAccept(descriptor, from: peer)
     }

@@ -1,29 +1,31 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Finds the addresses that the destination of one request has and may have: a literal's own, or those of a name by
+/// Finds the addresses that the target of one request has and may have: a literal's own, or those of a name by
 /// way of the ``Resolver``, judged by the policy.
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the ``TargetSource``'s that wants to know.
 final class CandidateSearch {
     private unowned let worker: Worker
-    private let client: SocketAddress
-    private let requester: Requester
+    private let client: Peer
+    private let subject: Subject
     private var ticket: NameTicket?
 
     init(_ worker: Worker, _ record: SessionRecord, _ command: Command) {
         self.worker = worker
         client = record.client
-        requester = Requester(record, command)
+        subject = Subject(record, command)
     }
 
     /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
-    func start(_ destination: Destination, _ found: @escaping (Candidates) -> Void) {
-        if let address = SocketAddress(destination) {
-            found(candidates([address], named: nil))
-        } else if case .name(let name) = destination.host {
-            lookUp(name, destination.port, found)
+    func start(_ target: Target, _ found: @escaping (Candidates) -> Void) {
+        switch target {
+        case .address(let address, let port):
+            found(candidates([SocketAddress(address, port: port)], named: nil))
+        case .name(let name, let port):
+            lookUp(name, port, found)
         }
     }
 
@@ -32,7 +34,7 @@ final class CandidateSearch {
         ticket = nil
     }
 
-    private func lookUp(_ name: DomainName, _ port: UInt16, _ found: @escaping (Candidates) -> Void) {
+    private func lookUp(_ name: HostName, _ port: UInt16, _ found: @escaping (Candidates) -> Void) {
         let outcome = worker.resolver.resolve(name, for: client) { [unowned self] answer in
             ticket = nil
             found(candidates(answer, name, port))
@@ -43,7 +45,7 @@ final class CandidateSearch {
         }
     }
 
-    private func candidates(_ answer: NameAnswer, _ name: DomainName, _ port: UInt16) -> Candidates {
+    private func candidates(_ answer: NameAnswer, _ name: HostName, _ port: UInt16) -> Candidates {
         switch answer {
         case .success(let found):
             candidates(found.map { SocketAddress(host: $0.host, port: port) }, named: name)
@@ -53,13 +55,13 @@ final class CandidateSearch {
     }
 
     /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
-    private func candidates(_ addresses: [SocketAddress], named name: DomainName?) -> Candidates {
+    private func candidates(_ addresses: [SocketAddress], named name: HostName?) -> Candidates {
         let (families, policy) = (worker.context.families, worker.policy.access)
         return Candidates(
             addresses,
             preferred: families.preferred,
             only: families.only,
-            denial: { policy.denial(of: $0, named: name, to: requester) }
+            denial: { policy.denial(of: IPAddress($0.host), port: $0.port, named: name, to: subject) }
         )
     }
 }

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -22,13 +23,13 @@ enum Candidates: Equatable {
     ///   - denial: asked for each address; those that are denied are passed over.
     init(
         _ found: [SocketAddress],
-        preferred: Configuration.AddressFamily? = nil,
-        only: Configuration.AddressFamily? = nil,
+        preferred: IPAddress.Family? = nil,
+        only: IPAddress.Family? = nil,
         denial: (SocketAddress) -> Denial? = { _ in nil }
     ) {
         var firstDenial: Denial?
         var allowed: [SocketAddress] = []
-        for address in found.lazy.map(\.unmapped) where only == nil || address.family == only {
+        for address in found.lazy.map(\.dialled) where only == nil || address.family == only {
             if let denial = denial(address) {
                 firstDenial = firstDenial ?? denial
             } else {
@@ -46,12 +47,12 @@ enum Candidates: Equatable {
     static func first(
         of found: [SocketAddress],
         port: UInt16,
-        preferred: Configuration.AddressFamily?,
+        preferred: IPAddress.Family?,
         where isAllowed: (SocketAddress) -> Bool
     ) -> SocketAddress? {
         var first: SocketAddress?
         for index in found.indices {
-            let address = SocketAddress(host: found[index].host, port: port).unmapped
+            let address = SocketAddress(host: found[index].host, port: port).dialled
             if first != nil && address.family != preferred { continue }
             guard isAllowed(address) else { continue }
             if preferred == nil || address.family == preferred { return address }
@@ -62,7 +63,7 @@ enum Candidates: Equatable {
 
     private static func takingTurns(
         _ addresses: [SocketAddress],
-        _ first: Configuration.AddressFamily
+        _ first: IPAddress.Family
     ) -> [SocketAddress] {
         let leading = addresses.filter { $0.family == first }
         let others = addresses.filter { $0.family != first }

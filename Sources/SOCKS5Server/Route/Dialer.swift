@@ -22,8 +22,8 @@ final class Dialer: TargetSource, TCPStreamDelegate {
 
     /// Ends in one call of ``Session/dialerDidConnect(_:)``, ``Session/refuse(_:)`` or ``Session/deny(_:)``, maybe
     /// at once; or by ``cancel()`` or ``timeOut()``.
-    func start(_ destination: Destination) {
-        search.start(destination) { [unowned self] in dial($0) }
+    func start(_ target: Target) {
+        search.start(target) { [unowned self] in dial($0) }
     }
 
     func cancel() {

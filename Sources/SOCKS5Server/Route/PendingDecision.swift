@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 
 /// A request that an embedder's ``RuleSet`` thinks about: what a session waits for before it waits for its target.

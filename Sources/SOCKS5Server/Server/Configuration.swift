@@ -1,3 +1,6 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+
 /// What a ``ProxyServer`` serves, to whom, and within which bounds.
 ///
 /// The defaults serve anyone on this machine: `127.0.0.1:1080`, no authentication.
@@ -7,7 +10,7 @@ public struct Configuration: Sendable {
 
     /// Who may log in (RFC 1929). Empty: no authentication is asked for (method `00`).
     /// Not empty: only username/password (method `02`) is selected.
-    public var users: [User] = []
+    public var users: [ProxyUser] = []
 
     /// Decides who may log in instead of ``users``, which must be empty then.
     public var credentialStore: (any CredentialStore)?
@@ -49,13 +52,13 @@ public struct Configuration: Sendable {
     /// The addresses by which others reach this machine, at most one a family, where they differ from its own, as
     /// behind NAT or in a container: what BIND and UDP ASSOCIATE answer as their address. The listener of BIND is then
     /// on all addresses.
-    public var advertisedAddresses: [AdvertisedAddress] = []
+    public var advertisedAddresses: [IPAddress] = []
 
     /// Sessions at once, over all workers. `nil`: what the descriptor limit of the process allows.
     public var maxConnections: Int?
 
     /// What one source and one user may take.
-    public var limits = Limits()
+    public var limits = ProxyLimits()
 
     /// Bytes that relayed data may occupy while it waits for slow readers, over all workers.
     ///
@@ -140,74 +143,68 @@ extension Configuration {
 
     var asksForLogin: Bool { !users.isEmpty || credentialStore != nil }
 
-    /// Refuses a number out of its range; `nil` is in every one.
-    static func check(
-        _ name: String,
-        _ value: Int?,
-        _ range: ClosedRange<Int>
-    ) throws(ProxyServerError) {
-        guard let value, !range.contains(value) else { return }
-        throw ProxyServerError(
-            .invalidConfiguration,
-            "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)"
-        )
-    }
-
     /// Refuses what can't be served.
     func validate() throws(ProxyServerError) {
-        guard !listen.isEmpty else {
-            throw ProxyServerError(.invalidConfiguration, "no address to listen on")
+        do throws(ConfigurationError) {
+            try validateValues()
+        } catch {
+            throw ProxyServerError(.invalidConfiguration, error.description)
         }
-        guard users.allSatisfy(\.isValid) else {
-            throw ProxyServerError(
-                .invalidConfiguration,
-                "a user's name and password have 1 to 255 bytes each (RFC 1929)"
-            )
-        }
-        guard users.isEmpty || credentialStore == nil else {
-            throw ProxyServerError(.invalidConfiguration, "users beside a credential store of one's own")
-        }
-        for user in users { try user.validateTerms() }
-        guard ruleSet == nil || rules.isEmpty && users.allSatisfy(\.rules.isEmpty) else {
-            throw ProxyServerError(.invalidConfiguration, "rules beside a rule set of one's own")
-        }
-        let numbers = [
-            ("workers", workers, 1...1024),
-            ("maxConnections", maxConnections, 1...(1 << 30)),
-            ("bufferMemory", bufferMemory, 0...(1 << 40)),
-            ("resolver.cachedNames", resolver.cachedNames, 0...(1 << 24)),
-            ("resolver.lookupsOfSource", resolver.lookupsOfSource, 1...1024),
-            ("resolver.waitingOfSource", resolver.waitingOfSource, 0...(1 << 16)),
-            ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
-            ("udp.targetsPerAssociation", udp.targetsPerAssociation, 1...(1 << 20)),
-            ("udp.associationsPerClient", udp.associationsPerClient, 1...(1 << 20)),
-            ("loginBan.failures", loginBan?.failures, 1...LoginBan.mostFailures),
-        ]
-        for (name, value, range) in numbers { try Self.check(name, value, range) }
-        for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
-        if let twice = AdvertisedAddress.secondOfAFamily(advertisedAddresses) {
-            throw ProxyServerError(
-                .invalidConfiguration,
-                "\(twice) is a second advertised address of its family; expected one IPv4, one IPv6"
-            )
-        }
-        let limits =
-            [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout, udp.idle]
-            + [loginBan?.window, loginBan?.duration].compactMap(\.self)
-        guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
-            throw ProxyServerError(.invalidConfiguration, "a time limit is not above zero")
-        }
-        guard resolver.hitLifetime >= .zero, resolver.missLifetime >= .zero else {
-            throw ProxyServerError(.invalidConfiguration, "an answer can't be kept for less than no time")
-        }
-        try egress.validate()
-        try self.limits.validate(users)
         if !asksForLogin && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
             throw ProxyServerError(
                 .openToNetwork,
                 "\(exposed) can be reached by other machines, and there are no users: "
                     + "add users, or say that it is meant to be open"
             )
+        }
+    }
+
+    private func validateValues() throws(ConfigurationError) {
+        guard !listen.isEmpty else { throw ConfigurationError("no address to listen on") }
+        guard users.allSatisfy(\.isValid) else {
+            throw ConfigurationError("a user's name and password have 1 to 255 bytes each (RFC 1929)")
+        }
+        guard users.isEmpty || credentialStore == nil else {
+            throw ConfigurationError("users beside a credential store of one's own")
+        }
+        for user in users { try user.validateTerms() }
+        guard ruleSet == nil || rules.isEmpty && users.allSatisfy(\.rules.isEmpty) else {
+            throw ConfigurationError("rules beside a rule set of one's own")
+        }
+        let numbers = [
+            ("workers", workers, 1...1024),
+            ("maxConnections", maxConnections, 1...(1 << 30)),
+            ("bufferMemory", bufferMemory, 0...(1 << 40)),
+            ("resolver.cachedNames", resolver.cachedNames, 0...(1 << 24)),
+            ("resolver.lookupsPerSource", resolver.lookupsPerSource, 1...1024),
+            ("resolver.waitingPerSource", resolver.waitingPerSource, 0...(1 << 16)),
+            ("resolver.waiting", resolver.waiting, 0...(1 << 20)),
+            ("udp.targetsPerAssociation", udp.targetsPerAssociation, 1...(1 << 20)),
+            ("udp.associationsPerSource", udp.associationsPerSource, 1...(1 << 20)),
+            ("loginBan.failures", loginBan?.failures, 1...LoginBan.mostFailures),
+        ]
+        for (name, value, range) in numbers { try ConfigurationError.check(name, value, range) }
+        for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
+        try validateAdvertisedAddresses()
+        let limits =
+            [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout, udp.idle]
+            + [loginBan?.window, loginBan?.duration].compactMap(\.self)
+        guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
+            throw ConfigurationError("a time limit is not above zero")
+        }
+        guard resolver.hitLifetime >= .zero, resolver.missLifetime >= .zero else {
+            throw ConfigurationError("an answer can't be kept for less than no time")
+        }
+        try egress.validate()
+        try self.limits.validate(users)
+    }
+
+    private func validateAdvertisedAddresses() throws(ConfigurationError) {
+        guard !advertisedAddresses.hasSecondOfAFamily else {
+            throw ConfigurationError("two advertised addresses of one family; expected one IPv4, one IPv6")
+        }
+        if let useless = advertisedAddresses.first(where: { $0.isUnspecified || $0.isMulticast }) {
+            throw ConfigurationError("nobody reaches \(useless); expected the address that others reach")
         }
     }
 }

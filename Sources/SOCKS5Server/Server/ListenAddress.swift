@@ -1,3 +1,4 @@
+public import ProxyPolicy
 internal import UVLoop
 
 /// A numeric address and port to listen on.
@@ -15,10 +16,9 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Parses `127.0.0.1:1080`, `[::1]:1080` or `[::]:0`. Names aren't looked up.
     ///
-    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``.
-    public init(parsing text: String) throws(ProxyServerError) {
-        let failure = ProxyServerError(
-            .invalidConfiguration,
+    /// - Throws: ``ConfigurationError``.
+    public init(parsing text: String) throws(ConfigurationError) {
+        let failure = ConfigurationError(
             "'\(text.escapedForOneLine)' is not an address to listen on; "
                 + "expected ADDRESS:PORT, as 127.0.0.1:1080 or [::1]:1080"
         )
@@ -29,7 +29,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         if isBracketed { host = host.dropFirst().dropLast() }
         guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = UInt16(digits),
             let address = SocketAddress(numeric: String(host), port: port),
-            address.isIPv6 == isBracketed
+            host.contains(":") == isBracketed
         else { throw failure }
         socketAddress = address
     }
@@ -63,11 +63,4 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// `127.0.0.1:1080` or `[::1]:1080`
     public var description: String { socketAddress.description }
-}
-
-extension String {
-    /// The text with everything but printable ASCII escaped, so that it can't forge a line of its own.
-    var escapedForOneLine: String {
-        unicodeScalars.reduce(into: "") { $0 += $1.escaped(asASCII: true) }
-    }
 }

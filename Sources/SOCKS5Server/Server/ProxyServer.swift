@@ -1,4 +1,6 @@
+internal import Locks
 public import Logging
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -182,7 +184,7 @@ public final class ProxyServer: Sendable {
 
     /// Clients needn't wait for the threads that look names up; names that are asked for meanwhile do.
     private func startLookups() throws(UVError) {
-        NameLookup.configurePool()
+        NameLookup.configurePool(triesSearchList: configuration.resolver.triesSearchList)
         // The end waits for it: a process that exits meanwhile would meet half a pool.
         state.withLock { $0.running += 1 }
         do throws(UVError) {

@@ -1,4 +1,6 @@
+internal import Locks
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -7,7 +9,7 @@ final class ServerContext: Sendable {
     let timeouts: Configuration.Timeouts
     let bind: Configuration.Bind
     let udp: Configuration.UDP
-    let advertisedAddresses: [AdvertisedAddress]
+    let advertisedAddresses: [IPAddress]
     let throttle: Guarded<LoginThrottle>
     let crew: Crew
     let limit: ConnectionLimit
@@ -19,7 +21,6 @@ final class ServerContext: Sendable {
     let names: Resolver.Names
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families
-    let egress: Egress
     let logger: Logger
 
     init(
@@ -32,7 +33,7 @@ final class ServerContext: Sendable {
         timeouts = configuration.timeouts
         bind = configuration.bind
         udp = configuration.udp
-        associations = AssociationLimit(maximum: configuration.udp.associationsPerClient)
+        associations = AssociationLimit(maximum: configuration.udp.associationsPerSource)
         advertisedAddresses = configuration.advertisedAddresses
         throttle = Guarded(LoginThrottle(configuration.loginBan))
         budget = MemoryBudget(limit: configuration.bufferMemory)
@@ -40,7 +41,6 @@ final class ServerContext: Sendable {
         names = Guarded(NameTable(configuration.resolver))
         nameResolver = configuration.nameResolver
         families = configuration.families
-        egress = configuration.egress.socketOptions
         self.crew = crew
         self.limit = limit
         self.accounts = accounts
@@ -60,14 +60,5 @@ final class ServerContext: Sendable {
         case .udpIdle: udp.idle.milliseconds
         case .refusal: 5000
         }
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, rounded up; within a century, so that sums can't overflow.
-    var milliseconds: UInt64 {
-        let century: Duration = .seconds(100 * 365 * 86400)
-        let (seconds, attoseconds) = Swift.max(.zero, Swift.min(self, century)).components
-        return UInt64(seconds) * 1000 + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 }

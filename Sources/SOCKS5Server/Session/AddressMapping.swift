@@ -1,44 +1,46 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-extension SocketAddress {
-    /// The address that a destination is, without asking anyone. `nil`: a name to be looked up.
-    ///
-    /// Clients send addresses as names too: Chromium `::1`, others `[::1]`.
-    init?(_ destination: Destination) {
-        switch destination.host {
-        case .ipv4(let address):
-            self.init(host: .ipv4(address.rawValue), port: destination.port)
-        case .ipv6(let address):
-            self.init(
-                host: .ipv6(high: address.high, low: address.low, scope: 0),
-                port: destination.port
-            )
-        case .name(let name):
-            var text = Substring(name.description)
-            if text.hasPrefix("[") && text.hasSuffix("]") { text = text.dropFirst().dropLast() }
-            self.init(numeric: String(text), port: destination.port)
+// Where the addresses of the protocol and those of the loop meet.
+
+extension IPAddress {
+    init(_ host: SocketAddress.Host) {
+        switch host {
+        case .ipv4(let bits): self = .ipv4(IPv4Address(rawValue: bits))
+        case .ipv6(let high, let low, _): self = .ipv6(IPv6Address(high: high, low: low))
         }
     }
 }
 
 extension SocketAddress {
-    /// The IPv4 address that an IPv4-mapped one stands for (RFC 4291 section 2.5.5.2); any other as it is.
-    var unmapped: SocketAddress {
-        switch host {
-        case .ipv6(0, let low, _) where low >> 32 == 0xffff:
-            SocketAddress(host: .ipv4(UInt32(truncatingIfNeeded: low)), port: port)
-        case .ipv4, .ipv6:
-            self
+    init(_ address: IPAddress, port: UInt16) {
+        switch address {
+        case .ipv4(let address): self.init(host: .ipv4(address.rawValue), port: port)
+        case .ipv6(let address):
+            self.init(host: .ipv6(high: address.high, low: address.low, scope: 0), port: port)
         }
+    }
+
+    /// With the address that Linux connects to, see ``IPAddress/dialled``; the zone stays.
+    var dialled: SocketAddress {
+        let address = IPAddress(host)
+        let dialled = address.dialled
+        return dialled == address ? self : SocketAddress(dialled, port: port)
+    }
+}
+
+extension Peer {
+    /// The other end of a connection that the loop has accepted.
+    init(_ address: SocketAddress) {
+        self.init(IPAddress(address.host), port: address.port)
     }
 }
 
 extension Destination {
-    /// As a bound address; an IPv4-mapped one is IPv4 to the client.
+    /// As a bound address.
     init(_ address: SocketAddress) {
         let host: Host =
-            switch address.unmapped.host {
+            switch address.host {
             case .ipv4(let bits): .ipv4(IPv4Address(rawValue: bits))
             case .ipv6(let high, let low, _): .ipv6(IPv6Address(high: high, low: low))
             }

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -38,7 +39,7 @@ final class Session {
     private(set) var record: SessionRecord
     private var places: SessionPlaces
 
-    init(_ worker: Worker, peer: SocketAddress, _ places: SessionPlaces) {
+    init(_ worker: Worker, peer: Peer, _ places: SessionPlaces) {
         self.worker = worker
         self.places = places
         record = SessionRecord(client: peer, began: worker.loop.now)
@@ -78,39 +79,40 @@ final class Session {
         record.command = request.command
         record.destination = request.destination
         places.endHandshake(of: record.client, worker)
-        let requester = Requester(record, request.command)
+        guard let intent = Intent(request) else { return refuse(.hostUnreachable) }
+        let subject = Subject(record, request.command)
         let policy = worker.policy.access
-        if let denial = policy.denial(of: request, to: requester) { return deny(denial) }
+        if let denial = policy.denial(of: intent, to: subject) { return deny(denial) }
         if let limit = places.enter(as: record.username, worker) {
             worker.counters.countRefusal(limit)
             return deny(.limit(limit))
         }
-        switch policy.answer(to: request, by: requester) {
+        switch policy.answer(to: intent, by: subject) {
         case .now(let verdict):
-            carryOut(request, verdict)
+            carryOut(intent, request, verdict)
         case .later(let answer):
-            let decision = PendingDecision(worker, answer) { [unowned self] in carryOut(request, $0) }
+            let decision = PendingDecision(worker, answer) { [unowned self] in carryOut(intent, request, $0) }
             wait(for: decision, .dial)
         }
     }
 
-    private func carryOut(_ request: Request, _ verdict: RuleVerdict) {
+    private func carryOut(_ intent: Intent, _ request: Request, _ verdict: RuleVerdict) {
         switch verdict {
         case .allowed: break
         case .denied: return deny(.ruleSet)
         case .unavailable: return refuse(.generalFailure)
         }
-        switch request.command {
-        case .connect: dial(request.destination)
-        case .bind: bind(request.destination)
-        case .udpAssociate: associate(expecting: request.destination)
+        switch intent {
+        case .connect(let target): dial(target)
+        case .bind(let target): bind(from: target)
+        case .associate: associate(expecting: request.destination)
         }
     }
 
-    private func dial(_ destination: Destination) {
+    private func dial(_ target: Target) {
         let dialer = Dialer(self, worker)
         wait(for: dialer, .dial)
-        dialer.start(destination)
+        dialer.start(target)
     }
 
     private func wait(for source: any TargetSource, _ deadline: Deadline) {
@@ -175,13 +177,13 @@ final class Session {
 
     // MARK: - BIND
 
-    private func bind(_ destination: Destination) {
+    private func bind(from target: Target?) {
         guard worker.context.bind.isEnabled else { return refuse(.commandNotSupported) }
         guard let client else { return }
         let binder = Binder(self, worker)
         wait(for: binder, .bind)
         do throws(UVError) {
-            binder.start(destination, clientSide: try client.localAddress())
+            binder.start(from: target, clientSide: try client.localAddress())
         } catch {
             refuse(Reply(error))
         }
@@ -208,8 +210,8 @@ final class Session {
     /// - Parameter expected: where the client means to send from.
     private func associate(expecting expected: Destination) {
         guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
-        guard let client else { return }
-        let association = UDPAssociation(self, worker, client: record.client, expecting: expected, places)
+        guard let client, let address = record.client.address else { return refuse(.commandNotSupported) }
+        let association = UDPAssociation(self, worker, at: address, expecting: expected, places)
         do throws(UVError) {
             let response = association.open(at: try client.localAddress())
             guard response.reply == .succeeded else { return refuse(response.reply) }
@@ -288,8 +290,7 @@ final class Session {
     }
 
     private func didFail(_ side: SessionOutcome.Side, _ error: UVError) {
-        guard case .relaying = stage else { return end(.clientLeft) }
-        end(.aborted(by: side, error))
+        if case .relaying = stage { end(.aborted(by: side, error)) } else { end(.clientLeft) }
     }
 
     /// Bytes have moved: the session isn't idle.
@@ -319,8 +320,8 @@ final class Session {
         guard places.account === account, places.isQuotaUsedUp(worker), record.outcome == nil else { return }
         if case .opening(let source) = stage {
             source.cancel()
-            worker.counters.countRefusal(.quotaOfUser)
-            return deny(.limit(.quotaOfUser))
+            worker.counters.countRefusal(.quotaPerUser)
+            return deny(.limit(.quotaPerUser))
         }
         worker.counters.endedByQuota.add()
         end(.quotaUsedUp)

@@ -1,3 +1,5 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
 internal import UVLoop
 
 /// The places that a session has taken of those that limits count, and gives back.
@@ -6,12 +8,12 @@ struct SessionPlaces {
     private var isInHandshake = false
     /// Of the user, behind the request, and the limits that bind it.
     private(set) var account: Account?
-    private var user: UserSettings?
+    private var user: UserBounds?
 
     /// Takes the places of a connection.
     ///
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(from peer: SocketAddress, _ worker: Worker) -> LimitRefusal? {
+    mutating func enter(from peer: Peer, _ worker: Worker) -> LimitRefusal? {
         guard let limits = worker.policy.limits.source else { return nil }
         if let refusal = worker.context.sources.enter(ClientSource(peer), limits, now: worker.loop.now) {
             return refusal
@@ -22,7 +24,7 @@ struct SessionPlaces {
     }
 
     /// There is a request, or there won't be one. May be said again.
-    mutating func endHandshake(of peer: SocketAddress, _ worker: Worker) {
+    mutating func endHandshake(of peer: Peer, _ worker: Worker) {
         guard isInHandshake else { return }
         isInHandshake = false
         worker.context.sources.endHandshake(ClientSource(peer))
@@ -54,7 +56,7 @@ struct SessionPlaces {
     }
 
     /// Gives all of them back.
-    mutating func leave(_ peer: SocketAddress, _ worker: Worker) {
+    mutating func leave(_ peer: Peer, _ worker: Worker) {
         endHandshake(of: peer, worker)
         if isConnected { worker.context.sources.leave(ClientSource(peer)) }
         isConnected = false

@@ -1,10 +1,11 @@
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
 /// What there is to say about a session when it has ended.
 struct SessionRecord {
-    let client: SocketAddress
+    let client: Peer
     /// Milliseconds on the loop's clock.
     let began: UInt64
     var username: [UInt8]?
@@ -16,7 +17,7 @@ struct SessionRecord {
     private(set) var bytesClientToTarget: UInt64 = 0
     private(set) var bytesTargetToClient: UInt64 = 0
 
-    init(client: SocketAddress, began: UInt64) {
+    init(client: Peer, began: UInt64) {
         self.client = client
         self.began = began
     }
@@ -42,11 +43,18 @@ struct SessionRecord {
             metadata["command"] = "\(command.text)"
             // Of an association, the destination says little: each datagram has its own target.
             if command != .udpAssociate {
-                metadata["destination"] = "\(destination.description.escapedForOneLine)"
+                let target = Target(destination)?.description ?? destination.description.escapedForOneLine
+                metadata["destination"] = "\(target)"
             }
             metadata["sent"] = "\(bytesClientToTarget)"
             metadata["received"] = "\(bytesTargetToClient)"
         }
         logger.info("session ended", metadata: metadata)
+    }
+}
+
+extension Subject {
+    init(_ record: SessionRecord, _ command: Command) {
+        self.init(client: record.client, user: record.username, command: command)
     }
 }

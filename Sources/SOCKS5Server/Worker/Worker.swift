@@ -1,4 +1,7 @@
+internal import Locks
 internal import Logging
+internal import ProxyPolicy
+internal import SOCKS5Protocol
 internal import UVLoop
 
 /// One thread with one loop: accepts clients, and owns their sessions until they end.
@@ -106,7 +109,7 @@ final class Worker {
     }
 
     /// By what the connections of a user leave.
-    func egress(of user: [UInt8]?) -> Egress { policy.egressOfUsers[user] ?? context.egress }
+    func egress(of user: [UInt8]?) -> EgressOptions { policy.egress(of: user) }
 
     // MARK: - Sessions
 
@@ -132,7 +135,8 @@ final class Worker {
     }
 
     /// - Parameter accepted: counted among the sessions of ``member`` already.
-    private func admit(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
+    private func admit(_ accepted: consuming AcceptedDescriptor, from address: SocketAddress) {
+        let peer = Peer(address)
         guard !isBanned(peer) else {
             member.leave()
             return counters.refusedAsBanned.add()
@@ -152,7 +156,7 @@ final class Worker {
         session.start(accepted, in: sessions.insert(session))
     }
 
-    private func isBanned(_ peer: SocketAddress) -> Bool {
+    private func isBanned(_ peer: Peer) -> Bool {
         policy.loginBan != nil
             && context.throttle.withLock { $0.isBanned(ClientSource(peer), now: loop.now) }
     }
@@ -166,12 +170,12 @@ final class Worker {
         )
     }
 
-    private func noteRefused(_ peer: SocketAddress, by limit: LimitRefusal) {
+    private func noteRefused(_ peer: Peer, by limit: LimitRefusal) {
         counters.countRefusal(limit)
         guard let refused = sourceWarning.count(now: loop.now) else { return }
         context.logger.warning(
             "connections refused by a limit",
-            metadata: ["limit": "\(limit.text)", "client": "\(peer.hostText)", "refused": "\(refused)"]
+            metadata: ["limit": "\(limit.text)", "client": "\(peer.host)", "refused": "\(refused)"]
         )
     }
 
@@ -191,7 +195,7 @@ final class Worker {
     }
 
     /// - Returns: whether the source has had so many that the answer comes late.
-    func noteFailedLogin(from client: SocketAddress) -> Bool {
+    func noteFailedLogin(from client: Peer) -> Bool {
         counters.failedLogins.add()
         let source = ClientSource(client)
         switch context.throttle.withLock({ $0.noteFailure(of: source, now: loop.now) }) {
@@ -202,7 +206,7 @@ final class Worker {
         case .banned:
             context.logger.notice(
                 "source banned: too many failed logins",
-                metadata: ["client": "\(client.hostText)"]
+                metadata: ["client": "\(client.host)"]
             )
             return true
         }

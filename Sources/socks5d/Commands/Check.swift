@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Server
 
 /// `socks5d check`: all that is wrong with a configuration, without serving it.

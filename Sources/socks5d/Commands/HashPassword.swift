@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import ProxyPolicy
 internal import SOCKS5Server
 
 /// `socks5d hash-password`: what stands behind the colon in a user file.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 

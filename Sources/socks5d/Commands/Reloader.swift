@@ -1,4 +1,5 @@
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Server
 internal import Synchronization
 

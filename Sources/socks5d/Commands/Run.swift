@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Server
 
 /// `socks5d run`: serves until a signal ends it.

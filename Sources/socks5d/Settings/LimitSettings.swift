@@ -1,6 +1,7 @@
+internal import ProxyPolicy
 internal import SOCKS5Server
 
-extension Configuration.Limits {
+extension ProxyLimits {
     static var settings: [Setting<Settings>] {
         [
             .value(
@@ -36,15 +37,15 @@ extension Configuration.Limits {
             .group(
                 "user",
                 "Of each user who has no limits of their own.",
-                Configuration.UserLimits.settings(\.configuration.limits.user)
+                UserLimits.settings(\.configuration.limits.user)
             ),
         ]
     }
 }
 
-extension Configuration.UserLimits {
+extension UserLimits {
     static func settings<Model>(
-        _ path: WritableKeyPath<Model, Configuration.UserLimits>
+        _ path: WritableKeyPath<Model, UserLimits>
     ) -> [Setting<Model>] {
         [
             .value(
@@ -62,16 +63,16 @@ extension Configuration.UserLimits {
             .section(
                 "quota",
                 path.appending(path: \.quota),
-                Configuration.Quota.table,
-                new: { Configuration.Quota(bytes: 1, period: .month) },
+                Quota.table,
+                new: { Quota(bytes: 1, period: .month) },
                 "Bytes of both directions in a period."
             ),
         ]
     }
 }
 
-extension Configuration.Quota {
-    static var table: Table<Configuration.Quota> {
+extension Quota {
+    static var table: Table<Quota> {
         Table(
             [
                 .value("bytes", \.bytes, .size(1...(1 << 60)), "As 100G."),

@@ -1,4 +1,5 @@
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
@@ -18,8 +19,8 @@ struct Settings {
         var expiry: Int64?
         var clients: [IPNetwork]?
         var rules: [RuleEntry] = []
-        var egressAddresses: [EgressAddress] = []
-        var limits: Configuration.UserLimits?
+        var egressAddresses: [IPAddress] = []
+        var limits: UserLimits?
         /// In the configuration file.
         var place: Place?
     }
@@ -63,9 +64,9 @@ struct Loaded: Sendable {
         configuration.rules = settings.rules.compactMap(\.rule)
         configuration.users = settings.users.compactMap { entry in
             let secret =
-                entry.hash.map { .hash($0) } ?? entry.password.map { Configuration.User.Secret.plain($0) }
+                entry.hash.map { .hash($0) } ?? entry.password.map { ProxyUser.Secret.plain($0) }
             guard let secret else { return nil }
-            var user = Configuration.User(name: entry.name, secret: secret)
+            var user = ProxyUser(name: entry.name, secret: secret)
             user.expiry = entry.expiry
             user.clients = entry.clients
             user.rules = entry.rules.compactMap(\.rule)
@@ -83,7 +84,7 @@ struct Loaded: Sendable {
     }
 
     private static func refuseDoubleUsers(
-        _ users: [Configuration.User],
+        _ users: [ProxyUser],
         _ effective: Effective<Settings>
     ) throws {
         let entries = effective.model.users

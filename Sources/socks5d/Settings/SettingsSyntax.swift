@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
@@ -9,15 +10,27 @@ extension Syntax<ListenAddress> {
     }
 }
 
-extension Syntax<AdvertisedAddress> {
-    static var advertisedAddress: Syntax {
-        Syntax(expected: "an address, as 192.0.2.1", parsing: AdvertisedAddress.init(parsing:))
-    }
-}
-
-extension Syntax<EgressAddress> {
+extension Syntax<IPAddress> {
     static var egressAddress: Syntax {
-        Syntax(expected: "an address, as 192.0.2.1", parsing: EgressAddress.init(parsing:))
+        Syntax(expected: "an address, as 192.0.2.1") { text throws(ConfigurationError) in
+            if let address = IPAddress(text)?.unmapped { return address }
+            throw ConfigurationError(
+                "'\(text.escapedForOneLine)' is not an address to connect from; "
+                    + "expected one without a port, as 192.0.2.1 or 2001:db8::1"
+            )
+        }
+    }
+
+    static var advertisedAddress: Syntax {
+        Syntax(expected: "an address, as 192.0.2.1") { text throws(ConfigurationError) in
+            if let address = IPAddress(text)?.unmapped, !address.isUnspecified, !address.isMulticast {
+                return address
+            }
+            throw ConfigurationError(
+                "'\(text.escapedForOneLine)' is not an address to advertise; "
+                    + "expected the address that others reach, as 192.0.2.1 or 2001:db8::1"
+            )
+        }
     }
 }
 
@@ -102,8 +115,8 @@ extension Syntax<Credentials> {
 }
 
 extension Complaint {
-    static func secondOfAFamily(_ families: [Configuration.AddressFamily]) -> Complaint? {
-        let twice = Configuration.AddressFamily.allCases.first { family in
+    static func secondOfAFamily(_ families: [IPAddress.Family]) -> Complaint? {
+        let twice = IPAddress.Family.allCases.first { family in
             families.count { $0 == family } > 1
         }
         return twice.map { family in

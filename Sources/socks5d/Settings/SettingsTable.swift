@@ -1,4 +1,5 @@
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
@@ -8,7 +9,7 @@ extension Settings {
     static var table: Table<Settings> {
         Table(
             whom + bounds + [
-                .group("limits", "What one source and one user may take.", Configuration.Limits.settings)
+                .group("limits", "What one source and one user may take.", ProxyLimits.settings)
             ] + ways
         )
     }
@@ -47,8 +48,8 @@ extension Settings {
             .section(
                 "login-ban",
                 \.configuration.loginBan,
-                Configuration.LoginBan.table,
-                new: { Configuration.LoginBan() },
+                LoginBan.table,
+                new: { LoginBan() },
                 "Turns sources away that fail to log in too often."
             ),
             .value(
@@ -230,13 +231,13 @@ extension Configuration.Resolver {
             ),
             .value(
                 "lookups-per-source",
-                \.configuration.resolver.lookupsOfSource,
+                \.configuration.resolver.lookupsPerSource,
                 .count(1...1024),
                 "Lookups of one source at once."
             ),
             .value(
                 "waiting-per-source",
-                \.configuration.resolver.waitingOfSource,
+                \.configuration.resolver.waitingPerSource,
                 .count(0...(1 << 16)),
                 "Names of one source that wait for their lookup."
             ),
@@ -245,6 +246,12 @@ extension Configuration.Resolver {
                 \.configuration.resolver.waiting,
                 .count(0...(1 << 20)),
                 "The same, of all sources."
+            ),
+            .value(
+                "search-list",
+                \.configuration.resolver.triesSearchList,
+                .flag,
+                "Try names with the search list of resolv.conf too; rules see them without it."
             ),
         ]
     }
@@ -329,7 +336,7 @@ extension Configuration.UDP {
             ),
             .value(
                 "associations",
-                \.configuration.udp.associationsPerClient,
+                \.configuration.udp.associationsPerSource,
                 .count(1...(1 << 20)),
                 "Associations of one source at once."
             ),

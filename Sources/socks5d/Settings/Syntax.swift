@@ -1,4 +1,6 @@
 internal import Logging
+internal import ProxyPolicy
+internal import SOCKS5Protocol
 internal import SOCKS5Server
 
 /// How a value is written, and how that is said to someone who wrote something else.
@@ -146,7 +148,7 @@ extension Syntax<String> {
     }
 }
 
-extension Syntax<Configuration.AddressFamily> {
+extension Syntax<IPAddress.Family> {
     static var family: Syntax {
         Syntax(expected: "4 or 6", form: .pattern("4|6")) { text in
             ["4": .ipv4, "6": .ipv6][text]

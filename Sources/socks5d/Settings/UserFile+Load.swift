@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Server
 
 extension UserFile {

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
@@ -36,8 +37,8 @@ extension Settings.UserEntry {
                 .section(
                     "limits",
                     \.limits,
-                    Table(Configuration.UserLimits.settings(\.self)),
-                    new: { Configuration.UserLimits() },
+                    Table(UserLimits.settings(\.self)),
+                    new: { UserLimits() },
                     "Instead of those of limits.user."
                 ),
             ],
@@ -94,8 +95,8 @@ extension Settings.RuleEntry {
     }
 }
 
-extension Configuration.LoginBan {
-    static var table: Table<Configuration.LoginBan> {
+extension LoginBan {
+    static var table: Table<LoginBan> {
         Table([
             .value("failures", \.failures, .count(1...100), "So many failed logins of a source"),
             .value("window", \.window, .duration, "within so long turn it away"),

@@ -2,16 +2,17 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 private func source(_ text: String) throws -> ClientSource {
-    ClientSource(try #require(SocketAddress(numeric: text, port: 0)))
+    ClientSource(Peer(try host(text), port: 0))
 }
 
-private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws -> LimitSettings.Source {
-    var limits = Configuration.Limits()
+private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTable.Source {
+    var limits = ProxyLimits()
     set(&limits)
-    return try #require(LimitSettings(limits, []).source)
+    return try #require(LimitTable(limits, []).source)
 }
 
 @Suite struct LimitPartsTests {
@@ -21,11 +22,11 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
         let first = try source("2001:db8::1")
         #expect(table.enter(first, limits, now: 0) == nil)
         #expect(table.enter(try source("2001:db8::2"), limits, now: 0) == nil)
-        #expect(table.enter(try source("2001:db8::3"), limits, now: 0) == .connectionsOfSource)
+        #expect(table.enter(try source("2001:db8::3"), limits, now: 0) == .connectionsPerSource)
         #expect(table.enter(try source("2001:db8:0:1::1"), limits, now: 0) == nil)
         #expect(table.enter(try source("192.0.2.1"), limits, now: 0) == nil)
         #expect(table.enter(try source("::ffff:192.0.2.1"), limits, now: 0) == nil)
-        #expect(table.enter(try source("192.0.2.1"), limits, now: 0) == .connectionsOfSource)
+        #expect(table.enter(try source("192.0.2.1"), limits, now: 0) == .connectionsPerSource)
         #expect(table.count == 3)
         table.endHandshake(first)
         table.leave(first)
@@ -42,7 +43,7 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
         let client = try source("192.0.2.1")
         for _ in 0..<3 {
             #expect(table.enter(client, limits, now: 0) == nil)
-            #expect(table.enter(client, limits, now: 0) == .handshakesOfSource)
+            #expect(table.enter(client, limits, now: 0) == .handshakesPerSource)
             table.endHandshake(client)
         }
     }
@@ -68,7 +69,7 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
         let table = SourceTable()
         let limits = try sourceLimits { $0.newConnectionsPerSource = 1 }
         for bits in 0..<100_000 as Range<UInt32> {
-            let client = ClientSource(SocketAddress(host: .ipv4(bits), port: 0))
+            let client = ClientSource(peer(bits))
             #expect(table.enter(client, limits, now: 1000) == nil)
             table.endHandshake(client)
             table.leave(client)
@@ -78,9 +79,9 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
     }
 
     @Test func accountsThatNobodyNeedsAreForgotten() throws {
-        var user = Configuration.UserLimits()
+        var user = UserLimits()
         user.connections = 1
-        let limits = try #require(UserSettings(user))
+        let limits = try #require(UserBounds(user))
         let table = AccountTable { _ in }
         let kept = try table.enter([1], limits, now: 1)
         for number in 0..<100_000 {
@@ -88,25 +89,25 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
             try table.enter(name, limits, now: 1).leave()
         }
         #expect(table.count <= 2048)
-        #expect(throws: LimitRefusal.connectionsOfUser) { try table.enter([1], limits, now: 1) }
+        #expect(throws: LimitRefusal.connectionsPerUser) { try table.enter([1], limits, now: 1) }
         kept.leave()
         try table.enter([1], limits, now: 1).leave()
     }
 
     @Test func limitsOfAUsersOwnReplaceTheGeneralOnes() {
-        var limits = Configuration.Limits()
+        var limits = ProxyLimits()
         limits.user.connections = 2
-        var alice = Configuration.User(name: "alice", password: "a")
-        alice.limits = Configuration.UserLimits()
+        var alice = ProxyUser(name: "alice", password: "a")
+        alice.limits = UserLimits()
         alice.limits?.connections = 5
-        var root = Configuration.User(name: "root", password: "r")
-        root.limits = Configuration.UserLimits()
-        let settings = LimitSettings(limits, [alice, root])
+        var root = ProxyUser(name: "root", password: "r")
+        root.limits = UserLimits()
+        let settings = LimitTable(limits, [alice, root])
         #expect(settings.limits(of: Array("alice".utf8))?.connections == 5)
         #expect(settings.limits(of: Array("root".utf8)) == nil)
         #expect(settings.limits(of: Array("bob".utf8))?.connections == 2)
-        #expect(LimitSettings(Configuration.Limits(), []).limits(of: [1]) == nil)
-        #expect(LimitSettings(Configuration.Limits(), []).source == nil)
+        #expect(LimitTable(ProxyLimits(), []).limits(of: [1]) == nil)
+        #expect(LimitTable(ProxyLimits(), []).source == nil)
     }
 
     /// Takers of several sizes, who never ask before their time, get what a second has and the credit once.
@@ -138,8 +139,8 @@ private func sourceLimits(_ set: (inout Configuration.Limits) -> Void) throws ->
             { $0.limits.user.connections = 0 }, { $0.limits.user.bandwidth = 1023 },
             { $0.limits.bandwidthPerConnection = 1 << 41 },
             { configuration in
-                configuration.users = [Configuration.User(name: "a\nb", password: "x")]
-                configuration.users[0].limits = Configuration.UserLimits()
+                configuration.users = [ProxyUser(name: "a\nb", password: "x")]
+                configuration.users[0].limits = UserLimits()
                 configuration.users[0].limits?.connections = 0
             },
         ]

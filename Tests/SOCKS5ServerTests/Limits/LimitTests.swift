@@ -24,8 +24,8 @@ func login(_ proxy: Int, as name: String, to port: Int) throws -> (TestSocket, R
     return (socket, try socket.receive(Response.self).reply)
 }
 
-func users(_ names: String...) -> [Configuration.User] {
-    names.map { Configuration.User(name: $0, password: "secret") }
+func users(_ names: String...) -> [ProxyUser] {
+    names.map { ProxyUser(name: $0, password: "secret") }
 }
 
 /// PROTOCOL 21 and 49, for one source and one user.
@@ -39,7 +39,7 @@ func users(_ names: String...) -> [Configuration.User] {
             let refused = try TestSocket(connectingTo: port)
             try refused.waitForClose()
             refused.close()
-            #expect(server.statistics.refusals(.connectionsOfSource) == 1)
+            #expect(server.statistics.refusals(.connectionsPerSource) == 1)
             sockets.append(try tunnel(port, from: other, to: listener.port))
             sockets.removeFirst().close()
             for _ in 0..<3 { try listener.accept().close() }
@@ -62,7 +62,7 @@ func users(_ names: String...) -> [Configuration.User] {
             }
             let refused = try TestSocket(connectingTo: port)
             try refused.waitForClose()
-            #expect(server.statistics.refusals(.handshakesOfSource) == 1)
+            #expect(server.statistics.refusals(.handshakesPerSource) == 1)
             try tunnel(port, from: other, to: listener.port).reset()
             hanging[0].reset()
             try eventually("a place is free") { server.statistics.active == 6 }
@@ -92,7 +92,7 @@ func users(_ names: String...) -> [Configuration.User] {
             let seconds = (monotonicMilliseconds() - began) / 1000 + 1
             let accepted = server.statistics.accepted
             #expect(accepted >= 20 && accepted <= 20 * (seconds + 1))
-            #expect(server.statistics.refusals(.newConnectionsOfSource) == 100 - accepted)
+            #expect(server.statistics.refusals(.newConnectionsPerSource) == 100 - accepted)
             let socket = try TestSocket(connectingTo: port, from: other)
             defer { socket.close() }
             try socket.send(Greeting(methods: [.noAuthentication]))
@@ -121,7 +121,7 @@ func users(_ names: String...) -> [Configuration.User] {
                 }
             }
             try eventually("the flood is turned away") {
-                server.statistics.refusals(.handshakesOfSource) == 980
+                server.statistics.refusals(.handshakesPerSource) == 980
             }
             #expect(server.statistics.active == 21)
             let another = try tunnel(port, from: other, to: listener.port)
@@ -136,7 +136,7 @@ func users(_ names: String...) -> [Configuration.User] {
         try await withServerObject({
             $0.users = users("alice", "bob")
             $0.limits.user.connections = 4
-            $0.users[1].limits = Configuration.UserLimits()
+            $0.users[1].limits = UserLimits()
             $0.users[1].limits?.connections = 1
         }) { server, port in
             let listener = try TestListener()
@@ -157,7 +157,7 @@ func users(_ names: String...) -> [Configuration.User] {
                 try listener.accept().close()
                 try eventually("all have left") { server.statistics.active == 0 }
             }
-            #expect(server.statistics.refusals(.connectionsOfUser) == 2)
+            #expect(server.statistics.refusals(.connectionsPerUser) == 2)
             #expect(server.statistics.replies(2) == 2)
         }
     }

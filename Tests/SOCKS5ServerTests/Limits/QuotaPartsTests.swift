@@ -3,9 +3,10 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
-private typealias Period = Configuration.Quota.Period
+private typealias Period = Quota.Period
 
 private let header = "# socks5d quota 1: first day of the period, bytes used in it, user\n"
 
@@ -21,11 +22,11 @@ private final class Used {
         self.usage = usage
     }
 
-    func add(_ bytes: Int, _ quota: Configuration.Quota, _ today: UTCDay) -> Bool {
+    func add(_ bytes: Int, _ quota: Quota, _ today: UTCDay) -> Bool {
         usage.add(bytes, quota, today)
     }
 
-    func isUsedUp(_ quota: Configuration.Quota, _ today: UTCDay) -> Bool {
+    func isUsedUp(_ quota: Quota, _ today: UTCDay) -> Bool {
         usage.isUsedUp(quota, today)
     }
 }
@@ -56,9 +57,9 @@ private final class Used {
         #expect(UTCDay(parsing: Array(text.utf8)) == nil)
     }
 
-    @Test(arguments: Configuration.Quota.Period.allCases)
-    func aQuotaIsGrantedOnceAPeriodWhereTheClockGoesOn(_ period: Configuration.Quota.Period) throws {
-        let quota = Configuration.Quota(bytes: 100, period: period)
+    @Test(arguments: Quota.Period.allCases)
+    func aQuotaIsGrantedOnceAPeriodWhereTheClockGoesOn(_ period: Quota.Period) throws {
+        let quota = Quota(bytes: 100, period: period)
         let usage = Used(QuotaUsage())
         var today = try day("2024-01-01")
         var periods: Set<UTCDay> = []
@@ -79,7 +80,7 @@ private final class Used {
 
     /// An hour back and forth over midnight, a century ahead and back, and a start in 1970.
     @Test func aClockThatStepsGrantsNothingTwiceAndTakesNothing() throws {
-        let quota = Configuration.Quota(bytes: 100, period: .month)
+        let quota = Quota(bytes: 100, period: .month)
         let usage = Used(QuotaUsage())
         #expect(usage.add(100, quota, try day("2026-01-31")))
         #expect(!usage.add(60, quota, try day("2026-02-01")))
@@ -101,13 +102,13 @@ private final class Used {
     @Test func anotherPeriodOrNumberBindsAtOnce() throws {
         let today = try day("2026-03-11")
         let usage = Used(QuotaUsage())
-        #expect(!usage.add(60, Configuration.Quota(bytes: 100, period: .month), today))
-        #expect(usage.isUsedUp(Configuration.Quota(bytes: 60, period: .month), today))
-        #expect(!usage.isUsedUp(Configuration.Quota(bytes: 60, period: .day), today))
+        #expect(!usage.add(60, Quota(bytes: 100, period: .month), today))
+        #expect(usage.isUsedUp(Quota(bytes: 60, period: .month), today))
+        #expect(!usage.isUsedUp(Quota(bytes: 60, period: .day), today))
     }
 
     @Test func sumsDontOverflow() throws {
-        let quota = Configuration.Quota(bytes: 1 << 60, period: .day)
+        let quota = Quota(bytes: 1 << 60, period: .day)
         let usage = Used(QuotaUsage([QuotaUsage.Record(first: try day("2026-03-11"), bytes: .max)]))
         #expect(usage.add(.max >> 1, quota, try day("2026-03-11")))
         #expect(usage.isUsedUp(quota, try day("2026-03-11")))

@@ -13,7 +13,7 @@ private func withQuotas<Result: Sendable>(
     try await withServerObject(
         {
             $0.users = users("alice", "bob")
-            $0.limits.user.quota = Configuration.Quota(bytes: bytes, period: .month)
+            $0.limits.user.quota = Quota(bytes: bytes, period: .month)
             $0.limits.quotaFile = file
         },
         body
@@ -61,7 +61,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
             try eventually("they have ended") { server.statistics.active == 1 }
             #expect(server.statistics.endedByQuota == 4)
             #expect(try reply(port, as: "alice", to: listener.port) == .notAllowed)
-            #expect(server.statistics.refusals(.quotaOfUser) == 1)
+            #expect(server.statistics.refusals(.quotaPerUser) == 1)
             try ends[4].client.send([2])
             #expect(try ends[4].target.receive(1) == [2])
             for end in ends {
@@ -172,7 +172,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         configuration.users = users("alice")
-        configuration.limits.user.quota = Configuration.Quota(bytes: 1000, period: .day)
+        configuration.limits.user.quota = Quota(bytes: 1000, period: .day)
         configuration.limits.quotaFile = "/nowhere/quota"
         let server = try ProxyServer(configuration: configuration, logger: log.logger)
         try await server.start()

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 @Suite struct DestinationGuardTests {
@@ -12,11 +13,14 @@ import UVLoop
         listeners: [String] = [],
         own: Set<String> = []
     ) throws -> GuardReason? {
-        let listening = try listeners.map { try ListenAddress(parsing: $0).socketAddress }
-        let address = try #require(SocketAddress(numeric: text, port: port))
-        return DestinationGuard(exceptions: exceptions, listeners: listening).denial(of: address) { address in
-            own.contains(address.hostText)
+        let listening = try listeners.map { text in
+            let address = try ListenAddress(parsing: text).socketAddress
+            return (IPAddress(address.host), address.port)
         }
+        let destinationGuard = DestinationGuard(exceptions: exceptions, listeners: listening) {
+            own.contains($0.description)
+        }
+        return destinationGuard.denial(of: try host(text).unmapped, port: port)
     }
 
     /// First and last address of each network, and what the guard says of the one before and the one after.
@@ -47,14 +51,18 @@ import UVLoop
     ) throws {
         #expect(try Self.denial(first) == reason)
         #expect(try Self.denial(last) == reason)
-        guard case .ipv4(let low) = try host(first), case .ipv4(let high) = try host(last) else { return }
-        let middle = SocketAddress(host: .ipv4(low + (high - low) / 2 + 1), port: 0).hostText
+        guard case .ipv4(let lowest) = try host(first), case .ipv4(let highest) = try host(last) else {
+            return
+        }
+        let (low, high) = (lowest.rawValue, highest.rawValue)
+        func text(_ bits: UInt32) -> String { IPv4Address(rawValue: bits).description }
+        let middle = text(low + (high - low) / 2 + 1)
         if high - low > 2 { #expect(try Self.denial(middle) == reason) }
         if low > 0 {
-            #expect(try Self.denial(SocketAddress(host: .ipv4(low - 1), port: 0).hostText) == before)
+            #expect(try Self.denial(text(low - 1)) == before)
         }
         if high < .max {
-            #expect(try Self.denial(SocketAddress(host: .ipv4(high + 1), port: 0).hostText) == after)
+            #expect(try Self.denial(text(high + 1)) == after)
         }
     }
 
@@ -85,17 +93,17 @@ import UVLoop
         #expect(try Self.denial(first) == reason)
         #expect(try Self.denial(last) == reason)
         let (low, high) = (try Self.bits(first), try Self.bits(last))
-        func text(_ bits: UInt128) -> String { SocketAddress(host: .ipv6(bits), port: 0).hostText }
+        func text(_ bits: UInt128) -> String { IPv6Address(bits: bits).description }
         if high - low > 2 { #expect(try Self.denial(text(low + (high - low) / 2)) == reason) }
         if low > 0 { #expect(try Self.denial(text(low - 1)) == before) }
         if high < .max { #expect(try Self.denial(text(high + 1)) == after) }
     }
 
     private static func bits(_ text: String) throws -> UInt128 {
-        guard case .ipv6(let high, let low, _) = try host(text) else {
+        guard case .ipv6(let address) = try host(text) else {
             throw TestFailure("\(text) isn't IPv6")
         }
-        return UInt128(high) << 64 | UInt128(low)
+        return address.bits
     }
 
     @Test(arguments: [
@@ -111,7 +119,8 @@ import UVLoop
         ("169.254.169.254", .metadata), ("100.64.0.1", .shared), ("0.0.0.2", .unspecified),
         ("224.0.0.1", .multicast),
     ]) func whatWrapsAnIPv4AddressIsJudgedByIt(_ inside: String, _ reason: GuardReason?) throws {
-        guard case .ipv4(let bits) = try host(inside) else { return }
+        guard case .ipv4(let address) = try host(inside) else { return }
+        let bits = address.rawValue
         let hex = { (bits: UInt32) in "\(String(bits >> 16, radix: 16)):\(String(bits & 0xffff, radix: 16))" }
         for wrapped in [
             "::ffff:\(inside)", "::\(inside)", "::ffff:0:\(inside)", "64:ff9b::\(inside)",
@@ -198,10 +207,10 @@ import UVLoop
         }
         #expect(try GuardException(parsing: "ALL") == .all)
         for text in ["", "privat", "none", "localhost", "10"] {
-            let error = #expect(throws: ProxyServerError.self) { try GuardException(parsing: text) }
+            let error = #expect(throws: ConfigurationError.self) { try GuardException(parsing: text) }
             #expect(error?.description.contains("expected private, all or a network") == true)
         }
-        #expect(throws: ProxyServerError.self) { try GuardException(parsing: "10.0.0.1/8") }
+        #expect(throws: ConfigurationError.self) { try GuardException(parsing: "10.0.0.1/8") }
     }
 
     @Test func itIsOnWhereOthersReachTheListener() throws {

@@ -2,6 +2,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 @Suite struct DomainTests {
@@ -10,7 +11,7 @@ import Testing
             try patterns.enumerated().map { (pattern: try DomainPattern(parsing: $1), value: $0) }
         )
         var found: [Int] = []
-        table.forEachValue(of: try #require(DomainName(name))) { found.append($0) }
+        table.forEachValue(of: try #require(HostName(name))) { found.append($0) }
         return found.sorted()
     }
 
@@ -21,7 +22,7 @@ import Testing
         ),
         (
             ".example.com", ["example.com", "www.example.com", "a.b.Example.COM."],
-            ["xexample.com", "example.com.x", "com", "example.com.."]
+            ["xexample.com", "example.com.x", "com", "example.com.a."]
         ),
         ("*.example.com", ["www.example.com", "a.b.example.com"], ["example.com", "xexample.com"]),
         (
@@ -33,7 +34,7 @@ import Testing
         ("a.*.com", ["a.b.com"], ["a.com", "a.b.c.com", "x.a.b.com"]),
         ("*.*.com", ["a.b.com", "a.b.c.com"], ["a.com"]),
         ("*a*b*.x", ["ab.x", "xaxbx.x", "aab.x", "abab.x"], ["ba.x", "a.b.x"]),
-        ("*", ["com", "example.com", "a.b.c", "0x7f.1"], []),
+        ("*", ["com", "example.com", "a.b.c", "0x7f.x1"], []),
         (".com", ["com", "a.com", "a.b.com"], ["com.org"]),
         ("xn--bcher-kva.example", ["xn--bcher-kva.EXAMPLE"], ["bcher.example"]),
         ("_sip._tcp.example.com", ["_sip._tcp.example.com"], ["sip.tcp.example.com"]),
@@ -52,7 +53,7 @@ import Testing
     @Test func theLongestAndTheOddestNamesAreLookedUp() throws {
         let dots = String(repeating: "a.", count: 127) + "b"
         for name in [
-            dots, String(repeating: "a", count: 255), ".", "..", ".com", "a..com", "com.", "!", "%41.com",
+            dots, String(repeating: "a", count: 255), "com.", "-", "_", "-.com", "a-_.b",
         ] {
             #expect(try Self.matches([".com", "b", "*", "*.x"], name).contains(2), "\(name)")
         }
@@ -64,8 +65,7 @@ import Testing
         "[::1]",
         "1.2", "bücher.example", ".*.a", ".a*.b", "a\nb", "a@b.com", String(repeating: "a", count: 256),
     ]) func whatIsNoDomainIsRefused(_ text: String) {
-        let error = #expect(throws: ProxyServerError.self) { try DomainPattern(parsing: text) }
-        #expect(error?.code == .invalidConfiguration)
+        let error = #expect(throws: ConfigurationError.self) { try DomainPattern(parsing: text) }
         #expect(error?.description.contains("expected example.com, .example.com") == true)
         #expect(error?.description.contains("\n") == false)
     }
@@ -87,10 +87,10 @@ import Testing
                 let text =
                     Self.labels("abA", 4, &random).joined(separator: ".")
                     + (Bool.random(using: &random) ? "." : "")
-                let name = try #require(DomainName(text))
+                let name = try #require(HostName(text))
                 var found: [Int] = []
                 table.forEachValue(of: name) { found.append($0) }
-                let expected = texts.indices.filter { Self.model(texts[$0], name.canonical) }
+                let expected = texts.indices.filter { Self.model(texts[$0], name.description) }
                 if found.sorted() != expected {
                     Issue.record("\(text) in \(texts), seed \(seed), round \(round)")
                 }

@@ -3,44 +3,53 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 @Suite struct RuleTableTests {
-    private static let anyone = Requester(client: .ipv4(0x0a00_0001), user: nil, command: .connect)
+    private static let anyone = Subject(
+        client: Peer(.ipv4(IPv4Address(10, 0, 0, 1)), port: 1),
+        user: nil,
+        command: .connect
+    )
 
-    private static func address(_ text: String, _ port: UInt16 = 80) throws -> SocketAddress {
-        try #require(SocketAddress(numeric: text, port: port))
+    private static func at(
+        _ text: String,
+        _ port: UInt16 = 80,
+        named name: HostName? = nil
+    ) throws -> RuleTable.Known {
+        .address(try #require(IPAddress(text)).dialled, port: port, named: name)
     }
 
-    private static func requester(
+    private static func subject(
         _ client: String = "10.0.0.1",
         _ user: String? = nil,
         _ command: Command = .connect
-    ) throws -> Requester {
-        Requester(client: try host(client), user: user.map { Array($0.utf8) }, command: command)
+    ) throws -> Subject {
+        Subject(client: Peer(try host(client), port: 1), user: user.map { Array($0.utf8) }, command: command)
     }
 
     private static func network(_ text: String) throws -> IPNetwork { try IPNetwork(parsing: text) }
     private static func domain(_ text: String) throws -> DomainPattern { try DomainPattern(parsing: text) }
-    private static func name(_ text: String) throws -> DomainName { try #require(DomainName(text)) }
+    private static func name(_ text: String) throws -> HostName { try #require(HostName(text)) }
 
     @Test func withoutRulesAllIsAllowed() throws {
         let rules = RuleTable([])
         #expect(rules.denial(of: .unknown, to: Self.anyone) == nil)
         #expect(rules.denial(of: .name(try Self.name("a.b"), port: 80), to: Self.anyone) == nil)
-        #expect(rules.denial(of: .address(try Self.address("1.2.3.4"), named: nil), to: Self.anyone) == nil)
+        #expect(rules.denial(of: try Self.at("1.2.3.4"), to: Self.anyone) == nil)
     }
 
     @Test func aRuleWithoutCriteriaMatchesAll() throws {
         let rules = RuleTable([Rule(.deny)])
         #expect(rules.denial(of: .unknown, to: Self.anyone) == 0)
         #expect(rules.denial(of: .name(try Self.name("a.b"), port: 80), to: Self.anyone) == 0)
-        #expect(rules.denial(of: .address(try Self.address("::1"), named: nil), to: Self.anyone) == 0)
+        #expect(rules.denial(of: try Self.at("::1"), to: Self.anyone) == 0)
     }
 
     @Test func whatNoRuleMatchesIsAllowed() throws {
         let rules = RuleTable([Rule(.deny, networks: [try Self.network("10.0.0.0/8")])])
-        #expect(rules.denial(of: .address(try Self.address("11.0.0.1"), named: nil), to: Self.anyone) == nil)
+        #expect(rules.denial(of: try Self.at("11.0.0.1"), to: Self.anyone) == nil)
     }
 
     @Test func theFirstMatchDecides() throws {
@@ -49,10 +58,10 @@ import UVLoop
             Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
             Rule(.allow, networks: [try Self.network("10.2.0.0/16")]),
         ])
-        #expect(rules.denial(of: .address(try Self.address("10.1.2.3"), named: nil), to: Self.anyone) == nil)
-        #expect(rules.denial(of: .address(try Self.address("10.2.2.3"), named: nil), to: Self.anyone) == 1)
+        #expect(rules.denial(of: try Self.at("10.1.2.3"), to: Self.anyone) == nil)
+        #expect(rules.denial(of: try Self.at("10.2.2.3"), to: Self.anyone) == 1)
         #expect(
-            rules.denial(of: .address(try Self.address("::ffff:10.2.2.3"), named: nil), to: Self.anyone) == 1
+            rules.denial(of: try Self.at("::ffff:10.2.2.3"), to: Self.anyone) == 1
         )
     }
 
@@ -75,9 +84,8 @@ import UVLoop
             _ name: String? = "a.x.test",
             _ port: UInt16 = 85
         ) throws -> Bool {
-            let named = try name.map(Self.name)
-            let target = RuleTable.Target.address(try Self.address(target, port), named: named)
-            return rules.denial(of: target, to: try Self.requester(client, user, command)) == 0
+            let target = try Self.at(target, port, named: try name.map(Self.name))
+            return rules.denial(of: target, to: try Self.subject(client, user, command)) == 0
         }
         #expect(try denies())
         #expect(try denies("2001:db8::7", "alice", .connect, "fd00::1", "Y.test.", 25))
@@ -96,16 +104,13 @@ import UVLoop
         let byNetwork = Rule(.deny, networks: [try Self.network("10.0.0.0/8")])
         let byDomain = Rule(.deny, domains: [try Self.domain(".x.test")])
         let allowNetwork = Rule(.allow, networks: [try Self.network("10.1.0.0/16")])
-        let name = RuleTable.Target.name(try Self.name("a.x.test"), port: 80)
+        let name = RuleTable.Known.name(try Self.name("a.x.test"), port: 80)
         #expect(RuleTable([byNetwork]).denial(of: name, to: Self.anyone) == nil)
         #expect(RuleTable([byDomain]).denial(of: name, to: Self.anyone) == 0)
         #expect(RuleTable([byNetwork, byDomain]).denial(of: name, to: Self.anyone) == 1)
         #expect(RuleTable([allowNetwork, byDomain]).denial(of: name, to: Self.anyone) == nil)
         #expect(RuleTable([allowNetwork, Rule(.deny)]).denial(of: name, to: Self.anyone) == nil)
-        let allowedAddress = RuleTable.Target.address(
-            try Self.address("10.1.0.1"),
-            named: try Self.name("a.x.test")
-        )
+        let allowedAddress = try Self.at("10.1.0.1", named: Self.name("a.x.test"))
         #expect(RuleTable([allowNetwork, byDomain]).denial(of: allowedAddress, to: Self.anyone) == nil)
     }
 
@@ -114,23 +119,23 @@ import UVLoop
             Rule(.allow, domains: [try Self.domain("intranet.test")]),
             Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
         ])
-        let inside = try Self.address("10.0.0.1")
-        #expect(
-            rules.denial(of: .address(inside, named: try Self.name("intranet.test")), to: Self.anyone) == nil
-        )
-        #expect(rules.denial(of: .address(inside, named: try Self.name("evil.test")), to: Self.anyone) == 1)
-        #expect(rules.denial(of: .address(inside, named: nil), to: Self.anyone) == 1)
+        func denial(_ name: String?) throws -> Int? {
+            rules.denial(of: try Self.at("10.0.0.1", named: try name.map(Self.name)), to: Self.anyone)
+        }
+        #expect(try denial("intranet.test") == nil)
+        #expect(try denial("evil.test") == 1)
+        #expect(try denial(nil) == 1)
     }
 
     @Test func aCommandWithoutATargetIsDeniedOnlyForCertain() throws {
-        let udp = try Self.requester("10.0.0.1", nil, .udpAssociate)
+        let udp = try Self.subject("10.0.0.1", nil, .udpAssociate)
         #expect(RuleTable([Rule(.deny, commands: [.udpAssociate])]).denial(of: .unknown, to: udp) == 0)
         #expect(RuleTable([Rule(.deny, commands: [.bind])]).denial(of: .unknown, to: udp) == nil)
         let port53 = try #require(PortRange(53, 53))
         let onlyDNS = RuleTable([Rule(.allow, ports: [port53]), Rule(.deny)])
         #expect(onlyDNS.denial(of: .unknown, to: udp) == nil)
-        #expect(onlyDNS.denial(of: .address(try Self.address("1.1.1.1", 53), named: nil), to: udp) == nil)
-        #expect(onlyDNS.denial(of: .address(try Self.address("1.1.1.1", 54), named: nil), to: udp) == 1)
+        #expect(onlyDNS.denial(of: try Self.at("1.1.1.1", 53), to: udp) == nil)
+        #expect(onlyDNS.denial(of: try Self.at("1.1.1.1", 54), to: udp) == 1)
     }
 
     /// More rules than a word has bits, each of them the first to match once.
@@ -141,7 +146,7 @@ import UVLoop
             }
         )
         for index in 0..<count {
-            let target = RuleTable.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
+            let target = try Self.at("1.2.3.4", UInt16(index + 1))
             #expect(rules.denial(of: target, to: Self.anyone) == 0)
         }
         let reversed = RuleTable(
@@ -150,7 +155,7 @@ import UVLoop
             } + [Rule(.allow), Rule(.deny)]
         )
         for index in 0..<(count + 10) {
-            let target = RuleTable.Target.address(try Self.address("1.2.3.4", UInt16(index + 1)), named: nil)
+            let target = try Self.at("1.2.3.4", UInt16(index + 1))
             #expect(reversed.denial(of: target, to: Self.anyone) == (index < count ? index : nil))
         }
     }
@@ -181,7 +186,7 @@ import UVLoop
         #expect(try Rule.command(parsing: "BIND") == .bind)
         #expect(try Rule.command(parsing: "udp-associate") == .udpAssociate)
         for text in ["", "udp", "connect ", "1"] {
-            let error = #expect(throws: ProxyServerError.self) { try Rule.command(parsing: text) }
+            let error = #expect(throws: ConfigurationError.self) { try Rule.command(parsing: text) }
             #expect(error?.description.contains("expected connect, bind or udp-associate") == true)
         }
     }
@@ -216,27 +221,29 @@ import UVLoop
             let rules = try (0..<Int.random(in: 0...8, using: &random)).map { _ in try Self.rule(&random) }
             let compiled = RuleTable(rules)
             for _ in 0..<15 {
-                let requester = Requester(
-                    client: .ipv4(UInt32.random(in: 0...7, using: &random)),
+                let subject = Subject(
+                    client: Peer(Self.small(&random), port: 1),
                     user: [nil, [97], [98]].randomElement(using: &random) ?? nil,
                     command: Command.allCases.randomElement(using: &random) ?? .connect
                 )
-                let address = SocketAddress(
-                    host: .ipv4(UInt32.random(in: 0...7, using: &random)),
-                    port: UInt16.random(in: 1...8, using: &random)
-                )
+                let address = Self.small(&random)
+                let port = UInt16.random(in: 1...8, using: &random)
                 let name =
                     Bool.random(using: &random)
                     ? try Self.name(["a.b", "b", "c.b"].randomElement(using: &random) ?? "b") : nil
-                var targets = [RuleTable.Target.unknown, .address(address, named: name)]
-                if let name { targets.append(.name(name, port: address.port)) }
+                var targets = [RuleTable.Known.unknown, .address(address, port: port, named: name)]
+                if let name { targets.append(.name(name, port: port)) }
                 for target in targets {
-                    if compiled.denial(of: target, to: requester) != Self.model(rules, target, requester) {
-                        Issue.record("\(rules), \(target), \(requester), seed \(seed), round \(round)")
+                    if compiled.denial(of: target, to: subject) != Self.model(rules, target, subject) {
+                        Issue.record("\(rules), \(target), \(subject), seed \(seed), round \(round)")
                     }
                 }
             }
         }
+    }
+
+    private static func small(_ random: inout SeededGenerator) -> IPAddress {
+        .ipv4(IPv4Address(rawValue: UInt32.random(in: 0...7, using: &random)))
     }
 
     private static func rule(_ random: inout SeededGenerator) throws -> Rule {
@@ -244,7 +251,9 @@ import UVLoop
             guard Int.random(in: 0..<3, using: &random) == 0 else { return nil }
             return Array(values.shuffled(using: &random).prefix(Int.random(in: 1...2, using: &random)))
         }
-        let networks = (0...7).map { IPNetwork(.ipv4($0), length: 29 + Int($0 % 4)) }
+        let networks = (0...7 as ClosedRange<UInt32>).map {
+            IPNetwork(.ipv4(IPv4Address(rawValue: $0)), length: 29 + Int($0 % 4))
+        }
         let ports = [(1, 1), (2, 5), (4, 8), (8, 9)].compactMap { PortRange($0.0, $0.1) }
         let domains = try ["a.b", ".b", "*.b", "a*.b", "*"].map(domain)
         return Rule(
@@ -259,12 +268,12 @@ import UVLoop
     }
 
     /// What is known decides; what isn't may be either.
-    private static func model(_ rules: [Rule], _ target: RuleTable.Target, _ requester: Requester) -> Int? {
+    private static func model(_ rules: [Rule], _ target: RuleTable.Known, _ subject: Subject) -> Int? {
         for (index, rule) in rules.enumerated() {
             let answers: [Bool?] = [
-                rule.clients.map { $0.contains { isIn($0, requester.client) } } ?? true,
-                rule.users.map { users in requester.user.map(users.contains) ?? false } ?? true,
-                rule.commands.map { $0.contains(requester.command) } ?? true,
+                rule.clients.map { $0.contains { isIn($0, subject.client.address) } } ?? true,
+                rule.users.map { users in subject.user.map(users.contains) ?? false } ?? true,
+                rule.commands.map { $0.contains(subject.command) } ?? true,
                 networks(rule, target), domains(rule, target), ports(rule, target),
             ]
             if answers.contains(false) { continue }
@@ -274,21 +283,21 @@ import UVLoop
         return nil
     }
 
-    private static func networks(_ rule: Rule, _ target: RuleTable.Target) -> Bool? {
+    private static func networks(_ rule: Rule, _ target: RuleTable.Known) -> Bool? {
         guard let networks = rule.networks else { return true }
-        guard case .address(let address, _) = target else { return nil }
-        return networks.contains { isIn($0, address.host) }
+        guard case .address(let address, _, _) = target else { return nil }
+        return networks.contains { isIn($0, address) }
     }
 
-    private static func domains(_ rule: Rule, _ target: RuleTable.Target) -> Bool? {
+    private static func domains(_ rule: Rule, _ target: RuleTable.Known) -> Bool? {
         guard let domains = rule.domains else { return true }
-        let known: DomainName?
+        let known: HostName?
         switch target {
         case .unknown: return nil
         case .name(let name, _): known = name
-        case .address(_, let name): known = name
+        case .address(_, _, let name): known = name
         }
-        guard let name = known?.canonical else { return false }
+        guard let name = known?.description else { return false }
         return domains.contains { pattern in
             switch pattern.description {
             case ".b": name == "b" || name.hasSuffix(".b")
@@ -300,20 +309,19 @@ import UVLoop
         }
     }
 
-    private static func ports(_ rule: Rule, _ target: RuleTable.Target) -> Bool? {
+    private static func ports(_ rule: Rule, _ target: RuleTable.Known) -> Bool? {
         guard let ports = rule.ports else { return true }
         switch target {
         case .unknown: return nil
-        case .name(_, let port): return ports.contains { ($0.lowest...$0.highest).contains(port) }
-        case .address(let address, _):
-            return ports.contains { ($0.lowest...$0.highest).contains(address.port) }
+        case .name(_, let port), .address(_, let port, _):
+            return ports.contains { ($0.lowest...$0.highest).contains(port) }
         }
     }
 
-    private static func isIn(_ network: IPNetwork, _ host: SocketAddress.Host) -> Bool {
-        guard case .ipv4(let bits) = host, case .ipv4(let first, let length) = network.prefix else {
+    private static func isIn(_ network: IPNetwork, _ address: IPAddress?) -> Bool {
+        guard case .ipv4(let address) = address, case .ipv4(let first, let length) = network.prefix else {
             return false
         }
-        return bits / (1 << (32 - UInt32(length))) == first / (1 << (32 - UInt32(length)))
+        return address.rawValue / (1 << (32 - UInt32(length))) == first / (1 << (32 - UInt32(length)))
     }
 }

@@ -5,15 +5,16 @@ import TestSupport
 import Testing
 import UVLoop
 
+@testable import ProxyPolicy
 @testable import SOCKS5Server
 
 /// What one user may, and others may not.
 @Suite struct UserTermsTests {
     private static func user(
         _ name: String,
-        _ change: (inout Configuration.User) -> Void = { _ in }
-    ) -> Configuration.User {
-        var user = Configuration.User(name: name, password: "secret")
+        _ change: (inout ProxyUser) -> Void = { _ in }
+    ) -> ProxyUser {
+        var user = ProxyUser(name: name, password: "secret")
         change(&user)
         return user
     }
@@ -67,16 +68,16 @@ import UVLoop
             let seconds = Atomic<Int64>(999)
         }
         let clock = Clock()
-        var user = Configuration.User(name: "alice", hash: try PasswordHash(parsing: HashOfSecret.bcrypt))
+        var user = ProxyUser(name: "alice", hash: try PasswordHash(parsing: HashOfSecret.bcrypt))
         user.expiry = 1000
         let table = UserTable(
             [user],
-            HashThreads(),
+            hashes(),
             terms: UserTerms([user]) { clock.seconds.load(ordering: .relaxed) }
         )
         let login = Login(
             credentials: Credentials(username: "alice", password: "secret"),
-            address: SocketAddress(host: .ipv4(1), port: 1)
+            client: someone
         )
         guard case .later(let first) = table.verify(login) else { throw TestFailure("an answer at once") }
         #expect(await first() == .accepted)
@@ -153,25 +154,25 @@ import UVLoop
         let networks = [try IPNetwork(parsing: "10.0.0.0/8")]
         let user = Self.user("alice") { $0.rules = [Rule(.allow, networks: networks)] }
         let access = AccessPolicy(RuleTable([Rule(.deny)]), UserRules([user]), nil, nil)
-        let requester = Requester(client: .ipv4(1), user: Array("alice".utf8), command: .connect)
-        let name = try #require(DomainName("a.test"))
-        #expect(access.denial(of: name, port: 80, to: requester) == nil)
+        let subject = Subject(client: someone, user: Array("alice".utf8), command: .connect)
+        let name = try #require(HostName("a.test"))
+        #expect(access.denial(of: name, port: 80, to: subject) == nil)
         let (inside, outside) = (UInt32(10 << 24 | 1), UInt32(11 << 24))
         func denial(_ bits: UInt32) -> Denial? {
-            access.denial(of: SocketAddress(host: .ipv4(bits), port: 80), named: name, to: requester)
+            access.denial(of: .ipv4(IPv4Address(rawValue: bits)), port: 80, named: name, to: subject)
         }
         #expect(denial(inside) == nil)
         #expect(denial(outside) == .rule(1))
-        let other = Requester(client: .ipv4(1), user: Array("bob".utf8), command: .connect)
+        let other = Subject(client: someone, user: Array("bob".utf8), command: .connect)
         #expect(access.denial(of: name, port: 80, to: other) == .rule(1))
     }
 
     // MARK: - Egress
 
     @Test func theTargetSeesTheUsersAddress() async throws {
-        let own = [try EgressAddress(parsing: "127.0.0.7")]
+        let own = [try #require(IPAddress("127.0.0.7"))]
         let users = [Self.user("alice") { $0.egressAddresses = own }, Self.user("bob")]
-        let general = [try EgressAddress(parsing: "127.0.0.8"), try EgressAddress(parsing: "::1")]
+        let general = [try #require(IPAddress("127.0.0.8")), try #require(IPAddress("::1"))]
         try await withServer({
             $0.users = users
             $0.egress.addresses = general
@@ -206,14 +207,14 @@ import UVLoop
     // MARK: - Validation
 
     @Test func whatCanNotBeMeantIsRefusedWithTheUsersName() throws {
-        let twice = [try EgressAddress(parsing: "127.0.0.1"), try EgressAddress(parsing: "127.0.0.2")]
+        let twice = [try #require(IPAddress("127.0.0.1")), try #require(IPAddress("127.0.0.2"))]
         for (message, change) in [
             ("has clients without a value", { $0.clients = [] }),
             ("has an expiry that isn't above zero", { $0.expiry = 0 }),
             ("has users in rule 2 of their own", { $0.rules = [Rule(.allow), Rule(.deny, users: ["b"])] }),
             ("has a rule that isn't one: rule 1 has ports without", { $0.rules = [Rule(.deny, ports: [])] }),
             ("has two IPv4 addresses to connect from", { $0.egressAddresses = twice }),
-        ] as [(String, (inout Configuration.User) -> Void)] {
+        ] as [(String, (inout ProxyUser) -> Void)] {
             var configuration = Configuration()
             configuration.users = [Self.user("bob"), Self.user("ali\nce", change)]
             let error = #expect(throws: ProxyServerError.self) {
@@ -225,7 +226,7 @@ import UVLoop
     }
 
     @Test func anAddressThatIsNotOneOfThisMachineIsRefusedAtTheStartAndByAReload() async throws {
-        let foreign = [try EgressAddress(parsing: "192.0.2.1")]
+        let foreign = [try #require(IPAddress("192.0.2.1"))]
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         let good = configuration
@@ -253,8 +254,8 @@ import UVLoop
         // 10,000 tables of their own take seconds.
         #expect(clock.measure { rules = UserRules(users) } < .seconds(isQuick ? 20 : 4))
         #expect(rules.count == 1)
-        let requester = Requester(client: .ipv4(1), user: Array("u9999".utf8), command: .connect)
-        let denied = RuleTable.Target.address(SocketAddress(host: .ipv4(10 << 24 | 1), port: 1), named: nil)
-        #expect(rules.verdict(on: denied, to: requester) == .denied(0))
+        let subject = Subject(client: someone, user: Array("u9999".utf8), command: .connect)
+        let denied = RuleTable.Known.address(.ipv4(IPv4Address(10, 0, 0, 1)), port: 1, named: nil)
+        #expect(rules.verdict(on: denied, to: subject) == .denied(0))
     }
 }

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import UVLoop
 
 /// The addresses of a name, or why there are none.

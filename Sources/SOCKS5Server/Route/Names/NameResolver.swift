@@ -10,7 +10,7 @@ public protocol NameResolver: Sendable {
     /// Called by the workers' threads, several at once. Must not block: what takes longer than some microseconds is
     /// answered ``ResolverAnswer/later(_:)``.
     ///
-    /// - Parameter name: in lower case; a dot at its end is as the client has sent it. Never a numeric address.
+    /// - Parameter name: as ``HostName/description``: in lower case, without a dot at its end; never an address.
     func resolve(_ name: String) -> ResolverAnswer
 }
 
@@ -23,8 +23,8 @@ public enum ResolverAnswer: Sendable {
 }
 
 public enum ResolvedName: Sendable {
-    /// In the order in which they are tried; names among them are passed over, and none is like ``notFound``.
-    case addresses([Destination.Host])
+    /// In the order in which they are tried; an empty list is like ``notFound``.
+    case addresses([IPAddress])
     /// Answered with reply 04, and remembered for a while.
     case notFound
     /// It can't be said now: answered with reply 04, and asked again for the next client.
@@ -32,20 +32,11 @@ public enum ResolvedName: Sendable {
 
     var answer: NameAnswer {
         switch self {
-        case .addresses(let hosts):
-            let addresses = hosts.compactMap(SocketAddress.init)
+        case .addresses(let found):
+            let addresses = found.map { SocketAddress($0, port: 0) }
             return addresses.isEmpty ? .failure(.nameNotFound) : .success(addresses)
         case .notFound: return .failure(.nameNotFound)
         case .unavailable: return .failure(.hostUnreachable)
-        }
-    }
-}
-
-extension SocketAddress {
-    fileprivate init?(_ host: Destination.Host) {
-        switch host {
-        case .ipv4, .ipv6: self.init(Destination(host: host, port: 0))
-        case .name: return nil
         }
     }
 }

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import UVLoop
 
 /// One wish to know the addresses of a name.
@@ -35,8 +36,8 @@ struct NameTable<Asker: Sendable> {
     }
 
     private var parallel: Int
-    private let parallelOfSource: Int
-    private let waitingOfSource: Int
+    private let parallelPerSource: Int
+    private let waitingPerSource: Int
     private let waitingOfAll: Int
     private var cache: NameCache
     private var pending: [String: Pending] = [:]
@@ -50,8 +51,8 @@ struct NameTable<Asker: Sendable> {
     /// - Parameter parallel: how many lookups may run at once; none: all wait for ``open(parallel:)``.
     init(_ settings: Configuration.Resolver, parallel: Int = 0) {
         self.parallel = parallel
-        parallelOfSource = settings.lookupsOfSource
-        waitingOfSource = settings.waitingOfSource
+        parallelPerSource = settings.lookupsPerSource
+        waitingPerSource = settings.waitingPerSource
         waitingOfAll = settings.waiting
         cache = NameCache(settings)
     }
@@ -116,7 +117,7 @@ struct NameTable<Asker: Sendable> {
 
     /// The first source to come gets half of all lookups, the second half of the rest, and so on.
     private func hasRoom(for source: ClientSource) -> Bool {
-        (accounts[source]?.running ?? 0) < min(parallelOfSource, parallel - running)
+        (accounts[source]?.running ?? 0) < min(parallelPerSource, parallel - running)
     }
 
     private mutating func startNext() -> String? {
@@ -146,7 +147,7 @@ struct NameTable<Asker: Sendable> {
     /// - Returns: false where too much waits already.
     private mutating func enqueue(_ name: String, for source: ClientSource) -> Bool {
         let length = accounts[source]?.queue.count ?? 0
-        guard length < waitingOfSource, waiting < waitingOfAll else { return false }
+        guard length < waitingPerSource, waiting < waitingOfAll else { return false }
         accounts[source, default: Account()].queue.append(name)
         if length == 0 { turns.append(source) }
         waiting += 1

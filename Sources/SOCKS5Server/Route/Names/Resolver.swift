@@ -1,3 +1,5 @@
+internal import Locks
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -43,12 +45,11 @@ final class Resolver: NameLookupDelegate {
     ///   - client: who wants to know, for the share of the lookups that a source may have.
     ///   - answered: called once at the most, and never before this returns.
     func resolve(
-        _ name: DomainName,
-        for client: SocketAddress,
+        _ name: HostName,
+        for client: Peer,
         _ answered: @escaping (NameAnswer) -> Void
     ) -> Outcome {
-        // A dot at the end stays: it tells the resolver not to try its search list (resolv.conf(5)).
-        let name = name.description.lowercased()
+        let name = name.description
         let now = loop.now
         switch names.withLock({ $0.ask(name, for: ClientSource(client), mailbox, now: now) }) {
         case .answer(let answer, let expiry):

@@ -1,0 +1,105 @@
+package import SOCKS5Protocol
+
+/// What clients may reach: what neither a rule nor the destination guard denies. A rule that allows opens nothing that
+/// the guard keeps closed.
+///
+/// Shared by all workers; asking allocates nothing, but for what an embedder's ``RuleSet`` does.
+package final class AccessPolicy: Sendable {
+    private let rules: RuleTable
+    private let userRules: UserRules
+    /// An embedder's, then ``rules`` is empty.
+    private let ruleSet: (any RuleSet)?
+    private let destinationGuard: DestinationGuard?
+
+    package init(
+        _ rules: RuleTable,
+        _ userRules: UserRules,
+        _ destinationGuard: DestinationGuard?,
+        _ ruleSet: (any RuleSet)?
+    ) {
+        self.rules = rules
+        self.userRules = userRules
+        self.ruleSet = ruleSet
+        self.destinationGuard = destinationGuard
+    }
+
+    /// Whether a request is denied before anything is looked up, listened on or dialled for it.
+    ///
+    /// `nil` says no more than that: addresses are judged when they are known, those of a name, of whoever connects to
+    /// a BIND that awaits anyone, and of each datagram's target.
+    package func denial(of intent: Intent, to subject: Subject) -> Denial? {
+        if rules.isEmpty && userRules.isEmpty && destinationGuard == nil { return nil }
+        return switch intent.target {
+        case nil: ruleDenial(of: .unknown, to: subject)
+        case .name(let name, let port): ruleDenial(of: .name(name, port: port), to: subject)
+        case .address(let address, let port): builtInDenial(of: address, port: port, named: nil, to: subject)
+        }
+    }
+
+    /// What an embedder's rule set says to a request that isn't denied yet.
+    package func answer(to intent: Intent, by subject: Subject) -> RuleAnswer {
+        guard let ruleSet else { return .now(.allowed) }
+        return ruleSet.decide(RuleRequest(subject, intent.target))
+    }
+
+    /// Whether a datagram's name is denied whatever its addresses are.
+    package func denial(of name: HostName, port: UInt16, to subject: Subject) -> Denial? {
+        ruleDenial(of: .name(name, port: port), to: subject)
+            ?? ruleSetDenial(of: .name(name, port: port), named: nil, to: subject)
+    }
+
+    /// Whether an address is denied. Asked before it is dialled or sent to, each time.
+    ///
+    /// - Parameters:
+    ///   - address: as ``IPAddress/dialled``.
+    ///   - name: what the client has asked for, where the address was found by a lookup.
+    package func denial(
+        of address: IPAddress,
+        port: UInt16,
+        named name: HostName?,
+        to subject: Subject
+    ) -> Denial? {
+        builtInDenial(of: address, port: port, named: name, to: subject)
+            ?? ruleSetDenial(of: .address(address, port: port), named: name, to: subject)
+    }
+
+    private func builtInDenial(
+        of address: IPAddress,
+        port: UInt16,
+        named name: HostName?,
+        to subject: Subject
+    ) -> Denial? {
+        ruleDenial(of: .address(address, port: port, named: name), to: subject)
+            ?? wrappedRuleDenial(of: address, port: port, named: name, to: subject)
+            ?? destinationGuard?.denial(of: address, port: port).map { .destination($0) }
+    }
+
+    /// A gateway takes the IPv4 address out of an IPv6 one that wraps it: the rules about that address hold too.
+    private func wrappedRuleDenial(
+        of address: IPAddress,
+        port: UInt16,
+        named name: HostName?,
+        to subject: Subject
+    ) -> Denial? {
+        guard case .ipv6(let address) = address, let inner = SpecialNetworks.wrapped(in: address) else {
+            return nil
+        }
+        if let denial = ruleDenial(of: .address(inner.first, port: port, named: name), to: subject) {
+            return denial
+        }
+        return inner.second.flatMap { ruleDenial(of: .address($0, port: port, named: name), to: subject) }
+    }
+
+    private func ruleSetDenial(of target: Target, named name: HostName?, to subject: Subject) -> Denial? {
+        guard let ruleSet else { return nil }
+        return ruleSet.permits(RuleRequest(subject, target, named: name)) ? nil : .ruleSet
+    }
+
+    private func ruleDenial(of known: RuleTable.Known, to subject: Subject) -> Denial? {
+        switch userRules.verdict(on: known, to: subject) {
+        case .allowed: nil
+        case .denied(let rule): .userRule(rule + 1)
+        case nil: rules.denial(of: known, to: subject).map { .rule($0 + 1) }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+/// Why a request is refused, always with reply 02.
+package enum Denial: Hashable, Sendable {
+    /// By the rule of this number, from 1.
+    case rule(Int)
+    /// By that of the user's own.
+    case userRule(Int)
+    /// By the destination guard.
+    case destination(GuardReason)
+    /// By a limit of the user.
+    case limit(LimitRefusal)
+    /// By an embedder's ``RuleSet``.
+    case ruleSet
+
+    /// For the log: fixed words.
+    package var text: String {
+        switch self {
+        case .rule(let number): "rule \(number)"
+        case .userRule(let number): "user's rule \(number)"
+        case .destination(let reason): "guard: \(reason.rawValue)"
+        case .limit(let limit): limit.text
+        case .ruleSet: "rule set"
+        }
+    }
+}

@@ -1,0 +1,59 @@
+package import SOCKS5Protocol
+
+/// What a client wants, in the form in which everybody decides about it.
+package enum Intent: Hashable, Sendable {
+    case connect(Target)
+    /// Of whose connection is awaited; `nil`: anyone's (RFC 1928 section 4 has 0.0.0.0 for that).
+    case bind(from: Target?)
+    /// Each datagram has its own target. DST of the request is a hint that nobody can rely on (RFC 1928 section 7).
+    case associate
+
+    /// - Returns: `nil` if the request is about a name that nobody can look up.
+    package init?(_ request: Request) {
+        switch request.command {
+        case .connect:
+            guard let target = Target(request.destination) else { return nil }
+            self = .connect(target)
+        case .bind:
+            if request.destination.isUnspecified {
+                self = .bind(from: nil)
+            } else {
+                guard let target = Target(request.destination) else { return nil }
+                self = .bind(from: target)
+            }
+        case .udpAssociate:
+            self = .associate
+        }
+    }
+
+    package var command: Command {
+        switch self {
+        case .connect: .connect
+        case .bind: .bind
+        case .associate: .udpAssociate
+        }
+    }
+
+    /// `nil`: none is known yet.
+    package var target: Target? {
+        switch self {
+        case .connect(let target): target
+        case .bind(let target): target
+        case .associate: nil
+        }
+    }
+}
+
+/// Who asks for something, and by which command.
+package struct Subject: Sendable {
+    package let client: Peer
+    /// `nil`: no login is required.
+    package let user: [UInt8]?
+    package let command: Command
+
+    package init(client: Peer, user: [UInt8]?, command: Command) {
+        self.client = client
+        self.user = user
+        self.command = command
+    }
+}

@@ -1,0 +1,4 @@
+/// Of bytes, as the limits count them.
+package enum Direction: Int {
+    case clientToTarget, targetToClient
+}

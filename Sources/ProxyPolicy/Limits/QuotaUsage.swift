@@ -1,0 +1,72 @@
+/// What of a quota is used in the period that goes on, and in the one before.
+///
+/// The period follows the wall clock, which may step. Where it steps back, what was used in a period is still known,
+/// so that none is granted twice; and back behind all periods that are known, the earliest of them goes on. So a
+/// clock that was far ahead for a while costs nothing, nor does one that begins in 1970. Pure.
+package struct QuotaUsage: Sendable {
+    package struct Record: Hashable, Sendable {
+        /// The first day of the period.
+        let first: UTCDay
+        fileprivate(set) var bytes: Int
+
+        init(first: UTCDay, bytes: Int) {
+            self.first = first
+            self.bytes = min(bytes, QuotaUsage.maximum)
+        }
+    }
+
+    private var active: Record?
+    private var other: Record?
+    /// For what ``active`` is right.
+    private var checked: (day: UTCDay, period: Quota.Period)?
+
+    /// More than is ever used, and far from an overflow.
+    package static let maximum = 1 << 62
+    private static let longestPeriod = 31
+
+    /// What there is to keep.
+    package var records: [Record] { [active, other].compactMap(\.self).filter { $0.bytes > 0 } }
+
+    package init() {}
+
+    /// - Parameter records: at most two, of different days.
+    package init(_ records: [Record]) {
+        active = records.first
+        other = records.dropFirst().first
+    }
+
+    /// Uses some bytes.
+    ///
+    /// - Returns: whether the quota is used up.
+    package mutating func add(_ bytes: Int, _ quota: Quota, _ today: UTCDay) -> Bool {
+        let sum = min(used(quota.period, today) + bytes, Self.maximum)
+        active?.bytes = sum
+        return sum >= quota.bytes
+    }
+
+    package mutating func isUsedUp(_ quota: Quota, _ today: UTCDay) -> Bool {
+        used(quota.period, today) >= quota.bytes
+    }
+
+    /// Whether it no longer matters, whatever the period.
+    package func isOver(_ today: UTCDay) -> Bool {
+        records.allSatisfy { $0.first.advanced(by: Self.longestPeriod) <= today }
+    }
+
+    /// Makes the period of the day the active one.
+    private mutating func used(_ period: Quota.Period, _ today: UTCDay) -> Int {
+        if let active, let checked, checked == (today, period) { return active.bytes }
+        checked = (today, period)
+        let first = period.first(of: today)
+        let known = [active, other].compactMap(\.self).sorted { $0.first < $1.first }
+        if let latest = known.last(where: { $0.first <= first }) {
+            let isCurrent = latest.first == first
+            active = isCurrent ? latest : Record(first: first, bytes: 0)
+            other = isCurrent ? known.first { $0 != latest } : latest
+        } else {
+            active = known.first ?? Record(first: first, bytes: 0)
+            other = known.dropFirst().first
+        }
+        return active?.bytes ?? 0
+    }
+}

@@ -1,0 +1,72 @@
+internal import Locks
+
+/// What each source has of the server, over all workers.
+///
+/// Bounded: who has no connection is not in it, and of those whose connections are counted by the second the ones
+/// that came last.
+package final class SourceTable: Sendable {
+    private struct Places {
+        var connections = 0
+        var handshakes = 0
+    }
+
+    private struct State {
+        var places: [ClientSource: Places] = [:]
+        var arrivals = RecentTable<ClientSource, TokenBucket>(maximum: SourceTable.maximumArrivals)
+
+        mutating func takeArrival(_ source: ClientSource, _ interval: UInt64, _ now: UInt64) -> Bool {
+            var arrivals = arrivals[source] ?? TokenBucket()
+            guard arrivals.isReady(now) else { return false }
+            _ = arrivals.take(interval, now: now, credit: SourceTable.credit)
+            self.arrivals[source] = arrivals
+            return true
+        }
+    }
+
+    package static let maximumArrivals = 16384
+    /// As many as come in a second may come at once.
+    private static let credit: UInt64 = 1_000_000_000
+
+    private let state = Guarded(State())
+
+    package init() {}
+
+    /// Sources that have connections.
+    package var count: Int { state.withLock { $0.places.count } }
+    package var arrivalsRemembered: Int { state.withLock { $0.arrivals.count } }
+
+    /// Takes the places of a new connection.
+    ///
+    /// - Parameter now: milliseconds on the loops' clock.
+    /// - Returns: the limit that it would exceed; then nothing is taken.
+    package func enter(_ source: ClientSource, _ limits: LimitTable.Source, now: UInt64) -> LimitRefusal? {
+        state.withLock { state in
+            var places = state.places[source] ?? Places()
+            if places.connections >= limits.connections { return .connectionsPerSource }
+            if places.handshakes >= limits.handshakes { return .handshakesPerSource }
+            if limits.interval > 0, !state.takeArrival(source, limits.interval, now &* 1_000_000) {
+                return .newConnectionsPerSource
+            }
+            places.connections += 1
+            places.handshakes += 1
+            state.places[source] = places
+            return nil
+        }
+    }
+
+    package func endHandshake(_ source: ClientSource) {
+        state.withLock { $0.places[source]?.handshakes -= 1 }
+    }
+
+    /// The connection has ended, behind its handshake.
+    package func leave(_ source: ClientSource) {
+        state.withLock { state in
+            guard let places = state.places[source] else { preconditionFailure("more have left than came") }
+            if places.connections == 1 {
+                state.places[source] = nil
+            } else {
+                state.places[source]?.connections -= 1
+            }
+        }
+    }
+}

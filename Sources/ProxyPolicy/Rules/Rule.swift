@@ -1,0 +1,93 @@
+public import SOCKS5Protocol
+
+/// Whether requests of some kind are carried out.
+///
+/// Of ``Configuration/rules`` the first that matches decides, and what none matches is allowed. A rule matches where
+/// each criterion that it has is fulfilled, which is where one of the values in it is; a rule without any matches all.
+///
+/// ``networks`` are about the address that is dialled. A name has addresses only when it has been looked up, and then
+/// each is judged on its own, by all rules from the first on and with the name still known: those denied are passed
+/// over, and the request is refused where none is left. A name that is denied whatever its addresses isn't looked up.
+public struct Rule: Sendable, Hashable {
+    public enum Action: String, Sendable {
+        case allow
+        /// Answered with reply 02.
+        case deny
+    }
+
+    public var action: Action
+    /// Where the client connects from.
+    public var clients: [IPNetwork]?
+    /// Who has logged in, as bytes (RFC 1929). Not fulfilled where no login is asked for.
+    public var users: [[UInt8]]?
+    public var commands: [Command]?
+    /// Where the target's address is.
+    public var networks: [IPNetwork]?
+    /// What the client calls the target. Not fulfilled by an address.
+    public var domains: [DomainPattern]?
+    /// The target's port.
+    public var ports: [PortRange]?
+
+    /// A rule with those criteria that are given.
+    public init(
+        _ action: Action,
+        clients: [IPNetwork]? = nil,
+        users: [String]? = nil,
+        commands: [Command]? = nil,
+        networks: [IPNetwork]? = nil,
+        domains: [DomainPattern]? = nil,
+        ports: [PortRange]? = nil
+    ) {
+        self.action = action
+        self.clients = clients
+        self.users = users?.map { Array($0.utf8) }
+        self.commands = commands
+        self.networks = networks
+        self.domains = domains
+        self.ports = ports
+    }
+
+    /// Parses `connect`, `bind` or `udp-associate`.
+    ///
+    /// - Throws: ``ConfigurationError``.
+    public static func command(parsing text: String) throws(ConfigurationError) -> Command {
+        guard let command = Command.allCases.first(where: { $0.text == text.lowercased() }) else {
+            throw ConfigurationError(
+                "'\(text.escapedForOneLine)' is not a command; expected connect, bind or udp-associate"
+            )
+        }
+        return command
+    }
+
+    /// Refuses a criterion without values, which would match nothing where its absence matches all: the list that a
+    /// program had nothing to put in must not become a rule for everyone.
+    ///
+    /// - Parameter number: which rule it is, from 1.
+    package func validate(_ number: Int) throws(ConfigurationError) {
+        let empty: [(String, Bool?)] = [
+            ("clients", clients?.isEmpty), ("users", users?.isEmpty), ("commands", commands?.isEmpty),
+            ("networks", networks?.isEmpty), ("domains", domains?.isEmpty), ("ports", ports?.isEmpty),
+        ]
+        if let (name, _) = empty.first(where: { $0.1 == true }) {
+            throw ConfigurationError(
+                "rule \(number) has \(name) without a value; expected at least one, or no \(name) at all"
+            )
+        }
+        guard users?.allSatisfy({ (1...255).contains($0.count) }) != false else {
+            throw ConfigurationError(
+                "rule \(number) has a user whose name isn't of 1 to 255 bytes (RFC 1929)"
+            )
+        }
+    }
+}
+
+extension Command {
+    /// As rules and the log write it.
+    package var text: String {
+        switch self {
+        case .connect: "connect"
+        case .bind: "bind"
+        case .udpAssociate: "udp-associate"
+        }
+    }
+}

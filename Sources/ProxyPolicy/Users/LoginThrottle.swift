@@ -1,0 +1,68 @@
+/// How a source that has failed to log in too often is answered.
+///
+/// Failures alone are looked at: a right login is neither refused nor delayed. Pure; `now` is the loops' clock,
+/// milliseconds, the same in all threads.
+package struct LoginThrottle {
+    /// After so many failures within so long, further ones are answered late.
+    private static let failures = 10
+    private static let window: UInt64 = 60_000
+    /// Sources that are remembered; the one whose last failure is the longest ago goes first.
+    package static let maximumSources = 8192
+
+    package enum Answer {
+        case atOnce, late
+        /// Late, and no connections of this source from now on.
+        case banned
+    }
+
+    private struct History {
+        /// The last failures' times; a ring from `next` on once it is full.
+        var times: [UInt64] = []
+        var next = 0
+        var bannedUntil: UInt64 = 0
+
+        mutating func append(_ time: UInt64) {
+            if times.count < LoginBan.mostFailures {
+                times.append(time)
+            } else {
+                times[next] = time
+                next = (next + 1) % times.count
+            }
+        }
+
+        /// Whether the last `count` failures all lie within `window`.
+        func has(_ count: Int, within window: UInt64, _ now: UInt64) -> Bool {
+            guard times.count >= count else { return false }
+            let oldest = times[(next + times.count - count) % times.count]
+            // Another worker's clock may be a turn ahead.
+            return now < oldest || now - oldest < window
+        }
+    }
+
+    /// When sources are banned; may be changed while bans last.
+    package var ban: LoginBan?
+    private var histories = RecentTable<ClientSource, History>(maximum: maximumSources)
+
+    package init(_ ban: LoginBan?) {
+        self.ban = ban
+    }
+
+    /// A login of the source has failed.
+    package mutating func noteFailure(of source: ClientSource, now: UInt64) -> Answer {
+        var history = histories[source] ?? History()
+        defer { histories[source] = history }
+        let isLate = history.has(Self.failures, within: Self.window, now)
+        history.append(now)
+        if let ban, history.bannedUntil <= now,
+            history.has(ban.failures, within: ban.window.milliseconds, now)
+        {
+            history.bannedUntil = now &+ ban.duration.milliseconds
+            return .banned
+        }
+        return isLate ? .late : .atOnce
+    }
+
+    package func isBanned(_ source: ClientSource, now: UInt64) -> Bool {
+        ban != nil && histories.peek(source).map { $0.bannedUntil > now } ?? false
+    }
+}

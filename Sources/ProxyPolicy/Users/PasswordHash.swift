@@ -1,0 +1,167 @@
+internal import CCrypt
+internal import Glibc
+
+/// A hashed password in the format of crypt(5): yescrypt `$y$`, bcrypt `$2b$` `$2y$` `$2a$`, or sha512-crypt
+/// `$6$`.
+///
+/// One that exists is complete and can be computed. Older kinds, MD5 and DES among them, are refused.
+public struct PasswordHash: Hashable, Sendable {
+    public enum Method: String, CaseIterable, Sendable {
+        case yescrypt, bcrypt, sha512
+    }
+
+    /// The whole of it, as it stands in a file.
+    public let text: String
+    public var method: Method { cost.method }
+    /// Hashes of one cost take one time to compute.
+    package let cost: Cost
+    /// The characters at the end that depend on the password.
+    private let digestLength: Int
+
+    package struct Cost: Hashable {
+        let method: Method
+        let parameter: Int
+    }
+
+    /// - Throws: ``Problem``, which says what it is instead, and never shows it.
+    public init(parsing text: String) throws(Problem) {
+        let parsed = try PasswordHashSyntax.parse(Array(text.utf8))
+        // 3 is CRYPT_SALT_METHOD_LEGACY: computed for those who have it, not meant to be used any longer.
+        guard crypt_checksalt(text) == CRYPT_SALT_OK else {
+            throw Problem("a kind of hash that the system's libcrypt refuses")
+        }
+        self.text = text
+        cost = Cost(method: parsed.method, parameter: parsed.parameter)
+        digestLength = parsed.digestLength
+    }
+
+    /// Hashes a password with a random salt.
+    ///
+    /// Takes up to some seconds.
+    ///
+    /// - Parameters:
+    ///   - password: bytes, without a NUL; of bcrypt at most 72.
+    ///   - method: how it is hashed.
+    ///   - cost: as crypt(5) counts it; `nil`: what is fit for today.
+    /// - Throws: ``Problem`` for a password that can't be hashed, or a cost that isn't one.
+    public init(hashing password: [UInt8], method: Method = .yescrypt, cost: Int? = nil) throws(Problem) {
+        guard (1...255).contains(password.count) else {
+            throw Problem("a password that is empty or longer than 255 bytes")
+        }
+        guard Self.takes(password, method) else {
+            throw Problem(
+                method == .bcrypt
+                    ? "a password with a NUL, or longer than the 72 bytes that bcrypt looks at"
+                    : "a password with a NUL"
+            )
+        }
+        let cost = cost ?? method.defaultCost
+        guard method.costs.contains(cost) else {
+            throw Problem(
+                "a cost of \(cost); expected \(method.costs.lowerBound) to \(method.costs.upperBound)"
+            )
+        }
+        var setting = [CChar](repeating: 0, count: Int(CRYPT_GENSALT_OUTPUT_SIZE))
+        // Without random bytes of ours, libxcrypt takes them from the kernel (getrandom(2)).
+        guard crypt_gensalt_rn(method.prefix, UInt(cost), nil, 0, &setting, CInt(setting.count)) != nil else {
+            throw Problem("a kind of hash that the system's libcrypt doesn't make")
+        }
+        let scratch = Scratch()
+        guard let output = scratch.hash(password, setting) else {
+            throw Problem("a hash that can't be computed: \(String(cString: strerror(errno)))")
+        }
+        try self.init(parsing: String(cString: output))
+    }
+
+    /// Whether it is the hash of this password, in time that depends on neither. Takes milliseconds to seconds.
+    /// `nil`: it can't be computed now, as without memory.
+    ///
+    /// A NUL would end a password within libcrypt, and bcrypt looks at 72 bytes only: what is longer is
+    /// refused, at the same cost, rather than compared in part.
+    package func matches(_ password: [UInt8], _ scratch: borrowing Scratch) -> Bool? {
+        let setting = text.utf8CString
+        let output = setting.withUnsafeBufferPointer { scratch.hash(password, Array($0)) }
+        guard let output else { return nil }
+        let computed = UnsafeBufferPointer(start: output, count: strlen(output)).suffix(digestLength)
+        var difference = computed.count ^ digestLength
+        for (left, right) in zip(computed, setting.dropLast().suffix(digestLength)) {
+            difference |= Int(UInt8(bitPattern: left ^ right))
+        }
+        return difference == 0 && Self.takes(password, method)
+    }
+
+    private static func takes(_ password: [UInt8], _ method: Method) -> Bool {
+        !password.contains(0) && !(method == .bcrypt && password.count > 72)
+    }
+
+    /// What is wrong with a text or a password, without showing it: "a bcrypt hash that …".
+    public struct Problem: Error, Sendable, CustomStringConvertible {
+        public let description: String
+
+        init(_ description: String) {
+            self.description = description
+        }
+    }
+
+    /// The 32 KiB that libcrypt works in.
+    package struct Scratch: ~Copyable {
+        private let memory = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: MemoryLayout<crypt_data>.size,
+            alignment: MemoryLayout<crypt_data>.alignment
+        )
+
+        package init() {
+            memory.initializeMemory(as: UInt8.self, repeating: 0)
+        }
+
+        /// The text of the hash, valid until the next call; `nil` and errno where it can't be computed.
+        func hash(_ password: [UInt8], _ setting: [CChar]) -> UnsafePointer<CChar>? {
+            withUnsafeTemporaryAllocation(byteCount: password.count + 1, alignment: 1) { phrase in
+                phrase.copyBytes(from: password)
+                phrase[password.count] = 0
+                defer { erase(phrase) }
+                return phrase.withMemoryRebound(to: CChar.self) {
+                    UnsafePointer(crypt_rn($0.baseAddress, setting, memory.baseAddress, CInt(memory.count)))
+                }
+            }
+        }
+
+        deinit {
+            erase(memory)
+            memory.deallocate()
+        }
+    }
+}
+
+extension PasswordHash.Method {
+    fileprivate var prefix: String {
+        switch self {
+        case .yescrypt: "$y$"
+        case .bcrypt: "$2b$"
+        case .sha512: "$6$"
+        }
+    }
+
+    /// As crypt(5) counts them. More would take longer than a login may, or more than 256 MiB of memory.
+    public var costs: ClosedRange<Int> {
+        switch self {
+        case .yescrypt: 1...9
+        case .bcrypt: 4...16
+        case .sha512: 1000...10_000_000
+        }
+    }
+
+    /// 15 ms and 16 MiB; 0.4 s; 40 ms, of a core of 2024.
+    package var defaultCost: Int {
+        switch self {
+        case .yescrypt: 5
+        case .bcrypt: 12
+        case .sha512: 100_000
+        }
+    }
+}
+
+/// Overwrites a secret; unlike a plain write, this isn't optimised away.
+package func erase(_ bytes: UnsafeMutableRawBufferPointer) {
+    if let base = bytes.baseAddress { explicit_bzero(base, bytes.count) }
+}

@@ -1,0 +1,95 @@
+public import SOCKS5Protocol
+
+/// A user who may log in (RFC 1929): name and password are bytes, 1 to 255 of each. Descriptions and mirrors
+/// don't show the password.
+public struct ProxyUser: Sendable {
+    public var name: [UInt8]
+    public var secret: Secret
+    /// Instead of all of ``Configuration/Limits/user``, also of what is `nil` here.
+    public var limits: UserLimits?
+    /// Where the user may log in from; `nil`: from anywhere. From elsewhere, a login is refused as with a wrong
+    /// password.
+    public var clients: [IPNetwork]?
+    /// From this second since 1970 (UTC) on, by the system's clock, a login is refused as with a wrong password.
+    /// Running sessions stay.
+    public var expiry: Int64?
+    /// Looked at before ``Configuration/rules``, which decide where none of these matches.
+    public var rules: [Rule] = []
+    /// Where the user's connections come from, at most one of each family; for a family without one, and for
+    /// anything else, ``Configuration/egress`` counts.
+    public var egressAddresses: [IPAddress] = []
+
+    public enum Secret: Sendable {
+        case plain([UInt8])
+        case hash(PasswordHash)
+    }
+
+    public init(name: [UInt8], secret: Secret) {
+        self.name = name
+        self.secret = secret
+    }
+
+    public init(name: [UInt8], password: [UInt8]) {
+        self.init(name: name, secret: .plain(password))
+    }
+
+    public init(name: String, password: String) {
+        self.init(name: Array(name.utf8), password: Array(password.utf8))
+    }
+
+    public init(name: String, hash: PasswordHash) {
+        self.init(name: Array(name.utf8), secret: .hash(hash))
+    }
+
+    package var isValid: Bool {
+        guard (1...255).contains(name.count) else { return false }
+        switch secret {
+        case .plain(let password): return (1...255).contains(password.count)
+        case .hash: return true
+        }
+    }
+
+    /// For a message.
+    package var title: String { "user '\(String(decoding: name, as: UTF8.self).escapedForOneLine)'" }
+
+    /// Refuses terms that can't be meant.
+    package func validateTerms() throws(ConfigurationError) {
+        func failure(_ what: String) -> ConfigurationError {
+            ConfigurationError("\(title) \(what)")
+        }
+        guard clients?.isEmpty != true else {
+            throw failure("has clients without a value; expected at least one, or no clients at all")
+        }
+        guard expiry.map({ $0 > 0 }) != false else {
+            throw failure("has an expiry that isn't above zero; expected seconds since 1970")
+        }
+        for (index, rule) in rules.enumerated() {
+            guard rule.users == nil else {
+                throw failure("has users in rule \(index + 1) of their own; expected none there")
+            }
+            do throws(ConfigurationError) {
+                try rule.validate(index + 1)
+            } catch {
+                throw failure("has a rule that isn't one: \(error.description)")
+            }
+        }
+        guard !egressAddresses.hasSecondOfAFamily else {
+            throw failure("has two addresses of one family to connect from; expected one of each family")
+        }
+    }
+}
+
+extension ProxyUser.Secret: CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    public var description: String {
+        switch self {
+        case .plain: "plain"
+        case .hash(let hash): "hash of \(hash.method)"
+        }
+    }
+
+    public var debugDescription: String { description }
+
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}

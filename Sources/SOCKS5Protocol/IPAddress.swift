@@ -1,0 +1,85 @@
+/// An IPv4 or IPv6 address, without a zone.
+public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
+    case ipv4(IPv4Address)
+    case ipv6(IPv6Address)
+
+    /// Parses `192.0.2.1` or `2001:db8::1` (RFC 4291 section 2.2).
+    ///
+    /// - Returns: `nil` for anything else: a name, a zone, brackets, a port, and IPv4 with fewer than four parts or
+    ///   with a leading zero.
+    public init?(_ text: some StringProtocol) {
+        let bytes = Array(text.utf8)
+        if let address = IPv4Address(bytes) {
+            self = .ipv4(address)
+        } else if let address = IPv6Address(bytes) {
+            self = .ipv6(address)
+        } else {
+            return nil
+        }
+    }
+
+    /// An IPv4-mapped address as the IPv4 address that it stands for (RFC 4291 section 2.5.5.2); any other as it is.
+    public var unmapped: IPAddress {
+        if case .ipv6(let address) = self, let inner = address.mappedIPv4 { return .ipv4(inner) }
+        return self
+    }
+
+    /// The address that Linux connects to when it is told this one: it takes the unspecified address for loopback,
+    /// and a mapped one for the IPv4 address in it. Rules must judge this form, or they judge another address than
+    /// the one that is dialled.
+    public var dialled: IPAddress {
+        switch unmapped {
+        case .ipv4(.any): .ipv4(.loopback)
+        case .ipv6(.any): .ipv6(.loopback)
+        case let address: address
+        }
+    }
+
+    public enum Family: Sendable, CaseIterable {
+        case ipv4, ipv6
+    }
+
+    public var family: Family {
+        switch self {
+        case .ipv4: .ipv4
+        case .ipv6: .ipv6
+        }
+    }
+
+    /// 0.0.0.0 or ::.
+    public var isUnspecified: Bool { self == .ipv4(.any) || self == .ipv6(.any) }
+
+    /// 127.0.0.0/8 or ::1.
+    public var isLoopback: Bool {
+        switch self {
+        case .ipv4(let address): address.rawValue >> 24 == 127
+        case .ipv6(let address): address == .loopback
+        }
+    }
+
+    /// 224.0.0.0/4 and ff00::/8; the IPv4 broadcast address too.
+    public var isMulticast: Bool {
+        switch self {
+        case .ipv4(let address): address.rawValue >> 28 == 0xe || address.rawValue == .max
+        case .ipv6(let address): address.high >> 56 == 0xff
+        }
+    }
+
+    /// `192.0.2.1` or `2001:db8::1`.
+    public var description: String {
+        switch self {
+        case .ipv4(let address): address.description
+        case .ipv6(let address): address.description
+        }
+    }
+
+    /// `192.0.2.1:80` or `[2001:db8::1]:80`.
+    public func description(port: UInt16) -> String {
+        family == .ipv6 ? "[\(self)]:\(port)" : "\(self):\(port)"
+    }
+}
+
+extension [IPAddress] {
+    /// Whether two of them are of one family.
+    package var hasSecondOfAFamily: Bool { Set(map(\.family)).count < count }
+}

@@ -1,0 +1,50 @@
+/// What a request or a datagram is for, in the one form that rules, dial and log see.
+///
+/// Made once from what the client has sent. Behind it there are no escapes, no odd spellings of addresses, no addresses
+/// in the disguise of names, no mapped and no unspecified ones.
+public enum Target: Hashable, Sendable, CustomStringConvertible {
+    case address(IPAddress, port: UInt16)
+    case name(HostName, port: UInt16)
+
+    /// - Returns: `nil` if the destination is a name that nobody can look up.
+    public init?(_ destination: Destination) {
+        let port = destination.port
+        switch destination.host {
+        case .ipv4(let address): self = .address(IPAddress.ipv4(address).dialled, port: port)
+        case .ipv6(let address): self = .address(IPAddress.ipv6(address).dialled, port: port)
+        case .name(let name):
+            if let address = Self.address(spelledBy: name) {
+                self = .address(address.dialled, port: port)
+            } else if let name = HostName(name.description) {
+                self = .name(name, port: port)
+            } else {
+                return nil
+            }
+        }
+    }
+
+    /// The address that a name spells: Chromium sends `::1`, others `[::1]`, and resolvers take `0x7f.1` for 127.0.0.1.
+    static func address(spelledBy name: DomainName) -> IPAddress? {
+        let text = Array(name.description.utf8)
+        if text.first == UInt8(ascii: "["), text.last == UInt8(ascii: "]") {
+            return IPv6Address(Array(text.dropFirst().dropLast())).map { .ipv6($0) }
+        }
+        if let address = IPv6Address(text) { return .ipv6(address) }
+        let withoutDot = text.last == UInt8(ascii: ".") ? Array(text.dropLast()) : text
+        return IPv4Address(anySpelling: withoutDot).map { .ipv4($0) }
+    }
+
+    public var port: UInt16 {
+        switch self {
+        case .address(_, let port), .name(_, let port): port
+        }
+    }
+
+    /// `192.0.2.1:80`, `[2001:db8::1]:80` or `example.com:80`.
+    public var description: String {
+        switch self {
+        case .address(let address, let port): address.description(port: port)
+        case .name(let name, let port): "\(name):\(port)"
+        }
+    }
+}

@@ -1,0 +1,70 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Who clients are and what they may do: all that a reload replaces, as one value.
+///
+/// Each worker has the one in use, and gets the next one through its mailbox, so that nothing is locked to ask it. A
+/// handshake ends with the policy that it began with; everything else asks the one of the moment, as each datagram of
+/// an association that has long been there.
+final class Policy: Sendable {
+    let access: AccessPolicy
+    /// `nil`: no login is required.
+    let credentials: (any CredentialStore)?
+    let loginBan: LoginBan?
+    let limits: LimitTable
+    private let egress: EgressOptions
+    private let egressPerUser: [[UInt8]: EgressOptions]
+
+    /// - Parameters:
+    ///   - listeners: what the server listens on.
+    ///   - previous: the one in use, of which successful logins are kept.
+    init(
+        _ configuration: Configuration,
+        listeners: [SocketAddress],
+        _ hashThreads: HashThreads,
+        replacing previous: Policy? = nil
+    ) {
+        access = AccessPolicy(
+            RuleTable(configuration.rules),
+            UserRules(configuration.users),
+            configuration.guardsDestinations ? DestinationGuard(configuration, listeners: listeners) : nil,
+            configuration.ruleSet
+        )
+        credentials =
+            configuration.users.isEmpty
+            ? configuration.credentialStore
+            : UserTable(
+                configuration.users,
+                { await hashThreads.compute($0, for: $1) },
+                replacing: previous?.credentials as? UserTable
+            )
+        loginBan = configuration.loginBan
+        limits = LimitTable(configuration.limits, configuration.users)
+        egress = configuration.egress.socketOptions
+        egressPerUser = configuration.egressPerUser
+    }
+
+    /// The one method that is ever selected.
+    var method: Method { credentials == nil ? .noAuthentication : .usernamePassword }
+
+    /// By what the connections of a user leave.
+    func egress(of user: [UInt8]?) -> EgressOptions {
+        guard !egressPerUser.isEmpty, let user else { return egress }
+        return egressPerUser[user] ?? egress
+    }
+}
+
+extension DestinationGuard {
+    /// - Parameter listeners: what the server listens on, which others may reach by its advertised addresses too.
+    fileprivate init(_ configuration: Configuration, listeners: [SocketAddress]) {
+        let advertised = configuration.advertisedAddresses.flatMap { address in
+            listeners.map { (address, $0.port) }
+        }
+        self.init(
+            exceptions: configuration.destinationGuard.exceptions,
+            listeners: listeners.map { (IPAddress($0.host), $0.port) } + advertised,
+            isOwn: { SocketAddress($0, port: 0).isOfThisMachine }
+        )
+    }
+}

@@ -1,0 +1,81 @@
+internal import Logging
+internal import ProxyPolicy
+internal import UVLoop
+
+/// Keeps what users have used of their quotas in a file, from one run of the server to the next.
+struct QuotaKeeper: Sendable {
+    private let path: String
+    private let accounts: AccountTable
+    private let logger: Logger
+
+    private static let interval: Duration = .seconds(10)
+    private static let warningInterval: Duration = .seconds(60)
+    private static let longestFile = 64 << 20
+
+    /// Reads the file into the accounts.
+    ///
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration`` with file and line where it isn't a quota file,
+    ///   ``ProxyServerError/Code/systemFailure`` where it can't be read.
+    init(_ path: String, _ accounts: AccountTable, _ logger: Logger) throws(ProxyServerError) {
+        self.path = path
+        self.accounts = accounts
+        self.logger = logger
+        let shown = path.escapedForOneLine
+        let bytes: [UInt8]?
+        do throws(UVError) {
+            bytes = try StateFile.read(path, limit: Self.longestFile)
+        } catch {
+            throw ProxyServerError(.systemFailure, "the quota file \(shown) can't be read: \(error)")
+        }
+        do throws(QuotaFile.Problem) {
+            accounts.restore(try QuotaFile(parsing: bytes ?? []).usages)
+        } catch {
+            throw ProxyServerError(.invalidConfiguration, "\(shown):\(error.line): \(error.text)")
+        }
+    }
+
+    /// Writes the file where it has changed, at once, every 10 s, and a last time when the task is cancelled.
+    func run() async {
+        var written: [UInt8]?
+        var lastWarning: ContinuousClock.Instant?
+        var isLast = false
+        while true {
+            let bytes = QuotaFile.encode(accounts.usages())
+            if bytes != written {
+                switch await save(bytes) {
+                case .success: written = bytes
+                case .failure(let error): warn(error, &lastWarning)
+                }
+            }
+            if isLast { return }
+            do { try await Task.sleep(for: Self.interval) } catch { isLast = true }
+        }
+    }
+
+    private func warn(_ error: UVError, _ last: inout ContinuousClock.Instant?) {
+        let now = ContinuousClock.now
+        if let last, now - last < Self.warningInterval { return }
+        last = now
+        logger.warning(
+            "the quota file can't be written",
+            metadata: ["file": "\(path.escapedForOneLine)", "error": "\(error)"]
+        )
+    }
+
+    /// In a thread of its own, as a disk may take its time.
+    private func save(_ bytes: [UInt8]) async -> Result<Void, UVError> {
+        await withCheckedContinuation { saved in
+            do throws(UVError) {
+                try LoopThread.start(named: "socks5d-quota", atLowPriority: true) {
+                    saved.resume(
+                        returning: Result { () throws(UVError) in
+                            try StateFile.replace(path, with: bytes)
+                        }
+                    )
+                }
+            } catch {
+                saved.resume(returning: .failure(error))
+            }
+        }
+    }
+}
