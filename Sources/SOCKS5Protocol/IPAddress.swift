@@ -35,8 +35,9 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    public enum Family: Sendable, CaseIterable {
-        case ipv4, ipv6
+    public enum Family: String, Sendable, CaseIterable {
+        case ipv4 = "IPv4"
+        case ipv6 = "IPv6"
     }
 
     public var family: Family {
@@ -80,6 +81,8 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension [IPAddress] {
-    /// Whether two of them are of one family.
-    package var hasSecondOfAFamily: Bool { Set(map(\.family)).count < count }
+    /// The family that two of them are of.
+    package var familyOfTwo: IPAddress.Family? {
+        IPAddress.Family.allCases.first { family in count { $0.family == family } > 1 }
+    }
 }

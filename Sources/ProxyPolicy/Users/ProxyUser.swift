@@ -73,8 +73,8 @@ public struct ProxyUser: Sendable {
                 throw failure("has a rule that isn't one: \(error.description)")
             }
         }
-        guard !egressAddresses.hasSecondOfAFamily else {
-            throw failure("has two addresses of one family to connect from; expected one of each family")
+        if let family = egressAddresses.familyOfTwo {
+            throw failure("has two \(family.rawValue) addresses to connect from; expected one of each family")
         }
     }
 }

@@ -30,9 +30,9 @@ extension Configuration.Egress {
     private static let longestName = 15
 
     func validate() throws(ConfigurationError) {
-        guard !addresses.hasSecondOfAFamily else {
+        if let family = addresses.familyOfTwo {
             throw ConfigurationError(
-                "two addresses of one family to connect from; expected one of each family"
+                "two \(family.rawValue) addresses to connect from; expected one of each family"
             )
         }
         guard let interface else { return }

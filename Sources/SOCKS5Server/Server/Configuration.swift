@@ -200,8 +200,8 @@ extension Configuration {
     }
 
     private func validateAdvertisedAddresses() throws(ConfigurationError) {
-        guard !advertisedAddresses.hasSecondOfAFamily else {
-            throw ConfigurationError("two advertised addresses of one family; expected one IPv4, one IPv6")
+        if let family = advertisedAddresses.familyOfTwo {
+            throw ConfigurationError("two advertised \(family.rawValue) addresses; expected one IPv4, one IPv6")
         }
         if let useless = advertisedAddresses.first(where: { $0.isUnspecified || $0.isMulticast }) {
             throw ConfigurationError("nobody reaches \(useless); expected the address that others reach")

@@ -115,15 +115,9 @@ extension Syntax<Credentials> {
 }
 
 extension Complaint {
-    static func secondOfAFamily(_ families: [IPAddress.Family]) -> Complaint? {
-        let twice = IPAddress.Family.allCases.first { family in
-            families.count { $0 == family } > 1
-        }
-        return twice.map { family in
-            Complaint(
-                what: " has two \(family == .ipv4 ? "IPv4" : "IPv6") addresses",
-                expected: "one of each family"
-            )
+    static func secondOfAFamily(_ addresses: [IPAddress]) -> Complaint? {
+        addresses.familyOfTwo.map { family in
+            Complaint(what: " has two \(family.rawValue) addresses", expected: "one of each family")
         }
     }
 }

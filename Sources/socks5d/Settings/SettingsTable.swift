@@ -202,7 +202,7 @@ extension Settings {
                 flag: "advertise",
                 "The addresses by which others reach this machine, if not its own; one a family."
             ) { addresses in
-                .secondOfAFamily(addresses.map(\.family))
+                .secondOfAFamily(addresses)
             },
         ]
     }
@@ -267,7 +267,7 @@ extension Configuration.Egress {
                 flag: "egress-address",
                 "Addresses to connect from, one a family."
             ) { addresses in
-                .secondOfAFamily(addresses.map(\.family))
+                .secondOfAFamily(addresses)
             },
             .value(
                 "interface",

@@ -32,7 +32,7 @@ extension Settings.UserEntry {
                     .egressAddress,
                     "Addresses to connect from, one a family."
                 ) { addresses in
-                    .secondOfAFamily(addresses.map(\.family))
+                    .secondOfAFamily(addresses)
                 },
                 .section(
                     "limits",
