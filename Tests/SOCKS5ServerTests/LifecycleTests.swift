@@ -62,6 +62,80 @@ import Testing
         try await task.value
     }
 
+    /// From before the start to behind its end.
+    @Test func aStopDuringTheStartIsNotLost() async throws {
+        var outcomes: Set<String> = []
+        for round in 0..<40 {
+            let server = try Self.server(workers: 16)
+            async let started: Void = server.start()
+            for _ in 0..<(round * 4) { await Task.yield() }
+            await server.stop(grace: .zero)
+            do {
+                try await started
+                outcomes.insert("started")
+            } catch {
+                let code = try #require(error as? ProxyServerError).code
+                #expect(code == .stopped)
+                outcomes.insert("stopped")
+            }
+            #expect(server.statistics.active == 0)
+            try await onThread { try eventually("nobody listens") { !Self.accepts(server) } }
+            let error = await #expect(throws: ProxyServerError.self) { try await server.start() }
+            #expect(error?.code == .stopped)
+        }
+        #expect(outcomes.contains("stopped"))
+    }
+
+    @Test func aServerThatWasStoppedNeverStarts() async throws {
+        let server = try Self.server()
+        await server.stop(grace: .seconds(60))
+        let error = await #expect(throws: ProxyServerError.self) { try await server.start() }
+        #expect(error?.code == .stopped)
+        #expect(server.boundAddresses.isEmpty)
+        try await server.run()
+        await server.stop(grace: .zero)
+    }
+
+    @Test func aServerStartsOnce() async throws {
+        let server = try Self.server()
+        try await server.start()
+        for _ in 0..<2 {
+            let error = await #expect(throws: ProxyServerError.self) { try await server.start() }
+            #expect(error?.code == .alreadyStarted)
+        }
+        await #expect(throws: ProxyServerError.self) { try await server.run() }
+        #expect(Self.accepts(server))
+        async let first: Void = server.stop(grace: .seconds(60))
+        async let second: Void = server.stop(grace: .zero)
+        _ = await (first, second)
+    }
+
+    @Test func runReturnsWheneverItsTaskIsCancelled() async throws {
+        for round in 0..<40 {
+            let server = try Self.server(workers: 16)
+            let task = Task { try await server.run() }
+            for _ in 0..<(round * 4) { await Task.yield() }
+            task.cancel()
+            try await task.value
+            try await onThread { try eventually("nobody listens") { !Self.accepts(server) } }
+        }
+    }
+
+    private static func server(workers: Int? = nil) throws -> ProxyServer {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        configuration.workers = workers
+        return try ProxyServer(configuration: configuration, logger: suiteLogger)
+    }
+
+    private static func accepts(_ server: ProxyServer) -> Bool {
+        guard let port = server.boundAddresses.first?.port,
+            let socket = try? TestSocket(connectingTo: port)
+        else { return false }
+        socket.close()
+        return true
+    }
+
     @Test func aSecondServerOnThePortIsRefusedUnlessSharingIsMeant() async throws {
         try await withServer { port in _ = port }
         var configuration = Configuration()

@@ -11,15 +11,13 @@ internal import UVLoop
 /// try await server.run()
 /// ```
 ///
-/// Serves in threads of its own, one a worker, from ``start()`` until ``stop(grace:)``; once in its life. May
-/// be used from any thread. Installs no signal handler.
+/// Serves in threads of its own, one a worker, from ``start()`` until ``stop(grace:)``; once in its life. Each call
+/// may come at any moment, from any thread. Installs no signal handler.
 public final class ProxyServer: Sendable {
     private struct State {
-        var hasStarted = false
-        var mailboxes: [Mailbox<Worker.Command>] = []
+        var lifecycle = Lifecycle()
         var counters: [Counters] = []
         var boundAddresses: [ListenAddress] = []
-        var running = 0
         var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -34,6 +32,7 @@ public final class ProxyServer: Sendable {
 
     private let configuration: Configuration
     private let logger: Logger
+    private let crew: Crew
     private let hashThreads = HashThreads()
     private let state = Guarded(State())
     /// `nil` until the server has started; held by a reload.
@@ -61,6 +60,7 @@ public final class ProxyServer: Sendable {
         self.configuration = configuration
         self.logger = logger
         workers = configuration.workers ?? LoopThread.availableCores
+        crew = Crew(workers: workers)
         let allowed = ConnectionLimit.allowedByDescriptors(
             workers: workers,
             listeners: configuration.listen.count
@@ -87,15 +87,28 @@ public final class ProxyServer: Sendable {
 
     /// Listens and begins to serve; returns when clients can connect. At most once.
     ///
-    /// - Throws: ``ProxyServerError/Code/addressInUse`` and what else binding, or starting a thread, fails with.
+    /// - Throws: ``ProxyServerError/Code/addressInUse`` and what else binding, or starting a thread, fails with;
+    ///   ``ProxyServerError/Code/stopped`` where a stop came before this has returned: then all has ended;
+    ///   ``ProxyServerError/Code/alreadyStarted``.
     public func start() async throws(ProxyServerError) {
-        let isFirst = state.withLock { state in
-            defer { state.hasStarted = true }
-            return !state.hasStarted
+        if let refusal = state.withLock({ $0.lifecycle.start() }) { throw ProxyServerError(refusal) }
+        do throws(ProxyServerError) {
+            try await open()
+            perform(state.withLock { $0.lifecycle.startDidSucceed() }, grace: .zero)
+        } catch {
+            perform(state.withLock { $0.lifecycle.startDidFail() }, grace: .zero)
+            await ended()
+            throw error
         }
-        precondition(isFirst, "a server is started once")
-        let accounts = AccountTable { [state] account in
-            for mailbox in state.withLock({ $0.mailboxes }) { mailbox.post(.quotaEnded(account)) }
+        guard state.withLock({ $0.lifecycle.isStopping }) else { return }
+        await ended()
+        throw ProxyServerError.stopped
+    }
+
+    /// Opens everything, in the order in which it may fail.
+    private func open() async throws(ProxyServerError) {
+        let accounts = AccountTable { [crew] account in
+            for member in crew.members { member.mailbox.post(.quotaEnded(account)) }
         }
         let keeper = try configuration.limits.quotaFile.map { path throws(ProxyServerError) in
             try QuotaKeeper(path, accounts, logger)
@@ -105,7 +118,7 @@ public final class ProxyServer: Sendable {
         let listening = try ListeningSet(configuration, workers: workers)
         let context = ServerContext(
             configuration,
-            crew: Crew(workers: workers),
+            crew: crew,
             limit: ConnectionLimit(maximum: maxConnections),
             accounts: accounts,
             logger: logger
@@ -116,20 +129,14 @@ public final class ProxyServer: Sendable {
             state.quotas = keeper.map { keeper in Task { await keeper.run() } }
         }
         for (index, sockets) in listening.sockets.enumerated() {
-            do throws(UVError) {
+            do throws(ProxyServerError) {
                 try await startWorker(index, sockets, context, policy)
             } catch {
                 for unused in listening.sockets[index...].joined() { unused.close() }
-                await stop(grace: .zero)
-                throw ProxyServerError(.systemFailure, "worker \(index) can't start: \(error)")
+                throw error
             }
         }
-        do throws(UVError) {
-            try startLookups()
-        } catch {
-            await stop(grace: .zero)
-            throw ProxyServerError(.systemFailure, "lookups can't start: \(error)")
-        }
+        try startLookups()
         let service = Service(
             configuration: configuration,
             listeners: listening.boundAddresses,
@@ -169,7 +176,7 @@ public final class ProxyServer: Sendable {
             service?.configuration = next
             service?.policy = policy
             current.context.throttle.withLock { $0.ban = policy.loginBan }
-            for mailbox in state.withLock({ $0.mailboxes }) { mailbox.post(.adopt(policy)) }
+            for member in crew.members { member.mailbox.post(.adopt(policy)) }
         }
     }
 
@@ -183,45 +190,35 @@ public final class ProxyServer: Sendable {
     }
 
     /// Clients needn't wait for the threads that look names up; names that are asked for meanwhile do.
-    private func startLookups() throws(UVError) {
+    private func startLookups() throws(ProxyServerError) {
         NameLookup.configurePool(triesSearchList: configuration.resolver.triesSearchList)
         // The end waits for it: a process that exits meanwhile would meet half a pool.
-        state.withLock { $0.running += 1 }
-        do throws(UVError) {
-            try LoopThread.start(named: "socks5d-names") { [self] in
-                let count = NameLookup.startPool()
-                let mailboxes = state.withLock { $0.mailboxes }
-                _ = mailboxes.first { $0.post(.lookupsStarted(atOnce: count)) }
-                threadDidEnd()
-            }
-        } catch {
+        try startThread(named: "socks5d-names", for: "lookups") { [self] in
+            let count = NameLookup.startPool()
+            _ = crew.members.first { $0.mailbox.post(.lookupsStarted(atOnce: count)) }
             threadDidEnd()
-            throw error
         }
     }
 
+    /// Returns when the worker is there.
     private func startWorker(
         _ index: Int,
         _ sockets: [ListeningSocket],
         _ context: ServerContext,
         _ policy: Policy
-    ) async throws(UVError) {
-        let mailbox = context.crew.members[index].mailbox
+    ) async throws(ProxyServerError) {
         let counters = Counters()
-        let result: Result<Void, UVError> = await withCheckedContinuation { started in
-            do throws(UVError) {
-                try LoopThread.start(named: "socks5d-\(index)") { [self] in
+        let result: Result<Void, ProxyServerError> = await withCheckedContinuation { started in
+            do throws(ProxyServerError) {
+                try startThread(named: "socks5d-\(index)", for: "worker \(index)") { [self] in
                     let worker: Worker
                     do throws(UVError) {
                         worker = try Worker(index, context, policy, counters) { [self] in threadDidEnd() }
                     } catch {
-                        return started.resume(returning: .failure(error))
+                        threadDidEnd()
+                        return started.resume(returning: .failure(.cannotStart("worker \(index)", error)))
                     }
-                    state.withLock { state in
-                        state.mailboxes.append(mailbox)
-                        state.counters.append(counters)
-                        state.running += 1
-                    }
+                    state.withLock { $0.counters.append(counters) }
                     started.resume(returning: .success(()))
                     worker.run(sockets)
                 }
@@ -232,26 +229,72 @@ public final class ProxyServer: Sendable {
         try result.get()
     }
 
+    /// Starts a thread that says itself when it has ended, unless a stop has come.
+    ///
+    /// - Parameter purpose: for the error's text.
+    private func startThread(
+        named name: String,
+        for purpose: String,
+        _ body: @escaping @Sendable () -> Void
+    ) throws(ProxyServerError) {
+        guard state.withLock({ $0.lifecycle.threadWillStart() }) else { throw ProxyServerError.stopped }
+        do throws(UVError) {
+            try LoopThread.start(named: name, body)
+        } catch {
+            threadDidEnd()
+            throw .cannotStart(purpose, error)
+        }
+    }
+
     /// Stops listening, lets sessions come to their end for `grace`, then resets those that have not.
     ///
     /// Returns when all sessions have ended. A name lookup that is still running keeps its thread until it
-    /// comes back. A second call shortens the first one's grace, and returns with it.
+    /// comes back. A second call shortens the first one's grace, and returns with it. Before ``start()`` it returns at
+    /// once, and the server will never start; during ``start()`` that one throws.
     public func stop(grace: Duration) async {
-        let mailboxes = state.withLock { $0.mailboxes }
-        for mailbox in mailboxes { mailbox.post(.stop(grace: grace.milliseconds)) }
+        requestStop(grace)
         await ended()
     }
 
     /// Starts, serves until the task is cancelled or ``stop(grace:)`` is called, and drains for
     /// ``Configuration/Timeouts/drain``: the shape of a `ServiceLifecycle.Service`.
+    ///
+    /// Returns when all sessions have ended, whenever the stop came.
+    ///
+    /// - Throws: what ``start()`` throws, except ``ProxyServerError/Code/stopped``.
     public func run() async throws {
-        try await start()
-        let mailboxes = state.withLock { $0.mailboxes }
-        let grace = configuration.timeouts.drain.milliseconds
-        await withTaskCancellationHandler {
+        try await withTaskCancellationHandler {
+            do throws(ProxyServerError) {
+                try await start()
+            } catch {
+                guard error.code == .stopped else { throw error }
+            }
             await ended()
         } onCancel: {
-            for mailbox in mailboxes { mailbox.post(.stop(grace: grace)) }
+            requestStop(configuration.timeouts.drain)
+        }
+    }
+
+    private func requestStop(_ grace: Duration) {
+        perform(state.withLock { $0.lifecycle.stop() }, grace: grace)
+    }
+
+    private func threadDidEnd() {
+        perform(state.withLock { $0.lifecycle.threadDidEnd() }, grace: .zero)
+    }
+
+    private func perform(_ action: Lifecycle.Action, grace: Duration) {
+        switch action {
+        case .nothing:
+            break
+        case .stopWorkers:
+            for member in crew.members { member.mailbox.post(.stop(grace: grace.milliseconds)) }
+        case .reportEnd:
+            let awaiting = state.withLock { state in
+                defer { state.awaitingEnd = [] }
+                return state.awaitingEnd
+            }
+            for continuation in awaiting { continuation.resume() }
         }
     }
 
@@ -259,8 +302,8 @@ public final class ProxyServer: Sendable {
     private func ended() async {
         await withCheckedContinuation { continuation in
             let hasEnded = state.withLock { state in
-                if state.running > 0 { state.awaitingEnd.append(continuation) }
-                return state.running == 0
+                if !state.lifecycle.hasEnded { state.awaitingEnd.append(continuation) }
+                return state.lifecycle.hasEnded
             }
             if hasEnded { continuation.resume() }
         }
@@ -268,14 +311,19 @@ public final class ProxyServer: Sendable {
         quotas?.cancel()
         await quotas?.value
     }
+}
 
-    private func threadDidEnd() {
-        let awaiting = state.withLock { state in
-            state.running -= 1
-            guard state.running == 0 else { return [CheckedContinuation<Void, Never>]() }
-            defer { state.awaitingEnd = [] }
-            return state.awaitingEnd
+extension ProxyServerError {
+    fileprivate init(_ refusal: Lifecycle.Refusal) {
+        switch refusal {
+        case .alreadyStarted: self.init(.alreadyStarted, "a server starts once; this one has started")
+        case .stopped: self = .stopped
         }
-        for continuation in awaiting { continuation.resume() }
+    }
+
+    fileprivate static var stopped: ProxyServerError { ProxyServerError(.stopped, "the server was stopped") }
+
+    fileprivate static func cannotStart(_ part: String, _ error: UVError) -> ProxyServerError {
+        ProxyServerError(.systemFailure, "\(part) can't start: \(error)")
     }
 }

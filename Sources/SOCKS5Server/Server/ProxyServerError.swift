@@ -16,6 +16,10 @@ public struct ProxyServerError: Error, Sendable, CustomStringConvertible {
         public static let permissionDenied = Code(description: "permissionDenied")
         /// ``ProxyServer/reload(_:)`` before ``ProxyServer/start()`` has returned.
         public static let notStarted = Code(description: "notStarted")
+        /// ``ProxyServer/start()`` of a server that has started already.
+        public static let alreadyStarted = Code(description: "alreadyStarted")
+        /// ``ProxyServer/stop(grace:)`` came before ``ProxyServer/start()`` had returned: nothing runs any more.
+        public static let stopped = Code(description: "stopped")
         /// Descriptors, memory or threads have run out, or another error of the system.
         public static let systemFailure = Code(description: "systemFailure")
     }

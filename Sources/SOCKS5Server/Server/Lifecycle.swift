@@ -1,0 +1,140 @@
+/// The life of a server: idle, starting, running, draining, ended. Decides what a call does that may come at any
+/// moment, a stop during the start among them.
+///
+/// Pure: the server performs what an event returns.
+struct Lifecycle {
+    private enum Stage {
+        case idle
+        /// Threads start, one after the other. A stop that comes meanwhile lets no further one start.
+        case starting(threads: Int, isStopping: Bool)
+        case running(threads: Int)
+        /// The threads have been told to stop.
+        case draining(threads: Int)
+        case ended
+    }
+
+    /// What the server has to do.
+    enum Action: Equatable {
+        case nothing
+        /// Tell every worker to stop, those that start later among them.
+        case stopWorkers
+        /// Tell everyone who waits for the end.
+        case reportEnd
+    }
+
+    /// Why a start is refused.
+    enum Refusal: Equatable {
+        case alreadyStarted, stopped
+    }
+
+    private var stage = Stage.idle
+
+    /// Whether a stop was asked for, or the start has failed, and no thread runs any more.
+    var hasEnded: Bool {
+        switch stage {
+        case .ended: true
+        case .idle, .starting, .running, .draining: false
+        }
+    }
+
+    /// Whether a stop was asked for, or the start has failed.
+    var isStopping: Bool {
+        switch stage {
+        case .idle, .running: false
+        case .starting(_, let isStopping): isStopping
+        case .draining, .ended: true
+        }
+    }
+
+    /// - Returns: `nil`: the server starts now, until ``startDidSucceed()`` or ``startDidFail()``.
+    mutating func start() -> Refusal? {
+        switch stage {
+        case .idle:
+            stage = .starting(threads: 0, isStopping: false)
+            return nil
+        case .starting, .running:
+            return .alreadyStarted
+        case .draining, .ended:
+            return .stopped
+        }
+    }
+
+    /// Before a thread is started. A thread that can't be started has ended.
+    ///
+    /// - Returns: false where it must not start, since a stop has come.
+    mutating func threadWillStart() -> Bool {
+        switch stage {
+        case .starting(let threads, let isStopping):
+            if !isStopping { stage = .starting(threads: threads + 1, isStopping: false) }
+            return !isStopping
+        case .idle, .running, .draining, .ended:
+            preconditionFailure("a thread starts while the server doesn't")
+        }
+    }
+
+    /// A thread does no more work for the server.
+    mutating func threadDidEnd() -> Action {
+        switch stage {
+        case .starting(let threads, let isStopping):
+            precondition(threads > 0, "more threads have ended than started")
+            stage = .starting(threads: threads - 1, isStopping: isStopping)
+            return .nothing
+        case .running(let threads):
+            precondition(threads > 1, "all threads have ended, and nobody has stopped them")
+            stage = .running(threads: threads - 1)
+            return .nothing
+        case .draining(let threads):
+            return drain(threads - 1)
+        case .idle, .ended:
+            preconditionFailure("more threads have ended than started")
+        }
+    }
+
+    /// All threads have started.
+    mutating func startDidSucceed() -> Action {
+        switch stage {
+        case .starting(let threads, let isStopping):
+            if isStopping { return drain(threads) }
+            stage = .running(threads: threads)
+            return .nothing
+        case .idle, .running, .draining, .ended:
+            preconditionFailure("the start ends twice, or before it began")
+        }
+    }
+
+    /// Something that the start needs has failed: the threads that run already have to stop.
+    mutating func startDidFail() -> Action {
+        switch stage {
+        case .starting(let threads, let isStopping):
+            let action = drain(threads)
+            // A stop has told them, and how much time they have.
+            return action == .nothing && !isStopping ? .stopWorkers : action
+        case .idle, .running, .draining, .ended:
+            preconditionFailure("the start ends twice, or before it began")
+        }
+    }
+
+    /// May come at any moment, and again: a later stop may be in more of a hurry.
+    mutating func stop() -> Action {
+        switch stage {
+        case .idle:
+            stage = .ended
+            return .reportEnd
+        case .starting(let threads, _):
+            stage = .starting(threads: threads, isStopping: true)
+            return .stopWorkers
+        case .running(let threads):
+            stage = .draining(threads: threads)
+            return .stopWorkers
+        case .draining:
+            return .stopWorkers
+        case .ended:
+            return .nothing
+        }
+    }
+
+    private mutating func drain(_ threads: Int) -> Action {
+        stage = threads == 0 ? .ended : .draining(threads: threads)
+        return threads == 0 ? .reportEnd : .nothing
+    }
+}
