@@ -51,10 +51,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "CProcess"),
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "CYAML", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server",
+                "CProcess", "CYAML", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,6 +1,5 @@
 internal import Glibc
 internal import Logging
-internal import Synchronization
 
 /// One line an entry on standard error: time, level, message, `key=value` sorted by key.
 ///
@@ -29,7 +28,7 @@ struct LineLogHandler: LogHandler {
     }
 
     /// `2026-01-31T12:00:00.123Z`
-    private static func time() -> String {
+    static func time() -> String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         var parts = tm()
@@ -41,35 +40,5 @@ struct LineLogHandler: LogHandler {
         return "\(parts.tm_year + 1900)-\(padded(parts.tm_mon + 1))-\(padded(parts.tm_mday))T"
             + "\(padded(parts.tm_hour)):\(padded(parts.tm_min)):\(padded(parts.tm_sec))."
             + "\(padded(Int32(now.tv_nsec / 1_000_000), 3))Z"
-    }
-}
-
-/// Standard error, a line at a time. A reader that has stopped reading costs lines, not service.
-enum StandardError {
-    /// Held from the question whether there is room to the write that uses it.
-    private static let turn = Mutex(())
-    private static let dropped = Atomic<Int>(0)
-
-    static func write(_ line: String) {
-        turn.withLock { _ in
-            var output = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
-            guard poll(&output, 1, 0) == 1, output.revents & Int16(POLLOUT) != 0 else {
-                dropped.wrappingAdd(1, ordering: .relaxed)
-                return
-            }
-            var text = line.printable
-            let missed = dropped.exchange(0, ordering: .relaxed)
-            if missed > 0 { text += " (\(missed) lines before this one were lost)" }
-            // A pipe that is writable takes PIPE_BUF bytes at once (pipe(7)).
-            let bytes = Array(text.utf8.prefix(4095)) + [UInt8(ascii: "\n")]
-            _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
-        }
-    }
-}
-
-enum StandardOutput {
-    static func write(_ text: String) {
-        let bytes = Array(text.utf8) + [UInt8(ascii: "\n")]
-        _ = Glibc.write(STDOUT_FILENO, bytes, bytes.count)
     }
 }

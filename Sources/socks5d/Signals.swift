@@ -1,38 +1,42 @@
 internal import Glibc
 
-/// SIGTERM, SIGINT and SIGHUP are waited for by the main thread and interrupt nobody. SIGPIPE stays blocked: a
-/// log that nobody reads must not end the proxy.
+/// Signals are waited for by the main thread and interrupt nobody.
 enum Signals {
-    private static var awaited: sigset_t {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, signal) }
-        return signals
+    /// SIGUSR1 and SIGUSR2 have no meaning, and are taken so that they don't end the program.
+    private static let awaited = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
+    /// A log that nobody reads, and a limit on the size of files (setrlimit(2)), are errors of a write alone.
+    private static let ignored = [SIGPIPE, SIGXFSZ]
+    private static let ending = [SIGTERM, SIGINT, SIGHUP]
+
+    private static func set(of signals: [Int32]) -> sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in signals { sigaddset(&set, signal) }
+        return set
     }
 
     /// Before any other thread starts: threads inherit what is blocked.
     static func block() {
-        var signals = awaited
-        sigaddset(&signals, SIGPIPE)
+        var signals = set(of: awaited + ignored)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
-    /// They end the program from now on, as they do others: for a command that may wait for a file.
+    /// They end the program from now on, as they do others.
     static func release() {
-        var signals = awaited
+        var signals = set(of: awaited)
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
-    /// One that has come and was not waited for yet.
+    /// One that is to end the program, has come and was not waited for yet.
     static func pending() -> Int32? {
-        var signals = awaited
+        var signals = set(of: ending)
         var now = timespec()
         let signal = sigtimedwait(&signals, nil, &now)
         return signal > 0 ? signal : nil
     }
 
     static func wait() -> Int32 {
-        var signals = awaited
+        var signals = set(of: awaited)
         var signal: Int32 = 0
         while sigwait(&signals, &signal) != 0 {}
         return signal

@@ -22,28 +22,33 @@ struct Socks5d: ParsableCommand {
         Signals.block()
         let arguments = Array(CommandLine.arguments.dropFirst())
         Secrets.overwriteArguments()
-        if let help = Help.asked(for: arguments) {
-            StandardOutput.write(help)
-            finish(0)
-        }
         do {
-            switch try parseAsRoot(arguments) {
-            case let run as Run: try run.serve()
-            case let check as Check:
+            if let help = Help.asked(for: arguments) {
                 Signals.release()
-                try check.check()
-            case let command as ShowSettings: try command.show()
-            case let command as ShowSchema: command.show()
-            case let check as Healthcheck: try check.check()
-            case let probe as Probe: try probe.check()
-            case let command as HashPassword: try command.hash()
-            case var other: try other.run()
+                StandardOutput.write(help)
+            } else {
+                try perform(try parseAsRoot(arguments))
             }
             finish(0)
         } catch let failure as Failure {
             fail(failure)
         } catch {
             finish(withParserError: error)
+        }
+    }
+
+    private static func perform(_ command: any ParsableCommand) throws {
+        if let run = command as? Run { try run.serve() }
+        // A terminal must show again what is typed before a signal ends the program.
+        if let command = command as? HashPassword { return try command.hash() }
+        Signals.release()
+        switch command {
+        case let check as Check: try check.check()
+        case let command as ShowSettings: try command.show()
+        case let command as ShowSchema: command.show()
+        case let check as Healthcheck: try check.check()
+        case let probe as Probe: try probe.check()
+        case var other: try other.run()
         }
     }
 
@@ -64,7 +69,7 @@ struct Socks5d: ParsableCommand {
 
     /// Ends the process without libuv's destructor, which would wait for a name lookup that hangs.
     static func finish(_ code: Int32) -> Never {
-        fflush(nil)
+        StandardError.flush()
         _exit(code)
     }
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,15 @@ int test_accept(int descriptor) { return accept4(descriptor, NULL, NULL, SOCK_CL
 int test_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int test_pipe_shrink(int descriptor) { return fcntl(descriptor, F_SETPIPE_SZ, 4096); }
+
+int test_terminal_open(char *path, int size) {
+    int descriptor = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    if (grantpt(descriptor) == 0 && unlockpt(descriptor) == 0 && ptsname_r(descriptor, path, (size_t)size) == 0)
+        return descriptor;
+    close(descriptor);
+    return -1;
+}
 
 int test_spawn_in(posix_spawn_file_actions_t *actions, const char *folder) {
     return posix_spawn_file_actions_addchdir_np(actions, folder);

@@ -130,12 +130,97 @@ import Testing
     }
 
     @Test func aLogThatNobodyReadsCostsLinesAndNotService() async throws {
-        try await withSocks5d(Invocation("--log-level", "info")) { child, port in
+        try await withSocks5d(LongLines.invocation) { child, port in
             try child.shrinkErrors()
-            for _ in 0..<100 { try expectRelaying(through: port) }
+            try LongLines.overflow(port)
             _ = try child.waitForLine(containing: "session ended")
-            try expectRelaying(through: port)
+            try expectLogin(LongLines.name, "secret", at: port)
             _ = try child.waitForLine(containing: "lines before this one were lost)")
         }
+    }
+
+    @Test(arguments: [false, true]) func aTerminalThatNobodyReadsStopsNothing(_ isStopped: Bool) async throws
+    {
+        try await onThread {
+            let terminal = try TestTerminal()
+            defer { terminal.close() }
+            let port = TestListener.unusedPort()
+            let child = try Self.start(LongLines.invocation.arguments, at: port, on: terminal)
+            defer { child.finish() }
+            try eventually("it serves") { (try? expectLogin(LongLines.name, "secret", at: port)) != nil }
+            if isStopped { terminal.stop() }
+            try LongLines.overflow(port)
+            let before = child.processorMilliseconds
+            sleep(1)
+            let spent = child.processorMilliseconds - before
+            #expect(spent < 200)
+            try expectLogin(LongLines.name, "secret", at: port)
+            terminal.resume()
+            let text = try terminal.read(until: "lines before this one were lost)")
+            #expect(!text.contains("(0 lines"))
+            terminal.stop()
+            try LongLines.overflow(port)
+            child.signal(SIGTERM)
+            let code = try child.waitForExit(within: deadlineSeconds / 4)
+            #expect(code == 0)
+        }
+    }
+
+    @Test func aFatalErrorThatNobodyReadsStillEndsTheProgram() async throws {
+        try await onThread {
+            let terminal = try TestTerminal()
+            defer { terminal.close() }
+            terminal.stop()
+            let listener = try TestListener()
+            defer { listener.close() }
+            for (arguments, code) in [([], Int32(1)), (["--workers", "0"], 64)] {
+                let child = try Self.start(arguments, at: listener.port, on: terminal)
+                defer { child.finish() }
+                let exitCode = try child.waitForExit(within: deadlineSeconds / 4)
+                #expect(exitCode == code)
+            }
+        }
+    }
+
+    /// The program with a terminal as its standard error.
+    private static func start(
+        _ arguments: [String],
+        at port: Int,
+        on terminal: TestTerminal
+    ) throws -> ChildProcess {
+        let run = "terminal=$1; shift; exec \"$0\" \"$@\" 2>\"$terminal\""
+        let all = [ChildProcess.socks5d, terminal.path, "--listen", "127.0.0.1:\(port)"] + arguments
+        return try ChildProcess(["sh", "-c", run] + all)
+    }
+
+    @Test func linesBeforeTheEndAreWrittenInTheirOrder() async throws {
+        try await withSocks5d(Invocation("--log-level", "info")) { child, port in
+            var ports: [Int] = []
+            for _ in 0..<300 {
+                let socket = try TestSocket(connectingTo: port)
+                ports.append(socket.localPort)
+                try socket.send([4])
+                try socket.waitForClose()
+                socket.close()
+            }
+            let result = try child.stop()
+            let lines = result.errors.split(separator: "\n")
+            let ended = lines.filter { $0.contains(" info session ended ") }
+            #expect(ended.count == ports.count)
+            for port in ports { #expect(ended.contains { $0.contains("client=127.0.0.1:\(port) ") }) }
+            let times = lines.compactMap { $0.hasPrefix("20") ? $0.prefix(24) : nil }
+            #expect(times.count > 300 && lines.last?.contains(" notice stopping ") == true)
+        }
+    }
+}
+
+/// Sessions whose log lines have a kilobyte each.
+private enum LongLines {
+    static let name = String(repeating: "\u{1}", count: 255)
+    static let invocation = Invocation("--log-level", "info", "--user", "\(name):secret")
+
+    /// More lines than the program keeps for a reader that is slow.
+    static func overflow(_ port: Int) throws {
+        for _ in 0..<1500 { try expectLogin(name, "secret", at: port) }
     }
 }

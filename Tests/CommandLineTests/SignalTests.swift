@@ -79,6 +79,89 @@ import Testing
         }
     }
 
+    /// Before its first instruction a signal ends any program; from then on this one ends in order.
+    @Test func aSignalAtAnyMomentOfTheStartEndsIt() async throws {
+        try await onThread {
+            var random = SeededGenerator(seed: 47)
+            for _ in 0..<40 {
+                let child = try Invocation("--listen", "127.0.0.1:0", "--workers", "64").start()
+                defer { child.finish() }
+                usleep(UInt32.random(in: 0...30_000, using: &random))
+                child.signal(SIGTERM)
+                let result = try child.waitForEnd()
+                #expect([0, 128 + SIGTERM].contains(result.exitCode), "\(result)")
+                #expect(!result.errors.contains("socks5d: "), "\(result)")
+                if result.exitCode != 0 { #expect(result.errors.isEmpty, "\(result)") }
+            }
+        }
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT]) func aSignalWhileTheSettingsAreReadEndsIt(_ signal: Int32)
+        async throws
+    {
+        try await withNamedPipe { path in
+            let child = try Invocation("--config", path).start()
+            defer { child.finish() }
+            // Opens as soon as the program reads.
+            let writer = open(path, O_WRONLY | O_CLOEXEC)
+            defer { close(writer) }
+            try eventually("it waits for the rest") { child.threadStates["socks5d-start"] == "S" }
+            child.signal(signal)
+            let result = try child.waitForEnd()
+            #expect(result.exitCode == 0 && result.errors.isEmpty, "\(result)")
+        }
+    }
+
+    @Test func aReloadThatIsAskedForDuringTheStartIsDone() async throws {
+        try await withNamedPipe { path in
+            let child = try Invocation("--config", path).start()
+            defer { child.finish() }
+            let writer = open(path, O_WRONLY | O_CLOEXEC)
+            child.signal(SIGHUP)
+            try eventually("the signal is taken") { !child.hasPendingSignals }
+            let text = Array("listen: [127.0.0.1:0]\n".utf8)
+            #expect(write(writer, text, text.count) == text.count)
+            close(writer)
+            _ = try child.waitForPort()
+            // Read once more.
+            try writeFile(path, text + Array("users: [{name: alice, password: hunter2}]\n".utf8))
+            let line = try child.waitForLine(containing: " notice reloaded ")
+            #expect(line.contains("users=1"))
+        }
+    }
+
+    @Test(arguments: [SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGHUP])
+    func aSignalWithoutAMeaningEndsNothing(_ signal: Int32) async throws {
+        try await withSocks5d { child, port in
+            try withTunnel(through: port) { client, target in
+                for _ in 0..<20 { child.signal(signal) }
+                try client.send([1, 2])
+                let received = try target.receive(2)
+                #expect(received == [1, 2])
+            }
+            try expectRelaying(through: port)
+            let result = try child.stop()
+            #expect(result.exitCode == 0)
+        }
+    }
+
+    /// As any other program; only what serves has something to bring to an end.
+    @Test func aSignalEndsTheOtherCommandsAtOnce() async throws {
+        try await onThread {
+            let silent = try TestListener()
+            defer { silent.close() }
+            let probe = ["probe", "--via", "127.0.0.1:\(silent.port)", "--timeout", "3600", "127.0.0.1:9"]
+            let child = try Invocation(probe).start()
+            defer { child.finish() }
+            let socket = try silent.accept()
+            defer { socket.close() }
+            _ = try socket.receive(1)
+            child.signal(SIGINT)
+            let code = try child.waitForExit()
+            #expect(code == 128 + SIGINT)
+        }
+    }
+
     private func isListening(_ port: Int) throws -> Bool {
         guard let socket = try? TestSocket(connectingTo: port) else { return false }
         socket.close()
@@ -97,7 +180,36 @@ func withTunnel(through port: Int, _ body: (TestSocket, TestSocket) throws -> Vo
     try body(client, target)
 }
 
+/// Runs `body` in a thread with the path of a pipe that has a name.
+private func withNamedPipe(_ body: @escaping @Sendable (String) throws -> Void) async throws {
+    try await onThread {
+        try withFolder { folder in
+            let path = "\(folder)/pipe"
+            guard mkfifo(path, 0o600) == 0 else { throw TestFailure("mkfifo \(path)") }
+            try body(path)
+        }
+    }
+}
+
 extension ChildProcess {
+    /// Signals that were sent and not taken yet (proc(5), ShdPnd).
+    fileprivate var hasPendingSignals: Bool {
+        let lines = ((try? readFile("/proc/\(pid)/status")) ?? "").split(separator: "\n")
+        let line = lines.first { $0.hasPrefix("ShdPnd:") }
+        return line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } != 0
+    }
+
+    /// The letters of proc(5) by the names of the threads.
+    fileprivate var threadStates: [String: String] {
+        let threads = (try? namesIn("/proc/\(pid)/task")) ?? []
+        let stats = threads.compactMap { try? readFile("/proc/\(pid)/task/\($0)/stat") }
+        let pairs = stats.map { stat in
+            let parts = stat.split(separator: "(").last?.split(separator: ")") ?? []
+            return (String(parts.first ?? ""), String(parts.last?.split(separator: " ").first ?? ""))
+        }
+        return Dictionary(pairs) { first, _ in first }
+    }
+
     /// The letter of proc(5): `R`, `S`, `T`, `Z`.
     var state: String? {
         let stat = (try? readFile("/proc/\(pid)/stat")) ?? ""

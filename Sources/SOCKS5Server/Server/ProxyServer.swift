@@ -180,12 +180,20 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// Runs `body` in a thread of its own that gives way to the workers: what to build a reload's tables in.
-    package static func atLowPriority(_ body: @escaping @Sendable () -> Void) throws(ProxyServerError) {
+    /// Runs `body` in a thread of its own that takes no signals.
+    ///
+    /// - Parameters:
+    ///   - name: at most 15 bytes, as shown by ps(1) and top(1).
+    ///   - atLowPriority: whether it gives way to the workers.
+    package static func inThread(
+        named name: String,
+        atLowPriority: Bool = false,
+        _ body: @escaping @Sendable () -> Void
+    ) throws(ProxyServerError) {
         do throws(UVError) {
-            try LoopThread.start(named: "socks5d-reload", atLowPriority: true, body)
+            try LoopThread.start(named: name, atLowPriority: atLowPriority, body)
         } catch {
-            throw ProxyServerError(.systemFailure, "no thread: \(error)")
+            throw .cannotStart("the thread \(name)", error)
         }
     }
 

@@ -4,9 +4,11 @@ internal import SOCKS5Server
 internal import Synchronization
 
 /// Reads all settings again and takes what can change into use, beside the workers and one reload after the other.
+/// What is asked for before the server has started is done then.
 final class Reloader: Sendable {
     private struct State {
-        var isRunning = false
+        /// So is the start.
+        var isRunning = true
         /// Asked for again meanwhile: what was read may be old.
         var isWanted = false
     }
@@ -39,9 +41,20 @@ final class Reloader: Sendable {
             state.isWanted = true
             return !state.isRunning
         }
-        guard isFirst else { return }
+        if isFirst { startThread() }
+    }
+
+    func serverDidStart() {
+        let isWanted = state.withLock { state in
+            state.isRunning = state.isWanted
+            return state.isWanted
+        }
+        if isWanted { startThread() }
+    }
+
+    private func startThread() {
         do throws(ProxyServerError) {
-            try ProxyServer.atLowPriority { [self] in
+            try ProxyServer.inThread(named: "socks5d-reload", atLowPriority: true) { [self] in
                 while takeTurn() { reloadNow() }
             }
         } catch {

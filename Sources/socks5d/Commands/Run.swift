@@ -3,6 +3,7 @@ internal import Glibc
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Server
+internal import Synchronization
 
 /// `socks5d run`: serves until a signal ends it.
 struct Run: ParsableCommand {
@@ -10,8 +11,97 @@ struct Run: ParsableCommand {
 
     @OptionGroup var options: Options
 
+    /// The main thread takes signals, from before the settings are read: a file may take its time.
     func serve() throws -> Never {
+        let program = Program()
         let environment = Environment.ofProcess()
+        do throws(ProxyServerError) {
+            try ProxyServer.inThread(named: "socks5d-start") { [options] in
+                do {
+                    program.begin(with: try Service(options, environment))
+                } catch let failure as Failure {
+                    Socks5d.fail(failure)
+                } catch {
+                    Socks5d.fail(.runtime("\(error)"))
+                }
+            }
+        } catch {
+            throw Failure(error)
+        }
+        while true { program.take(Signals.wait()) }
+    }
+}
+
+/// What a signal does, by how far the program has come.
+private final class Program: Sendable {
+    private enum Stage {
+        /// The settings are read, and nothing is open.
+        case loading(isReloadWanted: Bool)
+        case serving(Service)
+        case stopping
+    }
+
+    private let stage = Mutex(Stage.loading(isReloadWanted: false))
+
+    /// The settings are read.
+    func begin(with service: Service) {
+        let isReloadWanted: Bool? = stage.withLock { stage in
+            guard case .loading(let isReloadWanted) = stage else { return nil }
+            stage = .serving(service)
+            return isReloadWanted
+        }
+        // Otherwise the program ends already.
+        guard let isReloadWanted else { return }
+        if isReloadWanted { service.reloader.reload() }
+        service.start()
+    }
+
+    func take(_ signal: Int32) {
+        switch signal {
+        case SIGHUP: reload()
+        case SIGTERM, SIGINT: stop(signal)
+        default: break
+        }
+    }
+
+    private func reload() {
+        let reloader: Reloader? = stage.withLock { stage in
+            switch stage {
+            case .loading:
+                stage = .loading(isReloadWanted: true)
+                return nil
+            case .serving(let service):
+                return service.reloader
+            case .stopping:
+                return nil
+            }
+        }
+        reloader?.reload()
+    }
+
+    /// The first signal drains, the second one ends.
+    private func stop(_ signal: Int32) {
+        let last = stage.withLock { stage in
+            defer { stage = .stopping }
+            return stage
+        }
+        switch last {
+        case .loading: Socks5d.finish(0)
+        case .serving(let service): service.stop()
+        case .stopping: Socks5d.finish(128 + signal)
+        }
+    }
+}
+
+/// The server, and what the program does with it.
+private final class Service: Sendable {
+    let reloader: Reloader
+    private let server: ProxyServer
+    private let configuration: Configuration
+    private let logger: Logger
+
+    /// Reads the settings; nothing is opened yet.
+    init(_ options: Options, _ environment: Environment) throws {
         let settings = try Loaded(options, environment)
         let logger = Logger(label: "socks5d") { _ in LineLogHandler(settings.logLevel) }
         for warning in settings.warnings { logger.warning("\(warning)") }
@@ -23,43 +113,35 @@ struct Run: ParsableCommand {
                 metadata: ["limit": "\(allowed)"]
             )
         }
+        reloader = Reloader(server, settings, logger) { try Loaded(options, environment) }
+        configuration = settings.configuration
+        self.server = server
+        self.logger = logger
+    }
+
+    func start() {
         Task {
             do throws(ProxyServerError) {
                 try await server.start()
-                Banner(server, settings.configuration).write()
             } catch {
+                // A stop that came meanwhile ends the program itself.
+                if error.code == .stopped { return }
                 Socks5d.fail(Failure(error))
             }
+            Banner(server, configuration).write()
+            reloader.serverDidStart()
         }
-        let reloader = Reloader(server, settings, logger) { [options] in try Loaded(options, environment) }
-        untilSignalled(server, settings.configuration.timeouts.drain, logger, reloader)
     }
 
-    /// The main thread's part: the first SIGTERM or SIGINT drains, the second one ends.
-    private func untilSignalled(
-        _ server: ProxyServer,
-        _ grace: Duration,
-        _ logger: Logger,
-        _ reloader: Reloader
-    ) -> Never {
-        var isStopping = false
-        while true {
-            let signal = Signals.wait()
-            if signal == SIGHUP {
-                reloader.reload()
-            } else if isStopping {
-                Socks5d.finish(128 + signal)
-            } else {
-                isStopping = true
-                logger.notice(
-                    "stopping",
-                    metadata: ["grace": "\(grace)", "sessions": "\(server.statistics.active)"]
-                )
-                Task {
-                    await server.stop(grace: grace)
-                    Socks5d.finish(0)
-                }
-            }
+    func stop() {
+        let grace = configuration.timeouts.drain
+        logger.notice(
+            "stopping",
+            metadata: ["grace": "\(grace)", "sessions": "\(server.statistics.active)"]
+        )
+        Task {
+            await server.stop(grace: grace)
+            Socks5d.finish(0)
         }
     }
 }

@@ -10,6 +10,9 @@ int test_pipe(int ends[2]);
 /// Gives a pipe the smallest size there is.
 int test_pipe_shrink(int descriptor);
 
+/// Opens a terminal: returns the end that plays the user, -1 with errno; `path` gets the file of the other one.
+int test_terminal_open(char *path, int size);
+
 /// Lets a child start in another folder.
 int test_spawn_in(posix_spawn_file_actions_t *actions, const char *folder);
 

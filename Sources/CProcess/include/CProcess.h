@@ -1,0 +1,14 @@
+/// Calls of Linux and glibc that Swift's Glibc module doesn't show. Any thread.
+#ifndef CPROCESS_H
+#define CPROCESS_H
+
+#include <stddef.h>
+
+/// Opens a pipe, both ends close-on-exec and non-blocking, with room for `capacity` bytes where the system permits,
+/// else with what it gives by default. -1 and `errno` where there is none to be had.
+int process_pipe(int *read_end, int *write_end, size_t capacity);
+
+/// Lets glibc keep so many arenas at most (mallopt(3)). Before there are several threads.
+void process_limit_arenas(int count);
+
+#endif
