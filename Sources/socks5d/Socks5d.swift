@@ -20,6 +20,8 @@ struct Socks5d: ParsableCommand {
 
     static func main() {
         Signals.block()
+        Startup.openStandardDescriptors()
+        Startup.endAtCrash()
         let arguments = Array(CommandLine.arguments.dropFirst())
         Secrets.overwriteArguments()
         do {

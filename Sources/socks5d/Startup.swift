@@ -1,0 +1,22 @@
+internal import Glibc
+
+/// What the process needs before anything else happens.
+enum Startup {
+    /// Opens those of descriptors 0, 1 and 2 that are closed: otherwise the next socket or file would become standard
+    /// error, and messages would go there.
+    static func openStandardDescriptors() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free number is taken. A folder takes no writes either.
+            if open("/dev/null", O_RDWR) < 0 { _ = open("/", O_RDONLY) }
+        }
+    }
+
+    /// Lets a crash end the process at once, with a core dump where the system makes one.
+    ///
+    /// Swift's runtime would run swift-backtrace and wait for it, which may be for ever; whoever wants that sets
+    /// `SWIFT_BACKTRACE`.
+    static func endAtCrash() {
+        guard getenv("SWIFT_BACKTRACE") == nil else { return }
+        for fault in [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV] { signal(fault, SIG_DFL) }
+    }
+}
