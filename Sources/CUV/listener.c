@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,6 +15,8 @@ enum {
     BACKLOG = 4096,
     /// Accepted in one turn at the most, so that a flood of connections leaves the streams their turn.
     ACCEPTS_A_TURN = 64,
+    /// Accepted at the end at the most: a full queue, and as many that come into it meanwhile.
+    ACCEPTS_AT_THE_END = 2 * BACKLOG,
 };
 
 struct cuv_listener {
@@ -86,45 +89,72 @@ int cuv_listen(const cuv_address *address, unsigned flags, int *out, cuv_address
 
 void cuv_descriptor_close(int descriptor) { close(descriptor); }
 
-static void on_closed(uv_handle_t *handle) {
-    cuv_listener *listener = (cuv_listener *)handle;
-    close(listener->descriptor);
-    cuv_loop *loop = cuv_loop_of(handle->loop);
-    if (listener->owner != NULL) loop->callbacks.listener_closed(listener->owner);
-    free(listener);
-}
-
 static bool out_of_resources(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-void cuv_listener_accept(cuv_listener *listener) {
-    cuv_loop *loop = cuv_loop_of(listener->poll.loop);
-    for (int i = 0; i < ACCEPTS_A_TURN && !uv_is_closing((uv_handle_t *)&listener->poll); i++) {
-        struct sockaddr_storage storage;
-        socklen_t length = sizeof storage;
-        int descriptor = accept4(listener->descriptor, (struct sockaddr *)&storage, &length,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (descriptor >= 0) {
-            cuv_address peer;
-            cuv_address_from(&peer, (struct sockaddr *)&storage);
-            loop->callbacks.accepted(listener->owner, descriptor, &peer);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        } else if (out_of_resources(errno)) {
-            int error = -errno;
-            uv_poll_stop(&listener->poll);
-            loop->callbacks.accept_failed(listener->owner, error);
-            return;
-        }
+/// 0, or what ends a series: `EAGAIN`, or a lack of resources.
+static int accept_one(cuv_listener *listener) {
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    int descriptor =
+        accept4(listener->descriptor, (struct sockaddr *)&storage, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0) {
+        if (errno == EWOULDBLOCK || out_of_resources(errno)) return -errno;
         // Anything else is the fate of that one connection (accept(2)): the next one may do better.
+        return 0;
     }
+    cuv_address peer;
+    cuv_address_from(&peer, (struct sockaddr *)&storage);
+    cuv_loop_of(listener->poll.loop)->callbacks.accepted(listener->owner, descriptor, &peer);
+    return 0;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    cuv_listener_accept((cuv_listener *)poll);
+    cuv_listener *listener = (cuv_listener *)poll;
+    for (int i = 0; i < ACCEPTS_A_TURN && !uv_is_closing((uv_handle_t *)poll); i++) {
+        int error = accept_one(listener);
+        if (error == -EAGAIN) return;
+        if (error < 0) {
+            uv_poll_stop(poll);
+            cuv_loop_of(poll->loop)->callbacks.accept_failed(listener->owner, error);
+            return;
+        }
+    }
+}
+
+/// Lets no further connection begin: drops each SYN (without ACK, RFC 9293 section 3.1), while connections under way
+/// still come to their end. The client's system tries again in a second, and finds another listener or none. Without
+/// it, what comes between the last accept and the close would be reset.
+static void refuse_new(int descriptor) {
+    enum { FLAGS = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+static void accept_rest(cuv_listener *listener) {
+    for (int i = 0; i < ACCEPTS_AT_THE_END && accept_one(listener) == 0; i++) {}
+}
+
+static void on_closed(uv_handle_t *handle) {
+    cuv_listener *listener = (cuv_listener *)handle;
+    if (listener->owner != NULL) {
+        refuse_new(listener->descriptor);
+        accept_rest(listener);
+    }
+    close(listener->descriptor);
+    cuv_loop *loop = cuv_loop_of(handle->loop);
+    if (listener->owner != NULL) loop->callbacks.listener_closed(listener->owner);
+    free(listener);
 }
 
 int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener **out) {
@@ -152,4 +182,8 @@ int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener
 
 void cuv_listener_resume(cuv_listener *listener) { uv_poll_start(&listener->poll, UV_READABLE, on_readable); }
 
-void cuv_listener_close(cuv_listener *listener) { uv_close((uv_handle_t *)&listener->poll, on_closed); }
+void cuv_listener_close(cuv_listener *listener) {
+    // Most of them now, so that there is little to do while nobody can connect.
+    accept_rest(listener);
+    uv_close((uv_handle_t *)&listener->poll, on_closed);
+}

@@ -135,12 +135,12 @@ package final class TCPListener: HandleOwner {
         cuv_listener_resume(raw)
     }
 
-    /// Accepts what has connected already, then closes: no connection that the kernel has completed is reset.
+    /// Accepts what has connected already, however much it is, then closes: no connection that the kernel has
+    /// completed is reset. The delegate is told of connections until ``TCPListenerDelegate/listenerDidClose(_:)``.
     package func close() {
         guard let raw else { return }
         // First, since a delegate may close again when it is told of such a connection.
         self.raw = nil
-        cuv_listener_accept(raw)
         cuv_listener_close(raw)
     }
 

@@ -162,6 +162,48 @@ import Testing
         }
     }
 
+    /// However many wait to be accepted, on whichever of the listeners.
+    @Test(arguments: [1, 4]) func whatTheKernelHasCompletedIsServedAtAStop(_ workers: Int) async throws {
+        _ = try raiseDescriptorLimit()
+        try await withSocks5d(Invocation("--workers", "\(workers)")) { child, port in
+            let listener = try TestListener()
+            var clients: [TestSocket] = []
+            try child.whileStopped {
+                for _ in 0..<800 { clients.append(try TestSocket(connectingTo: port)) }
+                child.signal(SIGTERM)
+            }
+            for client in clients { try client.greet() }
+            try clients[799].send(Request(command: .connect, destination: .loopback(listener.port)))
+            let response = try clients[799].receive(Response.self)
+            #expect(response.reply == .succeeded)
+            listener.close()
+            for client in clients { client.close() }
+            let code = try child.waitForExit()
+            #expect(code == 0)
+        }
+    }
+
+    /// Connections that come while the listeners close, one after the other, are served or refused.
+    @Test func noneThatConnectsDuringAStopIsReset() async throws {
+        for _ in 0..<10 {
+            try await withSocks5d(Invocation("--workers", "4")) { child, port in
+                let clients = (0..<4).map { _ in
+                    TestThread {
+                        while let client = try? TestSocket(connectingTo: port) {
+                            defer { client.close() }
+                            try client.greet()
+                        }
+                    }
+                }
+                usleep(20_000)
+                child.signal(SIGTERM)
+                for client in clients { try client.join() }
+                let code = try child.waitForExit()
+                #expect(code == 0)
+            }
+        }
+    }
+
     private func isListening(_ port: Int) throws -> Bool {
         guard let socket = try? TestSocket(connectingTo: port) else { return false }
         socket.close()

@@ -176,8 +176,7 @@ void cuv_loop_set_timer(cuv_loop *loop, uint64_t delay);
 int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener **listener);
 void cuv_listener_resume(cuv_listener *listener);
 
-/// Accepts what is queued in the kernel already, without waiting for the next turn.
-void cuv_listener_accept(cuv_listener *listener);
+/// Accepts all that come until it is closed: `accepted` may still come until `listener_closed`.
 void cuv_listener_close(cuv_listener *listener);
 
 // MARK: - TCP stream
