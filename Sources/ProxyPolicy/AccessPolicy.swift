@@ -28,7 +28,7 @@ package final class AccessPolicy: Sendable {
     /// `nil` says no more than that: addresses are judged when they are known, those of a name, of whoever connects to
     /// a BIND that awaits anyone, and of each datagram's target.
     package func denial(of intent: Intent, to subject: Subject) -> Denial? {
-        if rules.isEmpty && userRules.isEmpty && destinationGuard == nil { return nil }
+        if rules.isEmpty && userRules.isEmpty && destinationGuard == nil && subject.terms == nil { return nil }
         return switch intent.target {
         case nil: ruleDenial(of: .unknown, to: subject)
         case .name(let name, let port): ruleDenial(of: .name(name, port: port), to: subject)
@@ -96,7 +96,9 @@ package final class AccessPolicy: Sendable {
     }
 
     private func ruleDenial(of known: RuleTable.Known, to subject: Subject) -> Denial? {
-        switch userRules.verdict(on: known, to: subject) {
+        switch subject.terms?.rules.verdict(on: known, to: subject)
+            ?? userRules.verdict(on: known, to: subject)
+        {
         case .allowed: nil
         case .denied(let rule): .userRule(rule + 1)
         case nil: rules.denial(of: known, to: subject).map { .rule($0 + 1) }

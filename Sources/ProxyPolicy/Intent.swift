@@ -50,10 +50,13 @@ package struct Subject: Sendable {
     /// `nil`: no login is required.
     package let user: [UInt8]?
     package let command: Command
+    /// What a credential store has granted to the user.
+    package let terms: UserTerms?
 
-    package init(client: Peer, user: [UInt8]?, command: Command) {
+    package init(client: Peer, user: [UInt8]?, command: Command, terms: UserTerms? = nil) {
         self.client = client
         self.user = user
         self.command = command
+        self.terms = terms
     }
 }

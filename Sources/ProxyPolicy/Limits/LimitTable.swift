@@ -26,8 +26,10 @@ package struct LimitTable: Sendable {
         )
     }
 
+    /// - Parameter terms: what a credential store has granted to the user.
     /// - Returns: `nil` where there is no limit.
-    package func limits(of name: [UInt8]) -> UserBounds? {
+    package func limits(of name: [UInt8], _ terms: UserTerms? = nil) -> UserBounds? {
+        if let terms, terms.hasLimits { return terms.limits }
         guard user != nil || !users.isEmpty else { return nil }
         return users[name] ?? user
     }

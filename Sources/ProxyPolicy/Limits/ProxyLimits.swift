@@ -79,7 +79,7 @@ extension ProxyLimits {
 }
 
 extension UserLimits {
-    fileprivate func validate(_ place: String) throws(ConfigurationError) {
+    func validate(_ place: String) throws(ConfigurationError) {
         try ConfigurationError.check("\(place) connections", connections, 1...(1 << 30))
         try ConfigurationError.check("\(place) bandwidth", bandwidth, ProxyLimits.bandwidths)
         try ConfigurationError.check("\(place) quota", quota?.bytes, 1...(1 << 60))

@@ -44,8 +44,11 @@ public enum LoginAnswer: Sendable {
     case later(@Sendable () async -> LoginVerdict)
 }
 
-public enum LoginVerdict: Sendable {
+public enum LoginVerdict: Sendable, Equatable {
+    /// The user may do what everyone may.
     case accepted
+    /// Accepted, with terms of the user's own.
+    case granted(UserTerms)
     /// Unknown user or wrong password: counts as a failed attempt of its source.
     case refused
     /// It can't be said now. The client sees a refusal, but it doesn't count as a failed attempt.

@@ -63,18 +63,10 @@ public struct ProxyUser: Sendable {
         guard expiry.map({ $0 > 0 }) != false else {
             throw failure("has an expiry that isn't above zero; expected seconds since 1970")
         }
-        for (index, rule) in rules.enumerated() {
-            guard rule.users == nil else {
-                throw failure("has users in rule \(index + 1) of their own; expected none there")
-            }
-            do throws(ConfigurationError) {
-                try rule.validate(index + 1)
-            } catch {
-                throw failure("has a rule that isn't one: \(error.description)")
-            }
-        }
-        if let family = egressAddresses.familyOfTwo {
-            throw failure("has two \(family.rawValue) addresses to connect from; expected one of each family")
+        do throws(ConfigurationError) {
+            try UserTerms.validate(rules, egressAddresses)
+        } catch {
+            throw failure("has \(error.description)")
         }
     }
 }

@@ -17,7 +17,7 @@ package final class UserTable: CredentialStore {
     }
 
     private let secrets: [[UInt8]: Secret]
-    private let terms: UserTerms
+    private let terms: LoginTerms
     /// What is computed for those who have no hash.
     private let decoy: PasswordHash?
     private let nobody = PaddedPassword([])
@@ -33,7 +33,7 @@ package final class UserTable: CredentialStore {
         _ users: [ProxyUser],
         _ compute: @escaping HashComputation,
         replacing previous: UserTable? = nil,
-        terms: UserTerms? = nil
+        terms: LoginTerms? = nil
     ) {
         var secrets: [[UInt8]: Secret] = [:]
         var hashes: [PasswordHash] = []
@@ -54,7 +54,7 @@ package final class UserTable: CredentialStore {
             }
         }
         self.secrets = secrets
-        self.terms = terms ?? UserTerms(users)
+        self.terms = terms ?? LoginTerms(users)
         self.compute = compute
         decoy = Dictionary(grouping: hashes, by: \.cost).values.max { $0.count < $1.count }?.first
         successes = Guarded(digests)

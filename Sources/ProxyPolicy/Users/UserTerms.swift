@@ -1,30 +1,53 @@
-internal import Glibc
-package import SOCKS5Protocol
+public import SOCKS5Protocol
 
-/// On which terms users with terms of their own may log in. Costs nothing for the others.
-package struct UserTerms: Sendable {
-    private struct Terms {
-        let clients: NetworkTable?
-        let expiry: Int64?
+/// Rules, limits and egress of a user whom a ``CredentialStore`` has accepted, see ``LoginVerdict/granted(_:)``.
+///
+/// Builds its tables when it is made: make one for all users with the same terms, and return it for each of their logins.
+public final class UserTerms: Sendable, Equatable {
+    let rules: RuleTable
+    /// Instead of all common limits of users, where ``hasLimits``.
+    package let limits: UserBounds?
+    package let hasLimits: Bool
+    /// By what the user's connections leave, at most one of each family.
+    public let egressAddresses: [IPAddress]
+
+    /// - Parameters:
+    ///   - rules: looked at before ``Configuration/rules``, which decide if none of these matches. They have no users.
+    ///   - limits: instead of all of ``ProxyLimits/user``, also of what is `nil` here; `nil`: the common ones.
+    ///   - egressAddresses: at most one of each family. Where the family has none, ``Configuration/egress`` counts. An
+    ///     address that this machine doesn't have fails each connection with reply 03.
+    /// - Throws: ``ConfigurationError`` for terms that can't be meant.
+    public init(
+        rules: [Rule] = [],
+        limits: UserLimits? = nil,
+        egressAddresses: [IPAddress] = []
+    ) throws(ConfigurationError) {
+        try Self.validate(rules, egressAddresses)
+        try limits?.validate("the limit of a user,")
+        self.rules = RuleTable(rules)
+        self.limits = limits.flatMap { UserBounds($0) }
+        hasLimits = limits != nil
+        self.egressAddresses = egressAddresses
     }
 
-    private let terms: [[UInt8]: Terms]
-    private let clock: @Sendable () -> Int64
+    /// Whether they are the same ones, not others with the same rules.
+    public static func == (left: UserTerms, right: UserTerms) -> Bool { left === right }
 
-    /// - Parameter clock: seconds since 1970.
-    package init(_ users: [ProxyUser], clock: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }) {
-        terms = users.reduce(into: [:]) { terms, user in
-            guard user.clients != nil || user.expiry != nil else { return }
-            terms[user.name] = Terms(clients: user.clients.map { NetworkTable($0) }, expiry: user.expiry)
+    static func validate(_ rules: [Rule], _ egressAddresses: [IPAddress]) throws(ConfigurationError) {
+        for (index, rule) in rules.enumerated() {
+            guard rule.users == nil else {
+                throw ConfigurationError("users in rule \(index + 1) of their own; expected none there")
+            }
+            do throws(ConfigurationError) {
+                try rule.validate(index + 1)
+            } catch {
+                throw ConfigurationError("a rule that isn't one: \(error.description)")
+            }
         }
-        self.clock = clock
-    }
-
-    /// Whether the user may log in now and from this address, if the password is right.
-    package func admit(_ user: [UInt8], from client: Peer) -> Bool {
-        guard !terms.isEmpty, let terms = terms[user] else { return true }
-        if let expiry = terms.expiry, clock() >= expiry { return false }
-        guard let clients = terms.clients else { return true }
-        return client.address.map { clients.contains($0) } ?? false
+        if let family = egressAddresses.familyOfTwo {
+            throw ConfigurationError(
+                "two \(family.rawValue) addresses to connect from; expected one of each family"
+            )
+        }
     }
 }

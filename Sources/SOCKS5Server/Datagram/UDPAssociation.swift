@@ -256,7 +256,7 @@ final class UDPAssociation {
         let socket = try UDPSocket(
             on: worker.loop,
             isIPv6: target.isIPv6,
-            leavingBy: worker.egress(of: subject.user),
+            leavingBy: worker.egress(of: subject),
             delegate: self
         )
         openSockets += 1

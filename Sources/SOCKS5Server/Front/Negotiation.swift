@@ -142,14 +142,20 @@ final class Negotiation {
     private func conclude(_ verdict: LoginVerdict, _ username: [UInt8]) {
         switch verdict {
         case .accepted:
-            session.didLogIn(username)
-            perform(handshake.authenticated(true))
+            accept(username, nil)
+        case .granted(let terms):
+            accept(username, terms)
         case .refused:
             perform(handshake.authenticated(false))
         case .unavailable:
             worker.counters.uncheckedLogins.add()
             refuseLogin(.loginUnchecked)
         }
+    }
+
+    private func accept(_ username: [UInt8], _ terms: UserTerms?) {
+        session.didLogIn(username, terms)
+        perform(handshake.authenticated(true))
     }
 
     private func loginDidFail() {

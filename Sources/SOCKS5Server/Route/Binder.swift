@@ -45,7 +45,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
             let place = try BindPlace(
                 for: peers.first,
                 clientSide: clientSide,
-                leavingBy: worker.egress(of: session.record.username),
+                leavingBy: worker.egress(of: Subject(session.record, .bind)),
                 worker.context.advertisedAddresses
             )
             let socket = try Self.open(place.listen, worker.context.bind.ports)

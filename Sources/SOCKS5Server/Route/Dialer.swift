@@ -81,7 +81,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
             let stream = try TCPStream(on: worker.loop, delegate: self)
             session.handleDidOpen()
             attempts.append((attempt, stream))
-            try stream.connect(to: address, by: worker.egress(of: session.record.username))
+            try stream.connect(to: address, by: worker.egress(of: Subject(session.record, .connect)))
             return nil
         } catch {
             close(attempt)

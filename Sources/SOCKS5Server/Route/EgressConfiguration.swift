@@ -62,7 +62,7 @@ extension Configuration.Egress {
 
 extension Configuration.Egress {
     /// With these addresses for their families.
-    private func replacing(_ own: [IPAddress]) -> Self {
+    func replacing(_ own: [IPAddress]) -> Self {
         var result = self
         result.addresses.removeAll { address in own.contains { $0.family == address.family } }
         result.addresses += own

@@ -13,6 +13,7 @@ final class Policy: Sendable {
     let credentials: (any CredentialStore)?
     let loginBan: LoginBan?
     let limits: LimitTable
+    private let commonEgress: Configuration.Egress
     private let egress: EgressOptions
     private let egressPerUser: [[UInt8]: EgressOptions]
 
@@ -41,7 +42,8 @@ final class Policy: Sendable {
             )
         loginBan = configuration.loginBan
         limits = LimitTable(configuration.limits, configuration.users)
-        egress = configuration.egress.socketOptions
+        commonEgress = configuration.egress
+        egress = commonEgress.socketOptions
         egressPerUser = configuration.egressPerUser
     }
 
@@ -49,7 +51,10 @@ final class Policy: Sendable {
     var method: Method { credentials == nil ? .noAuthentication : .usernamePassword }
 
     /// By what the connections of a user leave.
-    func egress(of user: [UInt8]?) -> EgressOptions {
+    ///
+    /// - Parameter terms: what a credential store has granted to the user.
+    func egress(of user: [UInt8]?, _ terms: UserTerms?) -> EgressOptions {
+        if let own = terms?.egressAddresses, !own.isEmpty { return commonEgress.replacing(own).socketOptions }
         guard !egressPerUser.isEmpty, let user else { return egress }
         return egressPerUser[user] ?? egress
     }

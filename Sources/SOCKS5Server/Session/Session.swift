@@ -71,8 +71,9 @@ final class Session {
 
     // MARK: - Request
 
-    func didLogIn(_ username: [UInt8]) {
+    func didLogIn(_ username: [UInt8], _ terms: UserTerms?) {
         record.username = username
+        record.terms = terms
     }
 
     func open(_ request: Request) {
@@ -83,7 +84,7 @@ final class Session {
         let subject = Subject(record, request.command)
         let policy = worker.policy.access
         if let denial = policy.denial(of: intent, to: subject) { return deny(denial) }
-        if let limit = places.enter(as: record.username, worker) {
+        if let limit = places.enter(as: record.username, record.terms, worker) {
             worker.counters.countRefusal(limit)
             return deny(.limit(limit))
         }

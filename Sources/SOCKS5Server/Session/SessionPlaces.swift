@@ -32,10 +32,12 @@ struct SessionPlaces {
 
     /// Takes the place of a request.
     ///
-    /// - Parameter user: `nil`: no login is asked for.
+    /// - Parameters:
+    ///   - user: `nil`: no login is required.
+    ///   - terms: what a credential store has granted to the user.
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(as user: [UInt8]?, _ worker: Worker) -> LimitRefusal? {
-        guard let name = user, let limits = worker.policy.limits.limits(of: name) else { return nil }
+    mutating func enter(as user: [UInt8]?, _ terms: UserTerms?, _ worker: Worker) -> LimitRefusal? {
+        guard let name = user, let limits = worker.policy.limits.limits(of: name, terms) else { return nil }
         do throws(LimitRefusal) {
             account = try worker.context.accounts.enter(name, limits, now: worker.loop.now)
             self.user = limits

@@ -9,6 +9,8 @@ struct SessionRecord {
     /// Milliseconds on the loop's clock.
     let began: UInt64
     var username: [UInt8]?
+    /// What the credential store has granted to the user.
+    var terms: UserTerms?
     var command: Command?
     var destination: Destination?
     var outcome: SessionOutcome?
@@ -55,6 +57,11 @@ struct SessionRecord {
 
 extension Subject {
     init(_ record: SessionRecord, _ command: Command) {
-        self.init(client: record.client, user: record.username, command: command)
+        self.init(
+            client: record.client,
+            user: record.username,
+            command: command,
+            terms: record.terms
+        )
     }
 }

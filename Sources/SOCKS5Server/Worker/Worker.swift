@@ -108,8 +108,8 @@ final class Worker {
         }
     }
 
-    /// By what the connections of a user leave.
-    func egress(of user: [UInt8]?) -> EgressOptions { policy.egress(of: user) }
+    /// By what connections for a subject leave.
+    func egress(of subject: Subject) -> EgressOptions { policy.egress(of: subject.user, subject.terms) }
 
     // MARK: - Sessions
 

@@ -73,7 +73,7 @@ import UVLoop
         let table = UserTable(
             [user],
             hashes(),
-            terms: UserTerms([user]) { clock.seconds.load(ordering: .relaxed) }
+            terms: LoginTerms([user]) { clock.seconds.load(ordering: .relaxed) }
         )
         let login = Login(
             credentials: Credentials(username: "alice", password: "secret"),
@@ -178,30 +178,82 @@ import UVLoop
             $0.egress.addresses = general
         }) { port in
             for (name, expected) in [("alice", "127.0.0.7"), ("bob", "127.0.0.8")] {
-                let listener = try TestListener()
-                defer { listener.close() }
-                let (client, _) = try Self.logIn(name, at: port)
-                defer { client.close() }
-                try client.send(Request(command: .connect, destination: .loopback(listener.port)))
-                #expect(try client.receive(Response.self).reply == .succeeded)
-                let target = try listener.accept()
-                defer { target.close() }
-                #expect(target.peerHost == expected)
-
-                let bound = try Self.reply(to: name, .loopback(0), by: .bind, at: port)
-                #expect("\(bound.boundAddress)".hasPrefix("\(expected):"))
-
-                let (association, _) = try Self.logIn(name, at: port)
-                defer { association.close() }
-                try association.send(Request(command: .udpAssociate, destination: .unspecified))
-                let response = try association.receive(Response.self)
-                let (socket, datagrams) = (try TestDatagramSocket(), try TestDatagramSocket())
-                defer { socket.close(); datagrams.close() }
-                let header = DatagramHeader(destination: datagrams.address)
-                try socket.send(header.encoded + [1], to: response.boundAddress)
-                #expect("\(try datagrams.receive().source)".hasPrefix("\(expected):"))
+                try Self.expect(name, toLeaveBy: expected, at: port)
             }
         }
+    }
+
+    /// By each command.
+    private static func expect(_ name: String, toLeaveBy expected: String, at port: Int) throws {
+        let listener = try TestListener()
+        defer { listener.close() }
+        let (client, _) = try logIn(name, at: port)
+        defer { client.close() }
+        try client.send(Request(command: .connect, destination: .loopback(listener.port)))
+        #expect(try client.receive(Response.self).reply == .succeeded)
+        let target = try listener.accept()
+        defer { target.close() }
+        #expect(target.peerHost == expected)
+
+        let bound = try reply(to: name, .loopback(0), by: .bind, at: port)
+        #expect("\(bound.boundAddress)".hasPrefix("\(expected):"))
+
+        let (association, _) = try logIn(name, at: port)
+        defer { association.close() }
+        try association.send(Request(command: .udpAssociate, destination: .unspecified))
+        let response = try association.receive(Response.self)
+        let (socket, datagrams) = (try TestDatagramSocket(), try TestDatagramSocket())
+        defer { socket.close(); datagrams.close() }
+        let header = DatagramHeader(destination: datagrams.address)
+        try socket.send(header.encoded + [1], to: response.boundAddress)
+        #expect("\(try datagrams.receive().source)".hasPrefix("\(expected):"))
+    }
+
+    @Test func whatACredentialStoreGrantsBindsTheUserAsSettingsDo() async throws {
+        struct Store: CredentialStore {
+            let terms: [String: UserTerms]
+
+            func verify(_ login: Login) -> LoginAnswer {
+                let own = terms[String(decoding: login.username, as: UTF8.self)]
+                return .later { own.map { .granted($0) } ?? .accepted }
+            }
+        }
+        let port7 = try #require(PortRange(7, 7))
+        var limits = UserLimits()
+        limits.connections = 1
+        let own = [try #require(IPAddress("127.0.0.7"))]
+        let terms = [
+            "alice": try UserTerms(rules: [Rule(.deny, ports: [port7])], egressAddresses: own),
+            "carol": try UserTerms(limits: limits),
+        ]
+        try await withServer({
+            $0.credentialStore = Store(terms: terms)
+            $0.limits.user.connections = 10
+        }) { port in
+            try Self.expect("bob", toLeaveBy: "127.0.0.1", at: port)
+            try Self.expect("alice", toLeaveBy: "127.0.0.7", at: port)
+            let (closed, listener) = (Destination.loopback(7), try TestListener())
+            defer { listener.close() }
+            #expect(try Self.reply(to: "alice", closed, at: port).reply == .notAllowed)
+            #expect(try Self.reply(to: "bob", closed, at: port).reply == .connectionRefused)
+
+            let (first, _) = try Self.logIn("carol", at: port)
+            defer { first.close() }
+            try first.send(Request(command: .connect, destination: .loopback(listener.port)))
+            #expect(try first.receive(Response.self).reply == .succeeded)
+            #expect(try Self.reply(to: "carol", .loopback(listener.port), at: port).reply == .notAllowed)
+            #expect(try Self.reply(to: "bob", .loopback(listener.port), at: port).reply == .succeeded)
+        }
+    }
+
+    @Test func termsThatCanNotBeMeantAreRefused() throws {
+        let twice = [try #require(IPAddress("::1")), try #require(IPAddress("::2"))]
+        var limits = UserLimits()
+        limits.connections = 0
+        #expect(throws: ConfigurationError.self) { try UserTerms(rules: [Rule(.deny, users: ["b"])]) }
+        #expect(throws: ConfigurationError.self) { try UserTerms(rules: [Rule(.deny, ports: [])]) }
+        #expect(throws: ConfigurationError.self) { try UserTerms(egressAddresses: twice) }
+        #expect(throws: ConfigurationError.self) { try UserTerms(limits: limits) }
     }
 
     // MARK: - Validation

@@ -1,0 +1,30 @@
+internal import Glibc
+package import SOCKS5Protocol
+
+/// On which terms users with terms of their own may log in. Costs nothing for the others.
+package struct LoginTerms: Sendable {
+    private struct Terms {
+        let clients: NetworkTable?
+        let expiry: Int64?
+    }
+
+    private let terms: [[UInt8]: Terms]
+    private let clock: @Sendable () -> Int64
+
+    /// - Parameter clock: seconds since 1970.
+    package init(_ users: [ProxyUser], clock: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }) {
+        terms = users.reduce(into: [:]) { terms, user in
+            guard user.clients != nil || user.expiry != nil else { return }
+            terms[user.name] = Terms(clients: user.clients.map { NetworkTable($0) }, expiry: user.expiry)
+        }
+        self.clock = clock
+    }
+
+    /// Whether the user may log in now and from this address, if the password is right.
+    package func admit(_ user: [UInt8], from client: Peer) -> Bool {
+        guard !terms.isEmpty, let terms = terms[user] else { return true }
+        if let expiry = terms.expiry, clock() >= expiry { return false }
+        guard let clients = terms.clients else { return true }
+        return client.address.map { clients.contains($0) } ?? false
+    }
+}
