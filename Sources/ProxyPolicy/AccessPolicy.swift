@@ -28,7 +28,8 @@ package final class AccessPolicy: Sendable {
     /// `nil` says no more than that: addresses are judged when they are known, those of a name, of whoever connects to
     /// a BIND that awaits anyone, and of each datagram's target.
     package func denial(of intent: Intent, to subject: Subject) -> Denial? {
-        if rules.isEmpty && userRules.isEmpty && destinationGuard == nil && subject.terms == nil { return nil }
+        let asksNobody = rules.isEmpty && userRules.isEmpty && destinationGuard == nil && subject.terms == nil
+        if asksNobody { return nil }
         return switch intent.target {
         case nil: ruleDenial(of: .unknown, to: subject)
         case .name(let name, let port): ruleDenial(of: .name(name, port: port), to: subject)

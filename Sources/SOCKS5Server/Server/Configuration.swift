@@ -201,7 +201,9 @@ extension Configuration {
 
     private func validateAdvertisedAddresses() throws(ConfigurationError) {
         if let family = advertisedAddresses.familyOfTwo {
-            throw ConfigurationError("two advertised \(family.rawValue) addresses; expected one IPv4, one IPv6")
+            throw ConfigurationError(
+                "two advertised \(family.rawValue) addresses; expected one IPv4, one IPv6"
+            )
         }
         if let useless = advertisedAddresses.first(where: { $0.isUnspecified || $0.isMulticast }) {
             throw ConfigurationError("nobody reaches \(useless); expected the address that others reach")
