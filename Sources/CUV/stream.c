@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "internal.h"
 
 #include <errno.h>
@@ -151,9 +152,15 @@ int cuv_tcp_shutdown(cuv_tcp *tcp) {
     return shutdown(cuv_tcp_descriptor(tcp), SHUT_WR) < 0 ? -errno : 0;
 }
 
-bool cuv_tcp_is_reset(const cuv_tcp *tcp) {
-    struct pollfd state = {.fd = cuv_tcp_descriptor(tcp)};
-    return poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0;
+int cuv_tcp_peer_state(const cuv_tcp *tcp) {
+    struct pollfd state = {.fd = cuv_tcp_descriptor(tcp), .events = POLLRDHUP};
+    if (poll(&state, 1, 0) <= 0) return 0;
+    // POLLHUP alone is no error: it also stands behind the ends of both directions.
+    if ((state.revents & POLLERR) == 0) return (state.revents & POLLRDHUP) != 0 ? UV_EOF : 0;
+    int error = 0;
+    socklen_t length = sizeof error;
+    getsockopt(state.fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    return error == 0 ? UV_ECONNRESET : -error;
 }
 
 static void on_closed(uv_handle_t *handle) {

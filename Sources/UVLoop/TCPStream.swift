@@ -87,8 +87,22 @@ package final class TCPStream: HandleOwner {
         cuv_tcp_read_stop(handle)
     }
 
-    /// Whether the peer has reset a stream that is not being read.
-    package var isReset: Bool { cuv_tcp_is_reset(handle) }
+    package enum PeerState: Equatable {
+        case present
+        /// Has ended its direction, maybe behind bytes that wait to be read.
+        case ended
+        case gone(UVError)
+    }
+
+    /// Where the peer is of a stream that is not being read, since no event tells. Takes a system call; `gone` is
+    /// told only once.
+    package var peerState: PeerState {
+        switch cuv_tcp_peer_state(handle) {
+        case 0: .present
+        case Int32(CUV_EOF): .ended
+        case let code: .gone(UVError(code: code))
+        }
+    }
 
     /// Writes what the socket takes at once (`uv_try_write`), `first` then `second`; not both may be empty.
     ///

@@ -60,7 +60,7 @@ import Testing
         _ = flow.sinkAttached(.empty)
         #expect(flow.received(.partial) == .write)
         #expect(flow.heldBack() == .pauseSource)
-        #expect(!flow.isPaused)
+        #expect(!flow.isReading)
         #expect(flow.wrote(.halfFree) == .write)
         #expect(flow.wrote(.empty) == .returnBuffer)
         #expect(flow.released() == .resumeSource)

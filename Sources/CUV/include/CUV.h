@@ -204,8 +204,9 @@ int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 /// Ends the direction towards the peer, at once; only with no write pending.
 int cuv_tcp_shutdown(cuv_tcp *tcp);
 
-/// Whether the peer has reset a stream that is not being read.
-bool cuv_tcp_is_reset(const cuv_tcp *tcp);
+/// What no event tells of a stream that isn't read: 0, `UV_EOF` once the peer has ended its direction, even behind
+/// unread bytes, or the error that broke the stream. An error is told only once.
+int cuv_tcp_peer_state(const cuv_tcp *tcp);
 
 void cuv_tcp_close(cuv_tcp *tcp);
 

@@ -25,7 +25,8 @@ struct FlowControl {
     private var sink = Sink.detached
 
     var sourceHasEnded: Bool { source == .ended }
-    var isPaused: Bool { source == .paused }
+    var isReading: Bool { source == .reading }
+    var hasFinished: Bool { sink == .finished }
 
     /// Bytes have come from the source.
     mutating func received(_ fill: RingBuffer.Fill) -> Action {

@@ -43,9 +43,10 @@ final class Pipe {
 
     var isEmpty: Bool { ring.isEmpty }
 
-    /// Whether the source waits for room, and so can't tell us that it has gone.
-    var isPaused: Bool { flow.isPaused }
+    /// Otherwise the source waits for room or for bandwidth, or has ended, and no event tells that it has gone.
+    var isReading: Bool { flow.isReading }
 
+    var hasFinished: Bool { flow.hasFinished }
     var sourceHasEnded: Bool { flow.sourceHasEnded }
 
     // MARK: Source
@@ -116,6 +117,7 @@ final class Pipe {
     func sourceDidEnd() {
         returnBufferIfEmpty()
         meter?.giveBack()
+        session.sourceFellSilent()
         perform(flow.sourceEnded())
     }
 
@@ -222,6 +224,7 @@ final class Pipe {
             write()
         case .pauseSource:
             source?.stopReading()
+            session.sourceFellSilent()
         case .resumeSource:
             resumeSource()
         case .returnBuffer:

@@ -76,7 +76,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
 
     /// - Returns: what follows where it fails at once.
     private func connect(_ attempt: DialRace.Attempt, to address: SocketAddress) -> DialRace.Action? {
-        worker.awaitTurn(session)
+        worker.await(.turn, for: session)
         do throws(UVError) {
             let stream = try TCPStream(on: worker.loop, delegate: self)
             session.handleDidOpen()

@@ -12,6 +12,6 @@ protocol TargetSource: AnyObject {
     /// - Returns: what to answer.
     func timeOut() -> Reply
 
-    /// Comes every 250 ms, or that long after ``Worker/awaitTurn(_:)``.
+    /// Comes every 250 ms, or that long after ``Worker/await(_:for:)``.
     func turnCame()
 }

@@ -55,6 +55,7 @@ final class ServerContext: Sendable {
         case .dial: timeouts.dial.milliseconds
         case .bind: bind.timeout.milliseconds
         case .turn: 250
+        case .look: 1000
         case .idle: timeouts.idle.milliseconds
         case .halfClosed: min(timeouts.halfClosed, timeouts.idle).milliseconds
         case .udpIdle: udp.idle.milliseconds

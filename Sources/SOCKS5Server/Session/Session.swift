@@ -119,24 +119,42 @@ final class Session {
     private func wait(for source: any TargetSource, _ deadline: Deadline) {
         stage = .opening(source)
         worker.set(deadline, for: self)
-        worker.awaitTurn(self)
+        worker.await(.turn, for: self)
     }
 
-    /// - Returns: whether there will be more turns, as long as a target is awaited.
+    /// A stream isn't read from now on, so that its end must be looked for. Costs nothing where a turn is awaited.
+    func sourceFellSilent() {
+        if turnSlot == nil { worker.await(.look, for: self) }
+    }
+
+    /// - Returns: whether there will be more turns.
     func turnCame() -> Bool {
-        guard case .opening(let source) = stage else {
-            // Only now, since setting keepalive up takes four calls, and most sessions are over before.
-            if case .relaying = stage { target?.keepAlive() }
+        switch stage {
+        case .negotiating:
+            guard isClientPresent() else { return false }
+            if clientToTarget?.isReading == false { worker.await(.look, for: self) }
+            return clientToTarget?.isReading == false
+        case .opening(let source):
+            guard isClientPresent() else { return false }
+            worker.await(.turn, for: self)
+            source.turnCame()
+            return true
+        case .relaying(let relay):
+            let isToLookAgain = relay.look()
+            if isToLookAgain { worker.await(.look, for: self) }
+            return isToLookAgain
+        case .associated, .refusing, .closing:
             return false
         }
-        // A client that has filled the room for early data isn't read, so that its reset must be looked for.
-        if clientToTarget?.isPaused == true && client?.isReset == true {
-            end(.clientLeft)
-            return false
+    }
+
+    /// Ends the session of a client that isn't read and has gone.
+    private func isClientPresent() -> Bool {
+        guard let client, clientToTarget?.isReading == false, case .gone = client.peerState else {
+            return true
         }
-        worker.awaitTurn(self)
-        source.turnCame()
-        return true
+        end(.clientLeft)
+        return false
     }
 
     func dialerDidConnect(_ target: TCPStream) {
@@ -154,6 +172,7 @@ final class Session {
         let relay = Relay(
             self,
             client: client,
+            target: target,
             clientToTarget: clientToTarget,
             targetToClient: targetToClient
         )
@@ -165,7 +184,7 @@ final class Session {
         succeed(boundAddress)
         guard case .relaying = stage else { return }
         do throws(UVError) {
-            try relay.start(target)
+            try relay.start()
         } catch {
             end(.aborted(by: .target, error))
         }

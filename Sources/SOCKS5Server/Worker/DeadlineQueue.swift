@@ -11,6 +11,8 @@ enum Deadline: Int, CaseIterable {
     /// Of a session that waits for its target, beside its deadline: time to try the target's next address, and to
     /// look whether a client that isn't being read has gone.
     case turn
+    /// Of a session with a stream that isn't read, beside its deadline: time to look whether the peer has gone.
+    case look
     /// Without a byte either way.
     case idle
     /// The same, once one direction has ended.
@@ -23,7 +25,7 @@ enum Deadline: Int, CaseIterable {
     /// For the log.
     var text: String {
         switch self {
-        case .handshake, .dial, .bind, .turn, .idle, .refusal: "\(self)"
+        case .handshake, .dial, .bind, .turn, .look, .idle, .refusal: "\(self)"
         case .lateRefusal: "late refusal"
         case .halfClosed: "half-closed"
         case .udpIdle: "udp idle"

@@ -47,7 +47,7 @@ final class Worker {
     private var listeners: [TCPListener] = []
     private var openListeners = 0
     private var sessions: DeadlineQueue<Session>
-    /// Those that wait for a target.
+    /// Those that wait for a target, and those with a stream that isn't read.
     private var turns: DeadlineQueue<Session>
     /// Those that wait for bandwidth.
     private var waitingPipes = WaitingPipes()
@@ -232,10 +232,12 @@ final class Worker {
     }
 
     /// ``Session/turnCame()`` will be called, once.
-    func awaitTurn(_ session: Session) {
+    ///
+    /// - Parameter turn: ``Deadline/turn`` or ``Deadline/look``.
+    func await(_ turn: Deadline, for session: Session) {
         let slot = session.turnSlot ?? turns.insert(session)
         session.turnSlot = slot
-        wake(at: turns.set(slot, .turn, now: loop.now))
+        wake(at: turns.set(slot, turn, now: loop.now))
     }
 
     /// ``Pipe/bandwidthMayHaveCome()`` will be called, once: at that time, or within a second, so that a pipe that is

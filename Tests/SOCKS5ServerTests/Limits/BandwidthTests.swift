@@ -157,6 +157,24 @@ private final class Atomic0: Sendable {
         }
     }
 
+    @Test func bandwidthIsNotSpentOnClientsThatHaveGone() async throws {
+        try await withServerObject({
+            $0.users = users("alice")
+            $0.limits.user.bandwidth = Self.limit
+        }) { server, port in
+            let dead = try tunnels(20, port)
+            let bytes = [UInt8](repeating: 7, count: 1 << 20)
+            for end in dead { while try end.client.sendSome(bytes) > 0 {} }
+            for end in dead { end.client.reset() }
+            try eventually(within: 5, "the dead are gone") { server.statistics.active == 0 }
+            let healthy = try tunnels(1, port)
+            let flow = try Flow(healthy.map { ($0.client, $0.target) }, milliseconds: 2000)
+            Self.expectLimit(flow)
+            for end in dead + healthy { end.target.close() }
+            for end in healthy { end.client.close() }
+        }
+    }
+
     @Test func sessionsThatWaitForBandwidthEndWithTheServer() async throws {
         try await withServer({
             $0.users = users("alice")
