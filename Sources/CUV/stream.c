@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -161,6 +162,19 @@ int cuv_tcp_peer_state(const cuv_tcp *tcp) {
     socklen_t length = sizeof error;
     getsockopt(state.fd, SOL_SOCKET, SO_ERROR, &error, &length);
     return error == 0 ? UV_ECONNRESET : -error;
+}
+
+int cuv_tcp_send_state(const cuv_tcp *tcp, cuv_send_state *state) {
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(cuv_tcp_descriptor(tcp), IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return -errno;
+    *state = (cuv_send_state){
+        .unacknowledged = info.tcpi_unacked,
+        .probes = info.tcpi_probes,
+        .silence = info.tcpi_last_ack_recv,
+        .timeout = info.tcpi_rto / 1000,
+    };
+    return 0;
 }
 
 static void on_closed(uv_handle_t *handle) {

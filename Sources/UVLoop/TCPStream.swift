@@ -104,6 +104,42 @@ package final class TCPStream: HandleOwner {
         }
     }
 
+    /// How the peer acknowledges what was sent to it (TCP_INFO); times in milliseconds.
+    package struct SendState {
+        /// On their way; an end is one too.
+        package var unacknowledgedSegments: UInt32
+        /// Asked since the last acknowledgement whether a closed window is open again.
+        package var unansweredProbes: UInt32
+        /// Since the last acknowledgement.
+        package var silence: UInt32
+        /// From one attempt to the next.
+        package var retransmissionTimeout: UInt32
+
+        package init(
+            unacknowledgedSegments: UInt32,
+            unansweredProbes: UInt32,
+            silence: UInt32,
+            retransmissionTimeout: UInt32
+        ) {
+            self.unacknowledgedSegments = unacknowledgedSegments
+            self.unansweredProbes = unansweredProbes
+            self.silence = silence
+            self.retransmissionTimeout = retransmissionTimeout
+        }
+    }
+
+    /// Takes a system call. Throws what getsockopt(2) fails with.
+    package func sendState() throws(UVError) -> SendState {
+        var state = cuv_send_state()
+        try UVError.check(cuv_tcp_send_state(handle, &state))
+        return SendState(
+            unacknowledgedSegments: state.unacknowledged,
+            unansweredProbes: state.probes,
+            silence: state.silence,
+            retransmissionTimeout: state.timeout
+        )
+    }
+
     /// Writes what the socket takes at once (`uv_try_write`), `first` then `second`; not both may be empty.
     ///
     /// - Returns: the number of bytes written, 0 if the socket takes none now.

@@ -208,6 +208,20 @@ int cuv_tcp_shutdown(cuv_tcp *tcp);
 /// unread bytes, or the error that broke the stream. An error is told only once.
 int cuv_tcp_peer_state(const cuv_tcp *tcp);
 
+/// How the peer acknowledges what was sent to it (TCP_INFO).
+typedef struct {
+    /// Segments on their way, an end among them.
+    uint32_t unacknowledged;
+    /// Asked in vain since the last acknowledgement whether a closed window is open again.
+    uint32_t probes;
+    /// Milliseconds since the last acknowledgement.
+    uint32_t silence;
+    /// Milliseconds from one attempt to the next.
+    uint32_t timeout;
+} cuv_send_state;
+
+int cuv_tcp_send_state(const cuv_tcp *tcp, cuv_send_state *state);
+
 void cuv_tcp_close(cuv_tcp *tcp);
 
 /// Closes so that the peer sees a reset, not an end.

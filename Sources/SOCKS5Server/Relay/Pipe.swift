@@ -23,6 +23,9 @@ final class Pipe {
     var meter: Meter?
     /// Payload handed to the sink.
     private(set) var bytesWritten = 0
+    private var acknowledgements = Acknowledgements()
+    /// ``bytesWritten`` when the acknowledgements were last looked at; `nil`: look in any case.
+    private var bytesLookedAt: Int?
 
     init(_ session: Session, _ pool: BufferPool, from source: TCPStream?, to sink: TCPStream?) {
         self.session = session
@@ -214,6 +217,18 @@ final class Pipe {
         ring.append(try lane.spill(into: ring.writable, pool.pipes))
     }
 
+    /// Whether the sink's peer owes acknowledgements for so long that it must have vanished.
+    ///
+    /// - Parameter interval: milliseconds since the last look.
+    func sinkHasVanished(_ interval: UInt64) -> Bool {
+        guard let sink, bytesLookedAt != bytesWritten || !acknowledgements.isSettled || !ring.isEmpty else {
+            return false
+        }
+        bytesLookedAt = bytesWritten
+        guard let state = try? sink.sendState() else { return false }
+        return acknowledgements.look(state, interval: interval)
+    }
+
     // MARK: Actions
 
     private func perform(_ action: FlowControl.Action) {
@@ -252,6 +267,7 @@ final class Pipe {
     /// The sink's peer is told the end, and this direction is over.
     private func finish() {
         do {
+            bytesLookedAt = nil
             if !session.closesWithNextPipe { try sink?.shutDown() }
             session.pipeDidFinish(self)
         } catch {

@@ -82,6 +82,9 @@ public struct Configuration: Sendable {
         public var idle: Duration = .seconds(3600)
         /// Without a byte, once one of the sides has ended its direction.
         public var halfClosed: Duration = .seconds(60)
+        /// With bytes that the peer doesn't acknowledge: it has vanished. One that lives but reads nothing acknowledges
+        /// that its window is closed, and stays.
+        public var unacknowledged: Duration = .seconds(300)
         /// What ``ProxyServer/run()`` grants to the running sessions when it is cancelled.
         public var drain: Duration = .seconds(8)
 
@@ -187,8 +190,8 @@ extension Configuration {
         for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
         try validateAdvertisedAddresses()
         let limits =
-            [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, bind.timeout, udp.idle]
-            + [loginBan?.window, loginBan?.duration].compactMap(\.self)
+            [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, timeouts.unacknowledged]
+            + [bind.timeout, udp.idle] + [loginBan?.window, loginBan?.duration].compactMap(\.self)
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
             throw ConfigurationError("a time limit is not above zero")
         }

@@ -148,6 +148,18 @@ final class Session {
         }
     }
 
+    /// Ends the session where a peer has vanished, and bytes that were sent to it are never acknowledged.
+    ///
+    /// - Parameter interval: milliseconds since the last look.
+    func lookForVanishedPeers(_ interval: UInt64) {
+        if case .closing = stage { return }
+        if clientToTarget?.sinkHasVanished(interval) == true {
+            didFail(.target, .timedOut)
+        } else if targetToClient?.sinkHasVanished(interval) == true {
+            didFail(.client, .timedOut)
+        }
+    }
+
     /// Ends the session of a client that isn't read and has gone.
     private func isClientPresent() -> Bool {
         guard let client, clientToTarget?.isReading == false, case .gone = client.peerState else {

@@ -57,6 +57,9 @@ final class Worker {
     private var isStopping = false
     private var isFinished = false
     private var acceptRetry: UInt64?
+    /// When to look for peers that have vanished, while there are sessions.
+    private var acknowledgementLook: UInt64?
+    private let acknowledgementInterval: UInt64
     private var limitWarning = RateLimit()
     private var sourceWarning = RateLimit()
     private var pauseWarning = RateLimit()
@@ -84,6 +87,10 @@ final class Worker {
         resolver = Resolver(context.names, context.nameResolver, loop, mailbox)
         logins = PendingAnswers { mailbox.post(.loginAnswered($0, $1)) }
         decisions = PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
+        acknowledgementInterval = max(
+            1,
+            context.timeouts.unacknowledged.milliseconds / Acknowledgements.looks
+        )
         sessions = DeadlineQueue { context.duration(of: $0) }
         turns = DeadlineQueue { context.duration(of: $0) }
     }
@@ -154,6 +161,7 @@ final class Worker {
         counters.accepted.add()
         let session = Session(self, peer: peer, places)
         session.start(accepted, in: sessions.insert(session))
+        if acknowledgementLook == nil { awaitAcknowledgementLook() }
     }
 
     private func isBanned(_ peer: Peer) -> Bool {
@@ -248,6 +256,19 @@ final class Worker {
         wake(at: time)
     }
 
+    private func awaitAcknowledgementLook() {
+        let time = loop.now + acknowledgementInterval
+        acknowledgementLook = time
+        wake(at: time)
+    }
+
+    private func lookForVanishedPeers() {
+        acknowledgementLook = nil
+        guard sessions.count > 0 else { return }
+        for session in sessions.owners { session.lookForVanishedPeers(acknowledgementInterval) }
+        awaitAcknowledgementLook()
+    }
+
     private func endTurns(of session: Session) {
         guard let slot = session.turnSlot else { return }
         session.turnSlot = nil
@@ -324,7 +345,11 @@ extension Worker: EventLoopDelegate {
             for session in sessions.owners { session.end(.stopped) }
         }
         if let retry = acceptRetry, retry <= loop.now { resumeListeners() }
-        for expiry in [sessions.next, turns.next, waitingPipes.next, drainEnd, acceptRetry] {
+        if let time = acknowledgementLook, time <= loop.now { lookForVanishedPeers() }
+        let expiries = [
+            sessions.next, turns.next, waitingPipes.next, drainEnd, acceptRetry, acknowledgementLook,
+        ]
+        for expiry in expiries {
             if let expiry { wake(at: expiry) }
         }
     }

@@ -158,6 +158,12 @@ extension Settings {
                         "Without a byte, one side having ended."
                     ),
                     .value(
+                        "unacknowledged",
+                        \.configuration.timeouts.unacknowledged,
+                        .duration,
+                        "Without an acknowledgement that a peer owes."
+                    ),
+                    .value(
                         "drain",
                         \.configuration.timeouts.drain,
                         .durationOrZero,
