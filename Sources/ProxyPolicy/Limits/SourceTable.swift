@@ -54,6 +54,11 @@ package final class SourceTable: Sendable {
         }
     }
 
+    /// Of a connection whose handshake had ended; may exceed the limit.
+    package func beginHandshake(_ source: ClientSource) {
+        state.withLock { $0.places[source]?.handshakes += 1 }
+    }
+
     package func endHandshake(_ source: ClientSource) {
         state.withLock { $0.places[source]?.handshakes -= 1 }
     }

@@ -34,12 +34,11 @@ final class Negotiation {
         handshake = Handshake(requiring: policy.method)
     }
 
-    /// What the client sends while its login is looked at waits in the ring.
+    /// Bytes wait in the ring while a login is looked at, and in the socket while it is refused late.
     func bytesDidCome() {
         switch stage {
         case .talking: advance()
-        case .refusingLate: clientToTarget.discard()
-        case .authenticating, .over: break
+        case .authenticating, .refusingLate, .over: break
         }
     }
 
@@ -70,6 +69,7 @@ final class Negotiation {
             refuseLogin(.timedOut(deadline))
         case .refusingLate:
             refuseLogin(.loginRefused)
+            clientToTarget.release()
         }
     }
 
@@ -107,7 +107,8 @@ final class Negotiation {
 
     private func open(_ request: Request) {
         stage = .over
-        let hasLeft = clientToTarget.sourceHasEnded && clientToTarget.isEmpty
+        let hasLeft =
+            clientToTarget.sourceHasEnded && (clientToTarget.isEmpty || request.command != .connect)
         if hasLeft { session.end(.clientLeft) } else { session.open(request) }
     }
 
@@ -163,6 +164,7 @@ final class Negotiation {
         stage = .refusingLate
         worker.set(.lateRefusal, for: session)
         clientToTarget.discard()
+        clientToTarget.holdBack()
     }
 
     private func refuseLogin(_ outcome: SessionOutcome) {

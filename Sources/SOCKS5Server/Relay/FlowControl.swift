@@ -26,6 +26,7 @@ struct FlowControl {
 
     var sourceHasEnded: Bool { source == .ended }
     var isReading: Bool { source == .reading }
+    var isHeldBack: Bool { source == .heldBack }
     var hasFinished: Bool { sink == .finished }
 
     /// Bytes have come from the source.

@@ -164,6 +164,15 @@ final class Pipe {
         consume(ring.count)
     }
 
+    /// Leaves in the socket what comes, until ``release()``.
+    func holdBack() {
+        if flow.isReading { perform(flow.heldBack()) }
+    }
+
+    func release() {
+        if flow.isHeldBack { perform(flow.released()) }
+    }
+
     func attach(source: TCPStream) {
         self.source = source
     }

@@ -17,8 +17,8 @@ final class Session {
         case relaying(Relay)
         /// Datagrams are relayed; the client's stream only tells when that is over.
         case associated
-        /// A failure reply was sent; the client is to read it and leave.
-        case refusing
+        /// A failure reply was sent; the client is to read it and leave. So many bytes have come since.
+        case refusing(drained: Int)
         /// Ending, or not started.
         case closing
     }
@@ -79,7 +79,7 @@ final class Session {
     func open(_ request: Request) {
         record.command = request.command
         record.destination = request.destination
-        places.endHandshake(of: record.client, worker)
+        if clientToTarget?.sourceHasEnded != true { places.endHandshake(of: record.client, worker) }
         guard let intent = Intent(request) else { return refuse(.hostUnreachable) }
         let subject = Subject(record, request.command)
         let policy = worker.policy.access
@@ -160,14 +160,23 @@ final class Session {
         }
     }
 
-    /// Ends the session of a client that isn't read and has gone.
+    /// Looks after a client that isn't read, and ends the session if it has gone.
     private func isClientPresent() -> Bool {
-        guard let client, clientToTarget?.isReading == false, case .gone = client.peerState else {
+        guard let client, clientToTarget?.isReading == false else { return true }
+        switch client.peerState {
+        case .present:
             return true
+        case .ended where mayHalfClose:
+            if case .opening = stage { places.beginHandshake(of: record.client, worker) }
+            return true
+        case .ended, .gone:
+            end(.clientLeft)
+            return false
         }
-        end(.clientLeft)
-        return false
     }
+
+    /// Only a CONNECT has an answer that a client waits for behind its end. Others may come while there is no request.
+    private var mayHalfClose: Bool { record.command == nil || record.command == .connect }
 
     func dialerDidConnect(_ target: TCPStream) {
         self.target = target
@@ -192,6 +201,7 @@ final class Session {
         targetToClient.meter = places.meter(of: .targetToClient, worker)
         stage = .relaying(relay)
         record.hasRelayed = true
+        places.endHandshake(of: record.client, worker)
         worker.set(.idle, for: self)
         succeed(boundAddress)
         guard case .relaying = stage else { return }
@@ -280,7 +290,7 @@ final class Session {
     /// reset the connection, and the reset would overtake the message.
     func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
         record.outcome = outcome
-        stage = .refusing
+        stage = .refusing(drained: 0)
         places.endHandshake(of: record.client, worker)
         worker.set(.refusal, for: self)
         targetToClient?.send(message)
@@ -289,6 +299,15 @@ final class Session {
         guard case .refusing = stage else { return }
         clientToTarget?.discard()
     }
+
+    /// Bytes of one that sends on are drained to a bound; beyond it the connection is reset.
+    private func drain(_ bytes: Int) {
+        stage = .refusing(drained: bytes)
+        if bytes > Self.mostDrained { return end(.clientLeft, byReset: true) }
+        clientToTarget?.discard()
+    }
+
+    private static let mostDrained = 1 << 20
 
     /// A refusal is over when the client has all of it and has left.
     private func endIfRefusalIsOver() {
@@ -360,7 +379,9 @@ final class Session {
     }
 
     /// Ends the session whatever it is doing; the first outcome counts.
-    func end(_ outcome: SessionOutcome) {
+    ///
+    /// - Parameter byReset: whether the peers see a reset, whatever the outcome.
+    func end(_ outcome: SessionOutcome, byReset: Bool = false) {
         if case .closing = stage { return }
         if case .opening(let source) = stage { source.cancel() }
         if case .negotiating(let negotiation) = stage { negotiation.cancel() }
@@ -371,7 +392,7 @@ final class Session {
         for stream in [client, target] {
             guard let stream else { continue }
             stream.delegate = self
-            if outcome.isAbort { stream.reset() } else { stream.close() }
+            if byReset || outcome.isAbort { stream.reset() } else { stream.close() }
         }
     }
 
@@ -415,18 +436,21 @@ extension Session: TCPStreamDelegate {
         clientToTarget?.didRead(count)
         switch stage {
         case .negotiating(let negotiation): negotiation.bytesDidCome()
-        case .associated, .refusing: clientToTarget?.discard()
+        case .associated: clientToTarget?.discard()
+        case .refusing(let drained): drain(drained + count)
         case .opening, .relaying, .closing: break
         }
     }
 
-    /// While a target is awaited, an end behind early payload is a half-close; without any the client has left.
+    /// While a target is awaited, an end behind early payload is a half-close; without any the client has left. Nobody
+    /// may be left to read the answer, so that such a session counts as a handshake until there is one.
     func streamDidEnd(_ stream: TCPStream) {
         switch stage {
         case .negotiating(let negotiation):
             negotiation.clientDidEnd()
         case .opening:
-            guard let clientToTarget, !clientToTarget.isEmpty else { return end(.clientLeft) }
+            guard let clientToTarget, mayHalfClose, !clientToTarget.isEmpty else { return end(.clientLeft) }
+            places.beginHandshake(of: record.client, worker)
             clientToTarget.sourceDidEnd()
         case .associated:
             end(.completed)

@@ -23,6 +23,13 @@ struct SessionPlaces {
         return nil
     }
 
+    /// Counts as a handshake again. May be said again.
+    mutating func beginHandshake(of peer: Peer, _ worker: Worker) {
+        guard isConnected, !isInHandshake else { return }
+        isInHandshake = true
+        worker.context.sources.beginHandshake(ClientSource(peer))
+    }
+
     /// There is a request, or there won't be one. May be said again.
     mutating func endHandshake(of peer: Peer, _ worker: Worker) {
         guard isInHandshake else { return }
