@@ -32,12 +32,12 @@ package protocol TCPStreamDelegate: AnyObject {
 /// - Ownership: kept alive by its handle until ``TCPStreamDelegate/streamDidClose(_:)``. The delegate is not
 ///   retained and must be there until then.
 package final class TCPStream: HandleOwner {
-    package unowned var delegate: any TCPStreamDelegate
+    package unowned var delegate: (any TCPStreamDelegate)?
     private var raw: OpaquePointer?
     private var isClosing = false
 
     /// A stream that is not connected yet. Throws `ENOMEM`.
-    package init(on loop: EventLoop, delegate: any TCPStreamDelegate) throws(UVError) {
+    package init(on loop: EventLoop, delegate: (any TCPStreamDelegate)? = nil) throws(UVError) {
         self.delegate = delegate
         guard let raw = cuv_tcp_create(loop.raw, retainForHandle()) else {
             releaseByHandle()
@@ -202,38 +202,39 @@ package final class TCPStream: HandleOwner {
 
     func connected(_ status: Int32) {
         guard !isClosing else { return }
-        delegate.stream(self, didConnect: status < 0 ? UVError(code: status) : nil)
+        delegate?.stream(self, didConnect: status < 0 ? UVError(code: status) : nil)
     }
 
     func bufferWanted() -> cuv_buffer {
-        guard !isClosing else { return cuv_buffer(base: nil, length: 0) }
-        let buffer = delegate.bufferForReading(self)
+        guard !isClosing, let buffer = delegate?.bufferForReading(self) else {
+            return cuv_buffer(base: nil, length: 0)
+        }
         return cuv_buffer(base: buffer.baseAddress, length: buffer.count)
     }
 
     func received(_ count: Int) {
         guard !isClosing else { return }
         if count >= 0 {
-            delegate.stream(self, didRead: count)
+            delegate?.stream(self, didRead: count)
         } else if count == Int(CUV_EOF) {
-            delegate.streamDidEnd(self)
+            delegate?.streamDidEnd(self)
         } else {
-            delegate.stream(self, didFail: UVError(code: Int32(truncatingIfNeeded: count)))
+            delegate?.stream(self, didFail: UVError(code: Int32(truncatingIfNeeded: count)))
         }
     }
 
     func written(_ status: Int32) {
         guard !isClosing else { return }
         if status < 0 {
-            delegate.stream(self, didFail: UVError(code: status))
+            delegate?.stream(self, didFail: UVError(code: status))
         } else {
-            delegate.streamDidWrite(self)
+            delegate?.streamDidWrite(self)
         }
     }
 
     func closed() {
         raw = nil
-        delegate.streamDidClose(self)
+        delegate?.streamDidClose(self)
         releaseByHandle()
     }
 

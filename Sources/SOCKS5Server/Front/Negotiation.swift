@@ -19,20 +19,21 @@ final class Negotiation {
 
     private unowned let session: Session
     private unowned let worker: Worker
-    private unowned let clientToTarget: Pipe
-    private unowned let targetToClient: Pipe
+    private unowned let relay: Relay
     private let policy: Policy
     private var handshake: Handshake
     private var stage = Stage.talking
 
-    init(_ session: Session, _ worker: Worker, clientToTarget: Pipe, targetToClient: Pipe) {
+    init(_ session: Session, _ worker: Worker, _ relay: Relay) {
         self.session = session
         self.worker = worker
-        self.clientToTarget = clientToTarget
-        self.targetToClient = targetToClient
+        self.relay = relay
         policy = worker.policy
         handshake = Handshake(requiring: policy.method)
     }
+
+    private var clientToTarget: Pipe { relay.clientToTarget }
+    private var targetToClient: Pipe { relay.targetToClient }
 
     /// Bytes wait in the ring while a login is looked at, and in the socket while it is refused late.
     func bytesDidCome() {
@@ -49,11 +50,8 @@ final class Negotiation {
         case .talking:
             session.end(.clientLeft)
         case .authenticating:
-            guard !clientToTarget.isEmpty else { return session.end(.clientLeft) }
-            clientToTarget.sourceDidEnd()
-        case .refusingLate:
-            clientToTarget.sourceDidEnd()
-        case .over:
+            if clientToTarget.isEmpty { session.end(.clientLeft) }
+        case .refusingLate, .over:
             break
         }
     }

@@ -6,9 +6,10 @@ internal import UVLoop
 /// that is within one callback.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the session's; streams are the session's too and outlive the pipe's use of them.
+/// - Ownership: the relay's; streams are the relay's too and outlive the pipe's use of them.
 final class Pipe {
-    private unowned let session: Session
+    /// What it is a part of, and reports to.
+    unowned var relay: Relay?
     private unowned let pool: BufferPool
     private var source: TCPStream?
     private var sink: TCPStream?
@@ -27,8 +28,7 @@ final class Pipe {
     /// ``bytesWritten`` when the acknowledgements were last looked at; `nil`: look in any case.
     private var bytesLookedAt: Int?
 
-    init(_ session: Session, _ pool: BufferPool, from source: TCPStream?, to sink: TCPStream?) {
-        self.session = session
+    init(_ pool: BufferPool, from source: TCPStream? = nil, to sink: TCPStream? = nil) {
         self.pool = pool
         self.source = source
         if let sink { attach(sink: sink) }
@@ -101,7 +101,7 @@ final class Pipe {
             meter?.take(count)
             perform(flow.received(fill))
         } catch {
-            session.pipe(self, didFailAtSource: error)
+            fail(at: source, error)
         }
     }
 
@@ -112,7 +112,7 @@ final class Pipe {
         case .bytes: perform(flow.released())
         case .notBefore(let time):
             // Who waits for a turn isn't idle.
-            session.noteActivity()
+            relay?.noteActivity()
             meter.wake(self, at: time)
         }
     }
@@ -120,7 +120,7 @@ final class Pipe {
     func sourceDidEnd() {
         returnBufferIfEmpty()
         meter?.giveBack()
-        session.sourceFellSilent()
+        relay?.streamFellSilent()
         perform(flow.sourceEnded())
     }
 
@@ -208,7 +208,7 @@ final class Pipe {
             pendingWrite = rest.first.count + rest.second.count
             perform(flow.wroteNotAll(fill))
         } catch {
-            session.pipe(self, didFailAtSink: error)
+            fail(at: sink, error)
         }
     }
 
@@ -248,7 +248,7 @@ final class Pipe {
             write()
         case .pauseSource:
             source?.stopReading()
-            session.sourceFellSilent()
+            relay?.streamFellSilent()
         case .resumeSource:
             resumeSource()
         case .returnBuffer:
@@ -269,7 +269,7 @@ final class Pipe {
         do {
             try source?.startReading()
         } catch {
-            session.pipe(self, didFailAtSource: error)
+            fail(at: source, error)
         }
     }
 
@@ -277,11 +277,15 @@ final class Pipe {
     private func finish() {
         do {
             bytesLookedAt = nil
-            if !session.closesWithNextPipe { try sink?.shutDown() }
-            session.pipeDidFinish(self)
+            if relay?.closesWithNextPipe != true { try sink?.shutDown() }
+            relay?.pipeDidFinish()
         } catch {
-            session.pipe(self, didFailAtSink: error)
+            fail(at: sink, error)
         }
+    }
+
+    private func fail(at stream: TCPStream?, _ error: UVError) {
+        if let stream { relay?.stream(stream, didFail: error) }
     }
 
     private func returnBufferIfEmpty() {

@@ -1,55 +1,201 @@
 internal import UVLoop
 
-/// Both directions of a session once client and target are connected: passes what happens on the two streams
-/// to the two pipes.
+/// Client and target of a session, and the two pipes between them, from accept to the end.
 ///
-/// - Ownership: the session's, which also owns the streams and pipes and ends them.
+/// Until there is a target, the session looks at what the client sends. Bytes of the handshake are read into the pipe
+/// that will carry the payload, and replies go through the opposite one, so that order comes for free. From then on
+/// the relay looks after itself: it moves bytes, sets the deadlines of idleness, looks for peers that have gone, and
+/// reports how it has ended.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the session's. It owns the streams and the pipes, and is the delegate of the streams until they are
+///   closed.
 final class Relay: TCPStreamDelegate {
-    private unowned let session: Session
-    private unowned let client: TCPStream
-    private unowned let target: TCPStream
-    private var hasKeepalive = false
-    private let clientToTarget: Pipe
-    private let targetToClient: Pipe
-
-    init(
-        _ session: Session,
-        client: TCPStream,
-        target: TCPStream,
-        clientToTarget: Pipe,
-        targetToClient: Pipe
-    ) {
-        self.session = session
-        self.client = client
-        self.target = target
-        self.clientToTarget = clientToTarget
-        self.targetToClient = targetToClient
+    /// The session ends with it.
+    enum End {
+        /// Both directions have ended, or a client of whom nothing more is expected has left.
+        case completed
+        case aborted(by: SessionOutcome.Side, UVError)
+        /// A refused client doesn't stop sending.
+        case flooded
     }
 
-    /// Becomes the delegate of both streams, and sends on what the client has sent already.
-    func start() throws(UVError) {
+    private enum Stage {
+        /// The session looks at what the client sends.
+        case opening
+        case relaying
+        /// Nothing that the client sends is of use.
+        case discarding
+        /// The last message is on its way, and so many bytes were drained behind it.
+        case refusing(drained: Int)
+        case closing
+    }
+
+    /// What a client may send behind a refusal, so that it reads the answer before it is reset.
+    private static let mostDrained = 1 << 20
+
+    private unowned let session: Session
+    private unowned let worker: Worker
+    private var stage = Stage.opening
+    let client: TCPStream
+    private var target: TCPStream?
+    let clientToTarget: Pipe
+    let targetToClient: Pipe
+    private var finishedPipes = 0
+    private var hasKeepalive = false
+
+    /// - Throws: `ENOMEM`.
+    init(_ session: Session, _ worker: Worker) throws(UVError) {
+        self.session = session
+        self.worker = worker
+        client = try TCPStream(on: worker.loop)
+        clientToTarget = Pipe(worker.pool, from: client)
+        targetToClient = Pipe(worker.pool, to: client)
         client.delegate = self
-        target.delegate = self
+        clientToTarget.relay = self
+        targetToClient.relay = self
+        session.handleDidOpen()
+    }
+
+    // MARK: - Stages
+
+    /// Begins to read the client's handshake.
+    func open(_ accepted: consuming AcceptedDescriptor) throws(UVError) {
+        try client.adopt(accepted)
+        try client.startReading()
+    }
+
+    /// The target of a BIND has connected; ``begin(with:_:_:)`` comes next, or the end.
+    func accept(_ accepted: consuming AcceptedDescriptor) throws(UVError) -> TCPStream {
+        let target = try TCPStream(on: worker.loop, delegate: self)
+        self.target = target
+        session.handleDidOpen()
+        try target.adopt(accepted)
+        return target
+    }
+
+    /// Sends the reply, then what the client has sent already, and goes on by itself.
+    ///
+    /// - Parameters:
+    ///   - target: whose delegate is the relay by now.
+    ///   - meter: what limits a direction.
+    func begin(with target: TCPStream, _ reply: [UInt8], meter: (Direction) -> Meter?) {
+        self.target = target
+        clientToTarget.meter = meter(.clientToTarget)
+        targetToClient.meter = meter(.targetToClient)
+        stage = .relaying
+        noteActivity()
+        targetToClient.send(reply)
+        guard case .relaying = stage else { return }
         clientToTarget.beginPayload(behind: false)
         targetToClient.beginPayload(behind: true)
         targetToClient.attach(source: target)
-        try target.startReading()
+        do throws(UVError) {
+            try target.startReading()
+        } catch {
+            return stream(target, didFail: error)
+        }
         clientToTarget.attach(sink: target)
     }
 
-    /// Looks for the end of a stream that isn't read, of which no event tells.
+    /// From now on the client's stream only tells when the client leaves.
+    func discard() {
+        stage = .discarding
+        clientToTarget.discard()
+    }
+
+    /// Sends the last message, ends our direction, and drains the client's: closing with bytes unread would
+    /// reset the connection, and the reset would overtake the message.
+    func refuse(sending message: [UInt8]) {
+        stage = .refusing(drained: 0)
+        targetToClient.send(message)
+        guard case .refusing = stage else { return }
+        targetToClient.sourceDidEnd()
+        guard case .refusing = stage else { return }
+        clientToTarget.discard()
+    }
+
+    private func drain(_ bytes: Int) {
+        stage = .refusing(drained: bytes)
+        if bytes > Self.mostDrained { return session.relayDidEnd(.flooded) }
+        clientToTarget.discard()
+    }
+
+    /// A refusal is over when the client has all of it and has left.
+    private func endIfRefusalIsOver() {
+        if finishedPipes > 0 && clientToTarget.sourceHasEnded { session.relayDidEnd(.completed) }
+    }
+
+    /// - Parameter byReset: whether the peers see a reset.
+    func close(byReset: Bool) {
+        stage = .closing
+        for stream in [client, target] {
+            if byReset { stream?.reset() } else { stream?.close() }
+        }
+    }
+
+    /// The streams are closed: no queued write needs the memory any longer.
+    func giveMemoryBack() {
+        clientToTarget.close()
+        targetToClient.close()
+    }
+
+    // MARK: - Pipes
+
+    /// Whether the end of one more pipe closes both streams, which says the end as well as a shutdown: nothing is
+    /// left unread that would turn it into a reset.
+    var closesWithNextPipe: Bool { finishedPipes == 1 }
+
+    func pipeDidFinish() {
+        finishedPipes += 1
+        switch stage {
+        case .relaying: if finishedPipes == 2 { session.relayDidEnd(.completed) } else { noteActivity() }
+        case .refusing: endIfRefusalIsOver()
+        case .opening, .discarding, .closing: break
+        }
+    }
+
+    /// Bytes have moved, or wait for their turn.
+    func noteActivity() {
+        guard case .relaying = stage else { return }
+        worker.set(finishedPipes == 0 ? .idle : .halfClosed, for: session)
+    }
+
+    private func pipe(from stream: TCPStream) -> Pipe {
+        stream === client ? clientToTarget : targetToClient
+    }
+
+    private func pipe(to stream: TCPStream) -> Pipe {
+        stream === client ? targetToClient : clientToTarget
+    }
+
+    private func side(of stream: TCPStream) -> SessionOutcome.Side { stream === client ? .client : .target }
+
+    // MARK: - Peers that have gone
+
+    /// A stream isn't read from now on. Costs nothing where a look is due anyway.
+    func streamFellSilent() {
+        session.awaitLook()
+    }
+
+    /// Looks for the ends of streams that aren't read, of which no event tells.
     ///
     /// - Returns: whether to look again.
     func look() -> Bool {
         // Only now, since setting keepalive up takes four calls, and most sessions are over before.
-        if !hasKeepalive { target.keepAlive() }
-        hasKeepalive = true
+        if case .relaying = stage, !hasKeepalive {
+            hasKeepalive = true
+            target?.keepAlive()
+        }
         var isToLookAgain = false
-        for stream in [client, target] where isSilent(stream) {
-            if case .gone(let error) = stream.peerState {
-                session.end(.aborted(by: stream === client ? .client : .target, error))
-                return false
+        for stream in [client, target] {
+            guard let stream, isSilent(stream) else { continue }
+            switch stream.peerState {
+            case .present: break
+            case .ended: if case .opening = stage { session.clientHasEnded() }
+            case .gone(let error): session.relayDidEnd(.aborted(by: side(of: stream), error))
             }
+            if case .closing = stage { return false }
             isToLookAgain = true
         }
         return isToLookAgain
@@ -61,16 +207,22 @@ final class Relay: TCPStreamDelegate {
         return !source.isReading && !(source.sourceHasEnded && pipe(to: stream).hasFinished)
     }
 
-    private func pipe(from stream: TCPStream) -> Pipe {
-        stream === client ? clientToTarget : targetToClient
+    /// Ends where a peer has vanished, and bytes that were sent to it are never acknowledged.
+    ///
+    /// - Parameter interval: milliseconds since the last look.
+    func lookForVanishedPeers(_ interval: UInt64) {
+        if case .closing = stage { return }
+        if clientToTarget.sinkHasVanished(interval) {
+            session.relayDidEnd(.aborted(by: .target, .timedOut))
+        } else if targetToClient.sinkHasVanished(interval) {
+            session.relayDidEnd(.aborted(by: .client, .timedOut))
+        }
     }
 
-    private func pipe(to stream: TCPStream) -> Pipe {
-        stream === client ? targetToClient : clientToTarget
-    }
+    // MARK: - TCPStreamDelegate
 
     func stream(_ stream: TCPStream, didConnect error: UVError?) {
-        preconditionFailure("a relayed stream connects")
+        preconditionFailure("only the dialer connects")
     }
 
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
@@ -78,25 +230,44 @@ final class Relay: TCPStreamDelegate {
     }
 
     func stream(_ stream: TCPStream, didRead count: Int) {
-        session.noteActivity()
+        noteActivity()
         pipe(from: stream).didRead(count)
+        switch stage {
+        case .relaying, .closing: break
+        case .opening: session.clientDidSend()
+        case .discarding: clientToTarget.discard()
+        case .refusing(let drained): drain(drained + count)
+        }
     }
 
     func streamDidEnd(_ stream: TCPStream) {
-        session.noteActivity()
-        pipe(from: stream).sourceDidEnd()
+        switch stage {
+        case .relaying:
+            noteActivity()
+            pipe(from: stream).sourceDidEnd()
+        case .opening:
+            clientToTarget.sourceDidEnd()
+            session.clientHasEnded()
+        case .discarding:
+            session.relayDidEnd(.completed)
+        case .refusing:
+            clientToTarget.sourceDidEnd()
+            endIfRefusalIsOver()
+        case .closing:
+            break
+        }
     }
 
     func stream(_ stream: TCPStream, didFail error: UVError) {
-        session.end(.aborted(by: stream === client ? .client : .target, error))
+        session.relayDidEnd(.aborted(by: side(of: stream), error))
     }
 
     func streamDidWrite(_ stream: TCPStream) {
-        session.noteActivity()
+        noteActivity()
         pipe(to: stream).didWrite()
     }
 
     func streamDidClose(_ stream: TCPStream) {
-        session.streamDidClose(stream)
+        session.handleDidClose()
     }
 }

@@ -96,7 +96,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
 
     private func close(_ attempt: DialRace.Attempt) {
         guard let stream = take(attempt) else { return }
-        stream.delegate = session
+        stream.delegate = session.relay
         stream.close()
     }
 

@@ -2,11 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One client, from accept to the end.
-///
-/// The session is the delegate of the client's stream until a target is connected and a ``Relay`` takes over,
-/// and again of both while they close. Bytes of the handshake are read into the pipe that will carry the
-/// payload, and replies go through the opposite one, so that order comes for free.
+/// One client, from accept to the end: decides what becomes of it, and leaves bytes and streams to its ``Relay``.
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the worker's table holds the session until no stream of it is open.
@@ -14,11 +10,11 @@ final class Session {
     private enum Stage {
         case negotiating(Negotiation)
         case opening(any TargetSource)
-        case relaying(Relay)
+        case relaying
         /// Datagrams are relayed; the client's stream only tells when that is over.
         case associated
-        /// A failure reply was sent; the client is to read it and leave. So many bytes have come since.
-        case refusing(drained: Int)
+        /// A failure reply was sent; the client is to read it and leave.
+        case refusing
         /// Ending, or not started.
         case closing
     }
@@ -29,13 +25,10 @@ final class Session {
     /// The place among those that wait for a target; the worker's to set.
     var turnSlot: DeadlineQueue<Session>.Slot?
     private var stage = Stage.closing
-    private var client: TCPStream?
-    private var target: TCPStream?
-    private var clientToTarget: Pipe?
-    private var targetToClient: Pipe?
+    /// From ``start(_:in:)`` on.
+    private(set) var relay: Relay?
     private var association: UDPAssociation?
     private var openHandles = 0
-    private var finishedPipes = 0
     private(set) var record: SessionRecord
     private var places: SessionPlaces
 
@@ -49,19 +42,11 @@ final class Session {
     func start(_ accepted: consuming AcceptedDescriptor, in slot: DeadlineQueue<Session>.Slot) {
         self.slot = slot
         do throws(UVError) {
-            let client = try TCPStream(on: worker.loop, delegate: self)
-            handleDidOpen()
-            self.client = client
-            let clientToTarget = Pipe(self, worker.pool, from: client, to: nil)
-            let targetToClient = Pipe(self, worker.pool, from: nil, to: client)
-            self.clientToTarget = clientToTarget
-            self.targetToClient = targetToClient
-            stage = .negotiating(
-                Negotiation(self, worker, clientToTarget: clientToTarget, targetToClient: targetToClient)
-            )
-            try client.adopt(accepted)
+            let relay = try Relay(self, worker)
+            self.relay = relay
+            stage = .negotiating(Negotiation(self, worker, relay))
             worker.set(.handshake, for: self)
-            try client.startReading()
+            try relay.open(accepted)
         } catch {
             record.outcome = .clientLeft
             end(.clientLeft)
@@ -79,7 +64,7 @@ final class Session {
     func open(_ request: Request) {
         record.command = request.command
         record.destination = request.destination
-        if clientToTarget?.sourceHasEnded != true { places.endHandshake(of: record.client, worker) }
+        if relay?.clientToTarget.sourceHasEnded != true { places.endHandshake(of: record.client, worker) }
         guard let intent = Intent(request) else { return refuse(.hostUnreachable) }
         let subject = Subject(record, request.command)
         let policy = worker.policy.access
@@ -122,106 +107,51 @@ final class Session {
         worker.await(.turn, for: self)
     }
 
-    /// A stream isn't read from now on, so that its end must be looked for. Costs nothing where a turn is awaited.
-    func sourceFellSilent() {
+    /// ``turnCame()`` will be called, within a second or at the turn that is awaited anyway.
+    func awaitLook() {
         if turnSlot == nil { worker.await(.look, for: self) }
     }
 
     /// - Returns: whether there will be more turns.
     func turnCame() -> Bool {
-        switch stage {
-        case .negotiating:
-            guard isClientPresent() else { return false }
-            if clientToTarget?.isReading == false { worker.await(.look, for: self) }
-            return clientToTarget?.isReading == false
-        case .opening(let source):
-            guard isClientPresent() else { return false }
+        let isToLookAgain = relay?.look() ?? false
+        if case .opening(let source) = stage {
             worker.await(.turn, for: self)
             source.turnCame()
             return true
-        case .relaying(let relay):
-            let isToLookAgain = relay.look()
-            if isToLookAgain { worker.await(.look, for: self) }
-            return isToLookAgain
-        case .associated, .refusing, .closing:
-            return false
         }
+        if isToLookAgain { worker.await(.look, for: self) }
+        return isToLookAgain
     }
-
-    /// Ends the session where a peer has vanished, and bytes that were sent to it are never acknowledged.
-    ///
-    /// - Parameter interval: milliseconds since the last look.
-    func lookForVanishedPeers(_ interval: UInt64) {
-        if case .closing = stage { return }
-        if clientToTarget?.sinkHasVanished(interval) == true {
-            didFail(.target, .timedOut)
-        } else if targetToClient?.sinkHasVanished(interval) == true {
-            didFail(.client, .timedOut)
-        }
-    }
-
-    /// Looks after a client that isn't read, and ends the session if it has gone.
-    private func isClientPresent() -> Bool {
-        guard let client, clientToTarget?.isReading == false else { return true }
-        switch client.peerState {
-        case .present:
-            return true
-        case .ended where mayHalfClose:
-            if case .opening = stage { places.beginHandshake(of: record.client, worker) }
-            return true
-        case .ended, .gone:
-            end(.clientLeft)
-            return false
-        }
-    }
-
-    /// Only a CONNECT has an answer that a client waits for behind its end. Others may come while there is no request.
-    private var mayHalfClose: Bool { record.command == nil || record.command == .connect }
 
     func dialerDidConnect(_ target: TCPStream) {
-        self.target = target
+        target.delegate = relay
         do throws(UVError) {
-            relay(target, boundAddress: try target.localAddress())
+            begin(with: target, boundAddress: try target.localAddress())
         } catch {
+            target.close()
             end(.aborted(by: .target, error))
         }
     }
 
-    /// Says success with an address, then hands client and target over to a relay.
-    private func relay(_ target: TCPStream, boundAddress: SocketAddress) {
-        guard let client, let clientToTarget, let targetToClient else { return }
-        let relay = Relay(
-            self,
-            client: client,
-            target: target,
-            clientToTarget: clientToTarget,
-            targetToClient: targetToClient
-        )
-        clientToTarget.meter = places.meter(of: .clientToTarget, worker)
-        targetToClient.meter = places.meter(of: .targetToClient, worker)
-        stage = .relaying(relay)
+    /// Says success with an address, then leaves client and target to the relay.
+    private func begin(with target: TCPStream, boundAddress: SocketAddress) {
+        stage = .relaying
         record.hasRelayed = true
         places.endHandshake(of: record.client, worker)
-        worker.set(.idle, for: self)
-        succeed(boundAddress)
-        guard case .relaying = stage else { return }
-        do throws(UVError) {
-            try relay.start()
-        } catch {
-            end(.aborted(by: .target, error))
-        }
+        relay?.begin(with: target, success(boundAddress)) { places.meter(of: $0, worker) }
     }
 
-    private func succeed(_ boundAddress: SocketAddress) {
+    private func success(_ boundAddress: SocketAddress) -> [UInt8] {
         worker.counters.countReply(.succeeded)
-        targetToClient?.send(Response(reply: .succeeded, boundAddress: Destination(boundAddress)).encoded)
+        return Response(reply: .succeeded, boundAddress: Destination(boundAddress)).encoded
     }
 
     // MARK: - BIND
 
     private func bind(from target: Target?) {
         guard worker.context.bind.isEnabled else { return refuse(.commandNotSupported) }
-        guard let client else { return }
+        guard let client = relay?.client else { return }
         let binder = Binder(self, worker)
         wait(for: binder, .bind)
         do throws(UVError) {
@@ -232,16 +162,13 @@ final class Session {
     }
 
     func binderDidListen(at address: SocketAddress) {
-        succeed(address)
+        relay?.targetToClient.send(success(address))
     }
 
     func binderDidAccept(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
         do throws(UVError) {
-            let target = try TCPStream(on: worker.loop, delegate: self)
-            handleDidOpen()
-            self.target = target
-            try target.adopt(accepted)
-            relay(target, boundAddress: peer)
+            guard let target = try relay?.accept(accepted) else { return }
+            begin(with: target, boundAddress: peer)
         } catch {
             refuse(Reply(error))
         }
@@ -252,18 +179,18 @@ final class Session {
     /// - Parameter expected: where the client means to send from.
     private func associate(expecting expected: Destination) {
         guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
-        guard let client, let address = record.client.address else { return refuse(.commandNotSupported) }
+        guard let relay, let address = record.client.address else { return refuse(.commandNotSupported) }
         let association = UDPAssociation(self, worker, at: address, expecting: expected, places)
         do throws(UVError) {
-            let response = association.open(at: try client.localAddress())
+            let response = association.open(at: try relay.client.localAddress())
             guard response.reply == .succeeded else { return refuse(response.reply) }
             self.association = association
             handleDidOpen()
             stage = .associated
             worker.set(.udpIdle, for: self)
             worker.counters.countReply(.succeeded)
-            targetToClient?.send(response.encoded)
-            if case .associated = stage { clientToTarget?.discard() }
+            relay.targetToClient.send(response.encoded)
+            if case .associated = stage { relay.discard() }
         } catch {
             refuse(Reply(error))
         }
@@ -286,68 +213,52 @@ final class Session {
         refuse(sending: Response.failure(reply).encoded, outcome)
     }
 
-    /// Sends the last message, ends our direction, and drains the client's: closing with bytes unread would
-    /// reset the connection, and the reset would overtake the message.
+    /// The message is the last one.
     func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
         record.outcome = outcome
-        stage = .refusing(drained: 0)
+        stage = .refusing
         places.endHandshake(of: record.client, worker)
         worker.set(.refusal, for: self)
-        targetToClient?.send(message)
-        guard case .refusing = stage else { return }
-        targetToClient?.sourceDidEnd()
-        guard case .refusing = stage else { return }
-        clientToTarget?.discard()
+        relay?.refuse(sending: message)
     }
 
-    /// Bytes of one that sends on are drained to a bound; beyond it the connection is reset.
-    private func drain(_ bytes: Int) {
-        stage = .refusing(drained: bytes)
-        if bytes > Self.mostDrained { return end(.clientLeft, byReset: true) }
-        clientToTarget?.discard()
+    // MARK: - Relay
+
+    /// Before there is a target.
+    func clientDidSend() {
+        if case .negotiating(let negotiation) = stage { negotiation.bytesDidCome() }
     }
 
-    private static let mostDrained = 1 << 20
-
-    /// A refusal is over when the client has all of it and has left.
-    private func endIfRefusalIsOver() {
-        if finishedPipes > 0 && clientToTarget?.sourceHasEnded == true { end(.clientLeft) }
-    }
-
-    // MARK: - Pipes
-
-    /// Whether the end of one more pipe closes both streams, which says the end as well as a shutdown: nothing is
-    /// left unread that would turn it into a reset.
-    var closesWithNextPipe: Bool { finishedPipes == 1 }
-
-    func pipeDidFinish(_ pipe: Pipe) {
-        finishedPipes += 1
+    /// Before there is a target, maybe behind bytes that aren't read yet. While one is awaited, an end behind early
+    /// payload is a half-close; without any the client has left. Nobody may be left to read the answer, so that such a
+    /// session counts as a handshake until there is one.
+    func clientHasEnded() {
         switch stage {
-        case .relaying:
-            if finishedPipes == 2 { end(.completed) } else { worker.set(.halfClosed, for: self) }
-        case .refusing:
-            endIfRefusalIsOver()
-        case .negotiating, .opening, .associated, .closing:
+        case .negotiating(let negotiation):
+            negotiation.clientDidEnd()
+        case .opening:
+            // Only a CONNECT has an answer that a client waits for behind its end.
+            guard record.command == .connect, relay?.clientToTarget.isEmpty == false else {
+                return end(.clientLeft)
+            }
+            places.beginHandshake(of: record.client, worker)
+        case .relaying, .associated, .refusing, .closing:
             break
         }
     }
 
-    func pipe(_ pipe: Pipe, didFailAtSink error: UVError) {
-        didFail(pipe === clientToTarget ? .target : .client, error)
+    func relayDidEnd(_ how: Relay.End) {
+        switch (stage, how) {
+        case (.relaying, .completed), (.associated, .completed): end(.completed)
+        case (.relaying, .aborted(let side, let error)): end(.aborted(by: side, error))
+        case (_, .flooded): end(.clientLeft, byReset: true)
+        case (_, _): end(.clientLeft)
+        }
     }
 
-    func pipe(_ pipe: Pipe, didFailAtSource error: UVError) {
-        didFail(pipe === clientToTarget ? .client : .target, error)
-    }
-
-    private func didFail(_ side: SessionOutcome.Side, _ error: UVError) {
-        if case .relaying = stage { end(.aborted(by: side, error)) } else { end(.clientLeft) }
-    }
-
-    /// Bytes have moved: the session isn't idle.
-    func noteActivity() {
-        guard case .relaying = stage else { return }
-        worker.set(finishedPipes == 0 ? .idle : .halfClosed, for: self)
+    /// - Parameter interval: milliseconds since the last look.
+    func lookForVanishedPeers(_ interval: UInt64) {
+        relay?.lookForVanishedPeers(interval)
     }
 
     // MARK: - The end
@@ -389,11 +300,7 @@ final class Session {
         association?.close()
         record.outcome = record.outcome ?? outcome
         worker.clearDeadline(of: self)
-        for stream in [client, target] {
-            guard let stream else { continue }
-            stream.delegate = self
-            if byReset || outcome.isAbort { stream.reset() } else { stream.close() }
-        }
+        relay?.close(byReset: byReset || outcome.isAbort)
     }
 
     /// A stream, a listener or an association of this session is open from now on.
@@ -409,68 +316,12 @@ final class Session {
 
     private func didCloseEverything() {
         places.leave(record.client, worker)
-        clientToTarget?.close()
-        targetToClient?.close()
+        relay?.giveMemoryBack()
         if let association {
             record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
-        } else if record.hasRelayed {
-            record.note(sent: clientToTarget?.bytesWritten ?? 0, received: targetToClient?.bytesWritten ?? 0)
+        } else if record.hasRelayed, let relay {
+            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
         }
         worker.sessionDidEnd(self)
-    }
-}
-
-// MARK: - TCPStreamDelegate
-
-/// For the client until it is relayed, and for every stream that closes.
-extension Session: TCPStreamDelegate {
-    func stream(_ stream: TCPStream, didConnect error: UVError?) {
-        preconditionFailure("only the dialer connects")
-    }
-
-    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
-        clientToTarget?.bufferForReading() ?? UnsafeMutableRawBufferPointer(start: nil, count: 0)
-    }
-
-    func stream(_ stream: TCPStream, didRead count: Int) {
-        clientToTarget?.didRead(count)
-        switch stage {
-        case .negotiating(let negotiation): negotiation.bytesDidCome()
-        case .associated: clientToTarget?.discard()
-        case .refusing(let drained): drain(drained + count)
-        case .opening, .relaying, .closing: break
-        }
-    }
-
-    /// While a target is awaited, an end behind early payload is a half-close; without any the client has left. Nobody
-    /// may be left to read the answer, so that such a session counts as a handshake until there is one.
-    func streamDidEnd(_ stream: TCPStream) {
-        switch stage {
-        case .negotiating(let negotiation):
-            negotiation.clientDidEnd()
-        case .opening:
-            guard let clientToTarget, mayHalfClose, !clientToTarget.isEmpty else { return end(.clientLeft) }
-            places.beginHandshake(of: record.client, worker)
-            clientToTarget.sourceDidEnd()
-        case .associated:
-            end(.completed)
-        case .refusing:
-            clientToTarget?.sourceDidEnd()
-            endIfRefusalIsOver()
-        case .relaying, .closing:
-            break
-        }
-    }
-
-    func stream(_ stream: TCPStream, didFail error: UVError) {
-        end(.clientLeft)
-    }
-
-    func streamDidWrite(_ stream: TCPStream) {
-        targetToClient?.didWrite()
-    }
-
-    func streamDidClose(_ stream: TCPStream) {
-        handleDidClose()
     }
 }
