@@ -1,7 +1,12 @@
 import Glibc
 import SOCKS5Protocol
+import Synchronization
 import TestSupport
 import Testing
+
+private final class Flag: Sendable {
+    let value = Atomic<Bool>(false)
+}
 
 /// Names against a name server that is slow, silent or wrong (PROTOCOL 21, 23, 26).
 @Suite(.inNamespace, .serialized) struct NameTests {
@@ -153,6 +158,45 @@ import Testing
                 try network.expect(.succeeded, for: name, listener.port)
             }
             #expect(network.dns.questions.isEmpty)
+        }
+    }
+
+    /// A container that comes back with another address, while its old one answers nobody.
+    @Test func aHostThatHasMovedFromAnAddressThatFallsSilentIsFoundInTime() async throws {
+        let hasMoved = Flag()
+        try await withNetwork(dns: { _ in
+            (.addresses([hasMoved.value.load(ordering: .relaxed) ? "127.0.0.9" : Network.live]), 0)
+        }) { network in
+            let listener = try TestListener(host: Network.live)
+            try network.expect(.succeeded, for: "name.test", listener.port)
+            listener.close()
+            try network.namespace.ip("address", "del", "\(Network.live)/32", "dev", "lo")
+            try network.namespace.ip(
+                "route",
+                "add",
+                "\(Network.live)/32",
+                "dev",
+                NetworkNamespace.deadInterface
+            )
+            hasMoved.value.store(true, ordering: .relaxed)
+            let moved = try TestListener(host: "127.0.0.9", port: listener.port)
+            defer { moved.close() }
+            let passed = try milliseconds {
+                try network.expect(.succeeded, for: "name.test", listener.port)
+            }
+            // Not before the old one had its second.
+            #expect(passed >= 900 && passed < 5000)
+            #expect(network.dns.questions.count == 4)
+        }
+    }
+
+    @Test func aNameWhoseAddressesGaveNoAnswerInTimeIsLookedUpByTheNextClient() async throws {
+        let arguments = ["--dial-timeout", "500ms"]
+        let dead = NetworkNamespace.deadHost()
+        try await withNetwork(arguments, dns: { _ in (.addresses([dead]), 0) }) { network in
+            for _ in 0..<3 { try network.expect(.ttlExpired, for: "name.test") }
+            // The first found it in no cache, the second did, and forgot it.
+            #expect(network.dns.questions.count == 4)
         }
     }
 

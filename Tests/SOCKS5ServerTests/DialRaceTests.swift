@@ -61,13 +61,55 @@ private func addresses(_ count: Int) -> [SocketAddress] {
         #expect(refused.timedOut() == .connectionRefused)
     }
 
+    @Test func cachedAddressesThatAllFailAreLookedUpOnceMore() {
+        let (old, new) = (addresses(3)[0], addresses(3)[2])
+        var race = DialRace([old], mayBeStale: true)
+        #expect(race.nextTurn() == .connect(0, to: old, dropped: nil))
+        #expect(race.failed(0, .connectionRefused) == .lookUpAgain)
+        #expect(race.nextTurn() == .wait)
+        #expect(race.foundAgain(.addresses([old, new])) == .connect(1, to: new, dropped: nil))
+        #expect(race.failed(1, .hostUnreachable) == .giveUp(.connectionRefused))
+    }
+
+    @Test(
+        arguments: [
+            (.addresses(addresses(1)), .connectionRefused), (.none(.hostUnreachable), .connectionRefused),
+            (.denied(.ruleSet), .connectionRefused),
+        ] as [(Candidates, Reply)]
+    )
+    func aSecondLookupWithoutOtherAddressesEndsTheRace(_ candidates: Candidates, _ reply: Reply) {
+        var race = DialRace(addresses(1), mayBeStale: true)
+        _ = race.nextTurn()
+        #expect(race.failed(0, .connectionRefused) == .lookUpAgain)
+        #expect(race.foundAgain(candidates) == .giveUp(reply))
+    }
+
+    @Test func cachedAddressesThatStaySilentForASecondAreLookedUpOnceMore() {
+        let (old, new) = (addresses(2)[0], addresses(2)[1])
+        var race = DialRace([old], mayBeStale: true)
+        _ = race.nextTurn()
+        for _ in 1..<DialRace.turnsOfSilence { #expect(race.nextTurn() == .wait) }
+        #expect(race.nextTurn() == .lookUpAgain)
+        #expect(race.nextTurn() == .wait)
+        #expect(race.foundAgain(.addresses([new])) == .connect(1, to: new, dropped: nil))
+        // The old one isn't given up: it may be slow.
+        #expect(race.connected(0) == .take(0, losers: [1]))
+    }
+
+    @Test func theTimeMayEndWhileTheNameIsLookedUpAgain() {
+        var race = DialRace(addresses(1), mayBeStale: true)
+        _ = race.nextTurn()
+        #expect(race.failed(0, .hostUnreachable) == .lookUpAgain)
+        #expect(race.timedOut() == .hostUnreachable)
+    }
+
     /// Every order of events there is, for up to three addresses.
-    @Test func everyShortRaceKeepsTheRules() {
+    @Test(arguments: [false, true]) func everyShortRaceKeepsTheRules(_ mayBeStale: Bool) {
         var races = 0
-        for count in 1...3 {
-            var first = ModelRace(count)
+        for count in 1...(mayBeStale ? 2 : 3) {
+            var first = ModelRace(count, mayBeStale: mayBeStale)
             first.nextTurn()
-            explore(first, turnsLeft: 4, &races)
+            explore(first, turnsLeft: mayBeStale ? 5 : 4, &races)
         }
         #expect(races > 6000)
     }
@@ -89,6 +131,13 @@ private func addresses(_ count: Int) -> [SocketAddress] {
             next.connected(attempt)
             explore(next, turnsLeft: turnsLeft, &races)
         }
+        if race.awaitsLookup {
+            for count in 0...2 {
+                var next = race
+                next.foundAgain(count)
+                explore(next, turnsLeft: turnsLeft, &races)
+            }
+        }
         var next = race
         next.timedOut()
         explore(next, turnsLeft: turnsLeft, &races)
@@ -97,9 +146,16 @@ private func addresses(_ count: Int) -> [SocketAddress] {
     @Test func longRacesKeepTheRules() {
         var random = SeededGenerator(seed: 8305)
         for _ in 0..<20_000 {
-            var race = ModelRace(Int.random(in: 1...20, using: &random))
+            var race = ModelRace(
+                Int.random(in: 1...20, using: &random),
+                mayBeStale: .random(using: &random)
+            )
             race.nextTurn()
             while !race.isOver {
+                if race.awaitsLookup && (race.running.isEmpty || .random(using: &random)) {
+                    race.foundAgain(Int.random(in: 0...5, using: &random))
+                    continue
+                }
                 let attempt = race.running.randomElement(using: &random) ?? 0
                 switch Int.random(in: 0..<20, using: &random) {
                 case 0: race.connected(attempt)
@@ -119,15 +175,19 @@ private func addresses(_ count: Int) -> [SocketAddress] {
 /// A race beside what may be seen of it.
 private struct ModelRace {
     private var race: DialRace
-    private let count: Int
+    private var count: Int
+    private let mayBeStale: Bool
+    private var hasLookedUpAgain = false
+    private(set) var awaitsLookup = false
     private var begun = 0
     private(set) var running: [Int] = []
     private var failures: [Reply] = []
     private(set) var isOver = false
 
-    init(_ count: Int) {
+    init(_ count: Int, mayBeStale: Bool) {
         self.count = count
-        race = DialRace(addresses(count))
+        self.mayBeStale = mayBeStale
+        race = DialRace(addresses(count), mayBeStale: mayBeStale)
     }
 
     mutating func nextTurn() {
@@ -140,6 +200,13 @@ private struct ModelRace {
         failures.append(reply)
         running.removeAll { $0 == attempt }
         check(race.failed(attempt, reply))
+    }
+
+    /// The name has these new addresses now, and those that it had.
+    mutating func foundAgain(_ more: Int) {
+        awaitsLookup = false
+        count += more
+        check(race.foundAgain(.addresses(addresses(count))))
     }
 
     mutating func connected(_ attempt: Int) {
@@ -166,9 +233,13 @@ private struct ModelRace {
             running.append(attempt)
             #expect(running.count <= DialRace.attemptsAtOnce)
         case .wait:
-            #expect(begun == count && !running.isEmpty)
+            #expect(begun == count && (!running.isEmpty || awaitsLookup))
+        case .lookUpAgain:
+            #expect(begun == count && mayBeStale && !hasLookedUpAgain)
+            hasLookedUpAgain = true
+            awaitsLookup = true
         case .giveUp(let reply):
-            #expect(begun == count && running.isEmpty)
+            #expect(begun == count && running.isEmpty && hasLookedUpAgain == mayBeStale && !awaitsLookup)
             #expect(reply.rank == failures.map(\.rank).min())
             isOver = true
         case .take:

@@ -270,6 +270,39 @@ private final class Gate<Answer: Sendable>: Sendable {
         }
     }
 
+    /// A host that moves: each lookup finds the next address.
+    private struct Moving: NameResolver {
+        let hosts: [IPv4Address]
+        let asked = Fixed.Counter()
+
+        func resolve(_ name: String) -> ResolverAnswer {
+            let count = asked.value.add(1, ordering: .relaxed).newValue
+            return .now(.addresses([.ipv4(hosts[min(count, hosts.count) - 1])]))
+        }
+    }
+
+    @Test func aHostThatHasMovedIsFoundAtOnceAndOneThatIsDownIsLookedUpOnceMore() async throws {
+        let hosts = [1, 1, 2].map { IPv4Address(127, 0, 0, $0) }
+        let resolver = Moving(hosts: hosts)
+        try await withServer({ $0.nameResolver = resolver }) { port in
+            let number = TestListener.unusedPort()
+            let first = try TestListener(port: number)
+            let destination = Destination(name: "moving.test", port: number)
+            try expect(.succeeded, through: port, to: destination)
+            first.close()
+            // Down, and still at the same address: one lookup tells.
+            try expect(.connectionRefused, through: port, to: destination)
+            #expect(resolver.asked.value.load(ordering: .relaxed) == 2)
+            let second = try TestListener(host: "127.0.0.2", port: number)
+            defer { second.close() }
+            for _ in 0..<3 { try expect(.succeeded, through: port, to: destination) }
+            #expect(resolver.asked.value.load(ordering: .relaxed) == 3)
+            // An answer that was looked up for the request isn't looked up again.
+            try expect(.connectionRefused, through: port, to: Destination(name: "down.test", port: 9))
+            #expect(resolver.asked.value.load(ordering: .relaxed) == 4)
+        }
+    }
+
     @Test func whatItFindsIsJudgedAndDatagramsGoThere() async throws {
         let denied = [Rule(.deny, commands: [.connect], networks: [try IPNetwork(parsing: "127.0.0.0/8")])]
         try await withServer({

@@ -75,6 +75,21 @@ private func source(_ number: Int) -> ClientSource {
         #expect(cache.answer(to: "a", now: 60_001)?.answer == nil)
     }
 
+    @Test func onlyTheAnswerThatIsMeantIsForgotten() throws {
+        var cache = NameCache(Configuration.Resolver())
+        cache.insert(found, for: "a", now: 0)
+        let old = try #require(cache.answer(to: "a", now: 0)?.expiry)
+        cache.forget("b", goodUntil: old)
+        cache.forget("a", goodUntil: old + 1)
+        #expect(cache.answer(to: "a", now: 0)?.answer == found)
+        cache.insert(notFound, for: "a", now: 1)
+        cache.forget("a", goodUntil: old)
+        #expect(cache.answer(to: "a", now: 1)?.answer == notFound, "a newer answer stays")
+        let new = try #require(cache.answer(to: "a", now: 1)?.expiry)
+        cache.forget("a", goodUntil: new)
+        #expect(cache.answer(to: "a", now: 1)?.answer == nil)
+    }
+
     /// Against a model that keeps the last insertions as a list.
     @Test func theCacheHoldsTheLastInsertionsAndNoMore() {
         var random = SeededGenerator(seed: 26)
@@ -208,6 +223,21 @@ private func source(_ number: Int) -> ClientSource {
         table.cancel(left)
         #expect(table.finished("second", found, now: 0).next == ["third"])
         #expect(table.finished("third", found, now: 0).next == [])
+    }
+
+    @Test func aForgottenNameIsLookedUpAgain() {
+        var table = Self.table()
+        _ = table.ask("name", for: source(1), 1, now: 0)
+        _ = table.finished("name", found, now: 0)
+        guard case .answer(found, let expiry) = table.ask("name", for: source(1), 1, now: 0) else {
+            Issue.record("not in the cache")
+            return
+        }
+        table.forget("name", goodUntil: expiry)
+        #expect(table.ask("name", for: source(1), 1, now: 0).isLookup)
+        // A second request that has failed at the same addresses waits for the same lookup.
+        table.forget("name", goodUntil: expiry)
+        #expect(table.ask("name", for: source(1), 2, now: 0).isWait)
     }
 
     /// Whatever is asked, left and answered in whatever order: no more is looked up at once than may be, nothing

@@ -12,6 +12,8 @@ final class CandidateSearch {
     private let client: Peer
     private let subject: Subject
     private var ticket: NameTicket?
+    /// The answer of the cache that the candidates come from, until it is forgotten.
+    private var cached: (name: DomainName, port: UInt16, expiry: UInt64)?
 
     init(_ worker: Worker, _ record: SessionRecord, _ command: Command) {
         self.worker = worker
@@ -29,6 +31,24 @@ final class CandidateSearch {
         }
     }
 
+    /// Whether the candidates were in the cache already, so that ``startAgain(_:)`` may find others.
+    var mayBeStale: Bool { cached != nil }
+
+    /// Nobody was reached: no other request gets the cached answer, if there was one.
+    func forget() {
+        if let cached { worker.resolver.forget(cached.name, goodUntil: cached.expiry) }
+        cached = nil
+    }
+
+    /// Forgets the cached answer, and looks the name up.
+    ///
+    /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
+    func startAgain(_ found: @escaping (Candidates) -> Void) {
+        guard let (name, port, _) = cached else { preconditionFailure("nothing was cached") }
+        forget()
+        lookUp(name, port, found)
+    }
+
     func cancel() {
         if let ticket { worker.resolver.cancel(ticket) }
         ticket = nil
@@ -40,7 +60,9 @@ final class CandidateSearch {
             found(candidates(answer, name, port))
         }
         switch outcome {
-        case .answer(let answer, _): found(candidates(answer, name, port))
+        case .answer(let answer, let expiry):
+            cached = (name, port, expiry)
+            found(candidates(answer, name, port))
         case .pending(let ticket): self.ticket = ticket
         }
     }

@@ -5,7 +5,8 @@ internal import UVLoop
 /// (RFC 8305 section 5).
 ///
 /// The next attempt begins when one has failed, or when it is the next one's turn because the last one has had
-/// 250 ms; the first to connect wins. Pure: events in, actions out.
+/// 250 ms; the first to connect wins. Addresses from a cache may be old: when all of them have failed, or have been
+/// silent for a second, the name is looked up once more. Pure: events in, actions out.
 struct DialRace {
     /// An attempt, by the place of its address.
     typealias Attempt = Int
@@ -17,6 +18,8 @@ struct DialRace {
         case wait
         /// This one has won; close the others.
         case take(Attempt, losers: [Attempt])
+        /// Look the name up, and say by ``foundAgain(_:)`` what it has; attempts that run go on meanwhile.
+        case lookUpAgain
         /// All have failed.
         case giveUp(Reply)
     }
@@ -26,28 +29,47 @@ struct DialRace {
         case over
     }
 
+    /// What may still bring other addresses.
+    private enum SecondLookup {
+        case possible
+        case running
+        /// It has ended, or there is none.
+        case over
+    }
+
     /// Attempts that run at once. With a turn every 250 ms the oldest has had a second before another takes its
     /// place, and the last ones have all the time there is.
     static let attemptsAtOnce = 4
 
-    private let addresses: [SocketAddress]
+    /// After so many turns without an answer the addresses are taken for old: a second, as above.
+    static let turnsOfSilence = 4
+
+    private var addresses: [SocketAddress]
     private var state = State.racing
+    private var secondLookup: SecondLookup
     private var begun = 0
+    /// Turns in a row at which no address was left to begin.
+    private var silentTurns = 0
     /// The oldest first.
     private var running: [Attempt] = []
     /// What has gone wrong so far, at its most telling.
     private var failure = Reply.generalFailure
 
-    /// - Parameter addresses: at least one; the race has begun with ``nextTurn()``.
-    init(_ addresses: [SocketAddress]) {
+    /// - Parameters:
+    ///   - addresses: at least one; the race has begun with ``nextTurn()``.
+    ///   - mayBeStale: whether a second lookup may find others.
+    init(_ addresses: [SocketAddress], mayBeStale: Bool = false) {
         precondition(!addresses.isEmpty, "a race needs somewhere to go")
         self.addresses = addresses
+        secondLookup = mayBeStale ? .possible : .over
     }
 
     /// It is the next address's turn.
     mutating func nextTurn() -> Action {
         switch state {
-        case .racing: advance()
+        case .racing:
+            if begun == addresses.count { silentTurns += 1 }
+            return advance()
         case .over: preconditionFailure("a turn in a race that is over")
         }
     }
@@ -74,6 +96,24 @@ struct DialRace {
         }
     }
 
+    /// The second lookup has ended. Addresses that were tried aren't tried again.
+    mutating func foundAgain(_ candidates: Candidates) -> Action {
+        switch (state, secondLookup) {
+        case (.racing, .running):
+            secondLookup = .over
+            switch candidates {
+            case .addresses(let found): addresses += found.filter { !addresses.contains($0) }
+            case .none(let reply): note(reply)
+            case .denied: note(.notAllowed)
+            }
+            return advance()
+        case (.racing, .possible), (.racing, .over):
+            preconditionFailure("an answer that wasn't asked for")
+        case (.over, _):
+            preconditionFailure("an answer to a race that is over")
+        }
+    }
+
     /// No time is left: the reply, to which also those count that still run.
     mutating func timedOut() -> Reply {
         switch state {
@@ -87,11 +127,8 @@ struct DialRace {
     }
 
     private mutating func advance() -> Action {
-        guard begun < addresses.count else {
-            guard running.isEmpty else { return .wait }
-            state = .over
-            return .giveUp(failure)
-        }
+        guard begun < addresses.count else { return awaitOrEnd() }
+        silentTurns = 0
         var dropped: Attempt?
         if running.count == Self.attemptsAtOnce {
             dropped = running.removeFirst()
@@ -101,6 +138,22 @@ struct DialRace {
         begun += 1
         running.append(attempt)
         return .connect(attempt, to: addresses[attempt], dropped: dropped)
+    }
+
+    /// No address is left to begin.
+    private mutating func awaitOrEnd() -> Action {
+        switch secondLookup {
+        case .possible:
+            guard running.isEmpty || silentTurns >= Self.turnsOfSilence else { return .wait }
+            secondLookup = .running
+            return .lookUpAgain
+        case .running:
+            return .wait
+        case .over:
+            guard running.isEmpty else { return .wait }
+            state = .over
+            return .giveUp(failure)
+        }
     }
 
     private mutating func remove(_ attempt: Attempt) {

@@ -33,6 +33,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
 
     /// A name that isn't found in time is one that isn't found, as glibc has it for a resolver that doesn't answer.
     func timeOut() -> Reply {
+        if race != nil { search.forget() }
         cancel()
         return race?.timedOut() ?? .hostUnreachable
     }
@@ -48,7 +49,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
         case .none(let reply):
             session.refuse(reply)
         case .addresses(let addresses):
-            var race = DialRace(addresses)
+            var race = DialRace(addresses, mayBeStale: search.mayBeStale)
             let action = race.nextTurn()
             self.race = race
             perform(action)
@@ -65,13 +66,20 @@ final class Dialer: TargetSource, TCPStreamDelegate {
                 next = connect(attempt, to: address)
             case .wait:
                 break
+            case .lookUpAgain:
+                search.startAgain { [unowned self] in lookUpDidEnd($0) }
             case .take(let attempt, let losers):
+                search.cancel()
                 for loser in losers { close(loser) }
                 if let stream = take(attempt) { session.dialerDidConnect(stream) }
             case .giveUp(let reply):
                 session.refuse(reply)
             }
         }
+    }
+
+    private func lookUpDidEnd(_ candidates: Candidates) {
+        if let action = race?.foundAgain(candidates) { perform(action) }
     }
 
     /// - Returns: what follows where it fails at once.

@@ -36,6 +36,11 @@ struct NameCache {
         return (entry.answer, entry.expiry)
     }
 
+    /// Forgets the answer that is good until then; one that has come since stays.
+    mutating func forget(_ name: String, goodUntil expiry: UInt64) {
+        if entries[name]?.expiry == expiry { entries[name] = nil }
+    }
+
     /// Keeps what the name's servers have said; not what failed on this machine.
     mutating func insert(_ answer: NameAnswer, for name: String, now: UInt64) {
         let lifetime =

@@ -72,6 +72,11 @@ struct NameTable<Asker: Sendable> {
         return .lookUp(ticket)
     }
 
+    /// An answer that was good until then has turned out to be old: the next to ask has the name looked up.
+    mutating func forget(_ name: String, goodUntil expiry: UInt64) {
+        cache.forget(name, goodUntil: expiry)
+    }
+
     /// Nothing is to be told to this one any more. A lookup that runs goes on, and its answer is kept; one that
     /// nobody waits for any more doesn't begin.
     mutating func cancel(_ ticket: NameTicket) {

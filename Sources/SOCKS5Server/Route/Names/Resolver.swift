@@ -64,6 +64,14 @@ final class Resolver: NameLookupDelegate {
         }
     }
 
+    /// Nobody could be reached at the addresses of an answer from the cache: forgets it, unless a newer one is there.
+    ///
+    /// - Parameter expiry: as ``resolve(_:for:_:)`` has told it.
+    func forget(_ name: HostName, goodUntil expiry: UInt64) {
+        names.withLock { $0.forget(name.description, goodUntil: expiry) }
+    }
+
+
     /// Names may be looked up from now on; what all workers have been asked for begins here.
     func open(atOnce count: Int) {
         lookUp(names.withLock { $0.open(parallel: count) })
