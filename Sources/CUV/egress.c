@@ -52,3 +52,14 @@ int cuv_egress_probe(bool is_ipv6, const cuv_egress *egress) {
     close(descriptor);
     return 0;
 }
+
+bool cuv_egress_reaches(const cuv_address *target, const cuv_egress *egress) {
+    int descriptor = socket(target->is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return false;
+    struct sockaddr_storage storage;
+    socklen_t length = cuv_address_to(target, &storage);
+    bool reaches = apply(descriptor, target->is_ipv6, egress) == 0 &&
+                   connect(descriptor, (struct sockaddr *)&storage, length) == 0;
+    close(descriptor);
+    return reaches;
+}

@@ -28,6 +28,9 @@ int cuv_keepalive(int descriptor);
 /// A TCP socket that leaves as asked, or libuv's error code.
 int cuv_egress_open(bool is_ipv6, const cuv_egress *egress);
 
+/// Whether there is an address to come from on the way to the target; by a UDP socket, so that nothing is sent.
+bool cuv_egress_reaches(const cuv_address *target, const cuv_egress *egress);
+
 /// Sets the mark and the device, and leaves the source address. -1 and `errno` where that may not be.
 int cuv_egress_route(int descriptor, const cuv_egress *egress);
 

@@ -69,6 +69,8 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     int error = open_egress(tcp, address->is_ipv6, egress);
     if (error < 0) return error;
     error = uv_tcp_connect(&tcp->request.connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
+    // connect(2) says the same for want of a local port and of a local address.
+    if (error == UV_EADDRNOTAVAIL && cuv_egress_reaches(address, egress)) return UV_EADDRINUSE;
     if (error < 0) return error;
     // libuv reads nothing while it connects, but forgets the socket behind that if nobody reads it: reading would
     // then take two more epoll_ctl. `on_connected` stops what the owner doesn't want by then.

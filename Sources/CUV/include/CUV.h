@@ -186,6 +186,9 @@ cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner);
 
 /// Gives the stream an accepted descriptor; it stays the caller's if this fails.
 int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
+
+/// `UV_EADDRNOTAVAIL`: the source address isn't one of this machine's, or there is none for the target.
+/// `UV_EADDRINUSE`: no local port is free for the target.
 int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress);
 
 /// Lets the kernel find out when the peer of a stream that was connected has vanished.

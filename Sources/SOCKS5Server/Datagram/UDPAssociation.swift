@@ -82,8 +82,13 @@ final class UDPAssociation {
             return Response(reply: .succeeded, boundAddress: Destination(advertised(socket.localAddress)))
         } catch {
             leaveLimits()
+            notePortShortage(error, settings.ports)
             return .failure(.generalFailure)
         }
+    }
+
+    private func notePortShortage(_ error: UVError, _ range: PortRange?) {
+        if error == .addressInUse { context.portShortage.note(.udp, range, now: worker.loop.now) }
     }
 
     private func openClientSocket(at local: SocketAddress) throws(UVError) -> UDPSocket {
@@ -237,6 +242,7 @@ final class UDPAssociation {
             if settings.filtering == .addressDependent { targets.use(target.host) }
             socket.send(payload, carrying: payload.count, to: target)
         } catch {
+            notePortShortage(error, nil)
             drop(DatagramDrop(error))
         }
     }

@@ -41,6 +41,7 @@ final class Binder: TargetSource, TCPListenerDelegate {
     }
 
     private func listen(for peers: [SocketAddress], _ clientSide: SocketAddress) {
+        let ports = worker.context.bind.ports
         do throws(UVError) {
             let place = try BindPlace(
                 for: peers.first,
@@ -48,12 +49,13 @@ final class Binder: TargetSource, TCPListenerDelegate {
                 leavingBy: worker.egress(of: Subject(session.record, .bind)),
                 worker.context.advertisedAddresses
             )
-            let socket = try Self.open(place.listen, worker.context.bind.ports)
+            let socket = try Self.open(place.listen, ports)
             listener = try TCPListener(socket, on: worker.loop, delegate: self)
             session.handleDidOpen()
             awaited = peers.map(\.host)
             session.binderDidListen(at: place.advertised(socket.boundAddress))
         } catch {
+            if error == .addressInUse { worker.context.portShortage.note(.bind, ports, now: worker.loop.now) }
             session.refuse(Reply(error))
         }
     }

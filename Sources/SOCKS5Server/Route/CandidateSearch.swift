@@ -13,7 +13,7 @@ final class CandidateSearch {
     private let subject: Subject
     private var ticket: NameTicket?
     /// The answer of the cache that the candidates come from, until it is forgotten.
-    private var cached: (name: DomainName, port: UInt16, expiry: UInt64)?
+    private var cached: (name: HostName, port: UInt16, expiry: UInt64)?
 
     init(_ worker: Worker, _ record: SessionRecord, _ command: Command) {
         self.worker = worker

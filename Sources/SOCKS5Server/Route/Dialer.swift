@@ -92,6 +92,9 @@ final class Dialer: TargetSource, TCPStreamDelegate {
             try stream.connect(to: address, by: worker.egress(of: Subject(session.record, .connect)))
             return nil
         } catch {
+            if error == .addressInUse {
+                worker.context.portShortage.note(.connect, nil, now: worker.loop.now)
+            }
             close(attempt)
             return race?.failed(attempt, Reply(error))
         }

@@ -16,6 +16,8 @@ extension Reply {
             case .timedOut: .ttlExpired
             case .addressFamilyNotSupported: .addressTypeNotSupported
             case .lookupFamilyUnavailable, .lookupFamilyNotSupported: .addressTypeNotSupported
+            // No local port is free: a shortage of the proxy's, which says nothing about the target.
+            case .addressInUse: .generalFailure
             default: .generalFailure
             }
     }

@@ -21,6 +21,7 @@ final class ServerContext: Sendable {
     let names: Resolver.Names
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families
+    let portShortage: PortShortage
     let logger: Logger
 
     init(
@@ -41,6 +42,7 @@ final class ServerContext: Sendable {
         names = Guarded(NameTable(configuration.resolver))
         nameResolver = configuration.nameResolver
         families = configuration.families
+        portShortage = PortShortage(logger)
         self.crew = crew
         self.limit = limit
         self.accounts = accounts

@@ -380,17 +380,3 @@ extension Worker: TCPListenerDelegate {
         finishIfStopped()
     }
 }
-
-/// Lets one event a second through, with the number of those since the last one that was.
-private struct RateLimit {
-    private var last: UInt64?
-    private var events = 0
-
-    mutating func count(now: UInt64) -> Int? {
-        events += 1
-        if let last, now - last < 1000 { return nil }
-        last = now
-        defer { events = 0 }
-        return events
-    }
-}

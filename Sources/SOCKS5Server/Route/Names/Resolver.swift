@@ -71,7 +71,6 @@ final class Resolver: NameLookupDelegate {
         names.withLock { $0.forget(name.description, goodUntil: expiry) }
     }
 
-
     /// Names may be looked up from now on; what all workers have been asked for begins here.
     func open(atOnce count: Int) {
         lookUp(names.withLock { $0.open(parallel: count) })

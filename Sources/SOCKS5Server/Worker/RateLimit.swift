@@ -1,0 +1,14 @@
+/// Lets one event a second through, with the number of events since the last one that was.
+struct RateLimit {
+    private var last: UInt64?
+    private var events = 0
+
+    /// - Parameter now: milliseconds on the loop's clock. Another worker's may be a turn ahead.
+    mutating func count(now: UInt64) -> Int? {
+        events += 1
+        if let last, now < last &+ 1000 { return nil }
+        last = now
+        defer { events = 0 }
+        return events
+    }
+}
