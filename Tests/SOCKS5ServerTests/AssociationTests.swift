@@ -84,6 +84,11 @@ import Testing
         Destination.unspecified, Destination(host: .ipv6(.any), port: 0), Destination(name: "0", port: 0),
         Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 5555), .loopback6(5555),
         Destination(name: "no-such-name.invalid", port: 0),
+        // Ports that are promised, and aren't the client's: of a target, and from before a NAT.
+        Destination(name: "name.example", port: 443), Destination(host: .ipv4(.any), port: 5555),
+        Destination(host: .ipv6(.any), port: 5555),
+        Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 0),
+        .loopback(5555), Destination(host: .ipv6(IPv6Address(high: 0, low: 0xffff_7f00_0001)), port: 5555),
     ])
     func whateverTheClientExpectsItsFirstDatagramSettlesThePort(_ expected: Destination) async throws {
         try await withServerObject { server, port in
@@ -101,19 +106,40 @@ import Testing
         }
     }
 
-    @Test func aPromisedPortIsTheOnlyOne() async throws {
+    @Test func aDatagramThatMakesNoSenseDoesNotSettleThePort() async throws {
         try await withServerObject { server, port in
-            let socket = try TestDatagramSocket()
-            let connection = try TestSocket(connectingTo: port)
-            let association = try TestAssociation(connection, socket, .loopback(socket.port))
+            let association = try TestAssociation(through: port)
             defer { association.close() }
-            let other = try TestDatagramSocket()
-            defer { other.close() }
-            let target = try TestDatagramSocket()
-            defer { target.close() }
-            try other.send(DatagramHeader(destination: target.address).encoded + [2], to: association.bound)
-            try eventually("it is dropped") { server.statistics.datagramsDropped(.foreign) == 1 }
+            let (other, target) = (try TestDatagramSocket(), try TestDatagramSocket())
+            defer { other.close(); target.close() }
+            try other.send([0, 0, 0, 9], to: association.bound)
+            try eventually("it is dropped") { server.statistics.datagramsDropped(.malformed) == 1 }
             try association.expectEcho(of: [3], from: target)
+        }
+    }
+
+    /// As behind a NAT that has forgotten the client.
+    @Test func aClientIsFollowedToAnotherPortAfterFiveSecondsOfSilence() async throws {
+        try await withServerObject { server, port in
+            let association = try TestAssociation(through: port)
+            defer { association.close() }
+            let (moved, target) = (try TestDatagramSocket(), try TestDatagramSocket())
+            defer { moved.close(); target.close() }
+            let start = monotonicMilliseconds()
+            try association.expectEcho(of: [1], from: target)
+            let datagram = DatagramHeader(destination: target.address).encoded + [2]
+            try eventually("it is accepted") {
+                try moved.send(datagram, to: association.bound)
+                return target.hasDatagram
+            }
+            #expect(monotonicMilliseconds() - start >= 5000)
+            try target.echo()
+            #expect(try moved.receive().bytes == datagram)
+            // The port that was left isn't the client's any more.
+            let dropped = server.statistics.datagramsDropped(.foreign)
+            try association.send([4], to: target.address)
+            try eventually("it is dropped") { server.statistics.datagramsDropped(.foreign) == dropped + 1 }
+            #expect(!association.socket.hasDatagram)
         }
     }
 

@@ -11,48 +11,84 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
 @Suite struct ClientLatchTests {
     private static let client = SocketAddress(host: .ipv4(0xc000_0201), port: 4711)
 
-    private static func latch(_ expected: Destination) -> ClientLatch {
-        ClientLatch(client: IPAddress(client.host), expected: expected)
+    private static func latch(allowsRebinding: Bool = true) -> ClientLatch {
+        ClientLatch(client: IPAddress(client.host), allowsRebinding: allowsRebinding)
     }
 
     private static func source(_ port: UInt16) -> SocketAddress {
         SocketAddress(host: client.host, port: port)
     }
 
-    @Test(arguments: [
-        Destination.unspecified, Destination(host: .ipv6(.any), port: 0), Destination(name: "0", port: 0),
-        Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 5555), .loopback6(5555), .loopback(5555),
-    ])
-    func withoutAPromiseThatCountsTheFirstDatagramsPortIsLatched(_ expected: Destination) {
-        var latch = Self.latch(expected)
+    @Test(arguments: [false, true]) func theFirstDatagramsPortIsLatched(_ allowsRebinding: Bool) {
+        var latch = Self.latch(allowsRebinding: allowsRebinding)
         #expect(latch.address == nil)
-        #expect(latch.accepts(Self.source(1)) && latch.accepts(Self.source(2)))
-        latch.latch(to: Self.source(2))
-        #expect(!latch.accepts(Self.source(1)) && latch.accepts(Self.source(2)))
+        #expect(latch.accepts(Self.source(1), now: 0) && latch.accepts(Self.source(2), now: 0))
+        latch.latch(to: Self.source(2), now: 0)
+        #expect(!latch.accepts(Self.source(1), now: 0) && latch.accepts(Self.source(2), now: 0))
         #expect(latch.address == Self.source(2))
     }
 
-    @Test(arguments: [
-        Destination(host: .ipv4(.any), port: 7), Destination(host: .ipv6(.any), port: 7),
-        Destination(host: .ipv4(IPv4Address(192, 0, 2, 1)), port: 7), Destination(name: "0", port: 7),
-        Destination(host: .ipv6(IPv6Address(high: 0, low: 0xffff_c000_0201)), port: 7),
-    ])
-    func aPromisedPortIsTheOnlyOne(_ expected: Destination) {
-        let latch = Self.latch(expected)
-        #expect(latch.address == Self.source(7))
-        #expect(latch.accepts(Self.source(7)) && !latch.accepts(Self.source(8)))
+    @Test func anotherPortTakesThePlaceOfOneThatWasSilentForFiveSeconds() {
+        var latch = Self.latch()
+        latch.latch(to: Self.source(1), now: 1000)
+        latch.latch(to: Self.source(1), now: 3000)
+        #expect(!latch.accepts(Self.source(2), now: 7999) && latch.accepts(Self.source(2), now: 8000))
+        #expect(latch.address == Self.source(1), "nothing has come from there yet")
+        latch.latch(to: Self.source(2), now: 8000)
+        #expect(latch.address == Self.source(2))
+        #expect(!latch.accepts(Self.source(1), now: 12_999) && latch.accepts(Self.source(1), now: 13_000))
     }
 
-    @Test func noOtherHostIsTheClient() {
-        let latch = Self.latch(.unspecified)
-        #expect(!latch.accepts(SocketAddress(host: host(1), port: 7)))
-        #expect(!latch.accepts(SocketAddress(host: .ipv6(high: 0, low: 0xc000_0201, scope: 0), port: 7)))
+    @Test func withoutRebindingTheFirstPortStaysTheOnlyOne() {
+        var latch = Self.latch(allowsRebinding: false)
+        latch.latch(to: Self.source(1), now: 0)
+        #expect(!latch.accepts(Self.source(2), now: .max) && latch.accepts(Self.source(1), now: .max))
+    }
+
+    @Test func noOtherHostIsTheClientHoweverLongItIsSilent() {
+        var latch = Self.latch()
+        for _ in 0..<2 {
+            for now in [0, 60_000] as [UInt64] {
+                #expect(!latch.accepts(SocketAddress(host: host(1), port: 7), now: now))
+                let compatible = SocketAddress.Host.ipv6(high: 0, low: 0xc000_0201, scope: 0)
+                #expect(!latch.accepts(SocketAddress(host: compatible, port: 7), now: now))
+            }
+            latch.latch(to: Self.source(7), now: 0)
+        }
     }
 
     @Test func aMappedClientIsItsIPv4Address() throws {
         let client = Peer(.ipv6(IPv6Address(high: 0, low: 0xffff_c000_0201)), port: 4711)
-        let latch = ClientLatch(client: try #require(client.address), expected: .unspecified)
-        #expect(latch.accepts(Self.source(7)))
+        let latch = ClientLatch(client: try #require(client.address), allowsRebinding: true)
+        #expect(latch.accepts(Self.source(7), now: 0))
+    }
+
+    /// Against a model that looks at all that was accepted so far.
+    @Test(arguments: [false, true]) func theLatchFollowsAModel(_ allowsRebinding: Bool) {
+        var random = SeededGenerator(seed: 4787)
+        var latch = Self.latch(allowsRebinding: allowsRebinding)
+        var accepted: [(port: UInt16, time: UInt64)] = []
+        var (now, changes) = (UInt64(0), 0)
+        for _ in 0..<100_000 {
+            now += UInt64.random(in: 0...5, using: &random) == 0 ? .random(in: 0...6000, using: &random) : 1
+            let source = SocketAddress(
+                host: Int.random(in: 0..<5, using: &random) == 0 ? host(1) : Self.client.host,
+                port: .random(in: 1...3, using: &random)
+            )
+            let last = accepted.last
+            let isExpected =
+                source.host == Self.client.host
+                && (last == nil || last?.port == source.port
+                    || allowsRebinding && now - (last?.time ?? 0) >= 5000)
+            #expect(latch.accepts(source, now: now) == isExpected)
+            // Some that it would accept make no sense.
+            guard isExpected, Bool.random(using: &random) else { continue }
+            if let last, last.port != source.port { changes += 1 }
+            latch.latch(to: source, now: now)
+            accepted.append((source.port, now))
+            #expect(latch.address == source)
+        }
+        #expect((changes > 100) == allowsRebinding)
     }
 }
 

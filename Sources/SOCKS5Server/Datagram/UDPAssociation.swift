@@ -37,13 +37,11 @@ final class UDPAssociation {
 
     /// - Parameters:
     ///   - address: where the client's TCP connection comes from.
-    ///   - expected: DST of the request.
     ///   - places: whose limits bind the payload.
     init(
         _ session: Session,
         _ worker: Worker,
         at address: IPAddress,
-        expecting expected: Destination,
         _ places: SessionPlaces
     ) {
         uploads = places.meter(of: .clientToTarget, worker)
@@ -56,7 +54,7 @@ final class UDPAssociation {
         settings = worker.context.udp
         counters = worker.counters
         room = worker.datagrams
-        latch = ClientLatch(client: address, expected: expected)
+        latch = ClientLatch(client: address, allowsRebinding: settings.allowsRebinding)
         targets = TargetTable(capacity: settings.targetsPerAssociation)
         waiting = WaitingDatagrams(worker.context.budget)
     }
@@ -125,9 +123,10 @@ final class UDPAssociation {
     // MARK: - Client to target
 
     private func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
-        guard latch.accepts(source) else { return drop(.foreign) }
-        if let recent = recentNames.entry(for: datagram, now: worker.loop.now) {
-            accepted(source)
+        let now = worker.loop.now
+        guard latch.accepts(source, now: now) else { return drop(.foreign) }
+        if let recent = recentNames.entry(for: datagram, now: now) {
+            accepted(source, now)
             abandonFragments()
             let payload = UnsafeRawBufferPointer(rebasing: datagram[recent.headerLength...])
             return send(payload, to: recent.answer, of: recent.name, port: recent.port)
@@ -137,7 +136,7 @@ final class UDPAssociation {
             guard let header = try DatagramHeader(decoding: datagram.bytes, at: &cursor) else {
                 return drop(.malformed)
             }
-            accepted(source)
+            accepted(source, now)
             let payload = UnsafeRawBufferPointer(rebasing: datagram[cursor.offset...])
             if header.fragment == 0 {
                 abandonFragments()
@@ -150,8 +149,8 @@ final class UDPAssociation {
         }
     }
 
-    private func accepted(_ source: SocketAddress) {
-        latch.latch(to: source)
+    private func accepted(_ source: SocketAddress, _ now: UInt64) {
+        latch.latch(to: source, now: now)
         worker.set(.udpIdle, for: session)
     }
 

@@ -9,6 +9,9 @@ extension Configuration {
         public var ports: PortRange?
         /// Whose datagrams a client gets.
         public var filtering = Filtering.addressDependent
+        /// Whether another port of the client's address takes the place of one that has been silent for 5 s, as when
+        /// its NAT has forgotten it. A neighbour behind the same NAT can do that too.
+        public var allowsRebinding = true
         /// Whether datagrams in fragments are put together rather than dropped.
         public var reassemblesFragments = true
         /// Without a datagram.

@@ -75,14 +75,14 @@ final class Session {
         }
         switch policy.answer(to: intent, by: subject) {
         case .now(let verdict):
-            carryOut(intent, request, verdict)
+            carryOut(intent, verdict)
         case .later(let answer):
-            let decision = PendingDecision(worker, answer) { [unowned self] in carryOut(intent, request, $0) }
+            let decision = PendingDecision(worker, answer) { [unowned self] in carryOut(intent, $0) }
             wait(for: decision, .dial)
         }
     }
 
-    private func carryOut(_ intent: Intent, _ request: Request, _ verdict: RuleVerdict) {
+    private func carryOut(_ intent: Intent, _ verdict: RuleVerdict) {
         switch verdict {
         case .allowed: break
         case .denied: return deny(.ruleSet)
@@ -91,7 +91,7 @@ final class Session {
         switch intent {
         case .connect(let target): dial(target)
         case .bind(let target): bind(from: target)
-        case .associate: associate(expecting: request.destination)
+        case .associate: associate()
         }
     }
 
@@ -176,11 +176,10 @@ final class Session {
 
     // MARK: - UDP ASSOCIATE
 
-    /// - Parameter expected: where the client means to send from.
-    private func associate(expecting expected: Destination) {
+    private func associate() {
         guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
         guard let relay, let address = record.client.address else { return refuse(.commandNotSupported) }
-        let association = UDPAssociation(self, worker, at: address, expecting: expected, places)
+        let association = UDPAssociation(self, worker, at: address, places)
         do throws(UVError) {
             let response = association.open(at: try relay.client.localAddress())
             guard response.reply == .succeeded else { return refuse(response.reply) }

@@ -322,6 +322,12 @@ extension Configuration.UDP {
                 "Whose datagrams a client gets: of hosts that it has sent to (address), or anyone's (endpoint)."
             ),
             .value(
+                "rebinding",
+                \.configuration.udp.allowsRebinding,
+                .flag,
+                "Follow a client to another port of its address after 5 s of silence."
+            ),
+            .value(
                 "reassemble",
                 \.configuration.udp.reassemblesFragments,
                 .flag,
