@@ -214,6 +214,27 @@ private final class Flag: Sendable {
         }
     }
 
+    /// With one lookup at a time, the worker that has done the first is to begin the second, and has no session left.
+    @Test func aNameThatWaitsIsLookedUpThoughTheWorkerWhoseTurnItIsHasEnded() async throws {
+        try await withNetwork(
+            ["--workers", "2", "--drain-timeout", "20"],
+            environment: ["UV_THREADPOOL_SIZE": "1"],
+            resolver: "options timeout:2 attempts:1",
+            dns: { name in (name == "stuck.test" ? .silence : .addresses([Network.live]), 0) }
+        ) { network in
+            let listener = try TestListener(host: Network.live)
+            defer { listener.close() }
+            let first = try network.ask("stuck.test", from: "127.0.0.2")
+            try eventually("it is looked up") { !network.dns.questions.isEmpty }
+            let second = try network.ask("name.test", listener.port)
+            defer { second.reset() }
+            _ = try second.receive(2)
+            first.reset()
+            network.server.signal(SIGTERM)
+            #expect(try second.receive(Response.self).reply == .succeeded)
+        }
+    }
+
     @Test func whoLeavesALookupIsForgottenAtOnce() async throws {
         try await withNetwork(resolver: "options timeout:30 attempts:1", dns: { _ in (.silence, 0) }) {
             network in

@@ -52,6 +52,7 @@ extension TestSocket {
 /// Runs `body` in a thread inside a network where socks5d serves.
 func withNetwork(
     _ arguments: [String] = [],
+    environment: [String: String] = [:],
     resolver: String = "options timeout:10 attempts:1",
     hosts: String = "",
     dns script: @escaping @Sendable (String) -> (DNSServer.Answer, afterMilliseconds: Int) = { _ in
@@ -72,7 +73,8 @@ func withNetwork(
         try namespace.inside {
             let dns = try DNSServer(script)
             defer { dns.stop() }
-            let server = try Invocation.anyPort.adding(Invocation(arguments)).start(by: namespace.launcher)
+            let invocation = Invocation.anyPort.adding(Invocation(arguments, environment: environment))
+            let server = try invocation.start(by: namespace.launcher)
             defer { server.finish() }
             try body(Network(namespace: namespace, dns: dns, server: server, port: server.waitForPort()))
         }

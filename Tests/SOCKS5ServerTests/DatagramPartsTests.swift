@@ -194,37 +194,6 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     }
 }
 
-@Suite struct TargetTableTests {
-    @Test func whatWasUsedIsKnownAndNothingElse() {
-        var table = TargetTable(capacity: 4)
-        #expect(!table.contains(host(1)))
-        table.use(host(1))
-        table.use(host(2))
-        #expect(table.contains(host(1)) && table.contains(host(2)) && !table.contains(host(3)))
-        #expect(!table.contains(.ipv6(high: 0, low: 0x7f00_0001, scope: 0)))
-    }
-
-    @Test func aFullTableForgetsWhatIsNotUsed() {
-        var table = TargetTable(capacity: 8)
-        for last in UInt32(1)...1000 {
-            table.use(host(0))
-            table.use(host(last))
-            #expect(table.count <= 8)
-            #expect(table.contains(host(last)))
-            #expect(table.contains(host(0)), "after \(last)")
-        }
-        #expect((1...1000).count { table.contains(host($0)) } == 7)
-    }
-
-    @Test func oneHostIsRoomEnough() {
-        var table = TargetTable(capacity: 1)
-        for last in UInt32(1)...10 {
-            table.use(host(last))
-            #expect(table.contains(host(last)) && !table.contains(host(last - 1)))
-        }
-    }
-}
-
 @Suite struct AssociationLimitTests {
     @Test func eachSourceHasItsOwnPlacesAndANetworkOfIPv6IsOne() throws {
         let limit = AssociationLimit(maximum: 2)

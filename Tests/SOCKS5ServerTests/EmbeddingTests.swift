@@ -324,6 +324,47 @@ private final class Gate<Answer: Sendable>: Sendable {
         func resolve(_ name: String) -> ResolverAnswer { .later { await gate.wait() } }
     }
 
+    /// A worker without sessions ends, while sessions of another wait for a name that it has asked for.
+    @Test func aNameIsAskedForAgainWhenItsWorkerEndsBeforeTheAnswer() async throws {
+        let gate = Gate<ResolvedName>(cancelled: .unavailable)
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        configuration.workers = 2
+        configuration.nameResolver = Waiting(gate: gate)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
+        try await server.start()
+        let port = try #require(server.boundAddresses.first?.port)
+        let listener = try TestListener()
+        defer { listener.close() }
+        let last = try await onThread {
+            // One session on each worker.
+            let first = try ask("a.test", listener.port, through: port)
+            try eventually("it is asked") { gate.asked == 1 }
+            let last = try ask("a.test", listener.port, through: port)
+            first.reset()
+            try eventually("the first has left") { server.statistics.active == 1 }
+            return last
+        }
+        async let stopped: Void = server.stop(grace: .seconds(20))
+        try await onThread {
+            defer { last.reset() }
+            try eventually("it is asked again") { gate.asked == 2 }
+            #expect(gate.cancelled == 1)
+            try gate.open(.addresses([.ipv4(IPv4Address(127, 0, 0, 1))]))
+            #expect(try last.receive(Response.self).reply == .succeeded)
+        }
+        await stopped
+        #expect(server.statistics.active == 0)
+    }
+
+    private func ask(_ name: String, _ number: Int, through port: Int) throws -> TestSocket {
+        let socket = try TestSocket(connectingTo: port)
+        try socket.send(Greeting(methods: [.noAuthentication]))
+        _ = try socket.receive(MethodSelection.self)
+        try socket.send(Request(command: .connect, destination: Destination(name: name, port: number)))
+        return socket
+    }
+
     /// One question for all who want to know, also when the first has left; and a stop waits for no answer.
     @Test func aNameIsAskedForOnceAndAStopCancelsIt() async throws {
         let gate = Gate<ResolvedName>(cancelled: .unavailable)
@@ -332,17 +373,9 @@ private final class Gate<Answer: Sendable>: Sendable {
         }) { server, port in
             let listener = try TestListener()
             defer { listener.close() }
-            func ask(_ name: String) throws -> TestSocket {
-                let socket = try TestSocket(connectingTo: port)
-                try socket.send(Greeting(methods: [.noAuthentication]))
-                _ = try socket.receive(MethodSelection.self)
-                let destination = Destination(name: name, port: listener.port)
-                try socket.send(Request(command: .connect, destination: destination))
-                return socket
-            }
-            let first = try ask("a.test")
+            let first = try ask("a.test", listener.port, through: port)
             try eventually("it is asked") { gate.asked == 1 }
-            let others = try (0..<4).map { _ in try ask("a.test") }
+            let others = try (0..<4).map { _ in try ask("a.test", listener.port, through: port) }
             defer { for socket in others { socket.close() } }
             first.reset()
             try eventually("the first has left") { server.statistics.active == 4 }
@@ -350,7 +383,7 @@ private final class Gate<Answer: Sendable>: Sendable {
             try gate.open(.addresses([.ipv4(IPv4Address(127, 0, 0, 1))]))
             for socket in others { #expect(try socket.receive(Response.self).reply == .succeeded) }
             #expect(gate.asked == 1)
-            let last = try ask("b.test")
+            let last = try ask("b.test", listener.port, through: port)
             last.reset()
             try eventually("the second name is asked for") { gate.asked == 2 }
         }

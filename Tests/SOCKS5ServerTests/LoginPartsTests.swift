@@ -174,27 +174,6 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
     }
 }
 
-@Suite struct RecentTableTests {
-    @Test func itIsBoundedAndKeepsWhatWasUsedLast() {
-        var random = SeededGenerator(seed: 44)
-        var table = RecentTable<Int, Int>(maximum: 100)
-        var recent: [Int] = []
-        for _ in 0..<20_000 {
-            let key = Int.random(in: 0..<500, using: &random)
-            recent.removeAll { $0 == key }
-            if Bool.random(using: &random) {
-                table[key] = key * 2
-                recent.append(key)
-            } else if let value = table[key] {
-                #expect(value == key * 2)
-                recent.append(key)
-            }
-            #expect(table.count <= 100)
-            for key in recent.suffix(49) { #expect(table.peek(key) == key * 2, "seed 44") }
-        }
-    }
-}
-
 @Suite struct LoginDigestTests {
     @Test func itTellsLoginsApartAndDependsOnKeyAndHash() throws {
         let key = LoginDigest.Key()

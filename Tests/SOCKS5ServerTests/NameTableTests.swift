@@ -107,6 +107,7 @@ private func source(_ number: Int) -> ClientSource {
             }
             if !isKept {
                 cache.insert(found, for: name, now: now)
+                inserted.removeAll { $0.name == name }
                 inserted.append((name, now))
             }
         }
@@ -238,6 +239,59 @@ private func source(_ number: Int) -> ClientSource {
         // A second request that has failed at the same addresses waits for the same lookup.
         table.forget("name", goodUntil: expiry)
         #expect(table.ask("name", for: source(1), 2, now: 0).isWait)
+    }
+
+    @Test func thousandsWhoWaitForOneNameCostEachOtherNothing() throws {
+        try expectLinear { count in
+            var table = Self.table(parallel: 0, waitingPerSource: .max, waiting: .max)
+            let tickets = (0..<count).compactMap {
+                table.ask("name", for: source($0), $0, now: 0).ticket
+            }
+            for ticket in tickets.dropLast() { table.cancel(ticket) }
+            #expect(table.open(parallel: 4) == ["name"])
+            #expect(table.finished("name", found, now: 0).askers.map(\.1) == [count - 1])
+        }
+    }
+
+    @Test func thousandsOfNamesThatWaitCostEachOtherNothing() throws {
+        try expectLinear { count in
+            var table = Self.table(parallel: 0, waitingPerSource: .max, waiting: .max)
+            let tickets = (0..<count).compactMap {
+                table.ask("name\($0)", for: source(1), $0, now: 0).ticket
+            }
+            // Half of them leave, the last ones first.
+            for (number, ticket) in tickets.enumerated().reversed() where number % 2 == 1 {
+                table.cancel(ticket)
+            }
+            var running = table.open(parallel: 2)
+            var told = 0
+            while let name = running.popLast() {
+                let (askers, next) = table.finished(name, found, now: 0)
+                told += askers.count
+                running += next
+            }
+            #expect(told == count / 2)
+        }
+    }
+
+    @Test func thousandsOfSourcesThatWaitCostEachOtherNothing() throws {
+        try expectLinear { count in
+            var table = Self.table(parallel: 2, waitingPerSource: .max, waiting: .max)
+            // One has all that it may, the others wait, each in a queue of its own.
+            let tickets = (0..<count).compactMap {
+                table.ask("name\($0)", for: source($0), $0, now: 0).ticket
+            }
+            for ticket in tickets.reversed() { table.cancel(ticket) }
+            #expect(table.finished("name0", found, now: 0).next == [])
+        }
+    }
+
+    /// Eight times as many take about eight times as long: 64 times, if each of them looked at all others.
+    private func expectLinear(_ run: (Int) throws -> Void) throws {
+        let times = try [512, 4096].map { count in
+            try (0..<5).map { _ in try ContinuousClock().measure { try run(count) } }.min() ?? .zero
+        }
+        #expect(times[1] < times[0] * 20, "\(times)")
     }
 
     /// Whatever is asked, left and answered in whatever order: no more is looked up at once than may be, nothing

@@ -19,28 +19,30 @@ package struct HashLimits {
 
 /// Which hash is computed next, and who waits for it.
 ///
-/// Sources take turns, so that a flood from one of them delays its own logins; and neither a source nor all of
-/// them may have more than so many waiting, since what waits longer comes too late. The same login asked for
+/// Sources take turns (``FairQueue``), so that a flood from one of them delays its own logins. The same login asked for
 /// several times, as by a browser that opens many connections, is computed once. Pure.
 package struct HashSchedule<Waiter> {
+    private typealias Queue = FairQueue<ClientSource, LoginDigest>
+
     private struct Job {
         let work: HashWork
-        let source: ClientSource
-        var waiters: [(number: UInt64, waiter: Waiter)]
+        /// `nil`: it is being computed.
+        var place: Queue.Place?
+        var waiters: [UInt64: Waiter]
     }
 
     private let limits: HashLimits
     /// Those that wait and those that run.
     private var jobs: [LoginDigest: Job] = [:]
-    /// Those that wait, the oldest first; no source without any.
-    private var lines: [ClientSource: [LoginDigest]] = [:]
-    /// The sources with a line, the next one first.
-    private var turns: [ClientSource] = []
-    package private(set) var waiting = 0
+    private var queue: Queue
 
     package init(_ limits: HashLimits) {
         self.limits = limits
+        queue = Queue(limit: limits.waiting, limitPerSource: limits.waitingPerSource)
     }
+
+    /// Hashes that wait to be computed.
+    package var waiting: Int { queue.count }
 
     /// - Parameter number: names the waiter, for ``cancel(_:_:)``.
     /// - Returns: false where too many wait already.
@@ -48,57 +50,42 @@ package struct HashSchedule<Waiter> {
         -> Bool
     {
         if jobs[work.id] != nil {
-            jobs[work.id]?.waiters.append((number, waiter))
+            jobs[work.id]?.waiters[number] = waiter
             return true
         }
-        let line = lines[source, default: []]
-        guard waiting < limits.waiting, line.count < limits.waitingPerSource else { return false }
-        if line.isEmpty { turns.append(source) }
-        lines[source] = line + [work.id]
-        jobs[work.id] = Job(work: work, source: source, waiters: [(number, waiter)])
-        waiting += 1
+        guard let place = queue.append(work.id, for: source) else { return false }
+        jobs[work.id] = Job(work: work, place: place, waiters: [number: waiter])
         return true
     }
 
     /// Takes what is to be computed now; ``finish(_:)`` ends it.
     package mutating func next() -> HashWork? {
-        guard let source = turns.first, let id = lines[source]?.first else { return nil }
-        leaveLine(id, of: source)
-        turns.removeFirst()
-        if lines[source] != nil { turns.append(source) }
+        guard let id = queue.takeNext()?.value else { return nil }
+        jobs[id]?.place = nil
         return jobs[id]?.work
     }
 
-    /// - Returns: those who wait for the result.
+    /// - Returns: those who wait for the result, the first to come first.
     package mutating func finish(_ id: LoginDigest) -> [Waiter] {
-        jobs.removeValue(forKey: id)?.waiters.map(\.waiter) ?? []
+        let waiters = jobs.removeValue(forKey: id)?.waiters ?? [:]
+        return waiters.sorted { $0.key < $1.key }.map(\.value)
     }
 
     /// What nobody waits for any longer isn't computed, unless it is under way.
     ///
     /// - Returns: the waiter, unless it had its result already.
     package mutating func cancel(_ id: LoginDigest, _ number: UInt64) -> Waiter? {
-        guard let job = jobs[id], let index = job.waiters.firstIndex(where: { $0.number == number }) else {
-            return nil
-        }
-        jobs[id]?.waiters.remove(at: index)
-        if job.waiters.count == 1, lines[job.source]?.contains(id) == true {
+        guard let waiter = jobs[id]?.waiters.removeValue(forKey: number) else { return nil }
+        if let place = jobs[id]?.place, jobs[id]?.waiters.isEmpty == true {
             jobs[id] = nil
-            leaveLine(id, of: job.source)
-            if lines[job.source] == nil { turns.removeAll { $0 == job.source } }
+            queue.remove(place)
         }
-        return job.waiters[index].waiter
+        return waiter
     }
 
     /// - Returns: all who wait.
     package mutating func removeAll() -> [Waiter] {
         defer { self = HashSchedule(limits) }
-        return jobs.values.flatMap { $0.waiters.map(\.waiter) }
-    }
-
-    private mutating func leaveLine(_ id: LoginDigest, of source: ClientSource) {
-        lines[source]?.removeAll { $0 == id }
-        if lines[source]?.isEmpty == true { lines[source] = nil }
-        waiting -= 1
+        return jobs.values.flatMap { $0.waiters.values }
     }
 }

@@ -4,8 +4,7 @@ internal import SOCKS5Protocol
 /// The names that a client has sent to last, with their answers.
 ///
 /// A datagram to one of them is known by the bytes of its header, so that neither is the name decoded nor anyone asked
-/// again, and finding it allocates nothing. Bounded: one name more takes the place of the one that has been here
-/// longest.
+/// again, and finding it allocates nothing. Bounded: one name more takes the place of the one whose answer came first.
 struct RecentNames {
     struct Entry {
         /// Of a whole datagram, from RSV to DST.PORT. It tells its own length: no other begins like it.
@@ -40,28 +39,15 @@ struct RecentNames {
         }
     }
 
-    private static let capacity = 8
-
-    private var entries: [Entry] = []
-    private var oldest = 0
+    /// By the header. Few enough to be looked at one by one: a datagram's header would have to be copied to be a key.
+    private var entries = RecentTable<[UInt8], Entry>(maximum: 8)
 
     /// What is known about the name that a datagram goes to; `nil`: the datagram must be decoded.
     func entry(for datagram: UnsafeRawBufferPointer, now: UInt64) -> Entry? {
-        for index in entries.indices where now < entries[index].expiry && entries[index].isAbout(datagram) {
-            return entries[index]
-        }
-        return nil
+        entries.first { now < $0.expiry && $0.isAbout(datagram) }
     }
 
     mutating func insert(_ entry: Entry, now: UInt64) {
-        guard now < entry.expiry else { return }
-        if let place = entries.firstIndex(where: { $0.header == entry.header }) {
-            entries[place] = entry
-        } else if entries.count < Self.capacity {
-            entries.append(entry)
-        } else {
-            entries[oldest] = entry
-            oldest = (oldest + 1) % Self.capacity
-        }
+        if now < entry.expiry { entries[entry.header] = entry }
     }
 }

@@ -23,7 +23,9 @@ final class UDPAssociation {
     private let uploads: Meter?
     private let downloads: Meter?
     private var latch: ClientLatch
-    private var targets: TargetTable
+    /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
+    /// 5). One host more takes the place of the one that wasn't sent to for the longest time.
+    private var targets: RecentTable<SocketAddress.Host, Void>
     private var reassembly = Reassembly()
     private var recentNames = RecentNames()
     private var waiting: WaitingDatagrams
@@ -55,7 +57,7 @@ final class UDPAssociation {
         counters = worker.counters
         room = worker.datagrams
         latch = ClientLatch(client: address, allowsRebinding: settings.allowsRebinding)
-        targets = TargetTable(capacity: settings.targetsPerAssociation)
+        targets = RecentTable(maximum: settings.targetsPerAssociation)
         waiting = WaitingDatagrams(worker.context.budget)
     }
 
@@ -238,7 +240,7 @@ final class UDPAssociation {
         guard uploads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         do throws(UVError) {
             let socket = try socket(facing: target)
-            if settings.filtering == .addressDependent { targets.use(target.host) }
+            if settings.filtering == .addressDependent { targets[target.host] = () }
             socket.send(payload, carrying: payload.count, to: target)
         } catch {
             notePortShortage(error, nil)
@@ -272,7 +274,7 @@ final class UDPAssociation {
     // MARK: - Target to client
 
     private func receiveFromTarget(_ payload: UnsafeMutableRawBufferPointer, _ source: SocketAddress) {
-        guard settings.filtering == .endpointIndependent || targets.contains(source.host) else {
+        guard settings.filtering == .endpointIndependent || targets.peek(source.host) != nil else {
             return drop(.unsolicited)
         }
         // Sockets towards targets are opened by a client that has sent something.

@@ -20,6 +20,8 @@ final class Worker {
         case lookupsStarted(atOnce: Int)
         /// A name that this worker has asked for.
         case nameAnswered(NameTicket, NameAnswer)
+        /// A name that sessions of this worker wait for, and that the worker which was to look it up can't any more.
+        case lookUp(String)
         /// What a ``CredentialStore`` says to a login that waits for it, by its number.
         case loginAnswered(UInt64, LoginVerdict)
         /// The sessions of this user have to end.
@@ -324,6 +326,7 @@ extension Worker: EventLoopDelegate {
             case .adopt(let policy): adopt(policy)
             case .lookupsStarted(let count): resolver.open(atOnce: count)
             case .nameAnswered(let ticket, let answer): resolver.pass(answer, to: ticket)
+            case .lookUp(let name): resolver.takeOver(name)
             case .loginAnswered(let number, let verdict): logins.pass(verdict, to: number)
             case .quotaEnded(let account): for session in sessions.owners { session.quotaDidEnd(of: account) }
             }

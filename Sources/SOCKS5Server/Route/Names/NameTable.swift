@@ -9,11 +9,16 @@ struct NameTicket: Hashable, Sendable {
 
 /// What is known about names, who waits for which, and which are looked up next: one for all workers.
 ///
-/// A name is looked up once however many ask. There are only so many threads to look up with, and a name may hold
-/// one for as long as its servers like: no source gets more of them than it leaves to all others, names beyond that
-/// wait in a queue of their source, and the queues take turns. A name waits in the queue of each source that asks
-/// for it, so that none waits behind another's. Pure: who calls it does the lookups.
+/// A name is looked up once however many ask. There are only so many threads to look up with, and a name may hold one
+/// for as long as its servers like: no source gets more of them than it leaves to all others, and names beyond that
+/// wait in a ``FairQueue``. A name waits in the queue of each source that asks for it, so that none waits behind
+/// another's. Pure: who calls it does the lookups.
+///
+/// Locked by all workers, so everything is O(1), but for telling those who have waited, and for the sources that have
+/// no room when the next lookup is chosen: each of them has one running, so they are fewer than there may be lookups.
 struct NameTable<Asker: Sendable> {
+    private typealias Queue = FairQueue<ClientSource, String>
+
     enum Outcome {
         /// Known already, and good until then; or too much waits already, `EAGAIN`, which is good for this time.
         case answer(NameAnswer, expiry: UInt64)
@@ -27,42 +32,34 @@ struct NameTable<Asker: Sendable> {
         /// Who pays for the lookup that runs; `nil`: it waits.
         var payer: ClientSource?
         var askers: [NameTicket: (asker: Asker, source: ClientSource)] = [:]
-    }
-
-    private struct Account {
-        var running = 0
-        /// Names that wait, the next one first.
-        var queue: [String] = []
+        /// Where it waits, and how many of the source ask for it.
+        var places: [ClientSource: (place: Queue.Place, askers: Int)] = [:]
     }
 
     private var parallel: Int
     private let parallelPerSource: Int
-    private let waitingPerSource: Int
-    private let waitingOfAll: Int
     private var cache: NameCache
     private var pending: [String: Pending] = [:]
-    private var accounts: [ClientSource: Account] = [:]
-    /// The sources with a queue, the next one first.
-    private var turns: [ClientSource] = []
+    private var queue: Queue
     private var running = 0
-    private var waiting = 0
+    /// Sources that pay for a lookup.
+    private var runningPerSource: [ClientSource: Int] = [:]
     private var lastNumber: UInt64 = 0
 
     /// - Parameter parallel: how many lookups may run at once; none: all wait for ``open(parallel:)``.
     init(_ settings: Configuration.Resolver, parallel: Int = 0) {
         self.parallel = parallel
         parallelPerSource = settings.lookupsPerSource
-        waitingPerSource = settings.waitingPerSource
-        waitingOfAll = settings.waiting
+        queue = Queue(limit: settings.waiting, limitPerSource: settings.waitingPerSource)
         cache = NameCache(settings)
     }
 
     mutating func ask(_ name: String, for source: ClientSource, _ asker: Asker, now: UInt64) -> Outcome {
         if let (answer, expiry) = cache.answer(to: name, now: now) { return .answer(answer, expiry: expiry) }
-        let mustWait = !hasRoom(for: source)
         let isRunning = pending[name]?.payer != nil
-        if mustWait && !isRunning && !isWaiting(name, for: source) {
-            guard enqueue(name, for: source) else { return .answer(.failure(.tryAgain), expiry: now) }
+        let mustWait = (runningPerSource[source] ?? 0) >= mostPerSource
+        if !isRunning && mustWait && !enqueue(name, for: source) {
+            return .answer(.failure(.tryAgain), expiry: now)
         }
         lastNumber += 1
         let ticket = NameTicket(name: name, number: lastNumber)
@@ -82,9 +79,14 @@ struct NameTable<Asker: Sendable> {
     mutating func cancel(_ ticket: NameTicket) {
         let name = ticket.name
         guard let source = pending[name]?.askers.removeValue(forKey: ticket)?.source,
-            pending[name]?.payer == nil
+            let (place, askers) = pending[name]?.places[source]
         else { return }
-        if !isWaiting(name, for: source) { dequeue(name, for: source) }
+        guard askers == 1 else {
+            pending[name]?.places[source]?.askers = askers - 1
+            return
+        }
+        queue.remove(place)
+        pending[name]?.places[source] = nil
         if pending[name]?.askers.isEmpty == true { pending[name] = nil }
     }
 
@@ -100,10 +102,15 @@ struct NameTable<Asker: Sendable> {
             preconditionFailure("an answer to what isn't looked up")
         }
         running -= 1
-        accounts[payer]?.running -= 1
-        forgetIfIdle(payer)
+        let others = (runningPerSource[payer] ?? 1) - 1
+        runningPerSource[payer] = others > 0 ? others : nil
         cache.insert(answer, for: name, now: now)
         return (lookup.askers.map { ($0.key, $0.value.asker) }, startWaiting())
+    }
+
+    /// Who waits for a name.
+    func askers(of name: String) -> [Asker] {
+        pending[name]?.askers.values.map(\.asker) ?? []
     }
 
     /// So many lookups may run at once from now on.
@@ -121,55 +128,34 @@ struct NameTable<Asker: Sendable> {
     }
 
     /// The first source to come gets half of all lookups, the second half of the rest, and so on.
-    private func hasRoom(for source: ClientSource) -> Bool {
-        (accounts[source]?.running ?? 0) < min(parallelPerSource, parallel - running)
-    }
+    private var mostPerSource: Int { min(parallelPerSource, parallel - running) }
 
     private mutating func startNext() -> String? {
-        for _ in turns.indices {
-            let source = turns.removeFirst()
-            turns.append(source)
-            guard hasRoom(for: source), let name = accounts[source]?.queue.first else { continue }
-            start(name, payer: source)
-            return name
-        }
-        return nil
+        guard running < parallel else { return nil }
+        let (shares, most) = (runningPerSource, mostPerSource)
+        guard let (payer, name) = queue.takeNext(where: { (shares[$0] ?? 0) < most }) else { return nil }
+        pending[name]?.places[payer] = nil
+        start(name, payer: payer)
+        return name
     }
 
+    /// It waits nowhere any more.
     private mutating func start(_ name: String, payer: ClientSource) {
         running += 1
-        accounts[payer, default: Account()].running += 1
+        runningPerSource[payer, default: 0] += 1
+        for (place, _) in (pending[name]?.places ?? [:]).values { queue.remove(place) }
+        pending[name]?.places = [:]
         pending[name]?.payer = payer
-        for source in Set((pending[name]?.askers ?? [:]).values.map(\.source)) { dequeue(name, for: source) }
-    }
-
-    // MARK: - Queues
-
-    private func isWaiting(_ name: String, for source: ClientSource) -> Bool {
-        pending[name]?.askers.values.contains { $0.source == source } ?? false
     }
 
     /// - Returns: false where too much waits already.
     private mutating func enqueue(_ name: String, for source: ClientSource) -> Bool {
-        let length = accounts[source]?.queue.count ?? 0
-        guard length < waitingPerSource, waiting < waitingOfAll else { return false }
-        accounts[source, default: Account()].queue.append(name)
-        if length == 0 { turns.append(source) }
-        waiting += 1
-        return true
-    }
-
-    private mutating func dequeue(_ name: String, for source: ClientSource) {
-        guard let index = accounts[source]?.queue.firstIndex(of: name) else { return }
-        accounts[source]?.queue.remove(at: index)
-        waiting -= 1
-        if accounts[source]?.queue.isEmpty == true { turns.removeAll { $0 == source } }
-        forgetIfIdle(source)
-    }
-
-    private mutating func forgetIfIdle(_ source: ClientSource) {
-        if let account = accounts[source], account.running == 0 && account.queue.isEmpty {
-            accounts[source] = nil
+        if let waiting = pending[name]?.places[source]?.askers {
+            pending[name]?.places[source]?.askers = waiting + 1
+            return true
         }
+        guard let place = queue.append(name, for: source) else { return false }
+        pending[name, default: Pending()].places[source] = (place, 1)
+        return true
     }
 }

@@ -91,7 +91,13 @@ final class Resolver: NameLookupDelegate {
         lookups.pass(answer, to: number)
     }
 
-    /// Nobody of this worker waits for anything any more, and sessions of others don't wait for this worker.
+    /// Looks up what another worker can't any more, for sessions of this one.
+    func takeOver(_ name: String) {
+        lookUp([name])
+    }
+
+    /// Nobody of this worker waits for anything any more. What sessions of others wait for is handed over to them,
+    /// but for the system's lookups, which go on.
     func close() {
         isClosed = true
         lookups.passAll(.unavailable)
@@ -102,7 +108,7 @@ final class Resolver: NameLookupDelegate {
         var names = names
         while let name = names.popLast() {
             if isClosed {
-                names += finish(name, .failure(.hostUnreachable))
+                names += handOver(name)
                 continue
             }
             if let nameResolver {
@@ -124,9 +130,20 @@ final class Resolver: NameLookupDelegate {
         case .now(let found):
             return finish(name, found.answer)
         case .later(let answer):
-            _ = lookups.begin(answer) { [unowned self] in lookUp(finish(name, $0.answer)) }
+            _ = lookups.begin(answer) { [unowned self] in
+                lookUp(isClosed ? [name] : finish(name, $0.answer))
+            }
             return []
         }
+    }
+
+    /// Has one of the workers whose sessions wait for the name look it up.
+    ///
+    /// - Returns: the names to be looked up next, where there is none.
+    private func handOver(_ name: String) -> [String] {
+        let askers = names.withLock { $0.askers(of: name) }
+        if askers.contains(where: { $0.post(.lookUp(name)) }) { return [] }
+        return finish(name, .failure(.hostUnreachable))
     }
 
     /// Tells all who wait for the name.
