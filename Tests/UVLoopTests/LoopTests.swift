@@ -133,7 +133,7 @@ import Testing
 
     @Test(arguments: [
         ("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7"), ("2001:DB8::1", "[2001:db8::1]:7"),
-        ("::ffff:1.2.3.4", "[::ffff:1.2.3.4]:7"),
+        ("::ffff:1.2.3.4", "1.2.3.4:7"),
     ])
     func numericAddressesAreParsedAndWritten(_ text: String, _ expected: String) {
         #expect(SocketAddress(numeric: text, port: 7)?.description == expected)

@@ -26,7 +26,7 @@ package struct FairQueue<Source: Hashable, Value> {
     /// The lines that have values, the next one first.
     private var turns = Lines.List()
     private var lineOfSource: [Source: Lines.Slot] = [:]
-    private(set) var count = 0
+    package private(set) var count = 0
 
     /// - Parameters:
     ///   - limit: values of all sources that may wait.
