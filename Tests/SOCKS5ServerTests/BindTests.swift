@@ -117,10 +117,13 @@ import Testing
             let (client, bound) = try Self.bind(through: port)
             defer { client.close() }
             try client.send(Array("early".utf8))
-            client.endSending()
             let peer = try TestSocket(connectingTo: Int(bound.port))
             defer { peer.close() }
-            #expect(try peer.receiveToEnd() == Array("early".utf8))
+            #expect(try peer.receive(5) == Array("early".utf8))
+            #expect(try client.receive(Response.self).reply == .succeeded)
+            // An end before the peer is there would be the end of the BIND.
+            client.endSending()
+            #expect(try peer.receiveToEnd().isEmpty)
         }
     }
 

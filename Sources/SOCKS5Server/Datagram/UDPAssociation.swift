@@ -2,6 +2,12 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
+/// Who has asked for an association.
+protocol AssociationDelegate: AnyObject {
+    /// Behind ``UDPAssociation/close()``: no socket is open any more.
+    func associationDidClose()
+}
+
 /// What a client has asked for with UDP ASSOCIATE (RFC 1928 section 7): relays datagrams between it and any
 /// number of targets.
 ///
@@ -10,15 +16,15 @@ internal import UVLoop
 /// (endpoint-independent mapping, RFC 4787 section 4.1).
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the session's, which counts it as a handle until all its sockets are closed.
+/// - Ownership: the session's, until all its sockets are closed.
 final class UDPAssociation {
-    private unowned let session: Session
-    private unowned let worker: Worker
-    private let context: ServerContext
+    private unowned let delegate: any AssociationDelegate
+    private unowned let services: Services
+    /// The session's.
+    private let slot: Clock.Slot
     private let settings: Configuration.UDP
     private let counters: Counters
     private let room: DatagramRoom
-    private let client: Peer
     private let subject: Subject
     private let uploads: Meter?
     private let downloads: Meter?
@@ -38,27 +44,30 @@ final class UDPAssociation {
     private(set) var bytesTargetToClient = 0
 
     /// - Parameters:
+    ///   - slot: of the session, whose deadline the association sets.
+    ///   - subject: who has asked for it.
     ///   - address: where the client's TCP connection comes from.
-    ///   - places: whose limits bind the payload.
+    ///   - meter: what limits the payload of a direction.
     init(
-        _ session: Session,
-        _ worker: Worker,
+        _ delegate: any AssociationDelegate,
+        _ services: Services,
+        _ slot: Clock.Slot,
+        for subject: Subject,
         at address: IPAddress,
-        _ places: SessionPlaces
+        meter: (Direction) -> Meter?
     ) {
-        uploads = places.meter(of: .clientToTarget, worker)
-        downloads = places.meter(of: .targetToClient, worker)
-        self.session = session
-        self.worker = worker
-        client = session.record.client
-        subject = Subject(session.record, .udpAssociate)
-        context = worker.context
-        settings = worker.context.udp
-        counters = worker.counters
-        room = worker.datagrams
+        uploads = meter(.clientToTarget)
+        downloads = meter(.targetToClient)
+        self.delegate = delegate
+        self.services = services
+        self.slot = slot
+        self.subject = subject
+        settings = services.udp
+        counters = services.counters
+        room = services.datagrams
         latch = ClientLatch(client: address, allowsRebinding: settings.allowsRebinding)
         targets = RecentTable(maximum: settings.targetsPerAssociation)
-        waiting = WaitingDatagrams(worker.context.budget)
+        waiting = WaitingDatagrams(services.budget)
     }
 
     // MARK: - Begin and end
@@ -66,46 +75,52 @@ final class UDPAssociation {
     /// Binds the socket for the client.
     ///
     /// - Parameter local: where the client has reached this server.
-    /// - Returns: the answer to the client. Unless that is a success, nothing is open.
-    func open(at local: SocketAddress) -> Response {
-        guard context.associations.enter(ClientSource(client)) else { return .failure(.notAllowed) }
+    /// - Returns: where the client is to send to, or the reply that says why there is nothing open.
+    func open(at local: SocketAddress) -> Result<SocketAddress, Refusal> {
+        guard services.associations.enter(source) else { return .failure(Refusal(reply: .notAllowed)) }
         // Up to four descriptors are two places.
-        guard context.limit.enter() else {
-            context.associations.leave(ClientSource(client))
-            return .failure(.generalFailure)
+        guard services.limit.enter() else {
+            services.associations.leave(source)
+            return .failure(Refusal(reply: .generalFailure))
         }
         do throws(UVError) {
             let socket = try openClientSocket(at: local)
             clientSocket = socket
             openSockets += 1
             counters.associations.add()
-            return Response(reply: .succeeded, boundAddress: Destination(advertised(socket.localAddress)))
+            return .success(advertised(socket.localAddress))
         } catch {
             leaveLimits()
             notePortShortage(error, settings.ports)
-            return .failure(.generalFailure)
+            return .failure(Refusal(reply: .generalFailure))
         }
     }
 
+    struct Refusal: Error {
+        let reply: Reply
+    }
+
+    private var source: ClientSource { ClientSource(subject.client) }
+
     private func notePortShortage(_ error: UVError, _ range: PortRange?) {
-        if error == .addressInUse { context.portShortage.note(.udp, range, now: worker.loop.now) }
+        if error == .addressInUse { services.portShortage.note(.udp, range, now: services.clock.now) }
     }
 
     private func openClientSocket(at local: SocketAddress) throws(UVError) -> UDPSocket {
         guard let ports = settings.ports else {
-            return try UDPSocket(on: worker.loop, boundTo: local, ports: CollectionOfOne(0), delegate: self)
+            return try UDPSocket(on: services.loop, boundTo: local, ports: CollectionOfOne(0), delegate: self)
         }
-        return try UDPSocket(on: worker.loop, boundTo: local, ports: ports.fromAnywhere(), delegate: self)
+        return try UDPSocket(on: services.loop, boundTo: local, ports: ports.fromAnywhere(), delegate: self)
     }
 
     private func advertised(_ bound: SocketAddress) -> SocketAddress {
-        let advertised = context.advertisedAddresses.first { $0.family == bound.family }
+        let advertised = services.advertisedAddresses.first { $0.family == bound.family }
         return advertised.map { SocketAddress($0, port: bound.port) } ?? bound
     }
 
     /// Once, after a successful ``open(at:)``.
     func close() {
-        for ticket in waiting.tickets { worker.resolver.cancel(ticket) }
+        for ticket in waiting.tickets { services.lookups.cancel(ticket) }
         waiting.removeAll()
         uploads?.giveBack()
         downloads?.giveBack()
@@ -114,8 +129,8 @@ final class UDPAssociation {
     }
 
     private func leaveLimits() {
-        context.limit.leave()
-        context.associations.leave(ClientSource(client))
+        services.limit.leave()
+        services.associations.leave(source)
     }
 
     private func drop(_ cause: DatagramDrop) {
@@ -125,7 +140,7 @@ final class UDPAssociation {
     // MARK: - Client to target
 
     private func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
-        let now = worker.loop.now
+        let now = services.clock.now
         guard latch.accepts(source, now: now) else { return drop(.foreign) }
         if let recent = recentNames.entry(for: datagram, now: now) {
             accepted(source, now)
@@ -153,16 +168,16 @@ final class UDPAssociation {
 
     private func accepted(_ source: SocketAddress, _ now: UInt64) {
         latch.latch(to: source, now: now)
-        worker.set(.udpIdle, for: session)
+        services.clock.set(.udpIdle, for: slot)
     }
 
     private func reassemble(_ payload: UnsafeRawBufferPointer, _ header: DatagramHeader) {
         guard settings.reassemblesFragments else { return drop(.fragment) }
-        guard reassembly.isHolding || context.budget.reserve(Reassembly.longest) else {
+        guard reassembly.isHolding || services.budget.reserve(Reassembly.longest) else {
             return drop(.queueFull)
         }
-        let action = reassembly.received(header, payload, now: worker.loop.now)
-        if !reassembly.isHolding { context.budget.release(Reassembly.longest) }
+        let action = reassembly.received(header, payload, now: services.clock.now)
+        if !reassembly.isHolding { services.budget.release(Reassembly.longest) }
         switch action {
         case .hold:
             break
@@ -176,7 +191,7 @@ final class UDPAssociation {
     private func abandonFragments() {
         guard reassembly.isHolding else { return }
         reassembly.abandon()
-        context.budget.release(Reassembly.longest)
+        services.budget.release(Reassembly.longest)
         drop(.fragment)
     }
 
@@ -188,12 +203,12 @@ final class UDPAssociation {
             return send(payload, to: SocketAddress(address, port: port), named: nil)
         case .name(let asked, _): name = asked
         }
-        guard worker.policy.access.denial(of: name, port: destination.port, to: subject) == nil else {
+        guard services.policy.access.denial(of: name, port: destination.port, to: subject) == nil else {
             return drop(.denied)
         }
         if waiting.isWaiting(for: name) { return wait(payload, for: name, destination.port) }
         guard waiting.hasRoomForName else { return drop(.queueFull) }
-        let outcome = worker.resolver.resolve(name, for: client) { [unowned self] answer in
+        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answer in
             for datagram in waiting.takeAll(for: name) {
                 datagram.payload.withUnsafeBytes { send($0, to: answer, of: name, port: datagram.port) }
             }
@@ -202,7 +217,7 @@ final class UDPAssociation {
         case .answer(let answer, let expiry):
             send(payload, to: answer, of: name, port: destination.port)
             let recent = RecentNames.Entry(destination, name, answer, expiry: expiry)
-            recentNames.insert(recent, now: worker.loop.now)
+            recentNames.insert(recent, now: services.clock.now)
         case .pending(let ticket):
             waiting.begin(name, ticket)
             wait(payload, for: name, destination.port)
@@ -221,7 +236,7 @@ final class UDPAssociation {
     ) {
         switch answer {
         case .success(let found):
-            let preferred = context.families.preferred
+            let preferred = services.families.preferred
             let target = Candidates.first(of: found, port: port, preferred: preferred) {
                 isAllowed($0, named: name)
             }
@@ -249,8 +264,8 @@ final class UDPAssociation {
     }
 
     private func isAllowed(_ target: SocketAddress, named name: HostName?) -> Bool {
-        target.port != 0 && (context.families.only ?? target.family) == target.family
-            && worker.policy.access.denial(
+        target.port != 0 && (services.families.only ?? target.family) == target.family
+            && services.policy.access.denial(
                 of: IPAddress(target.host),
                 port: target.port,
                 named: name,
@@ -261,9 +276,9 @@ final class UDPAssociation {
     private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {
         if let socket = target.isIPv6 ? ipv6Socket : ipv4Socket { return socket }
         let socket = try UDPSocket(
-            on: worker.loop,
+            on: services.loop,
             isIPv6: target.isIPv6,
-            leavingBy: worker.egress(of: subject),
+            leavingBy: services.egress(of: subject),
             delegate: self
         )
         openSockets += 1
@@ -306,7 +321,7 @@ extension UDPAssociation: UDPSocketDelegate {
         if let failure {
             drop(DatagramDrop(failure))
         } else if socket === clientSocket {
-            worker.set(.udpIdle, for: session)
+            services.clock.set(.udpIdle, for: slot)
             bytesTargetToClient += payload
             counters.datagramsTargetToClient.add()
         } else {
@@ -319,7 +334,7 @@ extension UDPAssociation: UDPSocketDelegate {
         openSockets -= 1
         guard openSockets == 0 else { return }
         leaveLimits()
-        session.handleDidClose()
+        delegate.associationDidClose()
     }
 }
 

@@ -24,7 +24,8 @@ final class Meter {
         let start: UInt64
     }
 
-    private unowned let worker: Worker
+    private unowned let clock: Clock
+    private let accounts: AccountTable
     private let direction: Direction
     private let connectionRate: Rate?
     private let userRate: Rate?
@@ -35,30 +36,42 @@ final class Meter {
     private var grant: Grant?
     private var hasToldOfQuota = false
 
-    /// - Parameter account: whose limits are `user`.
+    /// - Parameters:
+    ///   - connectionRate: of the connection, in each direction.
+    ///   - account: whose limits are `user`.
     /// - Returns: `nil` where nothing limits the direction. A failing initializer would allocate to find that out, for
     ///   each session that has no limits.
     static func of(
         _ direction: Direction,
-        _ worker: Worker,
+        _ clock: Clock,
+        _ accounts: AccountTable,
+        _ connectionRate: Rate?,
         _ account: Account?,
         _ user: UserBounds?
     ) -> Meter? {
-        let isLimited = worker.policy.limits.bandwidth != nil || user?.bandwidth != nil || user?.quota != nil
-        return isLimited ? Meter(direction, worker, account, user) : nil
+        let isLimited = connectionRate != nil || user?.bandwidth != nil || user?.quota != nil
+        return isLimited ? Meter(direction, clock, accounts, connectionRate, account, user) : nil
     }
 
-    private init(_ direction: Direction, _ worker: Worker, _ account: Account?, _ user: UserBounds?) {
-        connectionRate = worker.policy.limits.bandwidth
+    private init(
+        _ direction: Direction,
+        _ clock: Clock,
+        _ accounts: AccountTable,
+        _ connectionRate: Rate?,
+        _ account: Account?,
+        _ user: UserBounds?
+    ) {
+        self.connectionRate = connectionRate
+        self.accounts = accounts
         userRate = user?.bandwidth
         quota = user?.quota
-        self.worker = worker
+        self.clock = clock
         self.direction = direction
         self.account = account
         portion = min(connectionRate?.portion ?? .max, userRate?.portion ?? .max)
     }
 
-    private var now: UInt64 { worker.loop.now &* 1_000_000 }
+    private var now: UInt64 { clock.now &* 1_000_000 }
 
     /// What may be taken: asked when there is something to take, since who has to wait has got in the queue.
     func allowance() -> Allowance {
@@ -84,7 +97,6 @@ final class Meter {
         }
         if rest > 0 { _ = charge(rest, now) }
         guard let quota, let account else { return }
-        let accounts = worker.context.accounts
         guard account.use(bytes, quota, accounts.today), !hasToldOfQuota else { return }
         hasToldOfQuota = true
         accounts.quotaDidEnd(account)
@@ -107,7 +119,7 @@ final class Meter {
 
     /// Lets the pipe know when it may read again.
     func wake(_ pipe: Pipe, at time: UInt64) {
-        worker.wake(pipe, at: time)
+        clock.wake(pipe, at: time)
     }
 
     private func isReady(_ now: UInt64) -> Bool {

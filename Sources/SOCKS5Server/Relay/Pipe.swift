@@ -7,7 +7,7 @@ internal import UVLoop
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the relay's; streams are the relay's too and outlive the pipe's use of them.
-final class Pipe {
+final class Pipe: BandwidthWaiter {
     /// What it is a part of, and reports to.
     unowned var relay: Relay?
     private unowned let pool: BufferPool

@@ -1,5 +1,16 @@
 internal import UVLoop
 
+/// What a relay reports to its session.
+protocol RelayDelegate: AnyObject {
+    /// Before there is a target.
+    func clientDidSend()
+    /// Before there is a target, maybe behind bytes that aren't read yet.
+    func clientDidEnd()
+    func relayDidEnd(_ how: Relay.End)
+    /// Behind ``Relay/close(byReset:)``: no stream is open any more.
+    func relayDidClose()
+}
+
 /// Client and target of a session, and the two pipes between them, from accept to the end.
 ///
 /// Until there is a target, the session looks at what the client sends. Bytes of the handshake are read into the pipe
@@ -12,7 +23,7 @@ internal import UVLoop
 ///   closed.
 final class Relay: TCPStreamDelegate {
     /// The session ends with it.
-    enum End {
+    enum End: Equatable {
         /// Both directions have ended, or a client of whom nothing more is expected has left.
         case completed
         case aborted(by: SessionOutcome.Side, UVError)
@@ -34,8 +45,12 @@ final class Relay: TCPStreamDelegate {
     /// What a client may send behind a refusal, so that it reads the answer before it is reset.
     private static let mostDrained = 1 << 20
 
-    private unowned let session: Session
-    private unowned let worker: Worker
+    private unowned let delegate: any RelayDelegate
+    private unowned let loop: EventLoop
+    private unowned let clock: Clock
+    /// The session's.
+    private let slot: Clock.Slot
+    private var openStreams = 0
     private var stage = Stage.opening
     let client: TCPStream
     private var target: TCPStream?
@@ -45,16 +60,24 @@ final class Relay: TCPStreamDelegate {
     private var hasKeepalive = false
 
     /// - Throws: `ENOMEM`.
-    init(_ session: Session, _ worker: Worker) throws(UVError) {
-        self.session = session
-        self.worker = worker
-        client = try TCPStream(on: worker.loop)
-        clientToTarget = Pipe(worker.pool, from: client)
-        targetToClient = Pipe(worker.pool, to: client)
+    init(
+        _ delegate: any RelayDelegate,
+        _ loop: EventLoop,
+        _ clock: Clock,
+        _ slot: Clock.Slot,
+        _ pool: BufferPool
+    ) throws(UVError) {
+        self.delegate = delegate
+        self.loop = loop
+        self.clock = clock
+        self.slot = slot
+        client = try TCPStream(on: loop)
+        clientToTarget = Pipe(pool, from: client)
+        targetToClient = Pipe(pool, to: client)
         client.delegate = self
         clientToTarget.relay = self
         targetToClient.relay = self
-        session.handleDidOpen()
+        openStreams = 1
     }
 
     // MARK: - Stages
@@ -65,22 +88,15 @@ final class Relay: TCPStreamDelegate {
         try client.startReading()
     }
 
-    /// The target of a BIND has connected; ``begin(with:_:_:)`` comes next, or the end.
-    func accept(_ accepted: consuming AcceptedDescriptor) throws(UVError) -> TCPStream {
-        let target = try TCPStream(on: worker.loop, delegate: self)
-        self.target = target
-        session.handleDidOpen()
-        try target.adopt(accepted)
-        return target
-    }
-
     /// Sends the reply, then what the client has sent already, and goes on by itself.
     ///
     /// - Parameters:
-    ///   - target: whose delegate is the relay by now.
+    ///   - target: connected, and the relay's from now on.
     ///   - meter: what limits a direction.
     func begin(with target: TCPStream, _ reply: [UInt8], meter: (Direction) -> Meter?) {
         self.target = target
+        openStreams += 1
+        target.delegate = self
         clientToTarget.meter = meter(.clientToTarget)
         targetToClient.meter = meter(.targetToClient)
         stage = .relaying
@@ -117,13 +133,13 @@ final class Relay: TCPStreamDelegate {
 
     private func drain(_ bytes: Int) {
         stage = .refusing(drained: bytes)
-        if bytes > Self.mostDrained { return session.relayDidEnd(.flooded) }
+        if bytes > Self.mostDrained { return delegate.relayDidEnd(.flooded) }
         clientToTarget.discard()
     }
 
     /// A refusal is over when the client has all of it and has left.
     private func endIfRefusalIsOver() {
-        if finishedPipes > 0 && clientToTarget.sourceHasEnded { session.relayDidEnd(.completed) }
+        if finishedPipes > 0 && clientToTarget.sourceHasEnded { delegate.relayDidEnd(.completed) }
     }
 
     /// - Parameter byReset: whether the peers see a reset.
@@ -149,7 +165,7 @@ final class Relay: TCPStreamDelegate {
     func pipeDidFinish() {
         finishedPipes += 1
         switch stage {
-        case .relaying: if finishedPipes == 2 { session.relayDidEnd(.completed) } else { noteActivity() }
+        case .relaying: if finishedPipes == 2 { delegate.relayDidEnd(.completed) } else { noteActivity() }
         case .refusing: endIfRefusalIsOver()
         case .opening, .discarding, .closing: break
         }
@@ -158,7 +174,7 @@ final class Relay: TCPStreamDelegate {
     /// Bytes have moved, or wait for their turn.
     func noteActivity() {
         guard case .relaying = stage else { return }
-        worker.set(finishedPipes == 0 ? .idle : .halfClosed, for: session)
+        clock.set(finishedPipes == 0 ? .idle : .halfClosed, for: slot)
     }
 
     private func pipe(from stream: TCPStream) -> Pipe {
@@ -175,7 +191,7 @@ final class Relay: TCPStreamDelegate {
 
     /// A stream isn't read from now on. Costs nothing where a look is due anyway.
     func streamFellSilent() {
-        session.awaitLook()
+        clock.awaitLook(of: slot)
     }
 
     /// Looks for the ends of streams that aren't read, of which no event tells.
@@ -192,8 +208,8 @@ final class Relay: TCPStreamDelegate {
             guard let stream, isSilent(stream) else { continue }
             switch stream.peerState {
             case .present: break
-            case .ended: if case .opening = stage { session.clientHasEnded() }
-            case .gone(let error): session.relayDidEnd(.aborted(by: side(of: stream), error))
+            case .ended: if case .opening = stage { delegate.clientDidEnd() }
+            case .gone(let error): delegate.relayDidEnd(.aborted(by: side(of: stream), error))
             }
             if case .closing = stage { return false }
             isToLookAgain = true
@@ -213,9 +229,9 @@ final class Relay: TCPStreamDelegate {
     func lookForVanishedPeers(_ interval: UInt64) {
         if case .closing = stage { return }
         if clientToTarget.sinkHasVanished(interval) {
-            session.relayDidEnd(.aborted(by: .target, .timedOut))
+            delegate.relayDidEnd(.aborted(by: .target, .timedOut))
         } else if targetToClient.sinkHasVanished(interval) {
-            session.relayDidEnd(.aborted(by: .client, .timedOut))
+            delegate.relayDidEnd(.aborted(by: .client, .timedOut))
         }
     }
 
@@ -234,7 +250,7 @@ final class Relay: TCPStreamDelegate {
         pipe(from: stream).didRead(count)
         switch stage {
         case .relaying, .closing: break
-        case .opening: session.clientDidSend()
+        case .opening: delegate.clientDidSend()
         case .discarding: clientToTarget.discard()
         case .refusing(let drained): drain(drained + count)
         }
@@ -247,9 +263,9 @@ final class Relay: TCPStreamDelegate {
             pipe(from: stream).sourceDidEnd()
         case .opening:
             clientToTarget.sourceDidEnd()
-            session.clientHasEnded()
+            delegate.clientDidEnd()
         case .discarding:
-            session.relayDidEnd(.completed)
+            delegate.relayDidEnd(.completed)
         case .refusing:
             clientToTarget.sourceDidEnd()
             endIfRefusalIsOver()
@@ -259,7 +275,7 @@ final class Relay: TCPStreamDelegate {
     }
 
     func stream(_ stream: TCPStream, didFail error: UVError) {
-        session.relayDidEnd(.aborted(by: side(of: stream), error))
+        delegate.relayDidEnd(.aborted(by: side(of: stream), error))
     }
 
     func streamDidWrite(_ stream: TCPStream) {
@@ -268,6 +284,7 @@ final class Relay: TCPStreamDelegate {
     }
 
     func streamDidClose(_ stream: TCPStream) {
-        session.handleDidClose()
+        openStreams -= 1
+        if openStreams == 0, case .closing = stage { delegate.relayDidClose() }
     }
 }

@@ -1,14 +1,5 @@
 internal import UVLoop
 
-/// Which streams are spliced. Others than ``bulk`` are for tests.
-package enum Splicing: CaseIterable, Sendable {
-    case never
-    /// Those that prove to move much at a time.
-    case bulk
-    /// All, and with any number of bytes.
-    case always
-}
-
 /// The way of a stream that has proved to be bulk: past this process, through a pipe(2) of the kernel.
 ///
 /// A pipe is on loan from the bytes' arrival until the sink has taken them, most of the time within one callback, as

@@ -6,19 +6,17 @@ internal import UVLoop
 /// way of the ``Resolver``, judged by the policy.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the ``TargetSource``'s that wants to know.
+/// - Ownership: the ``Connector``'s that wants to know.
 final class CandidateSearch {
-    private unowned let worker: Worker
-    private let client: Peer
+    private unowned let services: Services
     private let subject: Subject
     private var ticket: NameTicket?
     /// The answer of the cache that the candidates come from, until it is forgotten.
     private var cached: (name: HostName, port: UInt16, expiry: UInt64)?
 
-    init(_ worker: Worker, _ record: SessionRecord, _ command: Command) {
-        self.worker = worker
-        client = record.client
-        subject = Subject(record, command)
+    init(_ services: Services, _ subject: Subject) {
+        self.services = services
+        self.subject = subject
     }
 
     /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
@@ -36,7 +34,7 @@ final class CandidateSearch {
 
     /// Nobody was reached: no other request gets the cached answer, if there was one.
     func forget() {
-        if let cached { worker.resolver.forget(cached.name, goodUntil: cached.expiry) }
+        if let cached { services.lookups.forget(cached.name, goodUntil: cached.expiry) }
         cached = nil
     }
 
@@ -50,12 +48,12 @@ final class CandidateSearch {
     }
 
     func cancel() {
-        if let ticket { worker.resolver.cancel(ticket) }
+        if let ticket { services.lookups.cancel(ticket) }
         ticket = nil
     }
 
     private func lookUp(_ name: HostName, _ port: UInt16, _ found: @escaping (Candidates) -> Void) {
-        let outcome = worker.resolver.resolve(name, for: client) { [unowned self] answer in
+        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answer in
             ticket = nil
             found(candidates(answer, name, port))
         }
@@ -78,7 +76,7 @@ final class CandidateSearch {
 
     /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
     private func candidates(_ addresses: [SocketAddress], named name: HostName?) -> Candidates {
-        let (families, policy) = (worker.context.families, worker.policy.access)
+        let (families, policy) = (services.families, services.policy.access)
         return Candidates(
             addresses,
             preferred: families.preferred,

@@ -26,7 +26,7 @@ public final class ProxyServer: Sendable {
     private struct Service {
         var configuration: Configuration
         let listeners: [SocketAddress]
-        let context: ServerContext
+        let shared: Shared
         var policy: Policy
     }
 
@@ -116,9 +116,8 @@ public final class ProxyServer: Sendable {
         try configuration.egress.probe()
         try configuration.probeEgressOfUsers()
         let listening = try ListeningSet(configuration, workers: workers)
-        let context = ServerContext(
+        let shared = Shared(
             configuration,
-            crew: crew,
             limit: ConnectionLimit(maximum: maxConnections),
             accounts: accounts,
             logger: logger
@@ -130,7 +129,7 @@ public final class ProxyServer: Sendable {
         }
         for (index, sockets) in listening.sockets.enumerated() {
             do throws(ProxyServerError) {
-                try await startWorker(index, sockets, context, policy)
+                try await startWorker(index, sockets, shared, policy)
             } catch {
                 for unused in listening.sockets[index...].joined() { unused.close() }
                 throw error
@@ -140,7 +139,7 @@ public final class ProxyServer: Sendable {
         let service = Service(
             configuration: configuration,
             listeners: listening.boundAddresses,
-            context: context,
+            shared: shared,
             policy: policy
         )
         self.service.withLock { $0 = service }
@@ -175,7 +174,7 @@ public final class ProxyServer: Sendable {
             )
             service?.configuration = next
             service?.policy = policy
-            current.context.throttle.withLock { $0.ban = policy.loginBan }
+            current.shared.throttle.withLock { $0.ban = policy.loginBan }
             for member in crew.members { member.mailbox.post(.adopt(policy)) }
         }
     }
@@ -212,7 +211,7 @@ public final class ProxyServer: Sendable {
     private func startWorker(
         _ index: Int,
         _ sockets: [ListeningSocket],
-        _ context: ServerContext,
+        _ shared: Shared,
         _ policy: Policy
     ) async throws(ProxyServerError) {
         let counters = Counters()
@@ -221,7 +220,9 @@ public final class ProxyServer: Sendable {
                 try startThread(named: "socks5d-\(index)", for: "worker \(index)") { [self] in
                     let worker: Worker
                     do throws(UVError) {
-                        worker = try Worker(index, context, policy, counters) { [self] in threadDidEnd() }
+                        worker = try Worker(index, of: crew, shared, policy, counters) { [self] in
+                            threadDidEnd()
+                        }
                     } catch {
                         threadDidEnd()
                         return started.resume(returning: .failure(.cannotStart("worker \(index)", error)))

@@ -2,257 +2,332 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One client, from accept to the end: decides what becomes of it, and leaves bytes and streams to its ``Relay``.
+/// Whoever keeps sessions until they have ended.
+protocol SessionKeeper: AnyObject {
+    /// Nothing of the session is open any more.
+    func sessionDidEnd(_ session: Session)
+}
+
+/// One client, from accept to the end: performs what ``SessionMachine`` says, and leaves bytes and streams to its
+/// ``Relay``.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the worker's table holds the session until no stream of it is open.
+/// - Ownership: the worker's table holds the session until no stream or socket of it is open.
 final class Session {
-    private enum Stage {
-        case negotiating(Negotiation)
-        case opening(any TargetSource)
-        case relaying
-        /// Datagrams are relayed; the client's stream only tells when that is over.
-        case associated
-        /// A failure reply was sent; the client is to read it and leave.
-        case refusing
-        /// Ending, or not started.
-        case closing
+    /// What is waited for, and given up where the session doesn't wait to the end.
+    private enum Pending {
+        case nothing
+        case login(PendingAnswers<LoginVerdict>.Ticket)
+        case decision(PendingAnswers<RuleVerdict>.Ticket)
+        case target(any Connector)
     }
 
-    private unowned let worker: Worker
-    /// The place in the worker's table, from ``start(_:in:)`` on.
-    private(set) var slot: DeadlineQueue<Session>.Slot?
-    /// The place among those that wait for a target; the worker's to set.
-    var turnSlot: DeadlineQueue<Session>.Slot?
-    private var stage = Stage.closing
-    /// From ``start(_:in:)`` on.
-    private(set) var relay: Relay?
-    private var association: UDPAssociation?
-    private var openHandles = 0
+    private unowned let keeper: any SessionKeeper
+    private unowned let services: Services
+    /// The place in the clock, and in the worker's table.
+    let slot: Clock.Slot
     private(set) var record: SessionRecord
     private var places: SessionPlaces
+    private var machine = SessionMachine()
+    private var front: Front
+    /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
+    private var handshakePolicy: Policy?
+    private var pending = Pending.nothing
+    /// From ``start(_:)`` on.
+    private var relay: Relay?
+    private var association: UDPAssociation?
+    /// Of relay and association, those that are not closed yet.
+    private var openParts = 0
 
-    init(_ worker: Worker, peer: Peer, _ places: SessionPlaces) {
-        self.worker = worker
+    init(
+        _ keeper: any SessionKeeper,
+        _ services: Services,
+        _ slot: Clock.Slot,
+        peer: Peer,
+        _ places: SessionPlaces
+    ) {
+        self.keeper = keeper
+        self.services = services
+        self.slot = slot
         self.places = places
-        record = SessionRecord(client: peer, began: worker.loop.now)
+        handshakePolicy = services.policy
+        front = .socks5(Handshake(requiring: services.policy.method))
+        record = SessionRecord(client: peer, began: services.clock.now)
     }
 
     /// Begins to negotiate on an accepted connection.
-    func start(_ accepted: consuming AcceptedDescriptor, in slot: DeadlineQueue<Session>.Slot) {
-        self.slot = slot
+    func start(_ accepted: consuming AcceptedDescriptor) {
         do throws(UVError) {
-            let relay = try Relay(self, worker)
+            let relay = try Relay(self, services.loop, services.clock, slot, services.pool)
             self.relay = relay
-            stage = .negotiating(Negotiation(self, worker, relay))
-            worker.set(.handshake, for: self)
+            openParts = 1
+            services.clock.set(.handshake, for: slot)
             try relay.open(accepted)
         } catch {
-            record.outcome = .clientLeft
-            end(.clientLeft)
-            if openHandles == 0 { didCloseEverything() }
+            perform(machine.on(.relayEnded(.completed)))
+            if openParts == 0 { didCloseEverything() }
         }
+    }
+
+    private func perform(_ action: SessionMachine.Action) {
+        switch action {
+        case .none: break
+        case .answer(let bytes): relay?.targetToClient.send(bytes)
+        case .verify(let credentials): verify(credentials)
+        case .conclude(let isRight): perform(machine.on(.message(front.decided(isRight: isRight))))
+        case .noteLoginFailure(let message): noteLoginFailure(message)
+        case .delayRefusal: delayRefusal()
+        case .judge(let request): judge(request)
+        case .awaitRuleSet: awaitTarget(.dial)
+        case .open(let intent): open(intent)
+        case .announce(let address): relay?.targetToClient.send(success(address))
+        case .timeOutConnector: timeOutConnector()
+        // Whoever has the target at hand goes on.
+        case .relay, .associate: break
+        case .refuse(let answer, let outcome): refuse(answer, outcome)
+        case .end(let outcome, let byReset): end(outcome, byReset)
+        }
+    }
+
+    // MARK: - Handshake
+
+    private func receive() {
+        while machine.isNegotiating, let pipe = relay?.clientToTarget {
+            let (consumed, action) = pipe.withHeldBytes { front.receive($0) }
+            if case .verify = action { pipe.eraseHeldBytes(consumed) }
+            pipe.consume(consumed)
+            if case .receiveMore = action { return }
+            perform(machine.on(.message(action)))
+        }
+    }
+
+    private func verify(_ credentials: Credentials) {
+        let login = Login(credentials: credentials, client: record.client)
+        guard let store = handshakePolicy?.credentials else {
+            preconditionFailure("a login that nobody asked for")
+        }
+        let username = login.username
+        switch store.verify(login) {
+        case .now(let verdict):
+            loginDidEnd(verdict, username)
+        case .later(let answer):
+            let ticket = services.logins.begin(answer) { [unowned self] verdict in
+                pending = .nothing
+                loginDidEnd(verdict, username)
+                receive()
+                if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true { clientDidLeave() }
+            }
+            pending = .login(ticket)
+        }
+    }
+
+    private func loginDidEnd(_ verdict: LoginVerdict, _ username: [UInt8]) {
+        switch verdict {
+        case .accepted: record.username = username
+        case .granted(let terms): (record.username, record.terms) = (username, terms)
+        case .refused: break
+        case .unavailable: services.counters.uncheckedLogins.add()
+        }
+        perform(machine.on(.loginAnswered(verdict)))
+    }
+
+    private func noteLoginFailure(_ message: [UInt8]) {
+        let isLate = services.noteFailedLogin(from: record.client)
+        perform(machine.on(.loginFailureNoted(message, isLate: isLate)))
+    }
+
+    private func delayRefusal() {
+        services.clock.set(.lateRefusal, for: slot)
+        relay?.clientToTarget.discard()
+        relay?.clientToTarget.holdBack()
     }
 
     // MARK: - Request
 
-    func didLogIn(_ username: [UInt8], _ terms: UserTerms?) {
-        record.username = username
-        record.terms = terms
-    }
-
-    func open(_ request: Request) {
+    private func judge(_ request: Request) {
         record.command = request.command
         record.destination = request.destination
-        if relay?.clientToTarget.sourceHasEnded != true { places.endHandshake(of: record.client, worker) }
-        guard let intent = Intent(request) else { return refuse(.hostUnreachable) }
-        let subject = Subject(record, request.command)
-        let policy = worker.policy.access
-        if let denial = policy.denial(of: intent, to: subject) { return deny(denial) }
-        if let limit = places.enter(as: record.username, record.terms, worker) {
-            worker.counters.countRefusal(limit)
-            return deny(.limit(limit))
+        handshakePolicy = nil
+        guard let pipe = relay?.clientToTarget else { return }
+        if pipe.sourceHasEnded {
+            clientDidEnd()
+            if machine.hasEnded { return }
+        } else {
+            places.endHandshake(of: record.client, services)
         }
-        switch policy.answer(to: intent, by: subject) {
-        case .now(let verdict):
-            carryOut(intent, verdict)
+        guard let intent = Intent(request) else { return perform(machine.on(.failed(.hostUnreachable))) }
+        let (subject, access) = (Subject(record, request.command), services.policy.access)
+        if let denial = access.denial(of: intent, to: subject) { return perform(machine.on(.denied(denial))) }
+        if let limit = places.enter(as: record.username, record.terms, services) {
+            return perform(machine.on(.denied(.limit(limit))))
+        }
+        switch access.answer(to: intent, by: subject) {
+        case .now(.allowed): perform(machine.on(.allowed(intent)))
+        case .now(.denied): perform(machine.on(.denied(.ruleSet)))
+        case .now(.unavailable): perform(machine.on(.failed(.generalFailure)))
         case .later(let answer):
-            let decision = PendingDecision(worker, answer) { [unowned self] in carryOut(intent, $0) }
-            wait(for: decision, .dial)
+            let ticket = services.decisions.begin(answer) { [unowned self] verdict in
+                pending = .nothing
+                perform(machine.on(.ruleSetAnswered(verdict)))
+            }
+            pending = .decision(ticket)
+            perform(machine.on(.undecided(intent)))
         }
     }
 
-    private func carryOut(_ intent: Intent, _ verdict: RuleVerdict) {
-        switch verdict {
-        case .allowed: break
-        case .denied: return deny(.ruleSet)
-        case .unavailable: return refuse(.generalFailure)
-        }
+    private func open(_ intent: Intent) {
+        let subject = Subject(record, intent.command)
         switch intent {
-        case .connect(let target): dial(target)
-        case .bind(let target): bind(from: target)
-        case .associate: associate()
+        case .connect(let target):
+            connect(by: Direct(self, services, to: target, for: subject), .dial)
+        case .bind(let target):
+            guard services.bind.isEnabled, let client = relay?.client else {
+                return perform(machine.on(.failed(.commandNotSupported)))
+            }
+            do throws(UVError) {
+                let clientSide = try client.localAddress()
+                connect(by: Await(self, services, from: target, for: subject, clientSide: clientSide), .bind)
+            } catch {
+                perform(machine.on(.failed(Reply(error))))
+            }
+        case .associate:
+            associate(subject)
         }
     }
 
-    private func dial(_ target: Target) {
-        let dialer = Dialer(self, worker)
-        wait(for: dialer, .dial)
-        dialer.start(target)
+    private func connect(by connector: any Connector, _ deadline: Deadline) {
+        pending = .target(connector)
+        awaitTarget(deadline)
+        connector.start()
     }
 
-    private func wait(for source: any TargetSource, _ deadline: Deadline) {
-        stage = .opening(source)
-        worker.set(deadline, for: self)
-        worker.await(.turn, for: self)
+    private func awaitTarget(_ deadline: Deadline) {
+        services.clock.set(deadline, for: slot)
+        services.clock.awaitTurn(.turn, of: slot)
     }
 
-    /// ``turnCame()`` will be called, within a second or at the turn that is awaited anyway.
-    func awaitLook() {
-        if turnSlot == nil { worker.await(.look, for: self) }
-    }
-
-    /// - Returns: whether there will be more turns.
-    func turnCame() -> Bool {
-        let isToLookAgain = relay?.look() ?? false
-        if case .opening(let source) = stage {
-            worker.await(.turn, for: self)
-            source.turnCame()
-            return true
-        }
-        if isToLookAgain { worker.await(.look, for: self) }
-        return isToLookAgain
-    }
-
-    func dialerDidConnect(_ target: TCPStream) {
-        target.delegate = relay
-        do throws(UVError) {
-            begin(with: target, boundAddress: try target.localAddress())
-        } catch {
-            target.close()
-            end(.aborted(by: .target, error))
-        }
+    private func timeOutConnector() {
+        guard case .target(let connector) = pending else { return }
+        pending = .nothing
+        perform(machine.on(.failed(connector.timeOut())))
     }
 
     /// Says success with an address, then leaves client and target to the relay.
-    private func begin(with target: TCPStream, boundAddress: SocketAddress) {
-        stage = .relaying
+    private func relay(_ target: TCPStream, boundTo bound: SocketAddress) {
+        guard case .relay = machine.on(.opened) else { return services.closer.close(target) }
         record.hasRelayed = true
-        places.endHandshake(of: record.client, worker)
-        relay?.begin(with: target, success(boundAddress)) { places.meter(of: $0, worker) }
+        places.endHandshake(of: record.client, services)
+        relay?.begin(with: target, success(bound)) { places.meter(of: $0, services) }
     }
 
-    private func success(_ boundAddress: SocketAddress) -> [UInt8] {
-        worker.counters.countReply(.succeeded)
-        return Response(reply: .succeeded, boundAddress: Destination(boundAddress)).encoded
+    private func success(_ bound: SocketAddress) -> [UInt8] {
+        services.counters.countReply(.succeeded)
+        return front.response(.succeeded, boundTo: Destination(bound))
     }
 
-    // MARK: - BIND
-
-    private func bind(from target: Target?) {
-        guard worker.context.bind.isEnabled else { return refuse(.commandNotSupported) }
-        guard let client = relay?.client else { return }
-        let binder = Binder(self, worker)
-        wait(for: binder, .bind)
-        do throws(UVError) {
-            binder.start(from: target, clientSide: try client.localAddress())
-        } catch {
-            refuse(Reply(error))
+    private func associate(_ subject: Subject) {
+        guard services.udp.isEnabled, let relay, let address = record.client.address else {
+            return perform(machine.on(.failed(.commandNotSupported)))
         }
-    }
-
-    func binderDidListen(at address: SocketAddress) {
-        relay?.targetToClient.send(success(address))
-    }
-
-    func binderDidAccept(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
-        do throws(UVError) {
-            guard let target = try relay?.accept(accepted) else { return }
-            begin(with: target, boundAddress: peer)
-        } catch {
-            refuse(Reply(error))
+        let association = UDPAssociation(self, services, slot, for: subject, at: address) {
+            places.meter(of: $0, services)
         }
-    }
-
-    // MARK: - UDP ASSOCIATE
-
-    private func associate() {
-        guard worker.context.udp.isEnabled else { return refuse(.commandNotSupported) }
-        guard let relay, let address = record.client.address else { return refuse(.commandNotSupported) }
-        let association = UDPAssociation(self, worker, at: address, places)
         do throws(UVError) {
-            let response = association.open(at: try relay.client.localAddress())
-            guard response.reply == .succeeded else { return refuse(response.reply) }
-            self.association = association
-            handleDidOpen()
-            stage = .associated
-            worker.set(.udpIdle, for: self)
-            worker.counters.countReply(.succeeded)
-            relay.targetToClient.send(response.encoded)
-            if case .associated = stage { relay.discard() }
-        } catch {
-            refuse(Reply(error))
-        }
-    }
-
-    // MARK: - Refusal
-
-    /// The request can't be carried out.
-    func refuse(_ reply: Reply) {
-        refuse(reply, .refused(reply))
-    }
-
-    /// The request may not be carried out.
-    func deny(_ denial: Denial) {
-        refuse(.notAllowed, .denied(denial))
-    }
-
-    private func refuse(_ reply: Reply, _ outcome: SessionOutcome) {
-        worker.counters.countReply(reply)
-        refuse(sending: Response.failure(reply).encoded, outcome)
-    }
-
-    /// The message is the last one.
-    func refuse(sending message: [UInt8], _ outcome: SessionOutcome) {
-        record.outcome = outcome
-        stage = .refusing
-        places.endHandshake(of: record.client, worker)
-        worker.set(.refusal, for: self)
-        relay?.refuse(sending: message)
-    }
-
-    // MARK: - Relay
-
-    /// Before there is a target.
-    func clientDidSend() {
-        if case .negotiating(let negotiation) = stage { negotiation.bytesDidCome() }
-    }
-
-    /// Before there is a target, maybe behind bytes that aren't read yet. While one is awaited, an end behind early
-    /// payload is a half-close; without any the client has left. Nobody may be left to read the answer, so that such a
-    /// session counts as a handshake until there is one.
-    func clientHasEnded() {
-        switch stage {
-        case .negotiating(let negotiation):
-            negotiation.clientDidEnd()
-        case .opening:
-            // Only a CONNECT has an answer that a client waits for behind its end.
-            guard record.command == .connect, relay?.clientToTarget.isEmpty == false else {
-                return end(.clientLeft)
+            switch association.open(at: try relay.client.localAddress()) {
+            case .failure(let refusal): perform(machine.on(.failed(refusal.reply)))
+            case .success(let bound): begin(association, boundTo: bound)
             }
-            places.beginHandshake(of: record.client, worker)
-        case .relaying, .associated, .refusing, .closing:
-            break
+        } catch {
+            perform(machine.on(.failed(Reply(error))))
         }
     }
 
-    func relayDidEnd(_ how: Relay.End) {
-        switch (stage, how) {
-        case (.relaying, .completed), (.associated, .completed): end(.completed)
-        case (.relaying, .aborted(let side, let error)): end(.aborted(by: side, error))
-        case (_, .flooded): end(.clientLeft, byReset: true)
-        case (_, _): end(.clientLeft)
+    private func begin(_ association: UDPAssociation, boundTo bound: SocketAddress) {
+        self.association = association
+        openParts += 1
+        guard case .associate = machine.on(.opened) else { return association.close() }
+        services.clock.set(.udpIdle, for: slot)
+        relay?.targetToClient.send(success(bound))
+        if !machine.hasEnded { relay?.discard() }
+    }
+
+    // MARK: - The end
+
+    private func refuse(_ answer: SessionMachine.LastAnswer, _ outcome: SessionOutcome) {
+        giveUpPending()
+        if case .denied(.limit(let limit)) = outcome { services.counters.countRefusal(limit) }
+        record.outcome = outcome
+        places.endHandshake(of: record.client, services)
+        services.clock.set(.refusal, for: slot)
+        relay?.refuse(sending: bytes(of: answer))
+        relay?.clientToTarget.release()
+    }
+
+    private func bytes(of answer: SessionMachine.LastAnswer) -> [UInt8] {
+        switch answer {
+        case .message(let bytes):
+            return bytes
+        case .loginRefusal:
+            return front.loginRefusal
+        case .reply(let reply):
+            services.counters.countReply(reply)
+            return front.response(reply)
         }
+    }
+
+    private func end(_ outcome: SessionOutcome, _ byReset: Bool) {
+        giveUpPending()
+        if case .quotaUsedUp = outcome { services.counters.endedByQuota.add() }
+        record.outcome = outcome
+        services.clock.clearDeadline(of: slot)
+        association?.close()
+        relay?.close(byReset: byReset)
+    }
+
+    private func giveUpPending() {
+        let last = pending
+        pending = .nothing
+        switch last {
+        case .nothing: break
+        case .login(let ticket): services.logins.giveUp(ticket)
+        case .decision(let ticket): services.decisions.giveUp(ticket)
+        case .target(let connector): connector.cancel()
+        }
+    }
+
+    private func partDidClose() {
+        openParts -= 1
+        if openParts == 0 && machine.hasEnded { didCloseEverything() }
+    }
+
+    private func didCloseEverything() {
+        places.leave(record.client, services)
+        relay?.giveMemoryBack()
+        if let association {
+            record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
+        } else if record.hasRelayed, let relay {
+            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
+        }
+        keeper.sessionDidEnd(self)
+    }
+}
+
+// MARK: - From the worker
+
+extension Session {
+    func deadlineDidPass(_ deadline: Deadline) {
+        if machine.missesDeadlines { services.counters.timedOut.add() }
+        perform(machine.on(.deadlinePassed(deadline)))
+    }
+
+    /// - Returns: the turn to wait for next; `nil`: none.
+    func turnCame() -> Deadline? {
+        let looksAgain = relay?.look() ?? false
+        if machine.isOpening {
+            if case .target(let connector) = pending { connector.tick() }
+            if machine.isOpening { return .turn }
+        }
+        return looksAgain && !machine.hasEnded ? .look : nil
     }
 
     /// - Parameter interval: milliseconds since the last look.
@@ -260,67 +335,62 @@ final class Session {
         relay?.lookForVanishedPeers(interval)
     }
 
-    // MARK: - The end
-
-    func deadlineDidPass(_ deadline: Deadline) {
-        switch (stage, deadline) {
-        case (.negotiating(let negotiation), _):
-            negotiation.deadlineDidPass(deadline)
-        case (.opening(let source), _):
-            worker.counters.timedOut.add()
-            refuse(source.timeOut())
-        case (.refusing, _):
-            end(record.outcome ?? .timedOut(deadline))
-        case (.relaying, _), (.associated, _), (.closing, _):
-            worker.counters.timedOut.add()
-            end(.timedOut(deadline))
-        }
-    }
-
     func quotaDidEnd(of account: Account) {
-        guard places.account === account, places.isQuotaUsedUp(worker), record.outcome == nil else { return }
-        if case .opening(let source) = stage {
-            source.cancel()
-            worker.counters.countRefusal(.quotaPerUser)
-            return deny(.limit(.quotaPerUser))
+        guard places.account === account, places.isQuotaUsedUp(services) else { return }
+        perform(machine.on(.quotaUsedUp))
+    }
+
+    func stop() {
+        perform(machine.on(.stopped))
+    }
+}
+
+// MARK: - From its parts
+
+extension Session: RelayDelegate {
+    func clientDidSend() {
+        receive()
+    }
+
+    /// Nobody may be left to read the answer to a request whose client has ended, so that such a session counts as a
+    /// handshake until there is one.
+    func clientDidEnd() {
+        perform(machine.on(.clientEnded(isHalfClose: relay?.clientToTarget.isEmpty == false)))
+        if machine.isOpening { places.beginHandshake(of: record.client, services) }
+    }
+
+    private func clientDidLeave() {
+        perform(machine.on(.clientEnded(isHalfClose: false)))
+    }
+
+    func relayDidEnd(_ how: Relay.End) {
+        perform(machine.on(.relayEnded(how)))
+    }
+
+    func relayDidClose() {
+        partDidClose()
+    }
+}
+
+extension Session: ConnectorDelegate {
+    func connectorDidReport(_ event: ConnectEvent) {
+        if case .listening(let address) = event { return perform(machine.on(.listening(address))) }
+        pending = .nothing
+        switch event {
+        case .listening: break
+        case .connected(let target, let bound): relay(target, boundTo: bound)
+        case .failed(let reply): perform(machine.on(.failed(reply)))
+        case .denied(let denial): perform(machine.on(.denied(denial)))
         }
-        worker.counters.endedByQuota.add()
-        end(.quotaUsedUp)
     }
 
-    /// Ends the session whatever it is doing; the first outcome counts.
-    ///
-    /// - Parameter byReset: whether the peers see a reset, whatever the outcome.
-    func end(_ outcome: SessionOutcome, byReset: Bool = false) {
-        if case .closing = stage { return }
-        if case .opening(let source) = stage { source.cancel() }
-        if case .negotiating(let negotiation) = stage { negotiation.cancel() }
-        stage = .closing
-        association?.close()
-        record.outcome = record.outcome ?? outcome
-        worker.clearDeadline(of: self)
-        relay?.close(byReset: byReset || outcome.isAbort)
+    func connectorDidBeginAttempt() {
+        services.clock.awaitTurn(.turn, of: slot)
     }
+}
 
-    /// A stream, a listener or an association of this session is open from now on.
-    func handleDidOpen() {
-        openHandles += 1
-    }
-
-    func handleDidClose() {
-        openHandles -= 1
-        guard openHandles == 0, case .closing = stage else { return }
-        didCloseEverything()
-    }
-
-    private func didCloseEverything() {
-        places.leave(record.client, worker)
-        relay?.giveMemoryBack()
-        if let association {
-            record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
-        } else if record.hasRelayed, let relay {
-            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
-        }
-        worker.sessionDidEnd(self)
+extension Session: AssociationDelegate {
+    func associationDidClose() {
+        partDidClose()
     }
 }

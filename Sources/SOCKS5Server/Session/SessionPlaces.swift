@@ -13,9 +13,9 @@ struct SessionPlaces {
     /// Takes the places of a connection.
     ///
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(from peer: Peer, _ worker: Worker) -> LimitRefusal? {
-        guard let limits = worker.policy.limits.source else { return nil }
-        if let refusal = worker.context.sources.enter(ClientSource(peer), limits, now: worker.loop.now) {
+    mutating func enter(from peer: Peer, _ services: Services) -> LimitRefusal? {
+        guard let limits = services.policy.limits.source else { return nil }
+        if let refusal = services.sources.enter(ClientSource(peer), limits, now: services.clock.now) {
             return refusal
         }
         isConnected = true
@@ -24,17 +24,17 @@ struct SessionPlaces {
     }
 
     /// Counts as a handshake again. May be said again.
-    mutating func beginHandshake(of peer: Peer, _ worker: Worker) {
+    mutating func beginHandshake(of peer: Peer, _ services: Services) {
         guard isConnected, !isInHandshake else { return }
         isInHandshake = true
-        worker.context.sources.beginHandshake(ClientSource(peer))
+        services.sources.beginHandshake(ClientSource(peer))
     }
 
     /// There is a request, or there won't be one. May be said again.
-    mutating func endHandshake(of peer: Peer, _ worker: Worker) {
+    mutating func endHandshake(of peer: Peer, _ services: Services) {
         guard isInHandshake else { return }
         isInHandshake = false
-        worker.context.sources.endHandshake(ClientSource(peer))
+        services.sources.endHandshake(ClientSource(peer))
     }
 
     /// Takes the place of a request.
@@ -43,10 +43,10 @@ struct SessionPlaces {
     ///   - user: `nil`: no login is required.
     ///   - terms: what a credential store has granted to the user.
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(as user: [UInt8]?, _ terms: UserTerms?, _ worker: Worker) -> LimitRefusal? {
-        guard let name = user, let limits = worker.policy.limits.limits(of: name, terms) else { return nil }
+    mutating func enter(as user: [UInt8]?, _ terms: UserTerms?, _ services: Services) -> LimitRefusal? {
+        guard let name = user, let limits = services.policy.limits.limits(of: name, terms) else { return nil }
         do throws(LimitRefusal) {
-            account = try worker.context.accounts.enter(name, limits, now: worker.loop.now)
+            account = try services.accounts.enter(name, limits, now: services.clock.now)
             self.user = limits
             return nil
         } catch {
@@ -54,20 +54,27 @@ struct SessionPlaces {
         }
     }
 
-    func isQuotaUsedUp(_ worker: Worker) -> Bool {
+    func isQuotaUsedUp(_ services: Services) -> Bool {
         guard let quota = user?.quota, let account else { return false }
-        return account.hasUsedUp(quota, worker.context.accounts.today)
+        return account.hasUsedUp(quota, services.accounts.today)
     }
 
     /// - Returns: `nil` where nothing limits the direction.
-    func meter(of direction: Direction, _ worker: Worker) -> Meter? {
-        Meter.of(direction, worker, account, user)
+    func meter(of direction: Direction, _ services: Services) -> Meter? {
+        Meter.of(
+            direction,
+            services.clock,
+            services.accounts,
+            services.policy.limits.bandwidth,
+            account,
+            user
+        )
     }
 
     /// Gives all of them back.
-    mutating func leave(_ peer: Peer, _ worker: Worker) {
-        endHandshake(of: peer, worker)
-        if isConnected { worker.context.sources.leave(ClientSource(peer)) }
+    mutating func leave(_ peer: Peer, _ services: Services) {
+        endHandshake(of: peer, services)
+        if isConnected { services.sources.leave(ClientSource(peer)) }
         isConnected = false
         account?.leave()
         account = nil

@@ -5,24 +5,24 @@ internal import UVLoop
 /// addresses the first to answer in a ``DialRace``.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the session's, from the request until a target is connected or none can be. Streams are
-///   registered with the session, which also awaits the end of those that failed or lost.
-final class Dialer: TargetSource, TCPStreamDelegate {
-    private unowned let session: Session
-    private unowned let worker: Worker
+final class Direct: Connector, TCPStreamDelegate {
+    private unowned let delegate: any ConnectorDelegate
+    private unowned let services: Services
+    private let target: Target
+    private let subject: Subject
     private let search: CandidateSearch
     private var race: DialRace?
     private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
 
-    init(_ session: Session, _ worker: Worker) {
-        self.session = session
-        self.worker = worker
-        search = CandidateSearch(worker, session.record, .connect)
+    init(_ delegate: any ConnectorDelegate, _ services: Services, to target: Target, for subject: Subject) {
+        self.delegate = delegate
+        self.services = services
+        self.target = target
+        self.subject = subject
+        search = CandidateSearch(services, subject)
     }
 
-    /// Ends in one call of ``Session/dialerDidConnect(_:)``, ``Session/refuse(_:)`` or ``Session/deny(_:)``, maybe
-    /// at once; or by ``cancel()`` or ``timeOut()``.
-    func start(_ target: Target) {
+    func start() {
         search.start(target) { [unowned self] in dial($0) }
     }
 
@@ -38,16 +38,16 @@ final class Dialer: TargetSource, TCPStreamDelegate {
         return race?.timedOut() ?? .hostUnreachable
     }
 
-    func turnCame() {
+    func tick() {
         if let action = race?.nextTurn() { perform(action) }
     }
 
     private func dial(_ candidates: Candidates) {
         switch candidates {
         case .denied(let denial):
-            session.deny(denial)
+            delegate.connectorDidReport(.denied(denial))
         case .none(let reply):
-            session.refuse(reply)
+            delegate.connectorDidReport(.failed(reply))
         case .addresses(let addresses):
             var race = DialRace(addresses, mayBeStale: search.mayBeStale)
             let action = race.nextTurn()
@@ -71,10 +71,19 @@ final class Dialer: TargetSource, TCPStreamDelegate {
             case .take(let attempt, let losers):
                 search.cancel()
                 for loser in losers { close(loser) }
-                if let stream = take(attempt) { session.dialerDidConnect(stream) }
+                if let stream = take(attempt) { report(stream) }
             case .giveUp(let reply):
-                session.refuse(reply)
+                delegate.connectorDidReport(.failed(reply))
             }
+        }
+    }
+
+    private func report(_ stream: TCPStream) {
+        do throws(UVError) {
+            delegate.connectorDidReport(.connected(stream, bound: try stream.localAddress()))
+        } catch {
+            services.closer.close(stream)
+            delegate.connectorDidReport(.failed(Reply(error)))
         }
     }
 
@@ -84,17 +93,14 @@ final class Dialer: TargetSource, TCPStreamDelegate {
 
     /// - Returns: what follows where it fails at once.
     private func connect(_ attempt: DialRace.Attempt, to address: SocketAddress) -> DialRace.Action? {
-        worker.await(.turn, for: session)
+        delegate.connectorDidBeginAttempt()
         do throws(UVError) {
-            let stream = try TCPStream(on: worker.loop, delegate: self)
-            session.handleDidOpen()
+            let stream = try TCPStream(on: services.loop, delegate: self)
             attempts.append((attempt, stream))
-            try stream.connect(to: address, by: worker.egress(of: Subject(session.record, .connect)))
+            try stream.connect(to: address, by: services.egress(of: subject))
             return nil
         } catch {
-            if error == .addressInUse {
-                worker.context.portShortage.note(.connect, nil, now: worker.loop.now)
-            }
+            if error == .addressInUse { services.portShortage.note(.connect, nil, now: services.clock.now) }
             close(attempt)
             return race?.failed(attempt, Reply(error))
         }
@@ -106,9 +112,7 @@ final class Dialer: TargetSource, TCPStreamDelegate {
     }
 
     private func close(_ attempt: DialRace.Attempt) {
-        guard let stream = take(attempt) else { return }
-        stream.delegate = session.relay
-        stream.close()
+        if let stream = take(attempt) { services.closer.close(stream) }
     }
 
     // MARK: TCPStreamDelegate

@@ -1,5 +1,4 @@
 public import SOCKS5Protocol
-internal import UVLoop
 
 /// Finds the addresses of names. The built-in one asks the system (getaddrinfo(3)); one of your own goes into
 /// ``Configuration/nameResolver``.
@@ -29,14 +28,4 @@ public enum ResolvedName: Sendable {
     case notFound
     /// It can't be said now: answered with reply 04, and asked again for the next client.
     case unavailable
-
-    var answer: NameAnswer {
-        switch self {
-        case .addresses(let found):
-            let addresses = found.map { SocketAddress($0, port: 0) }
-            return addresses.isEmpty ? .failure(.nameNotFound) : .success(addresses)
-        case .notFound: return .failure(.nameNotFound)
-        case .unavailable: return .failure(.hostUnreachable)
-        }
-    }
 }

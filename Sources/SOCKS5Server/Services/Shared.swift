@@ -5,20 +5,19 @@ internal import SOCKS5Protocol
 internal import UVLoop
 
 /// What all workers of a server share.
-final class ServerContext: Sendable {
+final class Shared: Sendable {
     let timeouts: Configuration.Timeouts
     let bind: Configuration.Bind
     let udp: Configuration.UDP
     let advertisedAddresses: [IPAddress]
     let throttle: Guarded<LoginThrottle>
-    let crew: Crew
     let limit: ConnectionLimit
     let associations: AssociationLimit
     let sources = SourceTable()
     let accounts: AccountTable
     let budget: MemoryBudget
     let splicing: Splicing
-    let names: Resolver.Names
+    let names: Names
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families
     let portShortage: PortShortage
@@ -26,7 +25,6 @@ final class ServerContext: Sendable {
 
     init(
         _ configuration: Configuration,
-        crew: Crew,
         limit: ConnectionLimit,
         accounts: AccountTable,
         logger: Logger
@@ -43,7 +41,6 @@ final class ServerContext: Sendable {
         nameResolver = configuration.nameResolver
         families = configuration.families
         portShortage = PortShortage(logger)
-        self.crew = crew
         self.limit = limit
         self.accounts = accounts
         self.logger = logger

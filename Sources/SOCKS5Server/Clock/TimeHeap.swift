@@ -1,11 +1,8 @@
-/// The pipes of a worker that wait for bandwidth, by the time at which each may go on: a binary heap, so that with
-/// `n` of them each costs O(log n).
-///
-/// - Ownership: keeps a pipe until its time has come, be it closed meanwhile.
-struct WaitingPipes {
+/// Values by the time at which each is due: a binary heap, so that with `n` of them each costs O(log n).
+struct TimeHeap<Value> {
     private struct Entry {
         let time: UInt64
-        let pipe: Pipe
+        let value: Value
     }
 
     private var entries: [Entry] = []
@@ -13,17 +10,17 @@ struct WaitingPipes {
     /// The earliest time, in milliseconds on the loop's clock.
     var next: UInt64? { entries.first?.time }
 
-    mutating func insert(_ pipe: Pipe, at time: UInt64) {
+    mutating func insert(_ value: Value, at time: UInt64) {
         var place = entries.count
-        entries.append(Entry(time: time, pipe: pipe))
+        entries.append(Entry(time: time, value: value))
         while place > 0, entries[place].time < entries[(place - 1) / 2].time {
             entries.swapAt(place, (place - 1) / 2)
             place = (place - 1) / 2
         }
     }
 
-    /// Takes a pipe whose time has come.
-    mutating func takeReady(now: UInt64) -> Pipe? {
+    /// Takes a value whose time has come.
+    mutating func takeReady(now: UInt64) -> Value? {
         guard let first = entries.first, first.time <= now else { return nil }
         entries.swapAt(0, entries.count - 1)
         entries.removeLast()
@@ -34,7 +31,7 @@ struct WaitingPipes {
                 guard child < entries.count, entries[child].time < entries[earliest].time else { continue }
                 earliest = child
             }
-            if earliest == place { return first.pipe }
+            if earliest == place { return first.value }
             entries.swapAt(place, earliest)
             place = earliest
         }

@@ -3,15 +3,24 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
+/// The way to a worker that has asked for a name. Any thread.
+struct NamePost: Sendable {
+    /// Hands an answer over; nothing happens where the worker has ended.
+    let answer: @Sendable (NameTicket, NameAnswer) -> Void
+    /// Asks it to look a name up. False where it takes nothing any more.
+    let lookUp: @Sendable (String) -> Bool
+}
+
+/// The names of all workers.
+typealias Names = Guarded<NameTable<NamePost>>
+
 /// Finds the addresses of names for one worker: asks the ``NameTable`` of all workers, and does the lookups that
 /// it hands out.
 ///
 /// An answer comes through the mailbox of the worker that asked, whichever worker's loop has looked it up.
 ///
 /// - Isolation: the worker's thread.
-final class Resolver: NameLookupDelegate {
-    typealias Names = Guarded<NameTable<Mailbox<Worker.Command>>>
-
+final class Lookups: NameLookupDelegate {
     enum Outcome {
         /// Good until a time of the loop's.
         case answer(NameAnswer, expiry: UInt64)
@@ -22,9 +31,9 @@ final class Resolver: NameLookupDelegate {
     private let names: Names
     /// `nil`: the system's.
     private let nameResolver: (any NameResolver)?
-    private let lookups: PendingAnswers<ResolvedName>
+    private let resolutions: PendingAnswers<ResolvedName>
     private let loop: EventLoop
-    private let mailbox: Mailbox<Worker.Command>
+    private let post: NamePost
     private var isClosed = false
     private var asking: [NameTicket: (NameAnswer) -> Void] = [:]
 
@@ -32,13 +41,14 @@ final class Resolver: NameLookupDelegate {
         _ names: Names,
         _ nameResolver: (any NameResolver)?,
         _ loop: EventLoop,
-        _ mailbox: Mailbox<Worker.Command>
+        _ post: NamePost,
+        _ resolutions: PendingAnswers<ResolvedName>
     ) {
         self.names = names
         self.nameResolver = nameResolver
-        lookups = PendingAnswers { mailbox.post(.nameResolved($0, $1)) }
+        self.resolutions = resolutions
         self.loop = loop
-        self.mailbox = mailbox
+        self.post = post
     }
 
     /// - Parameters:
@@ -51,7 +61,7 @@ final class Resolver: NameLookupDelegate {
     ) -> Outcome {
         let name = name.description
         let now = loop.now
-        switch names.withLock({ $0.ask(name, for: ClientSource(client), mailbox, now: now) }) {
+        switch names.withLock({ $0.ask(name, for: ClientSource(client), post, now: now) }) {
         case .answer(let answer, let expiry):
             return .answer(answer, expiry: expiry)
         case .wait(let ticket):
@@ -86,11 +96,6 @@ final class Resolver: NameLookupDelegate {
         asking.removeValue(forKey: ticket)?(answer)
     }
 
-    /// The same from a ``NameResolver``, for a lookup of this worker's.
-    func pass(_ answer: ResolvedName, to number: UInt64) {
-        lookups.pass(answer, to: number)
-    }
-
     /// Looks up what another worker can't any more, for sessions of this one.
     func takeOver(_ name: String) {
         lookUp([name])
@@ -100,7 +105,7 @@ final class Resolver: NameLookupDelegate {
     /// but for the system's lookups, which go on.
     func close() {
         isClosed = true
-        lookups.passAll(.unavailable)
+        resolutions.passAll(.unavailable)
     }
 
     /// Begins lookups; for one that libuv refuses, the next ones.
@@ -130,7 +135,7 @@ final class Resolver: NameLookupDelegate {
         case .now(let found):
             return finish(name, found.answer)
         case .later(let answer):
-            _ = lookups.begin(answer) { [unowned self] in
+            _ = resolutions.begin(answer) { [unowned self] in
                 lookUp(isClosed ? [name] : finish(name, $0.answer))
             }
             return []
@@ -142,7 +147,7 @@ final class Resolver: NameLookupDelegate {
     /// - Returns: the names to be looked up next, where there is none.
     private func handOver(_ name: String) -> [String] {
         let askers = names.withLock { $0.askers(of: name) }
-        if askers.contains(where: { $0.post(.lookUp(name)) }) { return [] }
+        if askers.contains(where: { $0.lookUp(name) }) { return [] }
         return finish(name, .failure(.hostUnreachable))
     }
 
@@ -152,7 +157,7 @@ final class Resolver: NameLookupDelegate {
     private func finish(_ name: String, _ answer: NameAnswer) -> [String] {
         let now = loop.now
         let (askers, next) = names.withLock { $0.finished(name, answer, now: now) }
-        for (ticket, mailbox) in askers { mailbox.post(.nameAnswered(ticket, answer)) }
+        for (ticket, post) in askers { post.answer(ticket, answer) }
         return next
     }
 
@@ -164,5 +169,17 @@ final class Resolver: NameLookupDelegate {
 
     func lookup(_ lookup: NameLookup, didFail error: UVError) {
         lookUp(finish(lookup.name, .failure(error)))
+    }
+}
+
+extension ResolvedName {
+    fileprivate var answer: NameAnswer {
+        switch self {
+        case .addresses(let found):
+            let addresses = found.map { SocketAddress($0, port: 0) }
+            return addresses.isEmpty ? .failure(.nameNotFound) : .success(addresses)
+        case .notFound: return .failure(.nameNotFound)
+        case .unavailable: return .failure(.hostUnreachable)
+        }
     }
 }

@@ -1,47 +1,17 @@
-/// What a session may be late with. Each has one duration for all sessions.
-enum Deadline: Int, CaseIterable {
-    /// From accept to the complete request.
-    case handshake
-    /// From a failed login to its answer, where its source has had too many.
-    case lateRefusal
-    /// From the request to the connected target.
-    case dial
-    /// From the listening address of a BIND to the connection.
-    case bind
-    /// Of a session that waits for its target, beside its deadline: time to try the target's next address, and to
-    /// look whether a client that isn't being read has gone.
-    case turn
-    /// Of a session with a stream that isn't read, beside its deadline: time to look whether the peer has gone.
-    case look
-    /// Without a byte either way.
-    case idle
-    /// The same, once one direction has ended.
-    case halfClosed
-    /// Without a datagram of a UDP association.
-    case udpIdle
-    /// For the client to take a refusal and leave.
-    case refusal
+/// Names an owner in a ``DeadlineQueue``, from its insertion to its removal.
+struct DeadlineSlot: Equatable {
+    fileprivate let number: Int32
 
-    /// For the log.
-    var text: String {
-        switch self {
-        case .handshake, .dial, .bind, .turn, .look, .idle, .refusal: "\(self)"
-        case .lateRefusal: "late refusal"
-        case .halfClosed: "half-closed"
-        case .udpIdle: "udp idle"
-        }
-    }
+    /// From 0, and no larger than the number of owners that there have been at once.
+    var index: Int { Int(number) }
 }
 
-/// The sessions of a worker, each with at most one deadline.
+/// Owners with at most one deadline each.
 ///
 /// All deadlines of a kind last equally long, so that a list in the order of setting is one in the order of
 /// expiry: everything here is O(1).
-struct DeadlineQueue<Owner: AnyObject> {
-    /// Names an owner in the queue, from its insertion to its removal.
-    struct Slot: Equatable {
-        fileprivate let index: Int32
-    }
+struct DeadlineQueue<Owner> {
+    typealias Slot = DeadlineSlot
 
     private struct Entry {
         var owner: Owner?
@@ -82,14 +52,14 @@ struct DeadlineQueue<Owner: AnyObject> {
             firstFree = entries[Int(index)].next
             entries[Int(index)] = Entry(owner: owner)
         }
-        return Slot(index: index)
+        return Slot(number: index)
     }
 
     mutating func remove(_ slot: Slot) {
         clear(slot)
         count -= 1
-        entries[Int(slot.index)] = Entry(next: firstFree)
-        firstFree = slot.index
+        entries[slot.index] = Entry(next: firstFree)
+        firstFree = slot.number
     }
 
     /// Sets the one deadline of a slot, counted from `now`.
@@ -97,7 +67,7 @@ struct DeadlineQueue<Owner: AnyObject> {
     /// - Returns: when it expires.
     @discardableResult
     mutating func set(_ slot: Slot, _ deadline: Deadline, now: UInt64) -> UInt64 {
-        let index = Int(slot.index)
+        let index = slot.index
         let expiry = now &+ durations[deadline.rawValue]
         if entries[index].deadline == deadline && entries[index].expiry == expiry { return expiry }
         clear(slot)
@@ -106,16 +76,16 @@ struct DeadlineQueue<Owner: AnyObject> {
         entries[index].expiry = expiry
         entries[index].previous = last
         if last == Self.none {
-            lists[deadline.rawValue].first = slot.index
+            lists[deadline.rawValue].first = slot.number
         } else {
-            entries[Int(last)].next = slot.index
+            entries[Int(last)].next = slot.number
         }
-        lists[deadline.rawValue].last = slot.index
+        lists[deadline.rawValue].last = slot.number
         return expiry
     }
 
     mutating func clear(_ slot: Slot) {
-        let index = Int(slot.index)
+        let index = slot.index
         guard let deadline = entries[index].deadline else { return }
         let (previous, next) = (entries[index].previous, entries[index].next)
         if previous == Self.none {
@@ -138,16 +108,31 @@ struct DeadlineQueue<Owner: AnyObject> {
         lists.lazy.filter { $0.first != Self.none }.map { entries[Int($0.first)].expiry }.min()
     }
 
+    /// Of a slot that is in use.
+    subscript(slot: Slot) -> Owner {
+        get {
+            guard let owner = entries[slot.index].owner else {
+                preconditionFailure("a slot without an owner")
+            }
+            return owner
+        }
+        set { entries[slot.index].owner = newValue }
+    }
+
+    /// The owner whose deadline of a kind was set the longest time ago.
+    func first(with deadline: Deadline) -> Slot? {
+        let first = lists[deadline.rawValue].first
+        return first == Self.none ? nil : Slot(number: first)
+    }
+
     /// Takes one deadline that has expired out of the queue; the owner stays in it.
-    mutating func takeExpired(now: UInt64) -> (owner: Owner, deadline: Deadline)? {
+    mutating func takeExpired(now: UInt64) -> (slot: Slot, deadline: Deadline)? {
         for deadline in Deadline.allCases {
             let first = lists[deadline.rawValue].first
             guard first != Self.none, entries[Int(first)].expiry <= now else { continue }
-            clear(Slot(index: first))
-            if let owner = entries[Int(first)].owner { return (owner, deadline) }
+            clear(Slot(number: first))
+            return (Slot(number: first), deadline)
         }
         return nil
     }
-
-    var owners: [Owner] { entries.compactMap(\.owner) }
 }

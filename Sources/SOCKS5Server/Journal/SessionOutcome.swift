@@ -3,7 +3,7 @@ internal import SOCKS5Protocol
 internal import UVLoop
 
 /// How a session has ended, once for each.
-enum SessionOutcome {
+enum SessionOutcome: Equatable {
     enum Side: String {
         case client, target
     }

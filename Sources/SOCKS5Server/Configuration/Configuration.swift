@@ -213,3 +213,12 @@ extension Configuration {
         }
     }
 }
+
+/// Which streams are spliced. Others than ``bulk`` are for tests.
+package enum Splicing: CaseIterable, Sendable {
+    case never
+    /// Those that prove to move much at a time.
+    case bulk
+    /// All, and with any number of bytes.
+    case always
+}

@@ -1,0 +1,111 @@
+internal import UVLoop
+
+/// Whoever waits for bandwidth, see ``Clock/wake(_:at:)``.
+protocol BandwidthWaiter: AnyObject {
+    func bandwidthMayHaveCome()
+}
+
+/// The times of one worker: deadlines and turns of its sessions, and waits for bandwidth, behind the loop's one timer.
+///
+/// - Isolation: the worker's thread.
+final class Clock {
+    typealias Slot = DeadlineSlot
+
+    /// A session's place among those that wait for a turn.
+    private struct Turn {
+        var slot: DeadlineSlot?
+    }
+
+    private let loop: EventLoop
+    private var deadlines: DeadlineQueue<Turn>
+    private var turns: DeadlineQueue<Slot>
+    private var waiters = TimeHeap<any BandwidthWaiter>()
+    /// When the timer is due; `.max` if it is not armed.
+    private var timerExpiry = UInt64.max
+
+    /// - Parameter duration: milliseconds, for each kind of deadline.
+    init(_ loop: EventLoop, duration: (Deadline) -> UInt64) {
+        self.loop = loop
+        deadlines = DeadlineQueue(duration: duration)
+        turns = DeadlineQueue(duration: duration)
+    }
+
+    /// Milliseconds, the same for all workers.
+    var now: UInt64 { loop.now }
+
+    // MARK: - Sessions
+
+    /// A session begins, without a deadline.
+    func enter() -> Slot { deadlines.insert(Turn()) }
+
+    /// The session has ended.
+    func leave(_ slot: Slot) {
+        endTurns(slot)
+        deadlines.remove(slot)
+    }
+
+    /// Sets the session's one deadline.
+    func set(_ deadline: Deadline, for slot: Slot) {
+        wake(at: deadlines.set(slot, deadline, now: loop.now))
+    }
+
+    func clearDeadline(of slot: Slot) { deadlines.clear(slot) }
+
+    /// The session whose deadline of a kind was set the longest time ago.
+    func first(with deadline: Deadline) -> Slot? { deadlines.first(with: deadline) }
+
+    /// The session has a turn within a second, once, unless it awaits one already.
+    func awaitLook(of slot: Slot) {
+        if deadlines[slot].slot == nil { awaitTurn(.look, of: slot) }
+    }
+
+    /// The session has a turn, once, instead of one that it awaits already.
+    ///
+    /// - Parameter turn: ``Deadline/turn`` or ``Deadline/look``.
+    func awaitTurn(_ turn: Deadline, of slot: Slot) {
+        let place = deadlines[slot].slot ?? turns.insert(slot)
+        deadlines[slot].slot = place
+        wake(at: turns.set(place, turn, now: loop.now))
+    }
+
+    func endTurns(_ slot: Slot) {
+        guard let place = deadlines[slot].slot else { return }
+        deadlines[slot].slot = nil
+        turns.remove(place)
+    }
+
+    /// ``BandwidthWaiter/bandwidthMayHaveCome()`` is called once: at that time, or within a second, so that a waiter that
+    /// is closed meanwhile isn't kept for long.
+    func wake(_ waiter: any BandwidthWaiter, at time: UInt64) {
+        let time = min(time, loop.now + 1000)
+        waiters.insert(waiter, at: time)
+        wake(at: time)
+    }
+
+    // MARK: - Timer
+
+    /// Deadlines mostly move away before they come: the timer isn't touched for that, but finds out when it
+    /// fires that there is nothing to do yet.
+    func wake(at expiry: UInt64) {
+        guard expiry < timerExpiry else { return }
+        timerExpiry = expiry
+        loop.setTimer(after: expiry > loop.now ? expiry - loop.now : 0)
+    }
+
+    /// The loop's timer has fired: what is due may be taken now, and ``rearm()`` comes last.
+    func timerDidFire() { timerExpiry = .max }
+
+    /// A session whose deadline has passed.
+    func takeDeadline() -> (slot: Slot, deadline: Deadline)? { deadlines.takeExpired(now: loop.now) }
+
+    /// A session that has its turn.
+    func takeTurn() -> Slot? { turns.takeExpired(now: loop.now).map { turns[$0.slot] } }
+
+    func takeWaiter() -> (any BandwidthWaiter)? { waiters.takeReady(now: loop.now) }
+
+    func rearm() {
+        for expiry in [deadlines.next, turns.next, waiters.next] {
+            if let expiry { wake(at: expiry) }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+
+/// The protocol that a client speaks until its request: messages in, what they ask for out, and the bytes of each answer.
+///
+/// Pure. Keeps no bytes: what isn't consumed is shown again, with more behind it.
+enum Front {
+    case socks5(Handshake)
+
+    enum Action: Equatable {
+        /// The next message isn't complete.
+        case receiveMore
+        /// Send it, and go on with the next message.
+        case answer([UInt8])
+        /// Ask the credential store, then call ``decided(_:)``.
+        case verify(Credentials)
+        /// Carry out the request. What follows is payload.
+        case open(Request)
+        /// Send it and close. The client can't be served, for this reason.
+        case refuse([UInt8], SessionOutcome)
+        /// The login is wrong: send it and close, maybe later.
+        case refuseLogin([UInt8])
+        /// Answer the request with this reply, and close.
+        case reject(Reply)
+        /// Another protocol: close without a word, which could mean something in it.
+        case abort
+    }
+
+    /// Deals with the next message at the front of `bytes`.
+    ///
+    /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
+    mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
+        switch self {
+        case .socks5(var handshake):
+            let (consumed, action) = handshake.receive(bytes)
+            self = .socks5(handshake)
+            return (consumed, Action(action))
+        }
+    }
+
+    /// The verdict on the credentials of ``Action/verify(_:)``.
+    mutating func decided(isRight: Bool) -> Action {
+        switch self {
+        case .socks5(var handshake):
+            let action = handshake.authenticated(isRight)
+            self = .socks5(handshake)
+            return Action(action)
+        }
+    }
+
+    /// The refusal of a login on which nobody has decided.
+    var loginRefusal: [UInt8] {
+        switch self {
+        case .socks5: AuthenticationStatus(succeeded: false).encoded
+        }
+    }
+
+    /// The answer to a request.
+    func response(_ reply: Reply, boundTo bound: Destination = .unspecified) -> [UInt8] {
+        switch self {
+        case .socks5: Response(reply: reply, boundAddress: bound).encoded
+        }
+    }
+}
+
+extension Front.Action {
+    fileprivate init(_ action: Handshake.Action) {
+        self =
+            switch action {
+            case .receiveMore: .receiveMore
+            case .select(let selection): .answer(selection.encoded)
+            case .refuse(let selection): .refuse(selection.encoded, .noAcceptableMethod)
+            case .authenticate(let credentials): .verify(credentials)
+            case .acknowledge(let status): .answer(status.encoded)
+            case .refuseLogin(let status): .refuseLogin(status.encoded)
+            case .open(let request): .open(request)
+            case .reject(let reply): .reject(reply)
+            case .abort: .abort
+            }
+    }
+}

@@ -1,0 +1,136 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Awaits the one connection of a BIND request (RFC 1928 section 4): listens, turns strangers away, and hands the
+/// awaited host's connection to the session.
+///
+/// - Isolation: the worker's thread.
+final class Await: Connector, TCPListenerDelegate {
+    private unowned let delegate: any ConnectorDelegate
+    private unowned let services: Services
+    /// Whose connection is awaited, from any of its addresses; `nil`: anyone's.
+    private let target: Target?
+    private let subject: Subject
+    /// The address of this machine that the client has reached.
+    private let clientSide: SocketAddress
+    private let search: CandidateSearch
+    private var listener: TCPListener?
+    /// Who may connect; empty: anyone.
+    private var awaited: [SocketAddress.Host] = []
+
+    init(
+        _ delegate: any ConnectorDelegate,
+        _ services: Services,
+        from target: Target?,
+        for subject: Subject,
+        clientSide: SocketAddress
+    ) {
+        self.delegate = delegate
+        self.services = services
+        self.target = target
+        self.subject = subject
+        self.clientSide = clientSide
+        search = CandidateSearch(services, subject)
+    }
+
+    func start() {
+        guard let target else { return listen(for: []) }
+        search.start(target) { [unowned self] candidates in
+            switch candidates {
+            case .denied(let denial): delegate.connectorDidReport(.denied(denial))
+            case .none(let reply): delegate.connectorDidReport(.failed(reply))
+            case .addresses(let addresses): listen(for: addresses)
+            }
+        }
+    }
+
+    private func listen(for peers: [SocketAddress]) {
+        let ports = services.bind.ports
+        do throws(UVError) {
+            let place = try BindPlace(
+                for: peers.first,
+                clientSide: clientSide,
+                leavingBy: services.egress(of: subject),
+                services.advertisedAddresses
+            )
+            let socket = try Self.open(place.listen, ports)
+            listener = try TCPListener(socket, on: services.loop, delegate: self)
+            awaited = peers.map(\.host)
+            delegate.connectorDidReport(.listening(place.advertised(socket.boundAddress)))
+        } catch {
+            if error == .addressInUse { services.portShortage.note(.bind, ports, now: services.clock.now) }
+            delegate.connectorDidReport(.failed(Reply(error)))
+        }
+    }
+
+    func cancel() {
+        search.cancel()
+        if let listener { services.closer.close(listener) }
+        listener = nil
+    }
+
+    func timeOut() -> Reply {
+        cancel()
+        return .ttlExpired
+    }
+
+    /// There is nothing to do but wait.
+    func tick() {}
+
+    /// Whether anyone who is awaited may be this peer.
+    private func mayAccept(_ peer: SocketAddress) -> Bool {
+        services.policy.access.denial(
+            of: IPAddress(peer.host),
+            port: peer.port,
+            named: nil,
+            to: subject
+        ) == nil
+    }
+
+    private static func open(_ address: SocketAddress, _ ports: PortRange?) throws(UVError) -> ListeningSocket
+    {
+        guard let ports else { return try ListeningSocket(address, []) }
+        for port in ports.fromAnywhere() {
+            do {
+                return try ListeningSocket(SocketAddress(host: address.host, port: port), [])
+            } catch .addressInUse {
+                continue
+            }
+        }
+        throw .addressInUse
+    }
+
+    // MARK: TCPListenerDelegate
+
+    func listener(
+        _ listener: TCPListener,
+        didAccept descriptor: consuming AcceptedDescriptor,
+        from peer: SocketAddress
+    ) {
+        guard awaited.isEmpty ? mayAccept(peer) : awaited.contains(peer.host) else { return }
+        cancel()
+        do throws(UVError) {
+            let stream = try TCPStream(on: services.loop)
+            do throws(UVError) {
+                try stream.adopt(descriptor)
+            } catch {
+                services.closer.close(stream)
+                throw error
+            }
+            delegate.connectorDidReport(.connected(stream, bound: peer))
+        } catch {
+            delegate.connectorDidReport(.failed(Reply(error)))
+        }
+    }
+
+    /// Descriptors have run out.
+    func listener(_ listener: TCPListener, didPauseFor error: UVError) {
+        cancel()
+        delegate.connectorDidReport(.failed(Reply(error)))
+    }
+
+    func listenerDidClose(_ listener: TCPListener) {
+        preconditionFailure("a listener is closed behind its session's back")
+    }
+}

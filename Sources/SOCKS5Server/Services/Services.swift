@@ -1,0 +1,93 @@
+internal import Locks
+internal import Logging
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// What a worker lends to its sessions: its loop and clock, the policy of the moment, and its part of everything that
+/// workers share.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the worker's; sessions and their parts point at it unowned.
+final class Services {
+    let loop: EventLoop
+    let clock: Clock
+    let pool: BufferPool
+    let lookups: Lookups
+    let counters: Counters
+    let logger: Logger
+    /// Answers of credential stores and of rule sets that take their time.
+    let logins: PendingAnswers<LoginVerdict>
+    let decisions: PendingAnswers<RuleVerdict>
+    /// Ends the streams and listeners of which nobody wants to hear any more.
+    let closer = Closer()
+    /// Memory for nothing until there is an association.
+    private(set) lazy var datagrams = DatagramRoom()
+
+    let bind: Configuration.Bind
+    let udp: Configuration.UDP
+    let families: Configuration.Families
+    let advertisedAddresses: [IPAddress]
+    let limit: ConnectionLimit
+    let associations: AssociationLimit
+    let sources: SourceTable
+    let accounts: AccountTable
+    let budget: MemoryBudget
+    let portShortage: PortShortage
+    private let throttle: Guarded<LoginThrottle>
+
+    /// Who may do what, from now on.
+    var policy: Policy
+
+    init(
+        _ shared: Shared,
+        _ policy: Policy,
+        _ loop: EventLoop,
+        _ counters: Counters,
+        _ lookups: Lookups,
+        logins: PendingAnswers<LoginVerdict>,
+        decisions: PendingAnswers<RuleVerdict>
+    ) {
+        self.policy = policy
+        self.loop = loop
+        self.counters = counters
+        self.lookups = lookups
+        self.logins = logins
+        self.decisions = decisions
+        clock = Clock(loop) { shared.duration(of: $0) }
+        pool = BufferPool(shared.budget, shared.splicing)
+        logger = shared.logger
+        bind = shared.bind
+        udp = shared.udp
+        families = shared.families
+        advertisedAddresses = shared.advertisedAddresses
+        limit = shared.limit
+        associations = shared.associations
+        sources = shared.sources
+        accounts = shared.accounts
+        budget = shared.budget
+        portShortage = shared.portShortage
+        throttle = shared.throttle
+    }
+
+    /// By what connections for a subject leave.
+    func egress(of subject: Subject) -> EgressOptions { policy.egress(of: subject.user, subject.terms) }
+
+    func isBanned(_ peer: Peer) -> Bool {
+        policy.loginBan != nil && throttle.withLock { $0.isBanned(ClientSource(peer), now: clock.now) }
+    }
+
+    /// - Returns: whether the source has had so many that the answer comes late.
+    func noteFailedLogin(from client: Peer) -> Bool {
+        counters.failedLogins.add()
+        switch throttle.withLock({ $0.noteFailure(of: ClientSource(client), now: clock.now) }) {
+        case .atOnce:
+            return false
+        case .late:
+            return true
+        case .banned:
+            logger.notice("source banned: too many failed logins", metadata: ["client": "\(client.host)"])
+            return true
+        }
+    }
+}

@@ -1,0 +1,334 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// What a session does next, from accept to the end. Pure: events in, one action out; ``Session`` performs it.
+///
+/// Owed, whatever comes in which order: at most one last answer to the client, exactly one end, and the cancellation of
+/// whatever is waited for when a stage is left before its time. Not on the path of payload.
+struct SessionMachine {
+    private enum Stage {
+        /// Reads the client's messages.
+        case negotiating
+        /// A credential store thinks.
+        case verifying
+        /// The credential store has answered, and the client isn't told yet.
+        case concluding
+        /// A login has failed like too many before, and is answered later.
+        case delayingRefusal([UInt8])
+        /// Rules and limits are asked.
+        case judging(Command)
+        /// A rule set thinks.
+        case deciding(Intent)
+        /// A connector is at work. For a BIND also behind its first reply.
+        case connecting(Command)
+        case relaying
+        /// Datagrams are relayed.
+        case associated
+        /// The last answer is on its way.
+        case refusing(SessionOutcome)
+        case ended
+    }
+
+    enum Event {
+        /// The client's next message, as its front has read it.
+        case message(Front.Action)
+        case loginAnswered(LoginVerdict)
+        /// - Parameter isLate: whether the answer is to come late.
+        case loginFailureNoted([UInt8], isLate: Bool)
+        case denied(Denial)
+        case allowed(Intent)
+        /// A rule set will answer.
+        case undecided(Intent)
+        case ruleSetAnswered(RuleVerdict)
+        /// The connector of a BIND listens there.
+        case listening(SocketAddress)
+        /// There is a target, or an association.
+        case opened
+        case failed(Reply)
+        /// - Parameter isHalfClose: whether bytes stand before the end, so that an answer may still be wanted.
+        case clientEnded(isHalfClose: Bool)
+        case relayEnded(Relay.End)
+        case deadlinePassed(Deadline)
+        case quotaUsedUp
+        case stopped
+    }
+
+    enum Action: Equatable {
+        case none
+        /// Send it, and look at the client's next message.
+        case answer([UInt8])
+        /// Ask the credential store.
+        case verify(Credentials)
+        /// Let the front say what the verdict means.
+        case conclude(isRight: Bool)
+        /// Count it, and say whether the answer is to come late.
+        case noteLoginFailure([UInt8])
+        /// Let the deadline of a late refusal pass.
+        case delayRefusal
+        /// Ask rules and limits.
+        case judge(Request)
+        /// Wait for the rule set.
+        case awaitRuleSet
+        /// Find the target.
+        case open(Intent)
+        /// Tell the client where its BIND listens.
+        case announce(SocketAddress)
+        /// Let the connector say which reply fits.
+        case timeOutConnector
+        /// Tell the client of its target, and relay.
+        case relay
+        /// Tell the client of its association.
+        case associate
+        /// Send the last answer, and let the client read it. Gives up what is waited for.
+        case refuse(LastAnswer, SessionOutcome)
+        /// Close everything. Gives up what is waited for.
+        ///
+        /// - Parameter byReset: whether the peers see a reset, since what was relayed so far isn't all there is.
+        case end(SessionOutcome, byReset: Bool)
+    }
+
+    enum LastAnswer: Equatable {
+        case message([UInt8])
+        /// To a login on which nobody has decided.
+        case loginRefusal
+        case reply(Reply)
+    }
+
+    private var stage = Stage.negotiating
+
+    /// Whether the client's next message is of interest.
+    var isNegotiating: Bool { if case .negotiating = stage { true } else { false } }
+    /// Whether a connector or an answer is waited for, which may take several turns.
+    var isOpening: Bool {
+        switch stage {
+        case .deciding, .connecting: true
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .relaying, .associated,
+            .refusing, .ended:
+            false
+        }
+    }
+
+    /// Whether a deadline that passes is missed. In the other stages it does what it is there for.
+    var missesDeadlines: Bool {
+        switch stage {
+        case .negotiating, .verifying, .deciding, .connecting, .relaying, .associated: true
+        case .concluding, .delayingRefusal, .judging, .refusing, .ended: false
+        }
+    }
+
+    var hasEnded: Bool { if case .ended = stage { true } else { false } }
+
+    mutating func on(_ event: Event) -> Action {
+        switch event {
+        case .message(let action): message(action)
+        case .loginAnswered(let verdict): loginAnswered(verdict)
+        case .loginFailureNoted(let message, let isLate): loginFailureNoted(message, isLate)
+        case .denied(let denial): refuse(.notAllowed, .denied(denial))
+        case .allowed(let intent): allowed(intent)
+        case .undecided(let intent): undecided(intent)
+        case .ruleSetAnswered(let verdict): ruleSetAnswered(verdict)
+        case .listening(let address): listening(address)
+        case .opened: opened()
+        case .failed(let reply): refuse(reply, .refused(reply))
+        case .clientEnded(let isHalfClose): clientEnded(isHalfClose)
+        case .relayEnded(let end): relayEnded(end)
+        case .deadlinePassed(let deadline): deadlinePassed(deadline)
+        case .quotaUsedUp: quotaUsedUp()
+        case .stopped: end(.stopped)
+        }
+    }
+
+    // MARK: - Handshake
+
+    private mutating func message(_ action: Front.Action) -> Action {
+        switch stage {
+        case .negotiating, .concluding: break
+        case .verifying, .delayingRefusal, .judging, .deciding, .connecting, .relaying, .associated,
+            .refusing, .ended:
+            preconditionFailure("a message that nobody has asked for")
+        }
+        stage = .negotiating
+        switch action {
+        case .receiveMore: return .none
+        case .answer(let bytes): return .answer(bytes)
+        case .verify(let credentials):
+            stage = .verifying
+            return .verify(credentials)
+        case .open(let request):
+            stage = .judging(request.command)
+            return .judge(request)
+        case .refuse(let bytes, let outcome):
+            return refuse(.message(bytes), outcome)
+        case .refuseLogin(let bytes):
+            stage = .concluding
+            return .noteLoginFailure(bytes)
+        case .reject(let reply):
+            return refuse(.reply(reply), .refused(reply))
+        case .abort:
+            return end(.notSOCKS5)
+        }
+    }
+
+    private mutating func loginAnswered(_ verdict: LoginVerdict) -> Action {
+        guard case .verifying = stage else { preconditionFailure("a verdict on no login") }
+        switch verdict {
+        case .accepted, .granted:
+            stage = .concluding
+            return .conclude(isRight: true)
+        case .refused:
+            stage = .concluding
+            return .conclude(isRight: false)
+        case .unavailable:
+            return refuse(.loginRefusal, .loginUnchecked)
+        }
+    }
+
+    private mutating func loginFailureNoted(_ message: [UInt8], _ isLate: Bool) -> Action {
+        guard case .concluding = stage else { preconditionFailure("a failure of no login") }
+        guard isLate else { return refuse(.message(message), .loginRefused) }
+        stage = .delayingRefusal(message)
+        return .delayRefusal
+    }
+
+    // MARK: - Request
+
+    private mutating func allowed(_ intent: Intent) -> Action {
+        guard case .judging = stage else { preconditionFailure("a request allowed that nobody has judged") }
+        stage = .connecting(intent.command)
+        return .open(intent)
+    }
+
+    private mutating func undecided(_ intent: Intent) -> Action {
+        guard case .judging = stage else { preconditionFailure("a decision on no request") }
+        stage = .deciding(intent)
+        return .awaitRuleSet
+    }
+
+    private mutating func ruleSetAnswered(_ verdict: RuleVerdict) -> Action {
+        guard case .deciding(let intent) = stage else { preconditionFailure("an answer to no question") }
+        switch verdict {
+        case .allowed:
+            stage = .connecting(intent.command)
+            return .open(intent)
+        case .denied:
+            return refuse(.notAllowed, .denied(.ruleSet))
+        case .unavailable:
+            return refuse(.generalFailure, .refused(.generalFailure))
+        }
+    }
+
+    private mutating func listening(_ address: SocketAddress) -> Action {
+        guard case .connecting(.bind) = stage else { preconditionFailure("a listener of no BIND") }
+        return .announce(address)
+    }
+
+    private mutating func opened() -> Action {
+        switch stage {
+        case .connecting(.connect), .connecting(.bind):
+            stage = .relaying
+            return .relay
+        case .connecting(.udpAssociate):
+            stage = .associated
+            return .associate
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .relaying,
+            .associated, .refusing, .ended:
+            preconditionFailure("a target that nobody awaits")
+        }
+    }
+
+    private mutating func refuse(_ reply: Reply, _ outcome: SessionOutcome) -> Action {
+        switch stage {
+        case .judging, .deciding, .connecting: return refuse(.reply(reply), outcome)
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .relaying, .associated, .refusing,
+            .ended:
+            preconditionFailure("a reply to no request")
+        }
+    }
+
+    private mutating func refuse(_ answer: LastAnswer, _ outcome: SessionOutcome) -> Action {
+        stage = .refusing(outcome)
+        return .refuse(answer, outcome)
+    }
+
+    // MARK: - The end
+
+    /// An end behind payload may be the half-close of a CONNECT, whose answer is still wanted. Without payload the
+    /// client has left, and so it has from a BIND and an association in any case.
+    private mutating func clientEnded(_ isHalfClose: Bool) -> Action {
+        switch stage {
+        case .negotiating:
+            end(.clientLeft)
+        case .verifying, .judging(.connect), .deciding(.connect), .connecting(.connect):
+            isHalfClose ? .none : end(.clientLeft)
+        case .judging, .deciding, .connecting:
+            end(.clientLeft)
+        case .associated:
+            end(.completed)
+        case .concluding, .delayingRefusal, .relaying, .refusing, .ended:
+            .none
+        }
+    }
+
+    private mutating func relayEnded(_ relayEnd: Relay.End) -> Action {
+        switch stage {
+        case .relaying, .associated:
+            switch relayEnd {
+            case .completed: end(.completed)
+            case .aborted(let side, let error): end(.aborted(by: side, error))
+            case .flooded: preconditionFailure("a flood behind no refusal")
+            }
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting:
+            end(.clientLeft)
+        case .refusing(let outcome):
+            end(outcome, byReset: relayEnd == .flooded)
+        case .ended:
+            .none
+        }
+    }
+
+    private mutating func deadlinePassed(_ deadline: Deadline) -> Action {
+        switch stage {
+        case .negotiating, .relaying, .associated:
+            end(.timedOut(deadline))
+        case .verifying:
+            refuse(.loginRefusal, .timedOut(deadline))
+        case .delayingRefusal(let message):
+            refuse(.message(message), .loginRefused)
+        case .deciding:
+            refuse(.reply(.generalFailure), .refused(.generalFailure))
+        case .connecting:
+            .timeOutConnector
+        case .refusing(let outcome):
+            end(outcome)
+        case .concluding, .judging, .ended:
+            preconditionFailure("a deadline in between")
+        }
+    }
+
+    private mutating func quotaUsedUp() -> Action {
+        switch stage {
+        case .judging, .deciding, .connecting:
+            refuse(.reply(.notAllowed), .denied(.limit(.quotaPerUser)))
+        case .relaying, .associated:
+            end(.quotaUsedUp)
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .ended:
+            .none
+        }
+    }
+
+    /// The outcome of a refusal stays what it is, however the client takes it.
+    private mutating func end(_ outcome: SessionOutcome, byReset: Bool = false) -> Action {
+        switch stage {
+        case .ended:
+            return .none
+        case .refusing(let earlier):
+            stage = .ended
+            return .end(earlier, byReset: byReset || outcome.isAbort)
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting,
+            .relaying, .associated:
+            stage = .ended
+            return .end(outcome, byReset: byReset || outcome.isAbort)
+        }
+    }
+}

@@ -1,0 +1,232 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+import UVLoop
+
+@testable import ProxyPolicy
+@testable import SOCKS5Server
+
+private typealias Machine = SessionMachine
+
+private let credentials = Credentials(username: "alice", password: "secret")
+private let place = SocketAddress(host: .ipv4(1), port: 2)
+private let target = Target.address(.ipv4(.loopback), port: 80)
+private let bytes: [UInt8] = [5, 0]
+private let refused = LoginFailure.bytes
+
+private enum LoginFailure {
+    static let bytes: [UInt8] = [1, 1]
+}
+
+private func request(_ command: Command) -> Request {
+    Request(command: command, destination: .loopback(80))
+}
+
+private func intent(_ command: Command) -> Intent {
+    switch command {
+    case .connect: .connect(target)
+    case .bind: .bind(from: nil)
+    case .udpAssociate: .associate
+    }
+}
+
+/// The ways into each stage.
+private enum Stage: String, CaseIterable {
+    case negotiating, verifying, concluding, delayingRefusal
+    case judgingConnect, judgingBind, decidingConnect, decidingBind
+    case connecting, binding, associating
+    case relaying, associated, refusing, ended
+
+    var machine: Machine {
+        var machine = Machine()
+        for event in events { _ = machine.on(event) }
+        return machine
+    }
+
+    private var events: [Machine.Event] {
+        let login: [Machine.Event] = [.message(.verify(credentials))]
+        func judging(_ command: Command) -> [Machine.Event] { [.message(.open(request(command)))] }
+        func opening(_ command: Command) -> [Machine.Event] { judging(command) + [.allowed(intent(command))] }
+        switch self {
+        case .negotiating: return []
+        case .verifying: return login
+        case .concluding: return login + [.loginAnswered(.refused)]
+        case .delayingRefusal:
+            return login + [
+                .loginAnswered(.refused), .message(.refuseLogin(refused)),
+                .loginFailureNoted(refused, isLate: true),
+            ]
+        case .judgingConnect: return judging(.connect)
+        case .judgingBind: return judging(.bind)
+        case .decidingConnect: return judging(.connect) + [.undecided(intent(.connect))]
+        case .decidingBind: return judging(.bind) + [.undecided(intent(.bind))]
+        case .connecting: return opening(.connect)
+        case .binding: return opening(.bind)
+        case .associating: return opening(.udpAssociate)
+        case .relaying: return opening(.connect) + [.opened]
+        case .associated: return opening(.udpAssociate) + [.opened]
+        case .refusing: return opening(.connect) + [.failed(.hostUnreachable)]
+        case .ended: return [.stopped]
+        }
+    }
+}
+
+@Suite struct SessionMachineTests {
+    private static let stays: [(Machine.Event, Machine.Action)] = []
+
+    /// Whatever comes at any time: what each stage makes of it.
+    @Test(arguments: Stage.allCases) private func eventsThatComeAtAnyTimeHaveTheirActionInEachStage(
+        _ stage: Stage
+    ) {
+        func on(_ event: Machine.Event) -> Machine.Action {
+            var machine = stage.machine
+            return machine.on(event)
+        }
+        func end(_ outcome: SessionOutcome) -> Machine.Action { .end(outcome, byReset: outcome.isAbort) }
+        let isRefusing = stage == .refusing
+        let unreachable = SessionOutcome.refused(.hostUnreachable)
+
+        let stopped: Machine.Action =
+            isRefusing ? .end(unreachable, byReset: true) : stage == .ended ? .none : end(.stopped)
+        #expect(on(.stopped) == stopped)
+
+        let quota: Machine.Action =
+            switch stage {
+            case .judgingConnect, .judgingBind, .decidingConnect, .decidingBind, .connecting, .binding,
+                .associating:
+                .refuse(.reply(.notAllowed), .denied(.limit(.quotaPerUser)))
+            case .relaying, .associated: end(.quotaUsedUp)
+            case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .ended: .none
+            }
+        #expect(on(.quotaUsedUp) == quota)
+
+        let left: Machine.Action =
+            switch stage {
+            case .associated: end(.completed)
+            case .concluding, .delayingRefusal, .relaying, .refusing, .ended: .none
+            case .negotiating, .verifying, .judgingConnect, .judgingBind, .decidingConnect, .decidingBind,
+                .connecting,
+                .binding, .associating:
+                end(.clientLeft)
+            }
+        #expect(on(.clientEnded(isHalfClose: false)) == left)
+
+        let waitsForItsAnswer: Set<Stage> = [.verifying, .judgingConnect, .decidingConnect, .connecting]
+        #expect(on(.clientEnded(isHalfClose: true)) == (waitsForItsAnswer.contains(stage) ? .none : left))
+
+        let broken: Machine.Action =
+            switch stage {
+            case .relaying, .associated: end(.aborted(by: .target, .connectionReset))
+            case .refusing: end(unreachable)
+            case .ended: .none
+            default: end(.clientLeft)
+            }
+        #expect(on(.relayEnded(.aborted(by: .target, .connectionReset))) == broken)
+        let completed: Machine.Action =
+            [.relaying, .associated].contains(stage) ? end(.completed) : broken
+        #expect(on(.relayEnded(.completed)) == completed)
+        if isRefusing { #expect(on(.relayEnded(.flooded)) == .end(unreachable, byReset: true)) }
+    }
+
+    @Test(arguments: Stage.allCases) private func aDeadlineDoesInEachStageWhatItIsFor(_ stage: Stage) {
+        var machine = stage.machine
+        let isMissed = machine.missesDeadlines
+        switch stage {
+        case .negotiating, .relaying, .associated:
+            let outcome = SessionOutcome.timedOut(.idle)
+            #expect(machine.on(.deadlinePassed(.idle)) == .end(outcome, byReset: true) && isMissed)
+        case .verifying:
+            #expect(machine.on(.deadlinePassed(.handshake)) == .refuse(.loginRefusal, .timedOut(.handshake)))
+            #expect(isMissed)
+        case .delayingRefusal:
+            #expect(machine.on(.deadlinePassed(.lateRefusal)) == .refuse(.message(refused), .loginRefused))
+            #expect(!isMissed)
+        case .decidingConnect, .decidingBind:
+            let expected = Machine.Action.refuse(.reply(.generalFailure), .refused(.generalFailure))
+            #expect(machine.on(.deadlinePassed(.dial)) == expected && isMissed)
+        case .connecting, .binding, .associating:
+            #expect(machine.on(.deadlinePassed(.dial)) == .timeOutConnector && isMissed)
+            #expect(machine.on(.failed(.ttlExpired)) == .refuse(.reply(.ttlExpired), .refused(.ttlExpired)))
+        case .refusing:
+            let outcome = SessionOutcome.refused(.hostUnreachable)
+            #expect(machine.on(.deadlinePassed(.refusal)) == .end(outcome, byReset: false) && !isMissed)
+        case .concluding, .judgingConnect, .judgingBind, .ended:
+            // Nothing is awaited in them.
+            #expect(!isMissed)
+        }
+    }
+
+    @Test func eachMessageOfTheClientHasItsAction() {
+        func on(_ action: Front.Action) -> Machine.Action {
+            var machine = Machine()
+            return machine.on(.message(action))
+        }
+        #expect(on(.receiveMore) == .none)
+        #expect(on(.answer(bytes)) == .answer(bytes))
+        #expect(on(.verify(credentials)) == .verify(credentials))
+        #expect(on(.open(request(.connect))) == .judge(request(.connect)))
+        #expect(on(.refuse(bytes, .noAcceptableMethod)) == .refuse(.message(bytes), .noAcceptableMethod))
+        #expect(on(.refuseLogin(bytes)) == .noteLoginFailure(bytes))
+        #expect(
+            on(.reject(.commandNotSupported))
+                == .refuse(.reply(.commandNotSupported), .refused(.commandNotSupported))
+        )
+        #expect(on(.abort) == .end(.notSOCKS5, byReset: false))
+    }
+
+    @Test func aLoginIsConcludedByItsVerdict() throws {
+        let terms = try UserTerms()
+        for (verdict, isRight) in [(LoginVerdict.accepted, true), (.granted(terms), true), (.refused, false)]
+        {
+            var machine = Stage.verifying.machine
+            #expect(machine.on(.loginAnswered(verdict)) == .conclude(isRight: isRight))
+        }
+        var machine = Stage.verifying.machine
+        #expect(machine.on(.loginAnswered(.unavailable)) == .refuse(.loginRefusal, .loginUnchecked))
+
+        machine = Stage.concluding.machine
+        #expect(machine.on(.message(.answer(bytes))) == .answer(bytes))
+        #expect(machine.isNegotiating)
+        for isLate in [false, true] {
+            machine = Stage.concluding.machine
+            #expect(machine.on(.message(.refuseLogin(refused))) == .noteLoginFailure(refused))
+            let expected = isLate ? Machine.Action.delayRefusal : .refuse(.message(refused), .loginRefused)
+            #expect(machine.on(.loginFailureNoted(refused, isLate: isLate)) == expected)
+        }
+    }
+
+    @Test(arguments: Command.allCases) func aRequestIsOpenedOrAnsweredOnce(_ command: Command) {
+        let (opened, denial) = (intent(command), Denial.rule(1))
+        func judging() -> Machine {
+            var machine = Machine()
+            _ = machine.on(.message(.open(request(command))))
+            return machine
+        }
+        func deciding() -> Machine {
+            var machine = judging()
+            #expect(machine.on(.undecided(opened)) == .awaitRuleSet)
+            #expect(machine.isOpening)
+            return machine
+        }
+        var machine = judging()
+        #expect(machine.on(.denied(denial)) == .refuse(.reply(.notAllowed), .denied(denial)))
+        machine = judging()
+        #expect(
+            machine.on(.failed(.hostUnreachable))
+                == .refuse(.reply(.hostUnreachable), .refused(.hostUnreachable))
+        )
+        for (verdict, action) in [
+            (RuleVerdict.allowed, Machine.Action.open(opened)),
+            (.denied, .refuse(.reply(.notAllowed), .denied(.ruleSet))),
+            (.unavailable, .refuse(.reply(.generalFailure), .refused(.generalFailure))),
+        ] {
+            machine = deciding()
+            #expect(machine.on(.ruleSetAnswered(verdict)) == action)
+        }
+        machine = judging()
+        #expect(machine.on(.allowed(opened)) == .open(opened))
+        if command == .bind { #expect(machine.on(.listening(place)) == .announce(place)) }
+        #expect(machine.on(.opened) == (command == .udpAssociate ? .associate : .relay))
+        #expect(!machine.isOpening)
+    }
+}
