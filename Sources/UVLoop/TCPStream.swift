@@ -33,8 +33,8 @@ package protocol TCPStreamDelegate: AnyObject {
 ///   retained and must be there until then.
 package final class TCPStream: HandleOwner {
     package unowned var delegate: (any TCPStreamDelegate)?
-    private var raw: OpaquePointer?
-    private var isClosing = false
+    @exclusivity(unchecked) private var raw: OpaquePointer?
+    @exclusivity(unchecked) private var isClosing = false
 
     /// A stream that is not connected yet. Throws `ENOMEM`.
     package init(on loop: EventLoop, delegate: (any TCPStreamDelegate)? = nil) throws(UVError) {

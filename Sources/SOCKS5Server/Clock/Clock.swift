@@ -17,11 +17,11 @@ final class Clock {
     }
 
     private let loop: EventLoop
-    private var deadlines: DeadlineQueue<Turn>
-    private var turns: DeadlineQueue<Slot>
-    private var waiters = TimeHeap<any BandwidthWaiter>()
+    @exclusivity(unchecked) private var deadlines: DeadlineQueue<Turn>
+    @exclusivity(unchecked) private var turns: DeadlineQueue<Slot>
+    @exclusivity(unchecked) private var waiters = TimeHeap<any BandwidthWaiter>()
     /// When the timer is due; `.max` if it is not armed.
-    private var timerExpiry = UInt64.max
+    @exclusivity(unchecked) private var timerExpiry = UInt64.max
 
     /// - Parameter duration: milliseconds, for each kind of deadline.
     init(_ loop: EventLoop, duration: (Deadline) -> UInt64) {

@@ -47,8 +47,8 @@ final class BufferPool {
     /// Beside the rings, for what isn't copied.
     let pipes: PipePool
     private let budget: MemoryBudget
-    private var idle = InlineArray<4, IdleRings>(repeating: IdleRings())
-    private var lent = 0
+    @exclusivity(unchecked) private var idle = InlineArray<4, IdleRings>(repeating: IdleRings())
+    @exclusivity(unchecked) private var lent = 0
 
     init(_ budget: MemoryBudget, _ splicing: Splicing = .bulk) {
         self.budget = budget

@@ -11,22 +11,22 @@ final class Pipe: BandwidthWaiter {
     /// What it is a part of, and reports to.
     unowned var relay: Relay?
     private unowned let pool: BufferPool
-    private var source: TCPStream?
-    private var sink: TCPStream?
-    private var flow = FlowControl()
-    private var ring = RingBuffer()
-    private var lane = SpliceLane()
+    @exclusivity(unchecked) private var source: TCPStream?
+    @exclusivity(unchecked) private var sink: TCPStream?
+    @exclusivity(unchecked) private var flow = FlowControl()
+    @exclusivity(unchecked) private var ring = RingBuffer()
+    @exclusivity(unchecked) private var lane = SpliceLane()
     /// What the next loan is for: it follows how full the reads come back.
-    private var size = BufferPool.Size.tiny
+    @exclusivity(unchecked) private var size = BufferPool.Size.tiny
     /// The bytes of the queued write, which the ring holds until it is over.
-    private var pendingWrite = 0
+    @exclusivity(unchecked) private var pendingWrite = 0
     /// How much may be read, once there is payload. `nil`: anything.
-    var meter: Meter?
+    @exclusivity(unchecked) var meter: Meter?
     /// Payload handed to the sink.
-    private(set) var bytesWritten = 0
-    private var acknowledgements = Acknowledgements()
+    @exclusivity(unchecked) private(set) var bytesWritten = 0
+    @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
     /// ``bytesWritten`` when the acknowledgements were last looked at; `nil`: look in any case.
-    private var bytesLookedAt: Int?
+    @exclusivity(unchecked) private var bytesLookedAt: Int?
 
     init(_ pool: BufferPool, from source: TCPStream? = nil, to sink: TCPStream? = nil) {
         self.pool = pool

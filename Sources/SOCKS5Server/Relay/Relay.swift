@@ -50,14 +50,14 @@ final class Relay: TCPStreamDelegate {
     private unowned let clock: Clock
     /// The session's.
     private let slot: Clock.Slot
-    private var openStreams = 0
-    private var stage = Stage.opening
+    @exclusivity(unchecked) private var openStreams = 0
+    @exclusivity(unchecked) private var stage = Stage.opening
     let client: TCPStream
-    private var target: TCPStream?
+    @exclusivity(unchecked) private var target: TCPStream?
     let clientToTarget: Pipe
     let targetToClient: Pipe
-    private var finishedPipes = 0
-    private var hasKeepalive = false
+    @exclusivity(unchecked) private var finishedPipes = 0
+    @exclusivity(unchecked) private var hasKeepalive = false
 
     /// - Throws: `ENOMEM`.
     init(

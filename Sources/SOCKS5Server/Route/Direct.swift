@@ -11,8 +11,8 @@ final class Direct: Connector, TCPStreamDelegate {
     private let target: Target
     private let subject: Subject
     private let search: CandidateSearch
-    private var race: DialRace?
-    private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
+    @exclusivity(unchecked) private var race: DialRace?
+    @exclusivity(unchecked) private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
 
     init(_ delegate: any ConnectorDelegate, _ services: Services, to target: Target, for subject: Subject) {
         self.delegate = delegate

@@ -26,18 +26,18 @@ final class Session {
     private unowned let services: Services
     /// The place in the clock, and in the worker's table.
     let slot: Clock.Slot
-    private(set) var record: SessionRecord
-    private var places: SessionPlaces
-    private var machine = SessionMachine()
-    private var front: Front
+    @exclusivity(unchecked) private(set) var record: SessionRecord
+    @exclusivity(unchecked) private var places: SessionPlaces
+    @exclusivity(unchecked) private var machine = SessionMachine()
+    @exclusivity(unchecked) private var front: Front
     /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
-    private var handshakePolicy: Policy?
-    private var pending = Pending.nothing
+    @exclusivity(unchecked) private var handshakePolicy: Policy?
+    @exclusivity(unchecked) private var pending = Pending.nothing
     /// From ``start(_:)`` on.
-    private var relay: Relay?
-    private var association: UDPAssociation?
+    @exclusivity(unchecked) private var relay: Relay?
+    @exclusivity(unchecked) private var association: UDPAssociation?
     /// Of relay and association, those that are not closed yet.
-    private var openParts = 0
+    @exclusivity(unchecked) private var openParts = 0
 
     init(
         _ keeper: any SessionKeeper,

@@ -41,7 +41,7 @@ final class Worker {
     private let didStop: @Sendable () -> Void
     private var listeners: [TCPListener] = []
     private var openListeners = 0
-    private var sessions = SessionTable()
+    @exclusivity(unchecked) private var sessions = SessionTable()
     private var drainEnd: UInt64?
     private var isStopping = false
     private var isFinished = false
