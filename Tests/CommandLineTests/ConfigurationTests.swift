@@ -53,6 +53,25 @@ import Testing
         for line in lines { #expect(line.contains("  # \(file):"), "\(line)") }
     }
 
+    /// README's file, and the users that it names, in the folder that README's Docker command mounts.
+    @Test func theReadmesDockerCommandFindsTheFileAndItsUsers() throws {
+        let readme = try readFile("\(projectFolder)/README.md")
+        let command = try #require(
+            readme.firstMatch(of: /-v "\$PWD\/[^:]*:([^:]*):ro" -e SOCKS5D_CONFIG=(\S+)/)
+        )
+        let mount = String(command.1)
+        let path = String(command.2)
+        try #require(path.hasPrefix(mount + "/"), "\(path) isn't in a folder that is mounted")
+        let yaml = try #require(readme.firstMatch(of: /```yaml\n((?:.|\n)*?)```/)).1
+        try withFolder { folder in
+            let file = folder + path.dropFirst(mount.count)
+            try writeFile(file, Array(yaml.utf8))
+            try writeFile("\(folder)/users", try readBytes("\(projectFolder)/examples/users"))
+            let result = try Invocation("check", environment: ["SOCKS5D_CONFIG": file]).start().waitForEnd()
+            #expect(result.exitCode == 0 && result.output == "fine: 1 listener(s), 1 user(s), 3 rule(s)\n")
+        }
+    }
+
     // MARK: - What a file does
 
     @Test func aFileIsServed() async throws {

@@ -86,4 +86,30 @@ import Testing
             #expect(result.exitCode == 0)
         }
     }
+
+    /// What a mount of a single file shows once that file has been replaced: a descriptor shows the same, and needs
+    /// no privilege.
+    @Test func aFileWhoseNameIsGoneIsToldAtAReload() async throws {
+        try await withFile(Self.text("alice:{plain}one")) { users in
+            try await withFile(Self.text("user-file: \(users)\n")) { file in
+                let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+                defer { close(descriptor) }
+                let mounted = "/proc/\(getpid())/fd/\(descriptor)"
+                try await withSocks5d(Invocation("--config", mounted)) { child, _ in
+                    child.signal(SIGHUP)
+                    _ = try child.waitForLine(containing: " notice reloaded ")
+                    unlink(file)
+                    child.signal(SIGHUP)
+                    _ = try child.waitForLine(
+                        containing:
+                            " warning \(mounted) was replaced or deleted outside of its mount, and this is "
+                            + "still the old file; mount its folder, and restart"
+                    )
+                    let errors = try child.stop().errors
+                    #expect(errors.split(separator: "\n").count { $0.contains("outside of its mount") } == 1)
+                    try writeFile(file, [])
+                }
+            }
+        }
+    }
 }

@@ -77,6 +77,14 @@ final class Reloader: Sendable {
             try server.reload(next.configuration)
             let left = next.settingsThatNeedARestart(since: started)
             for warning in next.warnings { logger.warning("\(warning)") }
+            for file in next.files where InputFile.isOrphaned(file) {
+                logger.warning(
+                    """
+                    \(file.printable) was replaced or deleted outside of its mount, and this is still the old file; \
+                    mount its folder, and restart
+                    """
+                )
+            }
             if !left.isEmpty {
                 logger.warning(
                     "a restart is needed",

@@ -25,6 +25,8 @@ struct Effective<Model> {
     }
 
     var model: Model
+    /// The path of the file; `nil`: none was read.
+    private(set) var file: String?
     private var origins: [String: Origin] = [:]
     private let table: Table<Model>
 
@@ -35,6 +37,7 @@ struct Effective<Model> {
 
     /// Takes what the file says. With problems, the settings aren't to be used.
     mutating func read(file name: String, _ bytes: [UInt8], _ problems: Problems) {
+        file = name
         guard let root = YAMLReader.read(bytes, problems: problems) else { return }
         table.decode(root, nil, into: &model, problems)
         note(root, table.settings, "", name)

@@ -20,4 +20,11 @@ enum InputFile {
         guard ferror(file) == 0 else { throw failure(": \(String(cString: strerror(errno)))") }
         return bytes
     }
+
+    /// Whether the file has lost its name, as where a mount shows a single file that was replaced since: its path leads
+    /// to the old file for as long as the mount lasts.
+    static func isOrphaned(_ path: String) -> Bool {
+        var facts = stat()
+        return stat(path, &facts) == 0 && facts.st_nlink == 0
+    }
 }

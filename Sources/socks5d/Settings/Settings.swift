@@ -40,6 +40,8 @@ struct Loaded: Sendable {
     let logLevel: Logger.Level
     /// What to say once there is a log.
     private(set) var warnings: [String] = []
+    /// The paths of what was read.
+    let files: [String]
     /// Settings whose change needs a restart.
     private let fixed: [EffectiveRow]
     /// The place of `listen` in the configuration file, where that says it.
@@ -57,6 +59,7 @@ struct Loaded: Sendable {
     init(_ effective: Effective<Settings>, _ environment: Environment) throws {
         fixed = effective.rows { !Settings.isReloadable($0) }
         warnings = environment.warnings
+        files = [effective.file, effective.model.userFile].compactMap(\.self)
         listenPlace = effective.place(of: "listen")
         let settings = effective.model
         logLevel = settings.logLevel
