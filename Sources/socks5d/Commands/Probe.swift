@@ -40,16 +40,7 @@ struct Probe: ParsableCommand {
                 "the target's host '\(target.host.printable)' is neither a name nor an address"
             )
         }
-        var credentials: Credentials?
-        if let text = user ?? Environment.ofProcess()["SOCKS5D_USER"] {
-            let syntax = Syntax<Credentials>.login
-            credentials = syntax.parse(text)
-            guard credentials != nil else {
-                let origin = user == nil ? "SOCKS5D_USER" : "--user"
-                throw Failure.usage(origin + syntax.complaint(about: text, isSecret: true).description)
-            }
-        }
-        let attempt = ProbeAttempt(server: server, credentials: credentials, seconds: timeout)
+        let attempt = ProbeAttempt(server: server, credentials: try credentials(), seconds: timeout)
         do throws(ProbeAttempt.Failed) {
             if udp {
                 try attempt.associate(destination)
@@ -61,6 +52,19 @@ struct Probe: ParsableCommand {
         } catch {
             throw Failure.runtime("probe of \(self.target.printable) via \(via.printable): \(error)")
         }
+    }
+
+    private func credentials() throws -> Credentials? {
+        guard let text = user ?? Environment.ofProcess()["SOCKS5D_USER"] else { return nil }
+        let origin = user == nil ? "SOCKS5D_USER" : "--user"
+        let syntax = Syntax<Credentials>.login
+        if user == nil, let complaint = Environment.complaint(about: text, of: origin) {
+            throw Failure.usage(origin + complaint.description)
+        }
+        guard let credentials = syntax.parse(text) else {
+            throw Failure.usage(origin + syntax.complaint(about: text, isSecret: true).description)
+        }
+        return credentials
     }
 
     private static func endpoint(_ text: String, _ origin: String) throws -> Endpoint {

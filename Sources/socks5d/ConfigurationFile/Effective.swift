@@ -70,7 +70,7 @@ struct Effective<Model> {
     ) throws(Misfit) {
         for (path, setting) in Self.leaves(table.settings) where only ?? path == path {
             guard let flag = setting.flag,
-                let (texts, origin) = Self.texts(flag, flags, variables)
+                let (texts, origin) = try Self.texts(flag, flags, variables)
             else { continue }
             if let complaint = flag.assign(&model, texts) {
                 throw Misfit(origin: origin, complaint: complaint)
@@ -83,7 +83,7 @@ struct Effective<Model> {
         _ flag: Setting<Model>.Flag,
         _ flags: (String) -> [String],
         _ variables: (String) -> String?
-    ) -> ([String], Origin)? {
+    ) throws(Misfit) -> ([String], Origin)? {
         let given = flags(flag.name)
         if !given.isEmpty {
             let texts =
@@ -96,6 +96,9 @@ struct Effective<Model> {
         }
         let name = Environment.variable(of: flag.name)
         guard let text = variables(name) else { return nil }
+        if let complaint = Environment.complaint(about: text, of: name) {
+            throw Misfit(origin: .variable(name), complaint: complaint)
+        }
         let texts = flag.isSeparated ? text.split { $0 == "," || $0 == " " }.map(String.init) : [text]
         // An empty variable is a mistake, and is reported as the value that it isn't.
         return (texts.isEmpty ? [""] : texts, .variable(name))

@@ -3,7 +3,7 @@ internal import Glibc
 /// The variables `SOCKS5D_…`.
 struct Environment {
     private let variables: [String: String]
-    /// What looks like a slip of a variable's name, to be said once there is a log.
+    /// Names that are probably slips, to be logged once there is a log.
     let warnings: [String]
 
     private init(_ variables: [String: String], warnings: [String]) {
@@ -16,7 +16,7 @@ struct Environment {
 
     /// The variable that stands for a flag.
     static func variable(of flag: String) -> String {
-        "SOCKS5D_" + String(flag.map { $0 == "-" ? "_" : $0 }).uppercased()
+        "SOCKS5D_" + String(flag.map { $0 == "-" || $0 == "." ? "_" : $0 }).uppercased()
     }
 
     /// Those of the process. A password is taken out of what a crash dump or a child would show.
@@ -30,21 +30,73 @@ struct Environment {
             memset(password, 0, strlen(password))
             unsetenv("SOCKS5D_USER")
         }
-        return Environment(found, warnings: warnings(names))
+        return Environment(found, warnings: warnings(all, names))
     }
 
-    /// Others may have names that begin so too, as those that Kubernetes makes for a service.
-    private static func warnings(_ known: [String]) -> [String] {
-        var warnings: [String] = []
+    private static var all: [(name: String, value: String)] {
+        var variables: [(String, String)] = []
         var entry = environ
         while let text = entry.pointee.map({ String(cString: $0) }) {
             entry += 1
-            guard let name = text.split(separator: "=").first.map(String.init), name.hasPrefix("SOCKS5D_"),
-                !known.contains(name), let meant = known.nearest(to: name)
-            else { continue }
-            warnings.append("\(name.printable) is no variable of socks5d; did you mean \(meant)?")
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            variables.append((String(parts[0]), parts.count == 2 ? String(parts[1]) : ""))
         }
-        return warnings.sorted()
+        return variables
+    }
+
+    /// A line for each variable that looks like one of the program and isn't. It never shows a value.
+    static func warnings(_ variables: [(name: String, value: String)], _ known: [String]) -> [String] {
+        variables.filter { name, value in
+            name.hasPrefix("SOCKS5D_") && !known.contains(name) && !isOfKubernetes(name, value)
+        }.map { name, _ in
+            let complaint = "\(name.printable) is no variable of socks5d"
+            if let (key, flag) = Settings.keys.first(where: { variable(of: $0.path) == name }) {
+                let better = flag.map { "did you mean \(variable(of: $0))?" }
+                return "\(complaint); \(better ?? "'\(key)' has its place in the configuration file")"
+            }
+            return complaint + (known.nearest(to: name).map { "; did you mean \($0)?" } ?? "")
+        }.sorted()
+    }
+
+    /// Whether Kubernetes has made the variable for a service whose name begins with `socks5d`. It tells all containers
+    /// of a namespace host, ports and addresses of each service, the latter as Docker's links did.
+    private static func isOfKubernetes(_ name: String, _ value: String) -> Bool {
+        if name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_SERVICE_PORT") { return true }
+        if name.contains("_SERVICE_PORT_") { return true }
+        if name.hasSuffix("_PORT") && value.contains("://") { return true }
+        // As in SOCKS5D_PORT_1080_TCP and SOCKS5D_PORT_1080_TCP_ADDR.
+        var words = name.split(separator: "_")[...]
+        if let last = words.last, ["PROTO", "PORT", "ADDR"].contains(last) { words.removeLast() }
+        guard words.count > 3, let transport = words.popLast(), let port = words.popLast() else {
+            return false
+        }
+        return ["TCP", "UDP", "SCTP"].contains(transport) && UInt16(port) != nil && words.last == "PORT"
+    }
+
+    /// What a value has around it that was hardly meant to be a part of it: Docker's `--env-file` keeps quotes, an
+    /// editor of Windows ends lines with a carriage return.
+    ///
+    /// - Returns: to be said behind the variable's name; never shows the value. `nil`: nothing.
+    static func complaint(about value: String, of name: String) -> Complaint? {
+        let wayOut = name == "SOCKS5D_USER" ? " (a name or password that has them: SOCKS5D_USER_FILE)" : ""
+        let blanks: [Unicode.Scalar: String] = [
+            "\r": "a carriage return", "\n": "a line feed", "\t": "a tab", " ": "a space",
+        ]
+        let scalars = value.unicodeScalars
+        guard let first = scalars.first, let last = scalars.last,
+            !scalars.allSatisfy({ blanks[$0] != nil })
+        else { return nil }
+        if scalars.count > 1, first == last, first == "\"" || first == "'" {
+            return Complaint(
+                what: " has quotes around its value, as Docker's --env-file leaves them",
+                expected: "the value without them\(wayOut)"
+            )
+        }
+        guard
+            let blank =
+                (blanks[last].map { " ends with \($0)" } ?? blanks[first].map { " begins with \($0)" })
+        else { return nil }
+        return Complaint(what: blank, expected: "the value without blanks around it\(wayOut)")
     }
 }
 
@@ -52,5 +104,10 @@ extension Settings {
     /// All that have a variable too.
     static var flags: [String] {
         ["config"] + Effective.leaves(table.settings).compactMap { $0.1.flag?.name }
+    }
+
+    /// The paths of all keys of the configuration file, each with the flag that it has.
+    fileprivate static var keys: [(path: String, flag: String?)] {
+        Effective.leaves(table.settings).map { ($0.0, $0.1.flag?.name) }
     }
 }

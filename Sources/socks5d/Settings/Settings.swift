@@ -132,14 +132,19 @@ extension Settings {
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
     }
 
-    private static func file(_ options: Options, _ environment: Environment) -> String? {
-        options.config ?? environment[Environment.variable(of: "config")]
+    private static func file(_ options: Options, _ environment: Environment) throws -> String? {
+        if let file = options.config { return file }
+        let name = Environment.variable(of: "config")
+        if let complaint = environment[name].flatMap({ Environment.complaint(about: $0, of: name) }) {
+            throw Failure.configuration(name + complaint.description)
+        }
+        return environment[name]
     }
 
     /// All settings with their origins.
     static func effective(_ options: Options, _ environment: Environment) throws -> Effective<Settings> {
         var effective = Effective(table, defaults: Settings())
-        if let file = file(options, environment) {
+        if let file = try file(options, environment) {
             let problems = Problems()
             effective.read(file: file, try InputFile.read(file, "configuration file"), problems)
             guard problems.count == 0 else { throw Failure.configuration(problems.lines(file: file)) }
@@ -152,7 +157,7 @@ extension Settings {
     /// The addresses alone: all that a health check wants to know, whatever else is wrong.
     static func listenAddresses(_ options: Options, _ environment: Environment) throws -> [ListenAddress] {
         var effective = Effective(table, defaults: Settings())
-        if let file = file(options, environment) {
+        if let file = try file(options, environment) {
             effective.read(file: file, try InputFile.read(file, "configuration file"), Problems())
         }
         try effective.read(options, environment, only: "listen")
