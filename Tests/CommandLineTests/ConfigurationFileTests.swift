@@ -63,7 +63,7 @@ struct Inn: Equatable {
                     .value("level", \.level, levels, "Of noise."),
                 ]
             ),
-            .sections("rules", \.rules, rule, new: { _ in Rule() }, "The first that matches."),
+            .sections("rules", \.rules, rule, new: { Rule() }, "The first that matches."),
         ])
     }
 

@@ -90,6 +90,9 @@ public struct PasswordHash: Hashable, Sendable {
         return difference == 0 && Self.takes(password, method)
     }
 
+    /// Whether a password looks like a hash, which then was probably meant to be one.
+    package static func isLikely(_ password: [UInt8]) -> Bool { PasswordHashSyntax.isLikely(password) }
+
     private static func takes(_ password: [UInt8], _ method: Method) -> Bool {
         !password.contains(0) && !(method == .bcrypt && password.count > 72)
     }

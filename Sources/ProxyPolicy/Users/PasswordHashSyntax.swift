@@ -23,6 +23,12 @@ package enum PasswordHashSyntax {
         ("$md5", "Sun's MD5"), ("{SHA}", "SHA-1"), ("{SSHA}", "salted SHA-1"), ("$pbkdf2", "PBKDF2"),
     ]
 
+    /// Whether a text begins as a hash of some kind does, and is as long as one.
+    static func isLikely(_ text: [UInt8]) -> Bool {
+        let prefixes = ["$y$", "$2b$", "$2y$", "$2a$", "$6$"] + refused.map(\.0)
+        return text.count >= 20 && prefixes.contains { text.starts(with: $0.utf8) }
+    }
+
     // MARK: - bcrypt
 
     /// `12$` and 22 characters of salt, 31 of digest.

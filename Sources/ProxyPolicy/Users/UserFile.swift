@@ -10,6 +10,8 @@ package struct UserFile: Sendable {
     package private(set) var furtherProblems = 0
     /// The lines with passwords in plain text: the first of them, and how many there are.
     package private(set) var plain: (firstLine: Int, count: Int)?
+    /// The first lines whose password in plain text looks like a hash, and its column.
+    package private(set) var likelyHashes: [(line: Int, column: Int)] = []
 
     package struct Problem: Sendable {
         package let line: Int
@@ -43,10 +45,19 @@ package struct UserFile: Sendable {
                 }
                 lineOfName[user.name] = number
                 users.append(user)
-                if case .plain = user.secret { plain = (plain?.firstLine ?? number, (plain?.count ?? 0) + 1) }
+                if case .plain(let password) = user.secret {
+                    notePlain(password, number, column: user.name.count + 2)
+                }
             } catch {
                 complain(error, number)
             }
+        }
+    }
+
+    private mutating func notePlain(_ password: [UInt8], _ line: Int, column: Int) {
+        plain = (plain?.firstLine ?? line, (plain?.count ?? 0) + 1)
+        if likelyHashes.count < Self.shownProblems, PasswordHash.isLikely(password) {
+            likelyHashes.append((line, column))
         }
     }
 

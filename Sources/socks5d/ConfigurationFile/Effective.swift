@@ -27,6 +27,7 @@ struct Effective<Model> {
     var model: Model
     /// The path of the file; `nil`: none was read.
     private(set) var file: String?
+    private var root: YAMLNode?
     private var origins: [String: Origin] = [:]
     private let table: Table<Model>
 
@@ -39,6 +40,7 @@ struct Effective<Model> {
     mutating func read(file name: String, _ bytes: [UInt8], _ problems: Problems) {
         file = name
         guard let root = YAMLReader.read(bytes, problems: problems) else { return }
+        self.root = root
         table.decode(root, nil, into: &model, problems)
         note(root, table.settings, "", name)
     }
@@ -110,6 +112,39 @@ struct Effective<Model> {
     /// Where a file says what holds.
     func place(of path: String) -> String? {
         if case .file = origin(of: path) { origin(of: path).description } else { nil }
+    }
+
+    /// A way into the file: a key, or a position in a list.
+    enum Step: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
+        case key(String)
+        case item(Int)
+
+        init(stringLiteral key: String) { self = .key(key) }
+        init(integerLiteral index: Int) { self = .item(index) }
+    }
+
+    /// The place of a value that the file has, as a message begins with it.
+    ///
+    /// - Parameter steps: from a section's first key on. `nil`: the setting isn't the file's, or has no such value.
+    func place(of steps: Step...) -> String? {
+        guard let file, let root, case .key(let setting)? = steps.first, case .file = origin(of: setting)
+        else {
+            return nil
+        }
+        var node = root
+        for step in steps {
+            switch (step, node.content) {
+            case (.key(let key), .mapping(let entries)):
+                guard let entry = entries.first(where: { $0.key == key }) else { return nil }
+                node = entry.value
+            case (.item(let index), .list(let items)):
+                guard items.indices.contains(index) else { return nil }
+                node = items[index]
+            case (_, _):
+                return nil
+            }
+        }
+        return Origin.file(file, node.place).description
     }
 
     /// The settings in the table's order; of the others nothing is rendered, which may be megabytes.

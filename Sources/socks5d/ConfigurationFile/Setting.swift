@@ -212,12 +212,12 @@ extension Setting {
         )
     }
 
-    /// A list of sections, in order; each is made with its place in the file.
+    /// A list of sections, in order.
     static func sections<Part>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Part]>,
         _ table: Table<Part>,
-        new: @escaping (Place) -> Part,
+        new: @escaping () -> Part,
         flag: Flag? = nil,
         _ doc: String
     ) -> Setting {
@@ -229,7 +229,7 @@ extension Setting {
             decode: { node, model, problems in
                 guard let items = problems.items(of: node, key, "a list of sections") else { return }
                 model[keyPath: path] = items.map { item in
-                    var part = new(item.place)
+                    var part = new()
                     table.decode(item, key, into: &part, problems)
                     return part
                 }

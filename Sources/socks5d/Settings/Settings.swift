@@ -21,8 +21,6 @@ struct Settings {
         var rules: [RuleEntry] = []
         var egressAddresses: [IPAddress] = []
         var limits: UserLimits?
-        /// In the configuration file.
-        var place: Place?
     }
 
     /// One of both.
@@ -80,10 +78,11 @@ struct Loaded: Sendable {
         if let path = settings.userFile {
             let users = try UserFile.load(path, namedAt: effective.place(of: "user-file"))
             configuration.users += users.users
-            if let warning = users.warning(path) { warnings.append(warning) }
+            warnings += users.warnings(path)
         }
         self.configuration = configuration
         try Self.refuseDoubleUsers(configuration.users, effective)
+        warnings += Review(effective, configuration).warnings
     }
 
     private static func refuseDoubleUsers(
@@ -95,14 +94,10 @@ struct Loaded: Sendable {
         let problems = users.enumerated().filter { !names.insert($0.element.name).inserted }.map {
             index,
             user in
-            let entry =
-                entries.indices.contains(index) ? entries[index] : entries.first { $0.name == user.name }
-            var origin = ""
-            if case .file(let file, _) = effective.origin(of: "users"), let place = entry?.place {
-                origin = Effective<Settings>.Origin.file(file, place).description + ": "
-            }
+            let entry = index < entries.count ? index : entries.firstIndex { $0.name == user.name }
+            let place = entry.flatMap { effective.place(of: "users", .item($0)) }
             let name = String(decoding: user.name, as: UTF8.self).printable
-            return "\(origin)user '\(name)' is given twice; expected once"
+            return "\(place.map { "\($0): " } ?? "")user '\(name)' is given twice; expected once"
         }
         if !problems.isEmpty { throw Failure.configuration(problems) }
     }

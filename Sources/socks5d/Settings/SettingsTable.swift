@@ -34,7 +34,7 @@ extension Settings {
                 "users",
                 \.users,
                 UserEntry.table,
-                new: { UserEntry(place: $0) },
+                new: { UserEntry() },
                 flag: UserEntry.flag,
                 "Who may log in; none: no login is asked for."
             ),
@@ -70,7 +70,7 @@ extension Settings {
                 "rules",
                 \.rules,
                 RuleEntry.table(),
-                new: { _ in RuleEntry() },
+                new: { RuleEntry() },
                 "Allow and deny; the first that matches decides, and what none matches is allowed."
             ),
             .group(

@@ -20,11 +20,16 @@ extension UserFile {
         return file
     }
 
-    /// What to say at the start where passwords can be read by whoever can read the file.
-    func warning(_ path: String) -> String? {
-        plain.map {
+    /// What to say at the start of passwords that can be read in the file, or that were hardly meant.
+    func warnings(_ path: String) -> [String] {
+        let readable = plain.map {
             "\(path.printable):\($0.firstLine): \($0.count) password(s) in plain text; "
                 + "'socks5d hash-password' makes hashes of them"
         }
+        let hashes = likelyHashes.map {
+            "\(path.printable):\($0.line):\($0.column): a password in plain text that looks like a hash; "
+                + "leave {plain} out if it is one"
+        }
+        return [readable].compactMap(\.self) + hashes
     }
 }

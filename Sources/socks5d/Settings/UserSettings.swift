@@ -23,7 +23,7 @@ extension Settings.UserEntry {
                     "rules",
                     \.rules,
                     Settings.RuleEntry.table(ofUser: true),
-                    new: { _ in Settings.RuleEntry() },
+                    new: { Settings.RuleEntry() },
                     "Looked at before the general ones."
                 ),
                 .list(

@@ -1,0 +1,35 @@
+extension [GuardException] {
+    /// Whether the destination guard refuses every address of a network, though it lets these through.
+    package func keepClosed(_ network: IPNetwork) -> Bool {
+        let isOpened = contains { exception in
+            switch exception {
+            case .all: true
+            case .private: false
+            case .network(let opened): opened.contains(network) || network.contains(opened)
+            }
+        }
+        if isOpened { return false }
+        func isClosed(_ treatment: SpecialNetworks.Treatment) -> Bool {
+            switch treatment {
+            case .denied(let reason): reason != .private || !contains(.private)
+            // What is inside decides.
+            case .allowed, .wrapping: false
+            }
+        }
+        var closest: (length: Int, treatment: SpecialNetworks.Treatment)?
+        for (special, treatment) in SpecialNetworks.parsed {
+            if special.contains(network) {
+                if special.length >= closest?.length ?? 0 { closest = (special.length, treatment) }
+            } else if network.contains(special), !isClosed(treatment) {
+                return false
+            }
+        }
+        return closest.map { isClosed($0.treatment) } ?? false
+    }
+}
+
+extension SpecialNetworks {
+    fileprivate static let parsed = all.compactMap { text, treatment in
+        (try? IPNetwork(parsing: text)).map { (network: $0, treatment: treatment) }
+    }
+}

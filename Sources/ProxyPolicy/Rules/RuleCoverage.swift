@@ -1,0 +1,125 @@
+internal import SOCKS5Protocol
+
+// What can be said of rules before any request comes. Every answer is sound and not complete: `true` is certain, `false`
+// may mean that nothing was found.
+
+extension Rule {
+    /// Whether each request that another rule matches is matched by this one too.
+    package func covers(_ other: Rule) -> Bool {
+        func isWider<Value>(
+            _ criterion: KeyPath<Rule, [Value]?>,
+            _ contains: (_ own: [Value], _ value: Value) -> Bool
+        ) -> Bool {
+            guard let own = self[keyPath: criterion] else { return true }
+            return other[keyPath: criterion]?.allSatisfy { contains(own, $0) } ?? false
+        }
+        return isWider(\.domains) { own, domain in own.contains { $0.contains(domain) } }
+            && isWider(\.users) { $0.contains($1) }
+            && isWider(\.commands) { $0.contains($1) }
+            && isWider(\.ports) { own, ports in PortRange.union(own).contains { $0.contains(ports) } }
+            && isWider(\.clients) { own, network in own.contains { $0.contains(network) } }
+            && isWider(\.networks) { own, network in own.contains { $0.contains(network) } }
+    }
+
+    /// How many comparisons of values ``covers(_:)`` makes at most.
+    fileprivate func comparisons(with other: Rule) -> Int {
+        func count<Value>(_ criterion: KeyPath<Rule, [Value]?>) -> Int {
+            (self[keyPath: criterion]?.count ?? 0) * (other[keyPath: criterion]?.count ?? 0)
+        }
+        return 1 + count(\.users) + count(\.commands) + count(\.ports) + count(\.clients) + count(\.networks)
+            + count(\.domains)
+    }
+}
+
+extension [Rule] {
+    /// The comparisons of values that one question about rules may cost: some ten milliseconds.
+    private static let mostComparisons = 4_000_000
+
+    /// The rules that never decide, since an earlier one has decided whatever they match; with that earlier one. Both
+    /// from 0.
+    ///
+    /// O(n²) in rules and values up to a limit; pairs that would exceed it aren't looked at.
+    package func hidden() -> [(rule: Int, by: Int)] {
+        var left = Self.mostComparisons
+        return indices.compactMap { index in
+            let earlier = self[..<index].firstIndex { earlier in
+                let cost = earlier.comparisons(with: self[index])
+                guard cost <= left else { return false }
+                left -= cost
+                return earlier.covers(self[index])
+            }
+            return earlier.map { (index, $0) }
+        }
+    }
+
+    /// Whether a rule denies names, and a client that sends the address of such a name isn't denied by any.
+    package func addressesPass(_ rule: Rule) -> Bool {
+        guard rule.action == .deny, rule.domains != nil else { return false }
+        var byAddress = rule
+        byAddress.domains = nil
+        byAddress.networks = rule.networks ?? IPNetwork.all
+        let cost = reduce(0) { $0 + $1.comparisons(with: byAddress) }
+        return cost <= Self.mostComparisons && first { $0.covers(byAddress) }?.action != .deny
+    }
+}
+
+extension IPNetwork {
+    /// Every address is in one of them.
+    fileprivate static let all = [
+        IPNetwork(.ipv4(.any), length: 0), IPNetwork(.ipv6(.any), length: 0),
+    ]
+
+    func contains(_ other: IPNetwork) -> Bool {
+        switch (prefix, other.prefix) {
+        case (.ipv4(let bits, let length), .ipv4(let others, let longer)):
+            length <= longer && (length == 0 || (bits ^ others) >> (32 - length) == 0)
+        case (.ipv6(let bits, let length), .ipv6(let others, let longer)):
+            length <= longer && (length == 0 || (bits ^ others) >> (128 - length) == 0)
+        case (.ipv4, .ipv6), (.ipv6, .ipv4):
+            false
+        }
+    }
+
+    var length: Int {
+        switch prefix {
+        case .ipv4(_, let length), .ipv6(_, let length): length
+        }
+    }
+}
+
+extension PortRange {
+    fileprivate func contains(_ other: PortRange) -> Bool {
+        lowest <= other.lowest && other.highest <= highest
+    }
+
+    /// The same ports in as few ranges as possible.
+    fileprivate static func union(_ ranges: [PortRange]) -> [PortRange] {
+        ranges.sorted { $0.lowest < $1.lowest }.reduce(into: []) { merged, range in
+            guard let last = merged.last, Int(range.lowest) <= Int(last.highest) + 1,
+                let both = PortRange(last.lowest, Swift.max(last.highest, range.highest))
+            else { return merged.append(range) }
+            merged[merged.count - 1] = both
+        }
+    }
+}
+
+extension DomainPattern {
+    /// Whether each name that another pattern matches is matched by this one too.
+    func contains(_ other: DomainPattern) -> Bool {
+        if self == other { return true }
+        let (suffix, kind) = key
+        let (otherSuffix, otherKind) = other.key
+        // Every name that the other pattern matches is this name, or ends with a dot and this name.
+        let isBelow = otherSuffix.hasSuffix(".\(suffix)")
+        let isAll = description == "*"
+        switch (kind, otherKind) {
+        case (.below, _) where isAll: return true
+        case (.within, _): return isBelow || otherSuffix == suffix
+        case (.below, .below), (.below, .matching): return isBelow || otherSuffix == suffix
+        case (.below, .exactly), (.below, .within): return isBelow
+        case (.matching, .exactly):
+            return Array(other.description.utf8).withUnsafeBufferPointer(DomainGlob(description).matches)
+        case (.matching, .within), (.matching, .below), (.matching, .matching), (.exactly, _): return false
+        }
+    }
+}

@@ -1,0 +1,199 @@
+internal import Glibc
+internal import ProxyPolicy
+internal import SOCKS5Server
+
+/// Looks for settings that are valid and were hardly meant so: each is a warning, and nothing is refused.
+///
+/// What isn't certain isn't said: a warning that is wrong teaches people to skip the others.
+struct Review {
+    /// A line each, with its place where it has one.
+    private(set) var warnings: [String] = []
+
+    private static let mostWarnings = 50
+
+    private let effective: Effective<Settings>
+    private let configuration: Configuration
+
+    /// - Parameter configuration: what was made of the settings, with the users of the user file.
+    init(_ effective: Effective<Settings>, _ configuration: Configuration) {
+        self.effective = effective
+        self.configuration = configuration
+        reviewUsers()
+        reviewRules(configuration.rules, "") { effective.place(of: "rules", .item($0), .key($1)) }
+        reviewUsersOfRules()
+        for (index, user) in effective.model.users.enumerated() {
+            reviewRules(user.rules.compactMap(\.rule), " of \(Self.title(user.name))") {
+                effective.place(of: "users", .item(index), "rules", .item($0), .key($1))
+            }
+        }
+        reviewNamesThatAddressesPass()
+        reviewQuotaFile()
+        if warnings.count > Self.mostWarnings {
+            let more = warnings.count - Self.mostWarnings
+            warnings = warnings.prefix(Self.mostWarnings) + ["... and \(more) more warnings"]
+        }
+    }
+
+    private mutating func warn(_ place: String?, _ text: String) {
+        warnings.append((place.map { "\($0): " } ?? "") + text)
+    }
+
+    private static func title(_ name: [UInt8]) -> String {
+        "user \(String(decoding: name, as: UTF8.self).quoted)"
+    }
+
+    // MARK: - Users
+
+    private mutating func reviewUsers() {
+        let origin = effective.origin(of: "users")
+        for (index, user) in effective.model.users.enumerated() {
+            switch origin {
+            case .standard: break
+            case .file: review(user, at: index)
+            case .variable(let name):
+                let other = "SOCKS5D_USER_FILE"
+                review(
+                    user,
+                    by: name,
+                    several: "for several users use \(other)",
+                    hash: "a hash belongs into \(other)"
+                )
+                guard let password = user.password, password.count > 1, let first = password.first,
+                    first == password.last, "\"'".utf8.contains(first)
+                else { continue }
+                warn(
+                    nil,
+                    "\(name): the quotes around the password of \(Self.title(user.name)) are part of it, "
+                        + "as Docker's --env-file leaves them"
+                )
+            case .flag(let name):
+                review(
+                    user,
+                    by: name,
+                    several: "repeat \(name) for several users",
+                    hash: "a hash belongs into a user file"
+                )
+            }
+        }
+    }
+
+    private mutating func review(_ user: Settings.UserEntry, at index: Int) {
+        if user.name.contains(UInt8(ascii: ":")) {
+            warn(
+                effective.place(of: "users", .item(index), "name"),
+                "the name of \(Self.title(user.name)) has a colon, where most clients end a name: they can't log in so"
+            )
+        }
+        guard let password = user.password, PasswordHash.isLikely(password) else { return }
+        warn(
+            effective.place(of: "users", .item(index), "password"),
+            "the password of \(Self.title(user.name)) looks like a hash; a hash is given by 'password-hash'"
+        )
+    }
+
+    /// A user of a flag or variable.
+    private mutating func review(
+        _ user: Settings.UserEntry,
+        by origin: String,
+        several: String,
+        hash: String
+    ) {
+        guard let password = user.password else { return }
+        if PasswordHash.isLikely(password) {
+            warn(nil, "\(origin): the password of \(Self.title(user.name)) looks like a hash; \(hash)")
+        }
+        if Self.looksLikeAnotherUser(password) {
+            warn(
+                nil,
+                "\(origin) is one \(Self.title(user.name)), whose password looks like further users; \(several)"
+            )
+        }
+    }
+
+    /// Whether a password goes on as a list of users would: `secret,bob:secret`.
+    private static func looksLikeAnotherUser(_ password: [UInt8]) -> Bool {
+        password.split { ",; \n".utf8.contains($0) }.dropFirst().contains { word in
+            guard let colon = word.firstIndex(of: UInt8(ascii: ":")), colon > word.startIndex else {
+                return false
+            }
+            let isName = word[..<colon].allSatisfy { byte in
+                Character(Unicode.Scalar(byte)).isLetter || Character(Unicode.Scalar(byte)).isNumber
+                    || "-_.@".utf8.contains(byte)
+            }
+            return isName && colon < word.endIndex - 1
+        }
+    }
+
+    // MARK: - Rules
+
+    /// - Parameters:
+    ///   - owner: of the rules, behind "rule 3".
+    ///   - place: of the criteria of a rule, by its index and action.
+    private mutating func reviewRules(_ rules: [Rule], _ owner: String, _ place: (Int, String) -> String?) {
+        for (index, earlier) in rules.hidden() {
+            warn(
+                place(index, rules[index].action.rawValue),
+                "rule \(index + 1)\(owner) never decides: rule \(earlier + 1) comes first and matches all that it does"
+            )
+        }
+        guard configuration.guardsDestinations else { return }
+        for (index, rule) in rules.enumerated() where rule.action == .allow {
+            guard let networks = rule.networks,
+                networks.allSatisfy({ configuration.destinationGuard.exceptions.keepClosed($0) })
+            else { continue }
+            warn(
+                place(index, "allow"),
+                "rule \(index + 1)\(owner) allows nothing: the destination guard keeps its networks closed, unless "
+                    + "guard.allow (--allow-destinations) names them"
+            )
+        }
+    }
+
+    private mutating func reviewUsersOfRules() {
+        let known = Set(configuration.users.map(\.name))
+        for (index, rule) in configuration.rules.enumerated() {
+            for (number, name) in (rule.users ?? []).enumerated() where !known.contains(name) {
+                let action = rule.action.rawValue
+                warn(
+                    effective.place(of: "rules", .item(index), .key(action), "users", .item(number)),
+                    "rule \(index + 1) is about \(Self.title(name)), who doesn't exist"
+                        + (known.isEmpty ? ": without users, no login is required" : "")
+                )
+            }
+        }
+    }
+
+    /// Once, at the first rule: the others have the same gap, and the same way to close it.
+    private mutating func reviewNamesThatAddressesPass() {
+        let rules = configuration.rules
+        var place: String?
+        if let index = rules.firstIndex(where: { rules.addressesPass($0) }) {
+            place = effective.place(of: "rules", .item(index), "deny", "domains") ?? ""
+        }
+        for (index, user) in effective.model.users.enumerated() where place == nil {
+            let own = user.rules.compactMap(\.rule)
+            guard let rule = own.firstIndex(where: { (own + rules).addressesPass($0) }) else { continue }
+            place = effective.place(of: "users", .item(index), "rules", .item(rule), "deny", "domains") ?? ""
+        }
+        guard let place else { return }
+        warn(
+            place,
+            "'domains' denies names only: a client that sends the address of such a host instead gets through; "
+                + "'networks' denies addresses"
+        )
+    }
+
+    // MARK: - Files
+
+    /// The file is replaced by another one that is written beside it: what counts is its folder.
+    private mutating func reviewQuotaFile() {
+        guard let path = configuration.limits.quotaFile else { return }
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) != 0 else { return }
+        warn(
+            effective.place(of: "limits", "quota-file"),
+            "the quota file \(path.printable) can't be written: the folder \(folder.printable): "
+                + String(cString: strerror(errno))
+        )
+    }
+}

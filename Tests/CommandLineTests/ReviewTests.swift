@@ -1,0 +1,193 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// What is valid and hardly meant so: `check` and the start warn of it, and of nothing else.
+@Suite struct ReviewTests {
+    private static let hash = "$2y$05$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghijk"
+
+    /// The warnings of `check`, without the name of the file.
+    private static func warnings(_ text: String) async throws -> [String] {
+        var lines: [String] = []
+        try await withFile(Array(text.utf8)) { file in
+            let result = try await Invocation("check", file).run()
+            #expect(result.exitCode == 0 && result.output.hasPrefix("fine: "), "\(text): \(result.errors)")
+            lines = result.errors.split(separator: "\n").map { line in
+                let start = "socks5d: \(file):"
+                return String(line.hasPrefix(start) ? line.dropFirst(start.count) : line[...])
+            }
+        }
+        return lines
+    }
+
+    @Test(arguments: [
+        (
+            "rules:\n  - deny: {ports: [1-99]}\n  - allow: {ports: [25], users: [a]}\nusers: [{name: a, password: x}]",
+            "3:12: rule 2 never decides: rule 1 comes first and matches all that it does"
+        ),
+        (
+            "rules:\n  - allow: {}\n  - deny: {networks: [10.0.0.0/8]}",
+            "3:11: rule 2 never decides: rule 1 comes first and matches all that it does"
+        ),
+        (
+            "users: [{name: a, password: x, rules: [{deny: {}}, {allow: {commands: [bind]}}]}]",
+            "1:60: rule 2 of user 'a' never decides: rule 1 comes first and matches all that it does"
+        ),
+        (
+            "users: [{name: a, password: x}]\nrules: [{deny: {users: [a, b]}}]",
+            "2:28: rule 1 is about user 'b', who doesn't exist"
+        ),
+        (
+            "rules: [{deny: {users: [a]}}]",
+            "1:25: rule 1 is about user 'a', who doesn't exist: without users, no login is required"
+        ),
+        (
+            "users: [{name: a, password: \(hash)}]",
+            "1:29: the password of user 'a' looks like a hash; a hash is given by 'password-hash'"
+        ),
+        (
+            "users:\n  - name: \"a:b\"\n    password: x",
+            "2:11: the name of user 'a:b' has a colon, where most clients end a name: they can't log in so"
+        ),
+        (
+            "guard: {mode: on}\nrules: [{allow: {networks: [10.0.0.0/8, \"::1\"]}}]",
+            "2:17: rule 1 allows nothing: the destination guard keeps its networks closed, unless guard.allow "
+                + "(--allow-destinations) names them"
+        ),
+        (
+            "listen: [0.0.0.0:0]\nopen: true\nrules: [{allow: {networks: [192.168.1.0/24]}}]",
+            "3:17: rule 1 allows nothing: the destination guard keeps its networks closed, unless guard.allow "
+                + "(--allow-destinations) names them"
+        ),
+        (
+            "rules:\n  - deny: {domains: [.a.example]}\n  - deny: {domains: [.b.example]}",
+            "2:21: 'domains' denies names only: a client that sends the address of such a host instead gets through; "
+                + "'networks' denies addresses"
+        ),
+        (
+            "limits: {quota-file: /nonexistent/quotas}",
+            "1:22: the quota file /nonexistent/quotas can't be written: the folder /nonexistent/: No such file or "
+                + "directory"
+        ),
+    ])
+    func aSlipIsToldWithItsPlace(_ text: String, _ warning: String) async throws {
+        let warnings = try await Self.warnings(text)
+        #expect(warnings == [warning])
+    }
+
+    @Test(arguments: [
+        "rules: [{deny: {ports: [25]}}, {allow: {ports: [1-99]}}, {deny: {}}]",
+        "rules: [{allow: {clients: [10.0.0.0/8]}}, {allow: {clients: [10.0.0.0/7]}}]",
+        "rules: [{deny: {networks: [\"::/0\"]}}, {deny: {networks: [10.0.0.0/8]}}]",
+        "rules: [{deny: {domains: [\"*.a\"]}}, {deny: {domains: [a]}}, {deny: {}}]",
+        "users: [{name: a, password: x, rules: [{deny: {}}]}]\nrules: [{deny: {users: [a]}}]",
+        "users: [{name: a, password: \"$6$ab\"}, {name: b, password: \"a,b:\"}, {name: c, password: \"a,b:c\"}]",
+        "rules: [{allow: {networks: [10.0.0.0/8]}}]",
+        "guard: {mode: on, allow: [private]}\nrules: [{allow: {networks: [10.0.0.0/8]}}]",
+        "guard: {mode: on}\nrules: [{allow: {networks: [10.0.0.0/8, 198.16.0.0/14]}}, {allow: {domains: [a.b]}}]",
+        "guard: {mode: on}\nrules: [{deny: {networks: [10.0.0.0/8]}}]",
+        "rules: [{allow: {domains: [.a.example]}}, {deny: {}}]",
+        "rules: [{deny: {domains: [.a.example]}}, {allow: {networks: [203.0.113.0/24]}}, {deny: {}}]",
+        "limits: {quota-file: /tmp/socks5d-quotas-that-are-not-written}",
+        "limits: {quota-file: quotas}",
+    ])
+    func whatMayBeMeantIsNotTold(_ text: String) async throws {
+        let warnings = try await Self.warnings(text)
+        #expect(warnings == [])
+    }
+
+    @Test func usersOfTheUserFileExist() async throws {
+        let users = "\(projectFolder)/examples/users"
+        let warnings = try await Self.warnings("user-file: \(users)\nrules: [{deny: {users: [carol]}}]")
+        #expect(warnings == [])
+    }
+
+    @Test func aHashBehindPlainIsToldWithItsLine() async throws {
+        let text = "a:{plain}x\nb:{plain}\(Self.hash)\nc:{plain}$6$rounds=5000$abcdefgh$ijk\n"
+        try await withFile(Array(text.utf8)) { users in
+            let result = try await Invocation("check", "--user-file", users).run()
+            let told = result.errors.split(separator: "\n").dropFirst()
+            let complaint = "a password in plain text that looks like a hash; leave {plain} out if it is one"
+            #expect(told == ["socks5d: \(users):2:3: \(complaint)", "socks5d: \(users):3:3: \(complaint)"])
+            #expect(!result.errors.contains("$2y$") && !result.errors.contains("rounds"))
+        }
+    }
+
+    @Test(arguments: [
+        (Origin.variable, "alice:hunter2,bob:hunter3", "for several users use SOCKS5D_USER_FILE"),
+        (.variable, "alice:hunter2 bob:hunter3", "for several users use SOCKS5D_USER_FILE"),
+        (.variable, "alice:hunter2\nbob:hunter3", "for several users use SOCKS5D_USER_FILE"),
+        (.flag, "alice:hunter2,bob:hunter3", "repeat --user for several users"),
+    ])
+    func severalUsersInOneAreTold(_ origin: Origin, _ value: String, _ wayOut: String) async throws {
+        let result = try await Invocation("check").adding(Invocation("user", value, by: origin)).run()
+        #expect(result.exitCode == 0)
+        let name = origin.name(of: "user")
+        #expect(
+            result.errors
+                == "socks5d: \(name) is one user 'alice', whose password looks like further users; \(wayOut)\n"
+        )
+    }
+
+    @Test(arguments: [
+        (Origin.variable, "a hash belongs into SOCKS5D_USER_FILE"),
+        (.flag, "a hash belongs into a user file"),
+    ])
+    func aHashGivenAsAPasswordIsTold(_ origin: Origin, _ wayOut: String) async throws {
+        for hash in [
+            Self.hash, "$y$j9T$72iXFHarj91CYG.5aHQ.t/$TpSb0", "$apr1$abcdefgh$h9FWgUz3n9YxylKLlR5SQ/",
+        ] {
+            let result = try await Invocation("check").adding(Invocation("user", "alice:\(hash)", by: origin))
+                .run()
+            let name = origin.name(of: "user")
+            #expect(
+                result.errors
+                    == "socks5d: \(name): the password of user 'alice' looks like a hash; \(wayOut)\n"
+            )
+        }
+    }
+
+    @Test func quotesAroundAPasswordAreToldForAVariableAlone() async throws {
+        for value in ["alice:\"secret\"", "alice:'secret'"] {
+            let variable = try await Invocation("check").adding(Invocation("user", value, by: .variable))
+                .run()
+            #expect(
+                variable.errors
+                    == "socks5d: SOCKS5D_USER: the quotes around the password of user 'alice' are part of "
+                    + "it, as Docker's --env-file leaves them\n"
+            )
+            let flag = try await Invocation("check").adding(Invocation("user", value, by: .flag)).run()
+            #expect(flag.errors.isEmpty)
+        }
+    }
+
+    @Test(arguments: [
+        "alice:a,b", "alice:correct horse: battery", "alice:a,b:", "alice:,:x", "alice:a:b", "alice:\"x",
+    ])
+    func aPasswordMayHaveCommasColonsAndQuotes(_ value: String) async throws {
+        for origin in Origin.allCases {
+            let result = try await Invocation("check").adding(Invocation("user", value, by: origin)).run()
+            #expect(result.exitCode == 0 && result.errors.isEmpty, "\(value): \(result.errors)")
+        }
+    }
+
+    @Test func theStartAndAReloadWarnToo() async throws {
+        try await withFile(Array("rules: [{allow: {}}, {deny: {}}]".utf8)) { file in
+            try await withSocks5d(Invocation("--config", file)) { child, _ in
+                let warning = " warning \(file):1:29: rule 2 never decides"
+                _ = try child.waitForLine(containing: warning)
+                child.signal(SIGHUP)
+                _ = try child.waitForLine(containing: " notice reloaded ")
+                let errors = try child.stop().errors
+                #expect(errors.split(separator: "\n").count { $0.contains(warning) } == 2)
+            }
+        }
+    }
+
+    @Test func manyWarningsAreCut() async throws {
+        let rules = Array(repeating: "{deny: {}}", count: 101).joined(separator: ", ")
+        let warnings = try await Self.warnings("rules: [\(rules)]")
+        #expect(warnings.count == 51)
+        #expect(warnings.last == "socks5d: ... and 50 more warnings")
+    }
+}
