@@ -125,7 +125,7 @@ struct Inn: Equatable {
         ("rooms: null", "1:8: 'rooms' is nothing; expected a whole number from 1 to 99"),
         ("rooms: [1]", "1:8: 'rooms' is a list; expected a whole number from 1 to 99"),
         ("rooms: {a: 1}", "1:8: 'rooms' is a section; expected a whole number from 1 to 99"),
-        ("names: a", "1:8: 'names' is one value; expected a list, each a word"),
+        ("names: a", "1:8: 'names' is one value; expected a list in brackets, each a word"),
         ("names: [a, [b]]", "1:12: 'names' is a list; expected a word"),
         ("names:\n  - a\n  -\n", "3:4: 'names' is nothing; expected a word"),
         ("names: ['a!']", "1:9: 'names' is 'a!'; expected a word"),
@@ -141,7 +141,7 @@ struct Inn: Equatable {
         ("limits: {zzzzz: 5}", "1:10: unknown key 'zzzzz' in 'limits'; expected idle, level"),
         ("limits: {level: hihg}", "1:17: 'level' is 'hihg'; expected low or high; did you mean 'high'?"),
         ("limits: 5", "1:9: 'limits' is one value; expected a section with idle, level"),
-        ("rules: {}", "1:8: 'rules' is a section; expected a list of sections"),
+        ("rules: {}", "1:8: 'rules' is a section; expected a list of sections, each with '- ' before it"),
         ("rules: [5]", "1:9: 'rules' is one value; expected a section with allow, deny"),
         ("rules: [{}]", "1:9: none of them; expected exactly one of allow, deny"),
         (

@@ -143,7 +143,10 @@ extension Setting {
             decode: { node, model, problems in
                 guard let values = problems.values(of: node, key, syntax) else { return }
                 model[keyPath: path] = values
-                guard let complaint = check(values) else { return }
+                // What is wrong with single values is told already.
+                guard case .list(let items) = node.content, items.count == values.count,
+                    let complaint = check(values)
+                else { return }
                 problems.add(node.place, key.quoted + complaint.what, expected: complaint.expected)
             },
             render: { "[\($0[keyPath: path].map(syntax.json).joined(separator: ", "))]" }
@@ -227,7 +230,9 @@ extension Setting {
             flag: flag,
             shape: .sections(Description(table, defaults: nil)),
             decode: { node, model, problems in
-                guard let items = problems.items(of: node, key, "a list of sections") else { return }
+                let example = table.example.map { ": - \($0)" } ?? ""
+                let expected = "a list of sections, each with '- ' before it\(example)"
+                guard let items = problems.items(of: node, key, expected) else { return }
                 model[keyPath: path] = items.map { item in
                     var part = new()
                     table.decode(item, key, into: &part, problems)
@@ -263,7 +268,7 @@ extension Syntax {
 extension Problems {
     /// The values of a list, without those that aren't any.
     fileprivate func values<Value>(of node: YAMLNode, _ key: String, _ syntax: Syntax<Value>) -> [Value]? {
-        items(of: node, key, "a list, each \(syntax.expected)")?
+        items(of: node, key, "a list in brackets, each \(syntax.expected)")?
             .compactMap { value(of: $0, key, syntax, false) }
     }
 }

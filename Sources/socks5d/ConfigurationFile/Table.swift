@@ -5,43 +5,38 @@ struct Table<Model> {
     let required: [String]
     /// Keys of which a section has exactly one; empty: no such rule.
     let alternatives: [String]
+    /// A section as it is written, for a message; `nil`: its keys say enough.
+    let example: String?
 
     init(
         _ settings: [Setting<Model>],
         required: [String] = [],
-        exactlyOneOf alternatives: [String] = []
+        exactlyOneOf alternatives: [String] = [],
+        example: String? = nil
     ) {
         self.settings = settings
         self.required = required
         self.alternatives = alternatives
+        self.example = example
     }
 
     /// Takes from a section what is right in it, and reports all that isn't.
     ///
     /// - Parameter name: The key that the section is behind; `nil`: the whole file.
     func decode(_ node: YAMLNode, _ name: String?, into model: inout Model, _ problems: Problems) {
-        let keys = settings.map(\.key)
-        let choice = keys.prefix(8).joined(separator: ", ") + (keys.count > 8 ? ", ..." : "")
         let entries: [YAMLNode.Entry]
         switch node.content {
         case .mapping(let found): entries = found
         case .refused: return
         // A file of comments alone says nothing, and that is fine.
         case .scalar where node.isEmpty && name == nil: return
-        case .scalar, .list:
-            let subject = name.map { "\($0.quoted) is" } ?? "the file is"
-            return problems.add(node.place, "\(subject) \(node.kind)", expected: "a section with \(choice)")
+        case .scalar, .list: return refuse(node, name, problems)
         }
-        for entry in entries {
+        for (index, entry) in entries.enumerated() {
             if let setting = settings.first(where: { $0.key == entry.key }) {
                 setting.decode(entry.value, &model, problems)
             } else {
-                problems.add(
-                    entry.place,
-                    "unknown key \(entry.key.quoted)\(name.map { " in \($0.quoted)" } ?? "")",
-                    expected: choice,
-                    suggestion: keys.nearest(to: entry.key)
-                )
+                refuse(entry, behind: index > 0 ? entries[index - 1] : nil, entries, name, problems)
             }
         }
         for key in required where !entries.contains(where: { $0.key == key }) {
@@ -59,6 +54,95 @@ struct Table<Model> {
             chosen.isEmpty ? "none of them" : chosen.map(\.key.quoted).joined(separator: " and "),
             expected: "exactly one of \(alternatives.joined(separator: ", "))"
         )
+    }
+
+    private var keys: [String] { settings.map(\.key) }
+
+    private var choice: String { keys.prefix(8).joined(separator: ", ") + (keys.count > 8 ? ", ..." : "") }
+
+    /// Reports what is no section.
+    private func refuse(_ node: YAMLNode, _ name: String?, _ problems: Problems) {
+        let subject = name.map { "\($0.quoted) is" } ?? "the file is"
+        var expected = example.map { "a section, as \($0)" } ?? "a section with \(choice)"
+        if case .scalar(let text, _) = node.content, !node.isEmpty {
+            // A word in place of the one key that it was meant for.
+            let isSwitch = Syntax<Bool>.flag.parse(text) != nil
+            if isSwitch, let key = ["enabled", "mode"].first(where: keys.contains) {
+                expected = "a section, as {\(key): \(text.printable)}"
+            } else if name == nil {
+                expected = "KEY: VALUE, with a space behind the ':'"
+            }
+        }
+        problems.add(node.place, "\(subject) \(node.kind)", expected: expected)
+    }
+
+    /// Reports a key that the section doesn't have.
+    private func refuse(
+        _ entry: YAMLNode.Entry,
+        behind last: YAMLNode.Entry?,
+        _ entries: [YAMLNode.Entry],
+        _ name: String?,
+        _ problems: Problems
+    ) {
+        let section = name.map { " in \($0.quoted)" } ?? ""
+        let secrets = settings.filter(\.isSecret).map(\.key)
+        if !secrets.isEmpty,
+            entry.value.isEmpty || secrets.contains(last?.key ?? "") && last?.place.line == entry.place.line
+        {
+            // Behind a comma in a password that has no quotes, this is a part of it.
+            return problems.add(
+                entry.place,
+                "an unknown key\(section)",
+                expected: "\(choice), and quotes around a value with a ',' or ':' in it"
+            )
+        }
+        if let colon = entry.key.firstIndex(of: ":"), keys.contains(String(entry.key[..<colon])) {
+            let key = entry.key[..<colon]
+            return problems.add(entry.place, "no space behind '\(key):'\(section)", expected: "\(key): VALUE")
+        }
+        let suggestion = keys.nearest(to: entry.key)
+        if let (outer, isList) = sectionMeant(
+            by: entry.key,
+            behind: last,
+            entries,
+            isLikely: suggestion == nil
+        ) {
+            let expected = isList ? "it in an item of the list '\(outer)'" : "it further in, below '\(outer)'"
+            return problems.add(
+                entry.place,
+                "\(entry.key.quoted)\(section) is not indented",
+                expected: expected
+            )
+        }
+        problems.add(
+            entry.place,
+            "unknown key \(entry.key.quoted)\(section)",
+            expected: choice,
+            suggestion: suggestion
+        )
+    }
+
+    /// The section of this one that a key beside it was meant for: one that has such a key, and is empty or ends there.
+    ///
+    /// - Parameter isLikely: whether the key is like no other one, so that the only section that has it will do.
+    private func sectionMeant(
+        by key: String,
+        behind last: YAMLNode.Entry?,
+        _ entries: [YAMLNode.Entry],
+        isLikely: Bool
+    ) -> (key: String, isList: Bool)? {
+        let sections = settings.compactMap { setting -> (key: String, isList: Bool)? in
+            switch setting.shape {
+            case .section(let inner) where inner.entries.contains { $0.key == key }: (setting.key, false)
+            case .sections(let inner) where inner.entries.contains { $0.key == key }: (setting.key, true)
+            case .section, .sections, .value, .list: nil
+            }
+        }
+        let empty = sections.first { section in
+            entries.contains { $0.key == section.key && $0.value.isEmpty }
+        }
+        return empty ?? sections.first { $0.key == last?.key }
+            ?? (isLikely && sections.count == 1 ? sections.first : nil)
     }
 
     /// The section as JSON, without what isn't set and lists without values.
@@ -80,7 +164,10 @@ extension Problems {
             if let value = syntax.parse(text) { return value }
             let complaint = syntax.complaint(about: text, isSecret: isSecret)
             var suggestion: String?
-            if case .words(let words) = syntax.form, !isSecret { suggestion = words.nearest(to: text) }
+            if case .words(let words) = syntax.form, !isSecret {
+                let isOn = words.contains("on") ? Syntax<Bool>.flag.parse(text) : nil
+                suggestion = isOn.map { $0 ? "on" : "off" } ?? words.nearest(to: text)
+            }
             add(
                 node.place,
                 key.quoted + complaint.what,
@@ -88,8 +175,15 @@ extension Problems {
                 suggestion: suggestion
             )
         case .refused: break
+        case .mapping(let entries) where entries.count == 1 && entries[0].value.isEmpty && !isSecret:
+            add(
+                node.place,
+                "\(key.quoted) ends with a ':', which makes it a section",
+                expected: "quotes around it"
+            )
         case .scalar, .list, .mapping:
-            add(node.place, "\(key.quoted) is \(node.kind)", expected: syntax.expected)
+            let hint = isSecret && node.isEmpty ? ", in quotes if it begins with '#'" : ""
+            add(node.place, "\(key.quoted) is \(node.kind)", expected: syntax.expected + hint)
         }
         return nil
     }

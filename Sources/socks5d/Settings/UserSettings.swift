@@ -43,7 +43,8 @@ extension Settings.UserEntry {
                 ),
             ],
             required: ["name"],
-            exactlyOneOf: ["password", "password-hash"]
+            exactlyOneOf: ["password", "password-hash"],
+            example: "{name: NAME, password: PASSWORD} (or user-file: FILE)"
         )
     }
 
@@ -76,7 +77,8 @@ extension Settings.RuleEntry {
                 ),
                 .section("deny", \.deny, criteria, new: { Rule(.deny) }, "Refuses what all of it matches."),
             ],
-            exactlyOneOf: ["allow", "deny"]
+            exactlyOneOf: ["allow", "deny"],
+            example: "deny: {ports: [25]}"
         )
     }
 
