@@ -45,6 +45,43 @@ import Testing
         )
     }
 
+    @Test(arguments: [
+        ("0.0.0.0:1080", "127.0.0.1:1080"), ("127.0.0.1:1080", "0.0.0.0:1080"), ("[::]:1080", "[::1]:1080"),
+        ("[::1]:1080", "[::]:1080"),
+    ])
+    func addressesThatOverlapAreToldTogether(_ first: String, _ second: String) async throws {
+        let wide = [first, second].first { $0.hasPrefix("0.0.0.0:") || $0.hasPrefix("[::]:") }
+        let expected = wide.map { "\($0) alone, which takes both, or another port" } ?? ""
+        let complaint = "has \(first) and \(second), which overlap; expected \(expected)"
+        try await expectRefusal(
+            of: Invocation("--listen", "127.0.0.2:1081", "--listen", "\(first),\(second)"),
+            exitCode: 64,
+            saying: "--listen \(complaint)"
+        )
+        try await expectRefusal(
+            of: Invocation("check", environment: ["SOCKS5D_LISTEN": "\(first) \(second)"]),
+            exitCode: 78,
+            saying: "SOCKS5D_LISTEN \(complaint)"
+        )
+        try await withFile(Array("\nlisten: [\"\(first)\", \"\(second)\"]".utf8)) { file in
+            try await expectRefusal(
+                of: Invocation("check", file),
+                exitCode: 78,
+                saying: "\(file):2:9: 'listen' \(complaint)"
+            )
+        }
+    }
+
+    @Test(arguments: [
+        "[::]:1080,0.0.0.0:1080", "[::]:1080,127.0.0.1:1080", "0.0.0.0:1080,127.0.0.1:1081",
+        "0.0.0.0:0,127.0.0.1:0",
+        "127.0.0.1:1080,127.0.0.2:1080", "0.0.0.0:1080,[::1]:1080", "[::]:0,[::]:0",
+    ])
+    func addressesBesideEachOtherAreFine(_ addresses: String) async throws {
+        let result = try await Invocation("check", "--listen", addresses, "--open").run()
+        #expect(result.exitCode == 0 && result.errors.isEmpty)
+    }
+
     @Test func oneBadAddressAmongGoodOnesIsFound() async throws {
         try await expectRefusal(
             of: Invocation("--listen", "127.0.0.1:0", "--listen", "127.0.0.1"),

@@ -59,6 +59,15 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether connections to one of two addresses are connections to the other one too, so that they can't be listened
+    /// on together. `[::]` beside an IPv4 address takes IPv6 alone.
+    package func overlaps(_ other: ListenAddress) -> Bool {
+        guard port == other.port, port != 0 else { return false }
+        if self == other { return true }
+        guard socketAddress.isIPv6 == other.socketAddress.isIPv6 else { return false }
+        return socketAddress.isUnspecified || other.socketAddress.isUnspecified
+    }
+
     var isIPv6Wildcard: Bool { socketAddress.isIPv6 && socketAddress.isUnspecified }
 
     /// `127.0.0.1:1080` or `[::1]:1080`

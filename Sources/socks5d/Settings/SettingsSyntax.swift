@@ -115,6 +115,20 @@ extension Syntax<Credentials> {
 }
 
 extension Complaint {
+    static func ofListening(on addresses: [ListenAddress]) -> Complaint? {
+        if addresses.isEmpty { return Complaint(what: " is an empty list", expected: "at least one address") }
+        for (index, address) in addresses.enumerated() {
+            guard let earlier = addresses[..<index].first(where: { $0.overlaps(address) }) else { continue }
+            if earlier == address { return Complaint(what: " has \(address) twice", expected: "it once") }
+            let wide = earlier.asSeenFromHere == earlier ? address : earlier
+            return Complaint(
+                what: " has \(earlier) and \(address), which overlap",
+                expected: "\(wide) alone, which takes both, or another port"
+            )
+        }
+        return nil
+    }
+
     static func secondOfAFamily(_ addresses: [IPAddress]) -> Complaint? {
         addresses.familyOfTwo.map { family in
             Complaint(what: " has two \(family.rawValue) addresses", expected: "one of each family")

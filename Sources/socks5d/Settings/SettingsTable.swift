@@ -23,12 +23,7 @@ extension Settings {
                 flag: "listen",
                 "Addresses and ports to listen on."
             ) { addresses in
-                if addresses.isEmpty {
-                    return Complaint(what: " is an empty list", expected: "at least one address")
-                }
-                var known: Set<ListenAddress> = []
-                let twice = addresses.first { $0.port != 0 && !known.insert($0).inserted }
-                return twice.map { Complaint(what: " has \($0) twice", expected: "it once") }
+                Complaint.ofListening(on: addresses)
             },
             .sections(
                 "users",
