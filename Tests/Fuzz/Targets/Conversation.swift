@@ -18,7 +18,7 @@ struct Conversation: Equatable {
         try require(whole == bytes, "\(whole) at once, \(bytes) byte by byte")
     }
 
-    private static func pieces(of sent: ArraySlice<UInt8>, sizes: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+    static func pieces(of sent: ArraySlice<UInt8>, sizes: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
         var rest = sent
         var pieces: [ArraySlice<UInt8>] = []
         for size in sizes {

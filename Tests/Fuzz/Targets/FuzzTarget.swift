@@ -5,7 +5,7 @@ import SOCKS5Protocol
 public enum FuzzTarget: String, CaseIterable, Sendable {
     case greeting, credentials, request, datagramHeader
     case methodSelection, authenticationStatus, response
-    case handshake
+    case handshake, clientHandshake
 
     /// - Throws: ``Violation``.
     public func check(_ input: [UInt8]) throws(Violation) {
@@ -18,6 +18,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .authenticationStatus: try Decoder<AuthenticationStatus>.check(input)
         case .response: try Decoder<Response>.check(input)
         case .handshake: try Conversation.check(input)
+        case .clientHandshake: try ClientConversation.check(input)
         }
     }
 }

@@ -1,0 +1,71 @@
+import SOCKS5Protocol
+
+/// What holds for the client's handshake, whatever a server sends and however it is cut.
+///
+/// The first byte of the input says what is offered and asked for, the next 7 bytes where to cut; the server sends the
+/// rest.
+struct ClientConversation: Equatable {
+    private var actions: [ClientHandshake.Action] = []
+    private var consumed = 0
+
+    private static let offers: [[Method]] = [
+        [.noAuthentication], [.usernamePassword], [.noAuthentication, .usernamePassword],
+        [.usernamePassword, .noAuthentication],
+    ]
+
+    static func check(_ input: [UInt8]) throws(Violation) {
+        guard input.count >= 8 else { return }
+        let sent = input[8...]
+        let whole = try ClientConversation(settings: input[0], [sent])
+        let pieces = try ClientConversation(
+            settings: input[0],
+            Conversation.pieces(of: sent, sizes: input[1..<8])
+        )
+        try require(whole == pieces, "\(whole) at once, \(pieces) in pieces")
+        let bytes = try ClientConversation(settings: input[0], sent.map { [$0][...] })
+        try require(whole == bytes, "\(whole) at once, \(bytes) byte by byte")
+    }
+
+    /// Runs the machine as a client does: what it doesn't consume is there again, with more behind it.
+    private init(settings: UInt8, _ pieces: [ArraySlice<UInt8>]) throws(Violation) {
+        var handshake = ClientHandshake(offering: Self.offers[Int(settings) % Self.offers.count])
+        let command = Command.allCases[Int(settings >> 2) % Command.allCases.count]
+        var held: [UInt8] = []
+        for piece in pieces {
+            held += piece
+            var awaitsMore = false
+            while !awaitsMore {
+                let (consumed, action) = handshake.receive(held.span.bytes)
+                try require((0...held.count).contains(consumed), "\(consumed) consumed of \(held.count)")
+                held.removeFirst(consumed)
+                self.consumed += consumed
+                if action != .receiveMore { actions.append(action) }
+                switch action {
+                case .receiveMore:
+                    try require(consumed == 0, "\(consumed) consumed of an incomplete message")
+                    awaitsMore = true
+                case .authenticate:
+                    try require(consumed == 2, "\(consumed) consumed of a method selection")
+                    _ = handshake.logIn(Credentials(username: "a", password: "b"))
+                case .request:
+                    try require(consumed == 2, "\(consumed) consumed before the request")
+                    _ = handshake.request(Request(command: command, destination: .unspecified))
+                case .awaitPeer(let bound):
+                    try require(command == .bind, "\(action) of \(command)")
+                    try check(consumed, bound)
+                case .open(let bound):
+                    try check(consumed, bound)
+                    return
+                case .fail:
+                    return
+                }
+                try require(actions.count <= 4, "more actions than steps: \(actions)")
+            }
+        }
+    }
+
+    private func check(_ consumed: Int, _ bound: Destination) throws(Violation) {
+        let length = Response(reply: .succeeded, boundAddress: bound).encoded.count
+        try require(consumed == length, "\(consumed) consumed for \(bound)")
+    }
+}
