@@ -40,10 +40,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("HTTP/1.1 400 Bad Request\r\n\r\n", "it does not answer as a SOCKS5 server"),
-        ("\u{4}\u{0}", "it does not answer as a SOCKS5 server"),
-        ("\u{5}\u{1}", "it does not answer as a SOCKS5 server"),
-        ("\u{5}", "it closed instead of answering"), ("", "it closed instead of answering"),
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "it is an HTTP server, not a SOCKS5 server; is the port right?"),
+        ("\u{4}\u{0}", "it is a SOCKS4 server, not a SOCKS5 server; is the port right?"),
+        ("\u{5}\u{1}", "it selects method 01, which was not offered; is it a SOCKS5 server?"),
+        ("\u{5}\u{7f}", "it selects method 7f, which was not offered; is it a SOCKS5 server?"),
+        ("\u{5}", "it closed the connection in the middle of its answer; is it a SOCKS5 server?"),
+        (
+            "",
+            "it closed the connection without an answer; it doesn't take clients from here, is full, or is no "
+                + "SOCKS5 server"
+        ),
     ])
     func whatIsNotSOCKSIsNot(_ answer: String, _ complaint: String) async throws {
         let listener = try TestListener()

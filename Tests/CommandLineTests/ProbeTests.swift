@@ -55,9 +55,18 @@ import Testing
     @Test func aFailureNamesItsReply() async throws {
         try await withSocks5d(Invocation("--no-bind")) { _, port in
             for (target, more, complaint) in [
-                ("127.0.0.1:\(TestListener.unusedPort())", [], "reply 05, connection refused"),
-                ("no-such-name.invalid:80", [], "reply 04, host unreachable"),
-                ("127.0.0.1:0", ["--bind"], "reply 07, command not supported"),
+                (
+                    "127.0.0.1:\(TestListener.unusedPort())", [],
+                    "reply 05, connection refused: nothing listens on that port of the target"
+                ),
+                (
+                    "no-such-name.invalid:80", [],
+                    "reply 04, host unreachable: the proxy doesn't find the target's name, or can't reach its host"
+                ),
+                (
+                    "127.0.0.1:0", ["--bind"],
+                    "reply 07, command not supported: the proxy doesn't do that, or is told not to"
+                ),
             ] {
                 let arguments = ["probe", target, "--via", "127.0.0.1:\(port)"] + more
                 let result = try Invocation(arguments).start().waitForEnd()
@@ -85,7 +94,7 @@ import Testing
             let wrong = try Self.probe(target, via: port, "--user", "alice:guess").start().waitForEnd()
             #expect(wrong.exitCode == 1 && wrong.errors.hasSuffix(": wrong user or password\n"))
             let none = try Self.probe(target, via: port).start().waitForEnd()
-            #expect(none.errors.hasSuffix(": it asks for a login; give --user NAME:PASSWORD\n"))
+            #expect(none.errors.hasSuffix(": it requires a login; give --user NAME:PASSWORD\n"))
         }
     }
 
@@ -100,19 +109,153 @@ import Testing
         try await expectRefusal(of: Invocation(arguments), exitCode: 64, saying: complaint)
     }
 
-    @Test func whatIsNoSOCKSServerIsSaid() async throws {
+    // MARK: - Servers that don't do what they should
+
+    /// What a server of a test does after each number of bytes that it has received.
+    private enum Deed: Sendable {
+        case receive(Int)
+        case send([UInt8])
+        case close, reset, wait
+    }
+
+    /// The one line of a probe that fails at a server of these deeds.
+    private static func complaint(_ deeds: [Deed], _ more: [String] = []) async throws -> String {
         let listener = try TestListener()
         defer { listener.close() }
+        let port = listener.port
         let result = try await onThread {
-            let probe = try Self.probe("127.0.0.1:80", via: listener.port).start()
+            let command = ["probe", "192.0.2.1:80", "--via", "127.0.0.1:\(port)"]
+            let probe = try Invocation(
+                command + (more.contains("--timeout") ? more : more + ["--timeout", "5"])
+            ).start()
             defer { probe.finish() }
             let socket = try listener.accept()
             defer { socket.close() }
-            _ = try socket.receive(3)
-            try socket.send(Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8))
+            for deed in deeds {
+                switch deed {
+                case .receive(let count): _ = try socket.receive(count)
+                case .send(let bytes): try socket.send(bytes)
+                case .close: socket.endSending()
+                case .reset: socket.reset()
+                case .wait: break
+                }
+            }
             return try probe.waitForEnd()
         }
         #expect(result.exitCode == 1)
-        #expect(result.errors.hasSuffix("it does not answer as a SOCKS5 server\n"))
+        let start = "socks5d: probe of 192.0.2.1:80 via 127.0.0.1:\(port): "
+        #expect(result.errors.hasPrefix(start) && result.errors.hasSuffix("\n"))
+        return String(result.errors.dropFirst(start.count).dropLast())
+    }
+
+    @Test(arguments: [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server"), ("<html>", "an HTTP server"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "an SSH server"), ("220 mail.example ESMTP\r\n", "a mail or FTP server"),
+        ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{46}", "a TLS server"),
+        ("\u{0}\u{5b}\u{0}\u{0}", "a SOCKS4 server"),
+        ("\u{4}\u{5b}", "a SOCKS4 server"),
+    ])
+    func anotherKindOfServerIsNamed(_ answer: String, _ kind: String) async throws {
+        let complaint = try await Self.complaint([.receive(3), .send(Array(answer.utf8)), .close])
+        #expect(complaint == "it is \(kind), not a SOCKS5 server; is the port right?")
+    }
+
+    @Test func anAnswerOfNoKindIsShownInPart() async throws {
+        let complaint = try await Self.complaint([
+            .receive(3), .send([0xde, 0xad, 0x0a] + Array("hello, world".utf8)), .close,
+        ])
+        #expect(
+            complaint
+                == "it is no SOCKS5 server, as its answer begins with de ad 0a 68 65 6c 6c 6f; is the port right?"
+        )
+    }
+
+    @Test func aServerThatBreaksOffIsToldByWhatItWasAsked() async throws {
+        let login = ["--user", "alice:secret"]
+        let cases: [([Deed], [String], String)] = [
+            (
+                [.receive(3), .close], [],
+                "it closed the connection without an answer; it doesn't take clients from here, is full, or is no "
+                    + "SOCKS5 server"
+            ),
+            (
+                [.receive(3), .reset], [],
+                "it reset the connection without an answer; it doesn't take clients from here, is full, or is no "
+                    + "SOCKS5 server"
+            ),
+            (
+                [.receive(3), .send([5]), .close], [],
+                "it closed the connection in the middle of its answer; is it a SOCKS5 server?"
+            ),
+            (
+                [.receive(3), .wait], ["--timeout", "1"],
+                "no answer within 1 s; it may be another kind of server, as of HTTP or TLS, or be too busy"
+            ),
+            (
+                [.receive(4), .send([5, 2]), .receive(14), .close], login,
+                "it closed the connection instead of answering the login; some servers do so where user or password "
+                    + "is wrong"
+            ),
+            (
+                [.receive(4), .send([5, 2]), .receive(14), .send([1, 1]), .close], login,
+                "wrong user or password"
+            ),
+            (
+                [.receive(3), .send([5, 0]), .receive(10), .close], [],
+                "it closed the connection instead of answering the request; its log may say why"
+            ),
+            (
+                [.receive(3), .send([5, 0]), .receive(10), .reset], [],
+                "it reset the connection instead of answering the request; its log may say why"
+            ),
+            (
+                [.receive(3), .send([5, 0]), .receive(10), .wait], ["--timeout", "1"],
+                "no answer within 1 s to the request; it may still be connecting, so try a longer --timeout"
+            ),
+            (
+                [.receive(3), .send([5, 0]), .receive(10), .send([4, 0])], [],
+                "its answer breaks the rules of SOCKS5; is it a SOCKS5 server?"
+            ),
+            (
+                [.receive(3), .send([5, 1])], [],
+                "it selects method 01, which was not offered; is it a SOCKS5 server?"
+            ),
+            ([.receive(3), .send([5, 255]), .close], [], "it requires a login; give --user NAME:PASSWORD"),
+            (
+                [.receive(4), .send([5, 255]), .close], login,
+                "it takes neither a login by user and password nor none"
+            ),
+        ]
+        for (deeds, more, expected) in cases {
+            let complaint = try await Self.complaint(deeds, more)
+            #expect(complaint == expected)
+        }
+    }
+
+    @Test(arguments: Array(1...10)) func everyReplyHasItsWords(_ code: Int) async throws {
+        let beginnings = [
+            "general failure: ", "not allowed: ", "network unreachable: ", "host unreachable: ",
+            "connection refused: ", "timed out: ", "command not supported: ", "address type not supported: ",
+            "which RFC 1928 doesn't have; ", "which RFC 1928 doesn't have; ",
+        ]
+        let number = code == 10 ? "0a" : "0\(code)"
+        for rest in [[], [0, 1, 0, 0, 0, 0, 0, 0]] as [[UInt8]] {
+            let deeds: [Deed] = [
+                .receive(3), .send([5, 0]), .receive(10), .send([5, UInt8(code)] + rest), .close,
+            ]
+            let complaint = try await Self.complaint(deeds)
+            #expect(complaint.hasPrefix("reply \(number), \(beginnings[code - 1])"), "\(complaint)")
+        }
+    }
+
+    @Test func aProxyThatIsNotThereIsTold() async throws {
+        let port = TestListener.unusedPort()
+        let result = try await Self.probe("127.0.0.1:80", via: port).run()
+        #expect(
+            result.errors == "socks5d: probe of 127.0.0.1:80 via 127.0.0.1:\(port): Connection refused; "
+                + "is it running, and is the port right?\n"
+        )
+        let name = try await Invocation("probe", "127.0.0.1:80", "--via", "no-such-name.invalid:1080").run()
+        #expect(name.errors.hasSuffix("; is the name right?\n") && name.exitCode == 1)
     }
 }

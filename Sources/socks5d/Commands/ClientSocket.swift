@@ -1,15 +1,27 @@
 internal import Glibc
-internal import SOCKS5Protocol
 
-/// A blocking socket of the program's own client side. Every wait ends at its limit; an error is a text.
+/// A blocking socket of the program's own client side. Every wait ends at its limit.
 struct ClientSocket: ~Copyable {
     private let descriptor: Int32
-    private let seconds: Int
+    let seconds: Int
 
-    struct Trouble: Error, CustomStringConvertible {
-        let description: String
+    enum Trouble: Error, CustomStringConvertible {
+        /// The name can't be looked up: what getaddrinfo(3) says.
+        case name(String)
+        /// What a call fails with.
+        case system(Int32)
+        /// Nothing came within so many seconds.
+        case silence(Int)
 
-        static func last() -> Trouble { Trouble(description: String(cString: strerror(errno))) }
+        static func last() -> Trouble { .system(errno) }
+
+        var description: String {
+            switch self {
+            case .name(let text): text
+            case .system(let code): String(cString: strerror(code))
+            case .silence(let seconds): "no answer within \(seconds) s"
+            }
+        }
     }
 
     /// Connects to the first address of a host that answers.
@@ -20,9 +32,9 @@ struct ClientSocket: ~Copyable {
         hints.ai_socktype = Int32((datagrams ? SOCK_DGRAM : SOCK_STREAM).rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
         let error = getaddrinfo(endpoint.host, String(endpoint.port), &hints, &found)
-        guard error == 0 else { throw Trouble(description: String(cString: gai_strerror(error))) }
+        guard error == 0 else { throw .name(String(cString: gai_strerror(error))) }
         defer { freeaddrinfo(found) }
-        var trouble = Trouble(description: "no address")
+        var trouble = Trouble.name("no address")
         var next = found
         while let info = next?.pointee {
             do {
@@ -45,15 +57,11 @@ struct ClientSocket: ~Copyable {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
         guard Glibc.connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 else {
             // What a connect that ran out of time says on Linux.
-            let trouble = errno == EINPROGRESS ? noAnswer(seconds) : .last()
+            let trouble: Trouble = errno == EINPROGRESS ? .silence(seconds) : .last()
             close(descriptor)
             throw trouble
         }
         return descriptor
-    }
-
-    private static func noAnswer(_ seconds: Int) -> Trouble {
-        Trouble(description: "no answer within \(seconds) s")
     }
 
     borrowing func send(_ bytes: [UInt8]) throws(Trouble) {
@@ -66,27 +74,14 @@ struct ClientSocket: ~Copyable {
     borrowing func receive(_ limit: Int) throws(Trouble) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &bytes, limit, 0)
-        guard count >= 0 else {
-            throw errno == EAGAIN ? Self.noAnswer(seconds) : .last()
-        }
+        guard count >= 0 else { throw errno == EAGAIN ? .silence(seconds) : .last() }
         return Array(bytes.prefix(count))
     }
 
-    /// One message and nothing behind it.
-    borrowing func receive<Expected: Message>(_ type: Expected.Type) throws(Trouble) -> Expected {
-        var bytes: [UInt8] = []
-        while true {
-            let byte = try receive(1)
-            guard !byte.isEmpty else {
-                throw Trouble(description: "it closed instead of answering")
-            }
-            bytes += byte
-            do throws(DecodingError) {
-                if let message = try Expected.decode(bytes)?.message { return message }
-            } catch {
-                throw Trouble(description: "it does not answer as a SOCKS5 server")
-            }
-        }
+    /// What comes within a moment, for a message that wants to say what was there; empty where nothing does.
+    borrowing func receiveShortly(_ limit: Int) -> [UInt8] {
+        var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&ready, 1, 200) > 0 ? (try? receive(limit)) ?? [] : []
     }
 
     deinit {

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import SOCKS5Protocol
 
 /// A host, as a name or a numeric address, and a port.
@@ -28,19 +27,11 @@ struct Endpoint: CustomStringConvertible {
 
     /// As a request has it; `nil`: no name and no address.
     var destination: Destination? {
-        var bits = in_addr()
-        var bits6 = in6_addr()
-        if inet_pton(AF_INET, host, &bits) == 1 {
-            return Destination(host: .ipv4(IPv4Address(rawValue: UInt32(bigEndian: bits.s_addr))), port: port)
+        switch IPAddress(host) {
+        case .ipv4(let address): return Destination(host: .ipv4(address), port: port)
+        case .ipv6(let address): return Destination(host: .ipv6(address), port: port)
+        case nil: return DomainName(host).map { Destination(host: .name($0), port: port) }
         }
-        if inet_pton(AF_INET6, host, &bits6) == 1 {
-            let (high, low) = withUnsafeBytes(of: &bits6) { bytes in
-                (bytes.load(as: UInt64.self), bytes.load(fromByteOffset: 8, as: UInt64.self))
-            }
-            let address = IPv6Address(high: UInt64(bigEndian: high), low: UInt64(bigEndian: low))
-            return Destination(host: .ipv6(address), port: port)
-        }
-        return DomainName(host).map { Destination(host: .name($0), port: port) }
     }
 }
 

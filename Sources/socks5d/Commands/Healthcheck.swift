@@ -22,13 +22,9 @@ struct Healthcheck: ParsableCommand {
 
     private func greet(_ address: ListenAddress) throws {
         let endpoint = Endpoint(host: address.host, port: UInt16(address.port))
-        do throws(ClientSocket.Trouble) {
-            let socket = try ClientSocket(to: endpoint, seconds: Self.secondsToAnswer)
-            try socket.send(Greeting(methods: [.noAuthentication, .usernamePassword]).encoded)
-            let selection = try socket.receive(MethodSelection.self)
-            guard [.noAuthentication, .usernamePassword].contains(selection.method) else {
-                throw ClientSocket.Trouble(description: "it does not answer as a SOCKS5 server")
-            }
+        do throws(ProxyTrouble) {
+            let methods: [Method] = [.noAuthentication, .usernamePassword]
+            _ = try ProxyClient(to: endpoint, offering: methods, seconds: Self.secondsToAnswer).greet()
         } catch {
             throw Failure.runtime("healthcheck of \(address): \(error)")
         }

@@ -41,7 +41,7 @@ struct Probe: ParsableCommand {
             )
         }
         let attempt = ProbeAttempt(server: server, credentials: try credentials(), seconds: timeout)
-        do throws(ProbeAttempt.Failed) {
+        do throws(ProxyTrouble) {
             if udp {
                 try attempt.associate(destination)
             } else if bind {

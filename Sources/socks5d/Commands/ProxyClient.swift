@@ -1,0 +1,107 @@
+internal import Glibc
+internal import SOCKS5Protocol
+
+/// A client of a SOCKS5 server: the machine of ``ClientHandshake`` around a blocking socket.
+final class ProxyClient {
+    private let socket: ClientSocket
+    private var handshake: ClientHandshake
+    /// Received and not consumed yet.
+    private var held: [UInt8] = []
+    private let methods: [Method]
+
+    private static let longestRead = 4096
+
+    /// Connects, and sends nothing yet.
+    ///
+    /// - Parameter seconds: for each step.
+    init(to server: Endpoint, offering methods: [Method], seconds: Int) throws(ProxyTrouble) {
+        self.methods = methods
+        handshake = ClientHandshake(offering: methods)
+        do throws(ClientSocket.Trouble) {
+            socket = try ClientSocket(to: server, seconds: seconds)
+        } catch {
+            throw ProxyTrouble(connectingTo: server, error)
+        }
+    }
+
+    /// Sends the greeting.
+    ///
+    /// - Returns: what the server wants, which is the login or the request.
+    func greet() throws(ProxyTrouble) -> ClientHandshake.Action {
+        try send(handshake.greeting.encoded, .greeting)
+    }
+
+    /// - Returns: what the server wants next, which is the request.
+    func logIn(_ credentials: Credentials) throws(ProxyTrouble) -> ClientHandshake.Action {
+        try send(handshake.logIn(credentials), .login)
+    }
+
+    /// - Returns: the address that the server has bound.
+    func request(_ request: Request) throws(ProxyTrouble) -> Destination {
+        bound(try send(handshake.request(request), .request))
+    }
+
+    /// - Returns: the address of the peer that has connected to the one which the server has bound.
+    func awaitPeer() throws(ProxyTrouble) -> Destination {
+        bound(try next(.peer))
+    }
+
+    private func bound(_ action: ClientHandshake.Action) -> Destination {
+        switch action {
+        case .awaitPeer(let address), .open(let address): address
+        case .authenticate, .request, .receiveMore, .fail: preconditionFailure("a step before the request")
+        }
+    }
+
+    /// Bytes of the target, or of the peer; fewer at the end.
+    func receive(_ count: Int) throws(ProxyTrouble) -> [UInt8] {
+        while held.count < count {
+            let bytes = try receiveSome(.payload)
+            if bytes.isEmpty { break }
+            held += bytes
+        }
+        defer { held.removeFirst(min(count, held.count)) }
+        return Array(held.prefix(count))
+    }
+
+    private func send(
+        _ bytes: [UInt8],
+        _ step: ProxyTrouble.Step
+    ) throws(ProxyTrouble) -> ClientHandshake.Action {
+        do throws(ClientSocket.Trouble) {
+            try socket.send(bytes)
+        } catch {
+            // It may have answered before it closed.
+            if held.isEmpty { held = socket.receiveShortly(Self.longestRead) }
+            if held.isEmpty { throw ProxyTrouble(error, at: step) }
+        }
+        return try next(step)
+    }
+
+    /// Receives until there is an action.
+    private func next(_ step: ProxyTrouble.Step) throws(ProxyTrouble) -> ClientHandshake.Action {
+        let end = ContinuousClock.now + .seconds(socket.seconds)
+        while true {
+            let bytes = held
+            let (consumed, action) = handshake.receive(bytes.span.bytes)
+            held.removeFirst(consumed)
+            if case .fail(let failure) = action {
+                if held.count < 8 { held += socket.receiveShortly(Self.longestRead) }
+                throw ProxyTrouble(failure, offered: methods, at: step, received: held)
+            }
+            guard case .receiveMore = action else { return action }
+            guard ContinuousClock.now < end else { throw ProxyTrouble(.silence(socket.seconds), at: step) }
+            let more = try receiveSome(step)
+            guard !more.isEmpty else { throw ProxyTrouble(closedAt: step, isWithinMessage: !held.isEmpty) }
+            held += more
+        }
+    }
+
+    private func receiveSome(_ step: ProxyTrouble.Step) throws(ProxyTrouble) -> [UInt8] {
+        do throws(ClientSocket.Trouble) {
+            return try socket.receive(Self.longestRead)
+        } catch {
+            throw ProxyTrouble(error, at: step)
+        }
+    }
+}
