@@ -100,10 +100,10 @@ image-check: ## Build the container image without an engine, and use it.
 	@scripts/setup build image
 	scripts/image-check
 
-schema: ## Write examples/socks5d.schema.json anew from the table of settings.
+schema: ## Write the schema and README's table anew from the table of settings.
 	@scripts/setup build
 	swift build --product socks5d
-	"$$(swift build --show-bin-path)/socks5d" config schema >examples/socks5d.schema.json
+	scripts/schema "$$(swift build --show-bin-path)/socks5d"
 
 docs: ## Make the API documentation in .build/docs.
 	@scripts/setup build

@@ -48,6 +48,7 @@ struct Socks5d: ParsableCommand {
         case let check as Check: try check.check()
         case let command as ShowSettings: try command.show()
         case let command as ShowSchema: command.show()
+        case let command as ShowTable: command.show()
         case let check as Healthcheck: try check.check()
         case let probe as Probe: try probe.check()
         case var other: try other.run()

@@ -6,10 +6,10 @@ internal import SOCKS5Server
 /// `socks5d check`: all that is wrong with a configuration, without serving it.
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Read a configuration file, and what it names; exit 0 if it can be served."
+        abstract: "Check a configuration file and the files that it names; exit 0 if it can be served."
     )
 
-    @Argument(help: "The configuration file (else --config, SOCKS5D_CONFIG).")
+    @Argument(help: "The configuration file; if not given, that of --config or SOCKS5D_CONFIG.")
     var file: String?
     @OptionGroup var options: Options
 

@@ -8,12 +8,13 @@ internal import SOCKS5Server
 /// The password is never an argument, which others could see in the list of processes.
 struct HashPassword: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Hash a password for a user file; asks for it, or reads a line from standard input."
+        abstract:
+            "Hash a password for a user file. Asks for it on a terminal, else reads it from standard input."
     )
 
-    @Option(help: "yescrypt, bcrypt or sha512.")
+    @Option(help: "yescrypt (the default), bcrypt or sha512.")
     var method: String?
-    @Option(help: "What crypt(5) calls the CPU time cost.")
+    @Option(help: "The CPU time cost, as crypt(5) counts it.")
     var cost: String?
 
     /// What was meant to be the password, most likely; taken so that no message shows it.

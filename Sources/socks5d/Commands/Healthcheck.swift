@@ -6,7 +6,7 @@ internal import SOCKS5Server
 /// `socks5d healthcheck`: greets the listener that the same flags and environment would start.
 struct Healthcheck: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Greet the listener; exit 0 if it answers as a SOCKS5 server."
+        abstract: "Greet the listener of these settings; exit 0 if it answers as a SOCKS5 server."
     )
 
     @OptionGroup var options: Options

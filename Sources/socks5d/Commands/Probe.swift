@@ -9,9 +9,8 @@ struct Probe: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make a real request through a SOCKS5 server and show each step.",
         discussion: """
-            Without --udp and --bind: CONNECT to the target. With --udp: send a datagram to the target, which is \
-            to echo it. With --bind: let the server listen for the target's host (0.0.0.0:0: anyone), and \
-            connect there from here.
+            Sends CONNECT for the target. With --udp, sends a datagram to the target, which must echo it. With --bind, \
+            lets the server listen for the target's host (0.0.0.0:0 for any host), and connects there from here.
             """
     )
 
@@ -21,11 +20,11 @@ struct Probe: ParsableCommand {
     var via = "127.0.0.1:1080"
     @Option(help: "NAME:PASSWORD to log in with (SOCKS5D_USER in the environment).")
     var user: String?
-    @Flag(help: "A datagram through UDP ASSOCIATE.")
+    @Flag(help: "Send a datagram by UDP ASSOCIATE.")
     var udp = false
-    @Flag(help: "A connection to BIND's address.")
+    @Flag(help: "Connect to the address of a BIND.")
     var bind = false
-    @Option(help: "Seconds for each step.")
+    @Option(help: "Seconds that each step may take.")
     var timeout = 10
 
     func check() throws {

@@ -5,7 +5,7 @@ struct ConfigurationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
         abstract: "Show the settings, or the schema of the configuration file.",
-        subcommands: [ShowSettings.self, ShowSchema.self]
+        subcommands: [ShowSettings.self, ShowSchema.self, ShowTable.self]
     )
 }
 
@@ -13,7 +13,7 @@ struct ConfigurationCommand: ParsableCommand {
 struct ShowSettings: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show every setting that holds, and where it comes from."
+        abstract: "Show all settings, each with its origin."
     )
 
     @OptionGroup var options: Options
@@ -37,5 +37,29 @@ struct ShowSchema: ParsableCommand {
     func show() {
         let description = Description(Settings.table, defaults: Settings())
         StandardOutput.write(description.schema(title: "The configuration file of socks5d"))
+    }
+}
+
+/// `socks5d config table`: what README has of the settings.
+struct ShowTable: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "table",
+        abstract: "Print a table of all settings in Markdown.",
+        shouldDisplay: false
+    )
+
+    func show() {
+        for row in Settings.rows { StandardOutput.write(row) }
+    }
+}
+
+extension Settings {
+    /// A row of Markdown for each key: with its flag, its default and its line of help.
+    static var rows: [String] {
+        Effective.leaves(table.settings).map { path, setting in
+            let standard = setting.render(Settings()).map { $0.filter { !"[]\"".contains($0) } } ?? ""
+            let cells = [path, setting.flag.map { "--\($0.name)" } ?? "", standard]
+            return "|\(cells.map { $0.isEmpty ? " |" : " `\($0)` |" }.joined()) \(setting.doc) |"
+        }
     }
 }

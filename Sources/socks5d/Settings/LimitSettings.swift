@@ -8,35 +8,35 @@ extension ProxyLimits {
                 "connections-per-source",
                 \.configuration.limits.connectionsPerSource,
                 .count(1...(1 << 30)),
-                "Connections at once of an IPv4 address or IPv6 /64."
+                "Connections at once from one source."
             ),
             .value(
                 "handshakes-per-source",
                 \.configuration.limits.handshakesPerSource,
                 .count(1...(1 << 30)),
-                "Those of them that have not sent their whole request yet."
+                "Connections at once from one source whose request isn't complete yet."
             ),
             .value(
                 "new-connections-per-source",
                 \.configuration.limits.newConnectionsPerSource,
                 .count(1...1_000_000),
-                "New ones a second."
+                "New connections per second from one source."
             ),
             .value(
                 "bandwidth-per-connection",
                 \.configuration.limits.bandwidthPerConnection,
                 .size(1024...(1 << 40)),
-                "Bytes a second, each direction by itself."
+                "Bytes per second of one connection, in each direction."
             ),
             .value(
                 "quota-file",
                 \.configuration.limits.quotaFile,
                 .path,
-                "Where used quotas are kept from run to run; a relative path is beside this file."
+                "File that keeps used quotas between runs; a relative path starts at the configuration file's folder."
             ),
             .group(
                 "user",
-                "Of each user who has no limits of their own.",
+                "Limits of each user without limits of their own.",
                 UserLimits.settings(\.configuration.limits.user)
             ),
         ]
@@ -52,20 +52,20 @@ extension UserLimits {
                 "connections",
                 path.appending(path: \.connections),
                 .count(1...(1 << 30)),
-                "Connections at once."
+                "Connections at once of one user."
             ),
             .value(
                 "bandwidth",
                 path.appending(path: \.bandwidth),
                 .size(1024...(1 << 40)),
-                "Bytes a second of all connections together, each direction by itself."
+                "Bytes per second of all connections of one user, in each direction."
             ),
             .section(
                 "quota",
                 path.appending(path: \.quota),
                 Quota.table,
                 new: { Quota(bytes: 1, period: .month) },
-                "Bytes of both directions in a period."
+                "Bytes of one user in a period, both directions together."
             ),
         ]
     }
@@ -75,8 +75,8 @@ extension Quota {
     static var table: Table<Quota> {
         Table(
             [
-                .value("bytes", \.bytes, .size(1...(1 << 60)), "As 100G."),
-                .value("period", \.period, .word, "day, week or month, in UTC."),
+                .value("bytes", \.bytes, .size(1...(1 << 60)), "A size, as 100G."),
+                .value("period", \.period, .word, "Day, week or month, in UTC."),
             ],
             required: ["bytes", "period"]
         )

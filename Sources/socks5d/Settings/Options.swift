@@ -1,84 +1,107 @@
 internal import ArgumentParser
 
-/// The flags, as texts: ``Settings/table`` gives them a meaning.
+/// The flags, as texts: ``Settings/table`` gives them a meaning, and a line of help. Each is named as in the table.
 struct Options: ParsableArguments, Sendable {
-    @Option(help: "The configuration file.")
+    @Option(help: "Configuration file in YAML.")
     var config: String?
-    @Option(help: "ADDR:PORT to listen on; repeatable.")
+    @Option(help: .setting("listen"))
     var listen: [String] = []
-    @Option(help: "NAME:PASSWORD of a user; repeatable.")
+    @Option(help: "NAME:PASSWORD of a user who may log in; repeatable.")
     var user: [String] = []
-    @Option(help: "A file with a line NAME:HASH a user.")
+    @Option(help: .setting("user-file"))
     var userFile: String?
-    @Flag(help: "Serve anyone on addresses that others can reach.")
+    @Flag(help: .setting("open"))
     var open = false
-    @Flag(help: "Let a second process listen on the same port.")
+    @Flag(help: .setting("share-port"))
     var sharePort = false
-    @Flag(help: "Answer BIND as not supported.")
+    @Flag(help: "Refuse BIND with reply 07.")
     var noBind = false
-    @Option(help: "Ports for BIND to listen on.")
+    @Option(help: .setting("bind-ports"))
     var bindPorts: String?
-    @Option(help: "From the listening address of a BIND to the connection.")
+    @Option(help: .setting("bind-timeout"))
     var bindTimeout: String?
-    @Option(help: "The address by which others reach this machine; one a family.")
+    @Option(help: .setting("advertise"))
     var advertise: [String] = []
-    @Option(help: "Networks, private or all: what the destination guard lets through; repeatable.")
+    @Option(help: .setting("allow-destinations"))
     var allowDestinations: [String] = []
-    @Option(help: "Threads that serve.")
+    @Option(help: .setting("workers"))
     var workers: String?
-    @Option(help: "Sessions at once.")
+    @Option(help: .setting("max-connections"))
     var maxConnections: String?
-    @Option(help: "Bound for data that waits for slow readers.")
+    @Option(help: .setting("buffer-memory"))
     var bufferMemory: String?
-    @Option(help: "4 or 6: the address family to dial first.")
+    @Option(help: .setting("prefer"))
     var prefer: String?
-    @Option(help: "4 or 6: the one address family to dial.")
+    @Option(help: .setting("only"))
     var only: String?
-    @Option(help: "ADDR to connect from; repeatable, one of each family.")
+    @Option(help: .setting("egress-address"))
     var egressAddress: [String] = []
-    @Option(help: "The interface to connect through.")
+    @Option(help: .setting("egress-interface"))
     var egressInterface: String?
-    @Option(help: "SO_MARK of connections to targets.")
+    @Option(help: .setting("egress-mark"))
     var egressMark: String?
-    @Option(help: "From accept to the request.")
+    @Option(help: .setting("handshake-timeout"))
     var handshakeTimeout: String?
-    @Option(help: "From the request to the target.")
+    @Option(help: .setting("dial-timeout"))
     var dialTimeout: String?
-    @Option(help: "Without a byte either way.")
+    @Option(help: .setting("idle-timeout"))
     var idleTimeout: String?
-    @Option(help: "Without a byte, one side having ended.")
+    @Option(help: .setting("half-closed-timeout"))
     var halfClosedTimeout: String?
-    @Option(help: "For sessions to end after SIGTERM.")
+    @Option(help: .setting("drain-timeout"))
     var drainTimeout: String?
-    @Flag(help: "Refuse UDP ASSOCIATE.")
+    @Flag(help: "Refuse UDP ASSOCIATE with reply 07.")
     var noUDP = false
-    @Option(help: "LOW-HIGH, the ports that clients send datagrams to.")
+    @Option(help: .setting("udp-ports"))
     var udpPorts: String?
-    @Option(help: "Whose datagrams a client gets: address or endpoint.")
+    @Option(help: .setting("udp-filtering"))
     var udpFiltering: String?
-    @Option(help: "Without a datagram of a UDP association.")
+    @Option(help: .setting("udp-idle-timeout"))
     var udpIdleTimeout: String?
-    @Option(help: "trace, debug, info, notice, warning, error, critical.")
+    @Option(help: .setting("log-level"))
     var logLevel: String?
 }
 
 extension Options {
-    /// By the names behind `--`; what isn't given has none.
+    /// By the names behind `--`; a flag that isn't given has none.
     var values: [String: [String]] {
-        func one(_ text: String?) -> [String] { text.map { [$0] } ?? [] }
-        func set(_ isSet: Bool) -> [String] { isSet ? ["1"] : [] }
-        return [
-            "listen": listen, "user": user, "user-file": one(userFile), "open": set(open),
-            "share-port": set(sharePort), "no-bind": set(noBind), "bind-ports": one(bindPorts),
-            "bind-timeout": one(bindTimeout), "advertise": advertise, "allow-destinations": allowDestinations,
-            "workers": one(workers), "max-connections": one(maxConnections),
-            "buffer-memory": one(bufferMemory), "prefer": one(prefer), "only": one(only),
-            "egress-address": egressAddress, "egress-interface": one(egressInterface),
-            "egress-mark": one(egressMark), "handshake-timeout": one(handshakeTimeout),
-            "dial-timeout": one(dialTimeout), "idle-timeout": one(idleTimeout),
-            "half-closed-timeout": one(halfClosedTimeout), "drain-timeout": one(drainTimeout),
-            "no-udp": set(noUDP), "udp-ports": one(udpPorts), "udp-filtering": one(udpFiltering),
-            "udp-idle-timeout": one(udpIdleTimeout), "log-level": one(logLevel),
-        ]
+        var values: [String: [String]] = [:]
+        for property in Mirror(reflecting: self).children {
+            guard let label = property.label else { continue }
+            let name = Self.flag(of: label)
+            switch property.value {
+            case let option as Option<String?>: values[name] = option.wrappedValue.map { [$0] } ?? []
+            case let option as Option<[String]>: values[name] = option.wrappedValue
+            case let flag as Flag<Bool>: values[name] = flag.wrappedValue ? ["1"] : []
+            default: preconditionFailure("\(label) is of a kind that isn't read")
+            }
+        }
+        values["config"] = nil
+        return values
+    }
+
+    /// `udp-ports` for the property `_udpPorts`, as the parser names it too.
+    private static func flag(of label: String) -> String {
+        var name = ""
+        for character in label.drop(while: { $0 == "_" }) {
+            if character.isUppercase, name.last?.isUppercase == false { name += "-" }
+            name.append(character)
+        }
+        return name.lowercased()
+    }
+}
+
+extension ArgumentHelp {
+    private static let texts = Dictionary(
+        Effective.leaves(Settings.table.settings).compactMap { path, setting in
+            setting.flag.map { ($0.name, $0.isSeparated ? setting.doc + " Repeatable." : setting.doc) }
+        },
+        uniquingKeysWith: { first, _ in first }
+    )
+
+    /// What the table says of the setting of a flag.
+    fileprivate static func setting(_ flag: String) -> ArgumentHelp {
+        guard let text = texts[flag] else { preconditionFailure("--\(flag) is no flag of a setting") }
+        return ArgumentHelp(stringLiteral: text)
     }
 }

@@ -9,7 +9,11 @@ extension Settings {
     static var table: Table<Settings> {
         Table(
             whom + bounds + [
-                .group("limits", "What one source and one user may take.", ProxyLimits.settings)
+                .group(
+                    "limits",
+                    "Limits of one source, which is an IPv4 address or an IPv6 /64, and of one user.",
+                    ProxyLimits.settings
+                )
             ] + ways
         )
     }
@@ -31,59 +35,59 @@ extension Settings {
                 UserEntry.table,
                 new: { UserEntry() },
                 flag: UserEntry.flag,
-                "Who may log in; none: no login is asked for."
+                "Users who may log in; if empty, no login is required."
             ),
             .value(
                 "user-file",
                 \.userFile,
                 .path,
                 flag: "user-file",
-                "A file with a line NAME:HASH a user; a relative path is beside the configuration file."
+                "File of users, one NAME:HASH per line; a relative path starts at the configuration file's folder."
             ),
             .section(
                 "login-ban",
                 \.configuration.loginBan,
                 LoginBan.table,
                 new: { LoginBan() },
-                "Turns sources away that fail to log in too often."
+                "Bans sources after repeated login failures; if not set, none."
             ),
             .value(
                 "open",
                 \.configuration.isOpen,
                 .flag,
                 flag: "open",
-                "Serve anyone on addresses that others can reach."
+                "Serve without a login on addresses that other machines reach."
             ),
             .value(
                 "share-port",
                 \.configuration.sharesPort,
                 .flag,
                 flag: "share-port",
-                "Let a second process listen on the same port."
+                "Let other processes of this user listen on the same port."
             ),
             .sections(
                 "rules",
                 \.rules,
                 RuleEntry.table(),
                 new: { RuleEntry() },
-                "Allow and deny; the first that matches decides, and what none matches is allowed."
+                "Allow or deny requests: the first rule that matches decides; without a match, a request is allowed."
             ),
             .group(
                 "guard",
-                "Keeps clients from the machine's own network.",
+                "Keeps clients away from this machine and its private networks.",
                 [
                     .value(
                         "mode",
                         \.configuration.destinationGuard.mode,
                         .word,
-                        "On; off; auto is on where anything but loopback is listened on."
+                        "On, off, or auto: on if other machines reach one of the listen addresses."
                     ),
                     .list(
                         "allow",
                         \.configuration.destinationGuard.exceptions,
                         .guardException,
                         flag: "allow-destinations",
-                        "What it lets through: private, all, networks."
+                        "Private destinations to allow: private, all, or networks."
                     ),
                 ]
             ),
@@ -97,60 +101,60 @@ extension Settings {
                 \.configuration.workers,
                 .count(1...1024),
                 flag: "workers",
-                "Threads that serve; not set: one a core."
+                "Threads that serve; if not set, one per core."
             ),
             .value(
                 "max-connections",
                 \.configuration.maxConnections,
                 .count(1...(1 << 30)),
                 flag: "max-connections",
-                "Sessions at once; not set: what descriptors allow."
+                "Sessions at once; if not set, as many as file descriptors allow."
             ),
             .value(
                 "buffer-memory",
                 \.configuration.bufferMemory,
                 .size(),
                 flag: "buffer-memory",
-                "Bound for data that waits for slow readers."
+                "Memory for data that waits for slow readers."
             ),
             .value(
                 "log-level",
                 \.logLevel,
                 .word,
                 flag: "log-level",
-                "What the log tells; info: a line a session."
+                "Least severe entries to log; info has a line for each session."
             ),
             .group(
                 "timeouts",
-                "Limits in time.",
+                "Time limits.",
                 [
                     .value(
                         "handshake",
                         \.configuration.timeouts.handshake,
                         .duration,
                         flag: "handshake-timeout",
-                        "From accept to the request."
+                        "Time from an accepted connection to its complete request."
                     ),
                     .value(
                         "dial",
                         \.configuration.timeouts.dial,
                         .duration,
                         flag: "dial-timeout",
-                        "From the request to the target, lookup included."
+                        "Time from the request to the connected target, name lookup included."
                     ),
                     .value(
                         "idle",
                         \.configuration.timeouts.idle,
                         .duration,
                         flag: "idle-timeout",
-                        "Without a byte either way."
+                        "Time without a byte in either direction before a session ends."
                     ),
                     .value(
                         "half-closed",
                         \.configuration.timeouts.halfClosed,
                         .duration,
                         flag: "half-closed-timeout",
-                        "Without a byte, one side having ended."
+                        "Time without a byte before a session ends that one side has closed."
                     ),
                     .value(
                         "unacknowledged",
@@ -163,7 +167,7 @@ extension Settings {
                         \.configuration.timeouts.drain,
                         .durationOrZero,
                         flag: "drain-timeout",
-                        "For sessions to end after SIGTERM."
+                        "Time for running sessions to end after SIGTERM."
                     ),
                 ]
             ),
@@ -172,28 +176,28 @@ extension Settings {
 
     private static var ways: [Setting<Settings>] {
         [
-            .group("resolver", "How names are looked up.", Configuration.Resolver.settings),
+            .group("resolver", "Name lookups.", Configuration.Resolver.settings),
             .group(
                 "families",
-                "The address families that are dialled.",
+                "Address families of targets.",
                 [
                     .value(
                         "prefer",
                         \.configuration.families.preferred,
                         .family,
                         flag: "prefer",
-                        "The one to dial first."
+                        "Dial this family first: 4 or 6."
                     ),
                     .value(
                         "only",
                         \.configuration.families.only,
                         .family,
                         flag: "only",
-                        "The one to dial alone."
+                        "Dial only this family: 4 or 6."
                     ),
                 ]
             ),
-            .group("egress", "Where connections to targets come from.", Configuration.Egress.settings),
+            .group("egress", "The source of connections to targets.", Configuration.Egress.settings),
             .group("bind", "The BIND command.", Configuration.Bind.settings),
             .group("udp", "The UDP ASSOCIATE command.", Configuration.UDP.settings),
             .list(
@@ -201,7 +205,7 @@ extension Settings {
                 \.configuration.advertisedAddresses,
                 .advertisedAddress,
                 flag: "advertise",
-                "The addresses by which others reach this machine, if not its own; one a family."
+                "Addresses at which clients reach this machine, if not its own; at most one per family."
             ) { addresses in
                 .secondOfAFamily(addresses)
             },
@@ -216,37 +220,37 @@ extension Configuration.Resolver {
                 "hit-lifetime",
                 \.configuration.resolver.hitLifetime,
                 .durationOrZero,
-                "How long a name's addresses are used."
+                "Time for which the addresses of a name are kept."
             ),
             .value(
                 "miss-lifetime",
                 \.configuration.resolver.missLifetime,
                 .durationOrZero,
-                "How long a name that can't be found isn't looked for again."
+                "Time for which a failed lookup is remembered."
             ),
             .value(
                 "cached-names",
                 \.configuration.resolver.cachedNames,
                 .count(0...(1 << 24)),
-                "Names that are kept."
+                "Names to keep."
             ),
             .value(
                 "lookups-per-source",
                 \.configuration.resolver.lookupsPerSource,
                 .count(1...1024),
-                "Lookups of one source at once."
+                "Lookups at once for one source."
             ),
             .value(
                 "waiting-per-source",
                 \.configuration.resolver.waitingPerSource,
                 .count(0...(1 << 16)),
-                "Names of one source that wait for their lookup."
+                "Names of one source that may wait for a lookup."
             ),
             .value(
                 "waiting",
                 \.configuration.resolver.waiting,
                 .count(0...(1 << 20)),
-                "The same, of all sources."
+                "Names of all sources that may wait for a lookup."
             ),
             .value(
                 "search-list",
@@ -266,7 +270,7 @@ extension Configuration.Egress {
                 \.configuration.egress.addresses,
                 .egressAddress,
                 flag: "egress-address",
-                "Addresses to connect from, one a family."
+                "Addresses to connect from, at most one per family."
             ) { addresses in
                 .secondOfAFamily(addresses)
             },
@@ -275,9 +279,15 @@ extension Configuration.Egress {
                 \.configuration.egress.interface,
                 .interface,
                 flag: "egress-interface",
-                "The interface to connect through."
+                "Network interface to connect through."
             ),
-            .value("mark", \.configuration.egress.mark, .mark, flag: "egress-mark", "SO_MARK; 0: none."),
+            .value(
+                "mark",
+                \.configuration.egress.mark,
+                .mark,
+                flag: "egress-mark",
+                "Mark (SO_MARK) of connections to targets; 0 for none."
+            ),
         ]
     }
 }
@@ -285,14 +295,25 @@ extension Configuration.Egress {
 extension Configuration.Bind {
     fileprivate static var settings: [Setting<Settings>] {
         [
-            .value("enabled", \.configuration.bind.isEnabled, offBy: "no-bind", "Else it is answered 07."),
-            .value("ports", \.configuration.bind.ports, .portRange, flag: "bind-ports", "Where it listens."),
+            .value(
+                "enabled",
+                \.configuration.bind.isEnabled,
+                offBy: "no-bind",
+                "If false, BIND is refused with reply 07."
+            ),
+            .value(
+                "ports",
+                \.configuration.bind.ports,
+                .portRange,
+                flag: "bind-ports",
+                "Ports to listen on for BIND; if not set, any."
+            ),
             .value(
                 "timeout",
                 \.configuration.bind.timeout,
                 .duration,
                 flag: "bind-timeout",
-                "For the connection that it awaits."
+                "Time for the connection that BIND waits for."
             ),
         ]
     }
@@ -301,20 +322,25 @@ extension Configuration.Bind {
 extension Configuration.UDP {
     fileprivate static var settings: [Setting<Settings>] {
         [
-            .value("enabled", \.configuration.udp.isEnabled, offBy: "no-udp", "Else it is answered 07."),
+            .value(
+                "enabled",
+                \.configuration.udp.isEnabled,
+                offBy: "no-udp",
+                "If false, UDP ASSOCIATE is refused with reply 07."
+            ),
             .value(
                 "ports",
                 \.configuration.udp.ports,
                 .portRange,
                 flag: "udp-ports",
-                "Where clients send datagrams."
+                "Ports to which clients send datagrams; if not set, any."
             ),
             .value(
                 "filtering",
                 \.configuration.udp.filtering,
                 .word,
                 flag: "udp-filtering",
-                "Whose datagrams a client gets: of hosts that it has sent to (address), or anyone's (endpoint)."
+                "Who may answer a client: hosts that it has sent to (address), or anyone (endpoint)."
             ),
             .value(
                 "rebinding",
@@ -326,26 +352,26 @@ extension Configuration.UDP {
                 "reassemble",
                 \.configuration.udp.reassemblesFragments,
                 .flag,
-                "Put datagrams in fragments together rather than drop them."
+                "Reassemble fragmented datagrams; if false, drop them."
             ),
             .value(
                 "idle",
                 \.configuration.udp.idle,
                 .duration,
                 flag: "udp-idle-timeout",
-                "Without a datagram."
+                "Time without a datagram before an association ends."
             ),
             .value(
                 "targets",
                 \.configuration.udp.targetsPerAssociation,
                 .count(1...(1 << 20)),
-                "Hosts from which a client gets answers at once."
+                "Hosts that may answer one association."
             ),
             .value(
                 "associations",
                 \.configuration.udp.associationsPerSource,
                 .count(1...(1 << 20)),
-                "Associations of one source at once."
+                "Associations at once for one source."
             ),
         ]
     }

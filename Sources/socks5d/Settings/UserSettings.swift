@@ -9,28 +9,33 @@ extension Settings.UserEntry {
         Table(
             [
                 .value("name", \.name, .name, "1 to 255 bytes."),
-                .value("password", \.password, .password, isSecret: true, "1 to 255 bytes in plain text."),
+                .value("password", \.password, .password, isSecret: true, "Plain text of 1 to 255 bytes."),
                 .value(
                     "password-hash",
                     \.hash,
                     .passwordHash,
                     isSecret: true,
-                    "What 'socks5d hash-password' makes of the password."
+                    "Output of 'socks5d hash-password'."
                 ),
-                .value("expires", \.expiry, .day, "Logins are refused from this day on, 00:00 UTC."),
-                .criterion("clients", \.clients, .network, "Networks that the user may log in from."),
+                .value(
+                    "expires",
+                    \.expiry,
+                    .day,
+                    "First day on which the user can't log in, from 00:00 UTC on."
+                ),
+                .criterion("clients", \.clients, .network, "Networks from which the user may log in."),
                 .sections(
                     "rules",
                     \.rules,
                     Settings.RuleEntry.table(ofUser: true),
                     new: { Settings.RuleEntry() },
-                    "Looked at before the general ones."
+                    "Rules of this user, tried before the common ones."
                 ),
                 .list(
                     "egress-addresses",
                     \.egressAddresses,
                     .egressAddress,
-                    "Addresses to connect from, one a family."
+                    "Addresses to connect from, at most one per family."
                 ) { addresses in
                     .secondOfAFamily(addresses)
                 },
@@ -39,7 +44,7 @@ extension Settings.UserEntry {
                     \.limits,
                     Table(UserLimits.settings(\.self)),
                     new: { UserLimits() },
-                    "Instead of those of limits.user."
+                    "Limits of this user; they replace all of limits.user."
                 ),
             ],
             required: ["name"],
@@ -73,9 +78,15 @@ extension Settings.RuleEntry {
                     \.allow,
                     criteria,
                     new: { Rule(.allow) },
-                    "Carries out what all of it matches."
+                    "Allow a request that matches every criterion."
                 ),
-                .section("deny", \.deny, criteria, new: { Rule(.deny) }, "Refuses what all of it matches."),
+                .section(
+                    "deny",
+                    \.deny,
+                    criteria,
+                    new: { Rule(.deny) },
+                    "Refuse a request that matches every criterion, with reply 02."
+                ),
             ],
             exactlyOneOf: ["allow", "deny"],
             example: "deny: {ports: [25]}"
@@ -84,14 +95,14 @@ extension Settings.RuleEntry {
 
     private static func criteria(ofUser isOfUser: Bool) -> Table<Rule> {
         let users: [Setting<Rule>] =
-            isOfUser ? [] : [.criterion("users", \.users, .name, "Who has logged in.")]
+            isOfUser ? [] : [.criterion("users", \.users, .name, "Users who have logged in.")]
         return Table(
             users + [
-                .criterion("clients", \.clients, .network, "Networks that the client connects from."),
-                .criterion("commands", \.commands, .command, "What is asked for."),
-                .criterion("networks", \.networks, .network, "Networks that the target's address is in."),
-                .criterion("domains", \.domains, .domain, "What the client calls the target."),
-                .criterion("ports", \.ports, .portRange, "The target's port."),
+                .criterion("clients", \.clients, .network, "Networks of the client."),
+                .criterion("commands", \.commands, .command, "Commands of the request."),
+                .criterion("networks", \.networks, .network, "Networks of the target's address."),
+                .criterion("domains", \.domains, .domain, "Names by which the client asks for the target."),
+                .criterion("ports", \.ports, .portRange, "Ports of the target."),
             ]
         )
     }
@@ -100,9 +111,9 @@ extension Settings.RuleEntry {
 extension LoginBan {
     static var table: Table<LoginBan> {
         Table([
-            .value("failures", \.failures, .count(1...100), "So many failed logins of a source"),
-            .value("window", \.window, .duration, "within so long turn it away"),
-            .value("duration", \.duration, .duration, "for so long."),
+            .value("failures", \.failures, .count(1...100), "Failed logins of a source that lead to a ban."),
+            .value("window", \.window, .duration, "Period in which they are counted."),
+            .value("duration", \.duration, .duration, "Time for which the source is banned."),
         ])
     }
 }
