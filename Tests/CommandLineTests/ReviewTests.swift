@@ -47,7 +47,7 @@ import Testing
         ),
         (
             "users:\n  - name: \"a:b\"\n    password: x",
-            "2:11: the name of user 'a:b' has a colon, where most clients end a name: they can't log in so"
+            "2:11: the name of user 'a:b' has a colon; most clients end the name there, and can't log in"
         ),
         (
             "guard: {mode: on}\nrules: [{allow: {networks: [10.0.0.0/8, \"::1\"]}}]",
@@ -130,8 +130,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Origin.variable, "a hash belongs into SOCKS5D_USER_FILE"),
-        (.flag, "a hash belongs into a user file"),
+        (Origin.variable, "a hash belongs in SOCKS5D_USER_FILE"),
+        (.flag, "a hash belongs in a user file"),
     ])
     func aHashGivenAsAPasswordIsTold(_ origin: Origin, _ wayOut: String) async throws {
         for hash in [

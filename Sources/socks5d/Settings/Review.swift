@@ -56,7 +56,7 @@ struct Review {
                     user,
                     by: name,
                     several: "for several users use \(other)",
-                    hash: "a hash belongs into \(other)"
+                    hash: "a hash belongs in \(other)"
                 )
                 guard let password = user.password, password.count > 1, let first = password.first,
                     first == password.last, "\"'".utf8.contains(first)
@@ -71,7 +71,7 @@ struct Review {
                     user,
                     by: name,
                     several: "repeat \(name) for several users",
-                    hash: "a hash belongs into a user file"
+                    hash: "a hash belongs in a user file"
                 )
             }
         }
@@ -81,7 +81,7 @@ struct Review {
         if user.name.contains(UInt8(ascii: ":")) {
             warn(
                 effective.place(of: "users", .item(index), "name"),
-                "the name of \(Self.title(user.name)) has a colon, where most clients end a name: they can't log in so"
+                "the name of \(Self.title(user.name)) has a colon; most clients end the name there, and can't log in"
             )
         }
         guard let password = user.password, PasswordHash.isLikely(password) else { return }
