@@ -76,6 +76,16 @@ import Testing
         }
     }
 
+    @Test(arguments: Origin.allCases) func anEmptyNameOfTheFileIsRefused(_ origin: Origin) async throws {
+        for command in [["check"], ["run"], ["healthcheck"]] {
+            try await expectRefusal(
+                of: Invocation(command).adding(Invocation("config", "", by: origin)),
+                exitCode: origin.exitCode,
+                saying: "\(origin.name(of: "config")) is ''; expected a file's path"
+            )
+        }
+    }
+
     @Test func eachUnknownVariableIsToldOnce() async throws {
         let unknown = [
             "SOCKS5D_USRE": "alice:hunter2", "SOCKS5D_PROXY": "hunter2", "SOCKS5D_": "x",

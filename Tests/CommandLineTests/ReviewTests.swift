@@ -147,22 +147,21 @@ import Testing
         }
     }
 
-    @Test func quotesAroundAPasswordAreToldForAVariableAlone() async throws {
-        for value in ["alice:\"secret\"", "alice:'secret'"] {
-            let variable = try await Invocation("check").adding(Invocation("user", value, by: .variable))
-                .run()
-            #expect(
-                variable.errors
-                    == "socks5d: SOCKS5D_USER: the quotes around the password of user 'alice' are part of "
-                    + "it, as Docker's --env-file leaves them\n"
-            )
-            let flag = try await Invocation("check").adding(Invocation("user", value, by: .flag)).run()
-            #expect(flag.errors.isEmpty)
-        }
+    @Test(arguments: [
+        ("alice:\"secret\"", "the quotes around the password of user 'alice' are part of it"),
+        ("alice:'secret'", "the quotes around the password of user 'alice' are part of it"),
+        ("alice:secret # the first", "the '#' behind a space in the password of user 'alice' is part of it"),
+    ])
+    func leftoversOfAFileOfVariablesAreTold(_ value: String, _ complaint: String) async throws {
+        let variable = try await Invocation("check").adding(Invocation("user", value, by: .variable)).run()
+        #expect(variable.errors == "socks5d: SOCKS5D_USER: \(complaint), as Docker's --env-file takes it\n")
+        let flag = try await Invocation("check").adding(Invocation("user", value, by: .flag)).run()
+        #expect(flag.errors.isEmpty)
     }
 
     @Test(arguments: [
         "alice:a,b", "alice:correct horse: battery", "alice:a,b:", "alice:,:x", "alice:a:b", "alice:\"x",
+        "alice:a#b",
     ])
     func aPasswordMayHaveCommasColonsAndQuotes(_ value: String) async throws {
         for origin in Origin.allCases {

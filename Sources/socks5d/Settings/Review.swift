@@ -58,14 +58,7 @@ struct Review {
                     several: "for several users use \(other)",
                     hash: "a hash belongs in \(other)"
                 )
-                guard let password = user.password, password.count > 1, let first = password.first,
-                    first == password.last, "\"'".utf8.contains(first)
-                else { continue }
-                warn(
-                    nil,
-                    "\(name): the quotes around the password of \(Self.title(user.name)) are part of it, "
-                        + "as Docker's --env-file leaves them"
-                )
+                reviewLeftovers(of: user, name)
             case .flag(let name):
                 review(
                     user,
@@ -75,6 +68,21 @@ struct Review {
                 )
             }
         }
+    }
+
+    /// What a file of variables is often written with, and Docker's `--env-file` takes for a part of the value.
+    private mutating func reviewLeftovers(of user: Settings.UserEntry, _ variable: String) {
+        guard let password = user.password, password.count > 1, let first = password.first else { return }
+        let hasQuotes = first == password.last && "\"'".utf8.contains(first)
+        let hasComment = zip(password, password.dropFirst()).contains {
+            $0 == UInt8(ascii: " ") && $1 == UInt8(ascii: "#")
+        }
+        guard hasQuotes || hasComment else { return }
+        warn(
+            nil,
+            "\(variable): the \(hasQuotes ? "quotes around" : "'#' behind a space in") the password of "
+                + "\(Self.title(user.name)) \(hasQuotes ? "are" : "is") part of it, as Docker's --env-file takes it"
+        )
     }
 
     private mutating func review(_ user: Settings.UserEntry, at index: Int) {

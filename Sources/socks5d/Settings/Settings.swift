@@ -128,12 +128,20 @@ extension Settings {
     }
 
     private static func file(_ options: Options, _ environment: Environment) throws -> String? {
-        if let file = options.config { return file }
+        let syntax = Syntax<String>.path
+        if let file = options.config {
+            guard syntax.parse(file) != nil else {
+                throw Failure.usage("--config" + syntax.complaint(about: file, isSecret: false).description)
+            }
+            return file
+        }
         let name = Environment.variable(of: "config")
-        if let complaint = environment[name].flatMap({ Environment.complaint(about: $0, of: name) }) {
+        guard let file = environment[name] else { return nil }
+        let misfit = syntax.parse(file) == nil ? syntax.complaint(about: file, isSecret: false) : nil
+        if let complaint = Environment.complaint(about: file, of: name) ?? misfit {
             throw Failure.configuration(name + complaint.description)
         }
-        return environment[name]
+        return file
     }
 
     /// All settings with their origins.
