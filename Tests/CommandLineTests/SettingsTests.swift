@@ -96,17 +96,17 @@ import Testing
         try await withSocks5d(Invocation("max-connections", "2", by: origin)) { child, port in
             let banner = try child.waitForLine("socks5d ")
             #expect(banner.hasSuffix("at most 2 connections"))
-            let first = try TestSocket(connectingTo: port)
-            defer { first.close() }
-            try first.greet()
-            let second = try TestSocket(connectingTo: port)
+            let listener = try TestListener()
+            defer { listener.close() }
+            let (first, second) = try (
+                TestSocket.tunnel(through: port, to: .loopback(listener.port)),
+                TestSocket.tunnel(through: port, to: .loopback(listener.port))
+            )
             defer { second.close() }
-            try second.greet()
             let third = try TestSocket(connectingTo: port)
             defer { third.close() }
             try third.waitForClose()
-            first.endSending()
-            try first.waitForClose()
+            first.reset()
             try eventually("a place is free again") {
                 let socket = try TestSocket(connectingTo: port)
                 defer { socket.close() }

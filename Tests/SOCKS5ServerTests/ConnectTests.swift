@@ -181,15 +181,18 @@ import Testing
 
     @Test func theLimitIsOneNumberAndBeyondItClientsAreClosedAtOnce() async throws {
         try await withServerObject({ $0.maxConnections = 5 }) { server, port in
-            let sockets = try (0..<5).map { _ in try TestSocket(connectingTo: port) }
-            try eventually("five are in") { server.statistics.active == 5 }
+            let listener = try TestListener()
+            defer { listener.close() }
+            let sockets = try (0..<5).map { _ in
+                try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+            }
             for _ in 0..<10 {
                 let socket = try TestSocket(connectingTo: port)
                 try socket.waitForClose()
                 socket.close()
             }
             #expect(server.statistics.refusedAtLimit == 10)
-            for socket in sockets { socket.close() }
+            for socket in sockets { socket.reset() }
             try eventually("all are gone") { server.statistics.active == 0 }
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }

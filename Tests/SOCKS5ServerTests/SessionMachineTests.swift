@@ -90,6 +90,11 @@ private enum Stage: String, CaseIterable {
             isRefusing ? .end(unreachable, byReset: true) : stage == .ended ? .none : end(.stopped)
         #expect(on(.stopped) == stopped)
 
+        // In the other stages nobody may ask for the place.
+        if [.negotiating, .verifying, .delayingRefusal].contains(stage) {
+            #expect(on(.displaced) == .end(.displaced, byReset: true))
+        }
+
         let quota: Machine.Action =
             switch stage {
             case .judgingConnect, .judgingBind, .decidingConnect, .decidingBind, .connecting, .binding,

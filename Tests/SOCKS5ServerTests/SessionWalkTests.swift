@@ -62,6 +62,7 @@ import UVLoop
                 .relayEnded(.aborted(by: .client, .connectionReset)),
                 .clientEnded(isHalfClose: Bool.random(using: &random)), .clientEnded(isHalfClose: true),
                 mayPass ? .deadlinePassed(.idle) : .quotaUsedUp,
+                [.message, .store].contains(waiting) && ends == 0 ? .displaced : .quotaUsedUp,
             ]
             return events.randomElement(using: &random) ?? .stopped
         }

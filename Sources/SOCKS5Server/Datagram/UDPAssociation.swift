@@ -6,6 +6,8 @@ internal import UVLoop
 protocol AssociationDelegate: AnyObject {
     /// Behind ``UDPAssociation/close()``: no socket is open any more.
     func associationDidClose()
+    /// - Returns: whether there was one more place of the ``ConnectionLimit``, which is the association's then.
+    func takePlaceForAssociation() -> Bool
 }
 
 /// What a client has asked for with UDP ASSOCIATE (RFC 1928 section 7): relays datagrams between it and any
@@ -79,7 +81,7 @@ final class UDPAssociation {
     func open(at local: SocketAddress) -> Result<SocketAddress, Refusal> {
         guard services.associations.enter(source) else { return .failure(Refusal(reply: .notAllowed)) }
         // Up to four descriptors are two places.
-        guard services.limit.enter() else {
+        guard delegate.takePlaceForAssociation() else {
             services.associations.leave(source)
             return .failure(Refusal(reply: .generalFailure))
         }

@@ -15,11 +15,19 @@ final class Counters: Sendable {
         borrowing func add(_ amount: UInt64 = 1) {
             value.store(current &+ amount, ordering: .relaxed)
         }
+
+        /// Takes back an ``add(_:)`` of 1.
+        borrowing func remove() {
+            value.store(current &- 1, ordering: .relaxed)
+        }
     }
 
     let accepted = Count()
     let ended = Count()
+    /// Sessions that have not sent their whole request.
+    let handshakes = Count()
     let refusedAtLimit = Count()
+    let displacedHandshakes = Count()
     let refusedAsBanned = Count()
     let failedLogins = Count()
     let uncheckedLogins = Count()

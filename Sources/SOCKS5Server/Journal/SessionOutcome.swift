@@ -27,6 +27,9 @@ enum SessionOutcome: Equatable {
     /// One of the sides has broken the relay.
     case aborted(by: Side, UVError)
     case timedOut(Deadline)
+    /// There were as many sessions as there may be, and a new client has got the place of this one, whose handshake was
+    /// the oldest.
+    case displaced
     /// The user's quota is used up.
     case quotaUsedUp
     /// The server was stopped, and the time to drain is over.
@@ -35,7 +38,7 @@ enum SessionOutcome: Equatable {
     /// Whether the peers must see a reset: what was relayed so far isn't all there is.
     var isAbort: Bool {
         switch self {
-        case .aborted, .stopped, .quotaUsedUp, .timedOut(.idle), .timedOut(.halfClosed): true
+        case .aborted, .stopped, .quotaUsedUp, .displaced, .timedOut(.idle), .timedOut(.halfClosed): true
         case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
             .clientLeft, .timedOut:
             false
@@ -55,6 +58,7 @@ enum SessionOutcome: Equatable {
         case .clientLeft: "client left"
         case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"
         case .timedOut(let deadline): "timed out, \(deadline.text)"
+        case .displaced: "displaced"
         case .quotaUsedUp: "quota used up"
         case .stopped: "stopped"
         }

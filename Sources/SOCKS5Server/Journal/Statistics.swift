@@ -10,8 +10,11 @@ public struct Statistics: Sendable {
     public internal(set) var accepted = 0
     /// Sessions that have not ended yet.
     public internal(set) var active = 0
-    /// Connections closed at once, since there were ``Configuration/maxConnections`` already.
+    /// Connections closed at once, since there were ``Configuration/maxConnections`` already, all with a request.
     public internal(set) var refusedAtLimit = 0
+    /// Sessions that were ended before their request, the oldest first, since there were
+    /// ``Configuration/maxConnections`` and a new client came.
+    public internal(set) var displacedHandshakes = 0
     /// Connections closed at once, since their source is banned by ``Configuration/loginBan``.
     public internal(set) var refusedAsBanned = 0
     /// Logins with a wrong user or password (RFC 1929).
@@ -51,6 +54,7 @@ public struct Statistics: Sendable {
             accepted += Int(counters.accepted.current)
             active += Int(counters.accepted.current - ended)
             refusedAtLimit += Int(counters.refusedAtLimit.current)
+            displacedHandshakes += Int(counters.displacedHandshakes.current)
             refusedAsBanned += Int(counters.refusedAsBanned.current)
             failedLogins += Int(counters.failedLogins.current)
             uncheckedLogins += Int(counters.uncheckedLogins.current)

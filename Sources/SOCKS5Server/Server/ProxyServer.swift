@@ -16,7 +16,6 @@ internal import UVLoop
 public final class ProxyServer: Sendable {
     private struct State {
         var lifecycle = Lifecycle()
-        var counters: [Counters] = []
         var boundAddresses: [ListenAddress] = []
         var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
@@ -72,11 +71,11 @@ public final class ProxyServer: Sendable {
     public var boundAddresses: [ListenAddress] { state.withLock { $0.boundAddresses } }
 
     /// What has been counted so far.
-    public var statistics: Statistics { Statistics(state.withLock { $0.counters }) }
+    public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
 
     /// What each worker has counted so far.
     package var statisticsOfWorkers: [Statistics] {
-        state.withLock { $0.counters }.map { Statistics([$0]) }
+        crew.members.map { Statistics([$0.counters]) }
     }
 
     /// Reads what ``start()`` would read, and changes nothing.
@@ -214,20 +213,18 @@ public final class ProxyServer: Sendable {
         _ shared: Shared,
         _ policy: Policy
     ) async throws(ProxyServerError) {
-        let counters = Counters()
         let result: Result<Void, ProxyServerError> = await withCheckedContinuation { started in
             do throws(ProxyServerError) {
                 try startThread(named: "socks5d-\(index)", for: "worker \(index)") { [self] in
                     let worker: Worker
                     do throws(UVError) {
-                        worker = try Worker(index, of: crew, shared, policy, counters) { [self] in
+                        worker = try Worker(index, of: crew, shared, policy) { [self] in
                             threadDidEnd()
                         }
                     } catch {
                         threadDidEnd()
                         return started.resume(returning: .failure(.cannotStart("worker \(index)", error)))
                     }
-                    state.withLock { $0.counters.append(counters) }
                     started.resume(returning: .success(()))
                     worker.run(sockets)
                 }

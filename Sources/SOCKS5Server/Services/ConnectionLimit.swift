@@ -19,6 +19,8 @@ final class ConnectionLimit: Sendable {
         return false
     }
 
+    var isReached: Bool { current.load(ordering: .relaxed) >= maximum }
+
     func leave() {
         current.wrappingSubtract(1, ordering: .relaxed)
     }

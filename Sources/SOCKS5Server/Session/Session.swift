@@ -6,6 +6,8 @@ internal import UVLoop
 protocol SessionKeeper: AnyObject {
     /// Nothing of the session is open any more.
     func sessionDidEnd(_ session: Session)
+    /// Takes one more place of the ``ConnectionLimit``, at the cost of an unfinished handshake if need be.
+    func takePlace() -> Bool
 }
 
 /// One client, from accept to the end: performs what ``SessionMachine`` says, and leaves bytes and streams to its
@@ -148,6 +150,7 @@ final class Session {
         record.command = request.command
         record.destination = request.destination
         handshakePolicy = nil
+        places.requestDidCome(services)
         guard let pipe = relay?.clientToTarget else { return }
         if pipe.sourceHasEnded {
             clientDidEnd()
@@ -335,9 +338,15 @@ extension Session {
         relay?.lookForVanishedPeers(interval)
     }
 
-    func quotaDidEnd(of account: Account) {
-        guard places.account === account, places.isQuotaUsedUp(services) else { return }
+    func quotaDidEnd(of accounts: Set<ObjectIdentifier>) {
+        guard places.isOne(of: accounts), places.isQuotaUsedUp(services) else { return }
         perform(machine.on(.quotaUsedUp))
+    }
+
+    /// A new client gets the place of this session, which has not sent its request.
+    func giveWay() {
+        places.passOnPlace(services)
+        perform(machine.on(.displaced))
     }
 
     func stop() {
@@ -390,6 +399,12 @@ extension Session: ConnectorDelegate {
 }
 
 extension Session: AssociationDelegate {
+    func takePlaceForAssociation() -> Bool {
+        // Its own handshake is over, and must not give way.
+        services.clock.clearDeadline(of: slot)
+        return keeper.takePlace()
+    }
+
     func associationDidClose() {
         partDidClose()
     }

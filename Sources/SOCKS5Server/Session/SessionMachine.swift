@@ -51,6 +51,8 @@ struct SessionMachine {
         case relayEnded(Relay.End)
         case deadlinePassed(Deadline)
         case quotaUsedUp
+        /// A new client gets the place of this one.
+        case displaced
         case stopped
     }
 
@@ -135,6 +137,7 @@ struct SessionMachine {
         case .relayEnded(let end): relayEnded(end)
         case .deadlinePassed(let deadline): deadlinePassed(deadline)
         case .quotaUsedUp: quotaUsedUp()
+        case .displaced: displaced()
         case .stopped: end(.stopped)
         }
     }
@@ -314,6 +317,15 @@ struct SessionMachine {
             end(.quotaUsedUp)
         case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .ended:
             .none
+        }
+    }
+
+    private mutating func displaced() -> Action {
+        switch stage {
+        case .negotiating, .verifying, .delayingRefusal:
+            end(.displaced)
+        case .concluding, .judging, .deciding, .connecting, .relaying, .associated, .refusing, .ended:
+            preconditionFailure("a session gives way that has no handshake to end")
         }
     }
 

@@ -6,21 +6,44 @@ internal import UVLoop
 struct SessionPlaces {
     private var isConnected = false
     private var isInHandshake = false
+    /// Without a request, so that it may have to give way to a new connection.
+    private var isUnfinished = false
+    /// Of those that ``ConnectionLimit`` has.
+    private var hasPlace = false
     /// Of the user, behind the request, and the limits that bind it.
-    private(set) var account: Account?
+    private var account: Account?
     private var user: UserBounds?
 
-    /// Takes the places of a connection.
+    /// Takes the places of a connection, but for the one of ``ConnectionLimit``.
     ///
     /// - Returns: the limit that it would exceed; then nothing is taken.
     mutating func enter(from peer: Peer, _ services: Services) -> LimitRefusal? {
-        guard let limits = services.policy.limits.source else { return nil }
-        if let refusal = services.sources.enter(ClientSource(peer), limits, now: services.clock.now) {
-            return refusal
+        if let limits = services.policy.limits.source {
+            let source = ClientSource(peer)
+            if let refusal = services.sources.enter(source, limits, now: services.clock.now) { return refusal }
+            isConnected = true
+            isInHandshake = true
         }
-        isConnected = true
-        isInHandshake = true
+        isUnfinished = true
+        services.counters.handshakes.add()
         return nil
+    }
+
+    /// Has taken a place of ``ConnectionLimit``.
+    mutating func keepPlace() {
+        hasPlace = true
+    }
+
+    /// The place is another session's from now on.
+    mutating func passOnPlace(_ services: Services) {
+        hasPlace = false
+        requestDidCome(services)
+    }
+
+    /// There is a request, or there won't be one. May be said again.
+    mutating func requestDidCome(_ services: Services) {
+        if isUnfinished { services.counters.handshakes.remove() }
+        isUnfinished = false
     }
 
     /// Counts as a handshake again. May be said again.
@@ -30,8 +53,9 @@ struct SessionPlaces {
         services.sources.beginHandshake(ClientSource(peer))
     }
 
-    /// There is a request, or there won't be one. May be said again.
+    /// The source is told that the handshake is over. May be said again.
     mutating func endHandshake(of peer: Peer, _ services: Services) {
+        requestDidCome(services)
         guard isInHandshake else { return }
         isInHandshake = false
         services.sources.endHandshake(ClientSource(peer))
@@ -52,6 +76,12 @@ struct SessionPlaces {
         } catch {
             return error
         }
+    }
+
+    /// Whether the user has one of these accounts.
+    func isOne(of accounts: Set<ObjectIdentifier>) -> Bool {
+        guard let account else { return false }
+        return accounts.contains(ObjectIdentifier(account))
     }
 
     func isQuotaUsedUp(_ services: Services) -> Bool {
@@ -76,6 +106,8 @@ struct SessionPlaces {
         endHandshake(of: peer, services)
         if isConnected { services.sources.leave(ClientSource(peer)) }
         isConnected = false
+        if hasPlace { services.limit.leave() }
+        hasPlace = false
         account?.leave()
         account = nil
     }

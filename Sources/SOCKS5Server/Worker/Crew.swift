@@ -14,6 +14,7 @@ struct Crew: Sendable {
     /// Any thread.
     final class Member: Sendable {
         let mailbox = Mailbox<Worker.Command>()
+        let counters = Counters()
         private let sessions = Atomic<Int>(Member.closed)
         /// Keeps the counts of two workers, which change all the time, out of one cache line.
         private let distance = InlineArray<12, UInt64>(repeating: 0)
@@ -38,6 +39,12 @@ struct Crew: Sendable {
         let taker = members[Self.taker(from: worker, of: members.count) { members[$0].load }]
         taker.enter()
         return taker
+    }
+
+    /// The worker with the most unfinished handshakes, if there are any: one of them gives way to a new connection.
+    var memberWithHandshakes: Member? {
+        let most = members.max { $0.counters.handshakes.current < $1.counters.handshakes.current }
+        return most.flatMap { $0.counters.handshakes.current > 0 ? $0 : nil }
     }
 
     /// The worker with the fewest sessions, if the one that has accepted has more than an eighth above that.

@@ -10,8 +10,8 @@ internal import UVLoop
 /// - Ownership: keeps itself alive in ``run(_:)``; sessions point back unowned.
 final class Worker {
     enum Command: Sendable {
-        /// A connection that another worker has accepted.
-        case handedOver(HandedDescriptor, from: SocketAddress)
+        /// A connection that another worker has accepted, and which has been passed on so often.
+        case handedOver(HandedDescriptor, from: SocketAddress, passes: Int)
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
         /// Ask this one from now on.
@@ -50,9 +50,12 @@ final class Worker {
     private var acknowledgementLook: UInt64?
     private let acknowledgementInterval: UInt64
     private var limitWarning = RateLimit()
+    private var displacedWarning = RateLimit()
     private var sourceWarning = RateLimit()
     private var pauseWarning = RateLimit()
 
+    /// At the limit a connection looks for a worker with an unfinished handshake, and may come too late.
+    private static let mostPasses = 8
     /// Bytes that a stream may deliver in a turn of the loop before the others get theirs.
     private static let readBudget = 512 << 10
 
@@ -62,7 +65,6 @@ final class Worker {
         of crew: Crew,
         _ shared: Shared,
         _ policy: Policy,
-        _ counters: Counters,
         didStop: @escaping @Sendable () -> Void
     ) throws(UVError) {
         self.index = index
@@ -80,7 +82,7 @@ final class Worker {
             shared,
             policy,
             loop,
-            counters,
+            member.counters,
             Lookups(shared.names, shared.nameResolver, loop, post, resolutions),
             logins: PendingAnswers { mailbox.post(.loginAnswered($0, $1)) },
             decisions: PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
@@ -123,23 +125,45 @@ final class Worker {
             member.enter()
             return admit(accepted, from: peer)
         }
-        let taker = crew.enter(acceptedBy: index)
-        guard taker !== member else { return admit(accepted, from: peer) }
+        pass(accepted, from: peer, to: crew.enter(acceptedBy: index))
+    }
+
+    /// - Parameters:
+    ///   - taker: has counted the connection as a session.
+    ///   - passes: how often it was passed on already.
+    private func pass(
+        _ accepted: consuming AcceptedDescriptor,
+        from peer: SocketAddress,
+        to taker: Crew.Member,
+        passes: Int = 0
+    ) {
+        guard taker !== member else { return admit(accepted, from: peer, passes: passes) }
         let handed = HandedDescriptor(accepted)
-        if taker.mailbox.post(.handedOver(handed, from: peer)) { return }
+        if taker.mailbox.post(.handedOver(handed, from: peer, passes: passes + 1)) { return }
         taker.leave()
         member.enter()
-        if let accepted = handed.take() { admit(accepted, from: peer) }
+        if let accepted = handed.take() { admit(accepted, from: peer, passes: Self.mostPasses) }
     }
 
     /// Connections still come from other workers until those stop, and are served as those that came before the stop.
-    private func takeOver(_ handed: HandedDescriptor, from peer: SocketAddress) {
+    private func takeOver(_ handed: HandedDescriptor, from peer: SocketAddress, passes: Int) {
         guard !isStopping || drainEnd != nil, let accepted = handed.take() else { return member.leave() }
-        admit(accepted, from: peer)
+        admit(accepted, from: peer, passes: passes)
     }
 
     /// - Parameter accepted: counted among the sessions of ``member`` already.
-    private func admit(_ accepted: consuming AcceptedDescriptor, from address: SocketAddress) {
+    private func admit(
+        _ accepted: consuming AcceptedDescriptor,
+        from address: SocketAddress,
+        passes: Int = 0
+    ) {
+        if services.limit.isReached, counters.handshakes.current == 0, passes < Self.mostPasses,
+            let taker = crew.memberWithHandshakes
+        {
+            member.leave()
+            taker.enter()
+            return pass(accepted, from: address, to: taker, passes: passes)
+        }
         let peer = Peer(address)
         guard !services.isBanned(peer) else {
             member.leave()
@@ -150,16 +174,38 @@ final class Worker {
             member.leave()
             return noteRefused(peer, by: limit)
         }
-        guard services.limit.enter() else {
+        guard takePlace() else {
             member.leave()
             places.leave(peer, services)
             return noteRefusedAtLimit()
         }
+        places.keepPlace()
         counters.accepted.add()
         let session = Session(self, services, clock.enter(), peer: peer, places)
         sessions.insert(session)
         session.start(accepted)
         if acknowledgementLook == nil { awaitAcknowledgementLook() }
+    }
+
+    /// Takes one of the places that ``ConnectionLimit`` has, or that of the oldest unfinished handshake: silent
+    /// connections keep nobody out.
+    ///
+    /// - Returns: false where all places are taken by sessions that have sent their request.
+    func takePlace() -> Bool {
+        if services.limit.enter() { return true }
+        guard let slot = clock.first(with: .handshake) ?? clock.first(with: .lateRefusal) else { return false }
+        noteDisplaced()
+        sessions[slot]?.giveWay()
+        return true
+    }
+
+    private func noteDisplaced() {
+        counters.displacedHandshakes.add()
+        guard let displaced = displacedWarning.count(now: clock.now) else { return }
+        services.logger.warning(
+            "handshakes ended at the limit, for new connections",
+            metadata: ["limit": "\(services.limit.maximum)", "ended": "\(displaced)"]
+        )
     }
 
     private func noteRefusedAtLimit() {
@@ -185,7 +231,6 @@ final class Worker {
         sessions.remove(session)
         clock.leave(session.slot)
         member.leave()
-        services.limit.leave()
         counters.ended.add()
         counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
         counters.bytesTargetToClient.add(session.record.bytesTargetToClient)
@@ -199,6 +244,13 @@ final class Worker {
         let last = services.policy
         services.policy = policy
         Task { withExtendedLifetime(last) {} }
+    }
+
+    /// Looks at all sessions once, for however many users.
+    private func endSessions(of usedUp: [Account]) {
+        guard !usedUp.isEmpty else { return }
+        let accounts = Set(usedUp.map { ObjectIdentifier($0) })
+        for session in sessions.all { session.quotaDidEnd(of: accounts) }
     }
 
     // MARK: - Time
@@ -250,9 +302,10 @@ extension Worker: SessionKeeper {}
 
 extension Worker: EventLoopDelegate {
     func loopWoken() {
+        var usedUp: [Account] = []
         for command in mailbox.takeAll() {
             switch command {
-            case .handedOver(let handed, let peer): takeOver(handed, from: peer)
+            case .handedOver(let handed, let peer, let passes): takeOver(handed, from: peer, passes: passes)
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
@@ -261,9 +314,10 @@ extension Worker: EventLoopDelegate {
             case .nameAnswered(let ticket, let answer): services.lookups.pass(answer, to: ticket)
             case .lookUp(let name): services.lookups.takeOver(name)
             case .loginAnswered(let number, let verdict): services.logins.pass(verdict, to: number)
-            case .quotaEnded(let account): for session in sessions.all { session.quotaDidEnd(of: account) }
+            case .quotaEnded(let account): usedUp.append(account)
             }
         }
+        endSessions(of: usedUp)
         finishIfStopped()
     }
 

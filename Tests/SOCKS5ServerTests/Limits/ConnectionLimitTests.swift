@@ -1,0 +1,140 @@
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+@testable import SOCKS5Server
+
+/// At the limit of connections the oldest unfinished handshake gives way to a new client.
+@Suite struct ConnectionLimitTests {
+    /// Connections that never send a whole request: nothing, or a part of it.
+    private static func silent(_ count: Int, _ port: Int) throws -> [TestSocket] {
+        try (0..<count).map { index in
+            let socket = try TestSocket(connectingTo: port)
+            if index % 3 == 1 { try? socket.send([5]) }
+            if index % 3 == 2 { try? socket.send([5, 1, 0, 5, 1]) }
+            return socket
+        }
+    }
+
+    @Test(arguments: [1, 2, 4]) func silentConnectionsKeepNobodyOut(_ workers: Int) async throws {
+        let log = RecordedLog()
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        configuration.workers = workers
+        configuration.maxConnections = 16
+        let server = try ProxyServer(configuration: configuration, logger: log.logger)
+        try await server.start()
+        let port = try #require(server.boundAddresses.first?.port)
+        try await onThread {
+            let listener = try TestListener()
+            defer { listener.close() }
+            // Sessions with a request: most of the places.
+            let kept = try (0..<12).map { _ in
+                (try TestSocket.tunnel(through: port, to: .loopback(listener.port)), try listener.accept())
+            }
+            let silent = try Self.silent(300, port)
+            // Else it would be one of those that have the four places left, and give way to the next.
+            try eventually("all have come") { server.statistics.accepted == 312 }
+            for _ in 0..<30 {
+                let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+                let target = try listener.accept()
+                try client.send([7])
+                #expect(try target.receive(1) == [7])
+                client.close()
+                target.close()
+            }
+            for (client, target) in kept {
+                try target.send([8])
+                #expect(try client.receive(1) == [8])
+                client.close()
+                target.close()
+            }
+            for socket in silent { socket.close() }
+            #expect(server.statistics.refusedAtLimit == 0)
+            #expect(server.statistics.displacedHandshakes >= 300 - 4)
+            try eventually("all have ended") { server.statistics.active == 0 }
+            // All places are free again, and no more.
+            let again = try (0..<16).map { _ in
+                try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+            }
+            let refused = try TestSocket(connectingTo: port)
+            try refused.waitForClose()
+            for socket in again + [refused] { socket.close() }
+        }
+        await server.stop(grace: .zero)
+        // One a second of each worker.
+        let lines = log.count(of: "handshakes ended at the limit, for new connections")
+        #expect((1...(10 * workers)).contains(lines))
+    }
+
+    @Test func theOldestGivesWay() async throws {
+        try await withServerObject({
+            $0.workers = 1
+            $0.maxConnections = 4
+        }) { server, port in
+            let sockets = try (0..<4).map { index in
+                let socket = try TestSocket(connectingTo: port)
+                try socket.send(Greeting(methods: [.noAuthentication]))
+                #expect(try socket.receive(2) == [5, 0])
+                return socket
+            }
+            defer { for socket in sockets { socket.close() } }
+            for (index, oldest) in sockets[..<2].enumerated() {
+                let next = try TestSocket(connectingTo: port)
+                try oldest.expectReset()
+                #expect(server.statistics.displacedHandshakes == index + 1)
+                // Those that came later than the oldest one go on.
+                try sockets[3].send([5])
+                try next.send(Greeting(methods: [.noAuthentication]))
+                #expect(try next.receive(2) == [5, 0])
+                next.close()
+                try eventually("it has left") { server.statistics.active == 3 }
+                let filling = try TestSocket(connectingTo: port)
+                try filling.send(Greeting(methods: [.noAuthentication]))
+                #expect(try filling.receive(2) == [5, 0])
+                defer { filling.close() }
+                if index == 1 { break }
+                try eventually("four are in") { server.statistics.active == 4 }
+            }
+        }
+    }
+
+    /// Failed logins that wait for their answer have no request either.
+    @Test func loginsThatAreAnsweredLateGiveWayToo() async throws {
+        try await withServerObject({
+            $0.workers = 1
+            $0.maxConnections = 4
+            $0.users = users("alice")
+        }) { server, port in
+            func fail() throws -> TestSocket {
+                let socket = try TestSocket(connectingTo: port)
+                try socket.send(Greeting(methods: [.usernamePassword]))
+                try socket.send(Credentials(username: "alice", password: "wrong"))
+                #expect(try socket.receive(2) == [5, 2])
+                return socket
+            }
+            for _ in 0..<10 { try fail().close() }
+            try eventually("they have left") { server.statistics.active == 0 }
+            let late = try (0..<4).map { _ in try fail() }
+            defer { for socket in late { socket.close() } }
+            try eventually("they have failed") { server.statistics.failedLogins == 14 }
+            let (socket, reply) = try login(port, as: "alice", to: 9)
+            defer { socket.close() }
+            #expect(reply == .connectionRefused)
+            #expect(server.statistics.displacedHandshakes == 1)
+            try late[0].expectReset()
+        }
+    }
+
+    @Test func theWorkerWithTheMostHandshakesIsKnown() {
+        let crew = Crew(workers: 3)
+        #expect(crew.memberWithHandshakes == nil)
+        crew.members[2].counters.handshakes.add()
+        #expect(crew.memberWithHandshakes === crew.members[2])
+        for _ in 0..<2 { crew.members[0].counters.handshakes.add() }
+        #expect(crew.memberWithHandshakes === crew.members[0])
+        for _ in 0..<2 { crew.members[0].counters.handshakes.remove() }
+        crew.members[2].counters.handshakes.remove()
+        #expect(crew.memberWithHandshakes == nil)
+    }
+}
