@@ -144,3 +144,26 @@ extension ProxyServer {
         }
     }
 }
+
+@Suite struct StatisticsTests {
+    /// Else the number of sessions would be below zero for a moment.
+    @Test func noMoreSessionsHaveEndedThanWereAcceptedWheneverOneLooks() async throws {
+        let counters = Counters()
+        let counting = TestThread {
+            for _ in 0..<200_000 {
+                counters.accepted.add()
+                counters.ended.publish()
+            }
+        }
+        try await onThread {
+            var last = Statistics([counters])
+            while last.accepted < 200_000 {
+                let next = Statistics([counters])
+                #expect(next.active >= 0 && next.accepted >= last.accepted)
+                last = next
+            }
+            try counting.join()
+            #expect(Statistics([counters]).active == 0)
+        }
+    }
+}

@@ -5,6 +5,8 @@ package final class Account: Sendable {
     fileprivate struct State {
         var connections = 0
         var usage = QuotaUsage()
+        /// The quota whose end was reported last, until a period has room again.
+        var reported: Quota?
         /// By ``Direction``.
         var buckets = InlineArray<2, TokenBucket>(repeating: TokenBucket())
     }
@@ -34,9 +36,14 @@ package final class Account: Sendable {
 
     /// Uses some bytes of the quota.
     ///
-    /// - Returns: whether it is used up.
+    /// - Returns: whether it is used up, to one of all that use it: the others' sessions end by the same report.
     package func use(_ bytes: Int, _ quota: Quota, _ today: UTCDay) -> Bool {
-        state.withLock { $0.usage.add(bytes, quota, today) }
+        state.withLock { state in
+            let isUsedUp = state.usage.add(bytes, quota, today)
+            if isUsedUp == (state.reported == quota) { return false }
+            state.reported = isUsedUp ? quota : nil
+            return isUsedUp
+        }
     }
 
     /// Whether a new account would be the same.

@@ -41,7 +41,7 @@ public struct UserLimits: Sendable {
 }
 
 /// Payload that a user may send and receive, both together, in each period.
-public struct Quota: Sendable {
+public struct Quota: Hashable, Sendable {
     /// 1 to 2^60.
     public var bytes: Int
     public var period: Period

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// What one worker has counted since its start.
 ///
-/// Written by the worker's thread alone, read by any: relaxed loads and stores, no read-modify-write.
+/// Written by the worker's thread alone, read by any: loads and stores, no read-modify-write.
 final class Counters: Sendable {
     struct Count: ~Copyable, Sendable {
         private let value = Atomic<UInt64>(0)
@@ -16,6 +16,13 @@ final class Counters: Sendable {
             value.store(current &+ amount, ordering: .relaxed)
         }
 
+        /// As ``add(_:)`` of 1; whoever then reads ``published`` sees at least what was counted before, of all counts.
+        borrowing func publish() {
+            value.store(current &+ 1, ordering: .releasing)
+        }
+
+        var published: UInt64 { value.load(ordering: .acquiring) }
+
         /// Takes back an ``add(_:)`` of 1.
         borrowing func remove() {
             value.store(current &- 1, ordering: .relaxed)
@@ -23,6 +30,7 @@ final class Counters: Sendable {
     }
 
     let accepted = Count()
+    /// Published: a session that is known to have ended is known to have been accepted.
     let ended = Count()
     /// Sessions that have not sent their whole request.
     let handshakes = Count()

@@ -50,9 +50,11 @@ public struct Statistics: Sendable {
 
     init(_ counters: [Counters]) {
         for counters in counters {
-            let ended = counters.ended.current
-            accepted += Int(counters.accepted.current)
-            active += Int(counters.accepted.current - ended)
+            // In this order: then there are never more that have ended.
+            let ended = counters.ended.published
+            let accepted = counters.accepted.current
+            self.accepted += Int(accepted)
+            active += Int(accepted - ended)
             refusedAtLimit += Int(counters.refusedAtLimit.current)
             displacedHandshakes += Int(counters.displacedHandshakes.current)
             refusedAsBanned += Int(counters.refusedAsBanned.current)

@@ -34,7 +34,6 @@ final class Meter {
     private let portion: Int
     private var bucket = TokenBucket()
     private var grant: Grant?
-    private var hasToldOfQuota = false
 
     /// - Parameters:
     ///   - connectionRate: of the connection, in each direction.
@@ -97,9 +96,7 @@ final class Meter {
         }
         if rest > 0 { _ = charge(rest, now) }
         guard let quota, let account else { return }
-        guard account.use(bytes, quota, accounts.today), !hasToldOfQuota else { return }
-        hasToldOfQuota = true
-        accounts.quotaDidEnd(account)
+        if account.use(bytes, quota, accounts.today) { accounts.quotaDidEnd(account) }
     }
 
     /// Whether a datagram may be relayed; then it is taken.

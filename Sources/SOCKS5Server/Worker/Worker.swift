@@ -231,7 +231,7 @@ final class Worker {
         sessions.remove(session)
         clock.leave(session.slot)
         member.leave()
-        counters.ended.add()
+        counters.ended.publish()
         counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
         counters.bytesTargetToClient.add(session.record.bytesTargetToClient)
         session.record.log(to: services.logger, now: clock.now)

@@ -94,6 +94,27 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         try table.enter([1], limits, now: 1).leave()
     }
 
+    /// However many connections of the user go on for a while: each report looks at all sessions.
+    @Test func theEndOfAQuotaIsReportedOnceToAll() throws {
+        var user = UserLimits()
+        let (small, large) = (Quota(bytes: 100, period: .day), Quota(bytes: 200, period: .day))
+        user.quota = small
+        let limits = try #require(UserBounds(user))
+        let today = try #require(UTCDay(parsing: Array("2026-01-01".utf8)))
+        let tomorrow = today.advanced(by: 1)
+        let account = try AccountTable(clock: { today }) { _ in }.enter([1], limits, now: 1)
+        #expect(!account.use(99, small, today))
+        #expect(account.use(1, small, today))
+        for _ in 0..<10 { #expect(!account.use(1, small, today)) }
+        // A connection from before a reload may have another one.
+        #expect(!account.use(1, large, today))
+        #expect(account.use(100, large, today))
+        #expect(!account.use(1, large, today))
+        // Each period has an end of its own.
+        #expect(!account.use(1, large, tomorrow))
+        #expect(account.use(200, large, tomorrow))
+    }
+
     @Test func limitsOfAUsersOwnReplaceTheGeneralOnes() {
         var limits = ProxyLimits()
         limits.user.connections = 2
