@@ -154,6 +154,33 @@ struct MemoryTests {
         }
     }
 
+    /// Where 64 MiB of buffers would be more than there is.
+    @Test(.enabled(if: MemoryGroup.canBeMade, "no control group can be made here"))
+    func stalledReadersInASmallControlGroupEndNothing() async throws {
+        let group = try MemoryGroup(bytes: 64 << 20)
+        defer { group.remove() }
+        try await onThread {
+            let child = try Invocation.anyPort.start(by: group.launcher)
+            defer { child.finish() }
+            let port = try child.waitForPort()
+            let tunnels = try Tunnels(try Self.affordable(2000), through: port, receiveBuffer: 4096)
+            try tunnels.stall()
+            let healthy = try Tunnels(1, through: port)
+            let (client, target) = healthy.pairs[0]
+            let bytes = SeededGenerator.pattern(8 << 20)
+            let sending = TestThread {
+                try target.send(bytes)
+                target.endSending()
+            }
+            #expect(try client.receiveToEnd() == bytes)
+            try sending.join()
+            healthy.close()
+            tunnels.close()
+            let result = try child.stop()
+            #expect(result.exitCode == 0)
+        }
+    }
+
     @Test func aHealthyTransferCompletesBesideFourThousandStalledReaders() async throws {
         try await withSocks5d(Invocation("--buffer-memory", "8M")) { child, port in
             _ = try Self.warmUp(child, port)

@@ -62,8 +62,9 @@ public struct Configuration: Sendable {
 
     /// Bytes that relayed data may occupy while it waits for slow readers, over all workers.
     ///
-    /// Beyond it each stream still gets 4 KiB, so that none starves.
-    public var bufferMemory = 64 << 20
+    /// Beyond it each stream still gets 4 KiB, so that none starves. `nil`: 64 MiB, or a quarter of what the control
+    /// groups of the process permit (`memory.max`), 1 MiB at least.
+    public var bufferMemory: Int?
 
     package var splicing = Splicing.bulk
 

@@ -35,7 +35,7 @@ final class Shared: Sendable {
         associations = AssociationLimit(maximum: configuration.udp.associationsPerSource)
         advertisedAddresses = configuration.advertisedAddresses
         throttle = Guarded(LoginThrottle(configuration.loginBan))
-        budget = MemoryBudget(limit: configuration.bufferMemory)
+        budget = MemoryBudget(limit: configuration.bufferMemory ?? MemoryBudget.standardLimit())
         splicing = configuration.splicing
         names = Guarded(NameTable(configuration.resolver))
         nameResolver = configuration.nameResolver

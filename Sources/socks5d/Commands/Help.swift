@@ -25,7 +25,7 @@ enum Help {
           --open                   serve other machines without a login
           --workers N, --share-port  threads (one per core); let others share the port
           --max-connections N      sessions at once (default: what descriptors allow)
-          --buffer-memory SIZE     memory for data that waits for slow readers (64M)
+          --buffer-memory SIZE     memory for waiting data (64M or less)
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH

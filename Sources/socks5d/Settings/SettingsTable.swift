@@ -115,7 +115,7 @@ extension Settings {
                 \.configuration.bufferMemory,
                 .size(),
                 flag: "buffer-memory",
-                "Memory for data that waits for slow readers."
+                "Memory for data that waits for slow readers; if not set, 64M or a quarter of the cgroup's limit."
             ),
             .value(
                 "log-level",
