@@ -20,7 +20,9 @@ struct SessionPlaces {
     mutating func enter(from peer: Peer, _ services: Services) -> LimitRefusal? {
         if let limits = services.policy.limits.source {
             let source = ClientSource(peer)
-            if let refusal = services.sources.enter(source, limits, now: services.clock.now) { return refusal }
+            if let refusal = services.sources.enter(source, limits, now: services.clock.now) {
+                return refusal
+            }
             isConnected = true
             isInHandshake = true
         }

@@ -193,7 +193,9 @@ final class Worker {
     /// - Returns: false where all places are taken by sessions that have sent their request.
     func takePlace() -> Bool {
         if services.limit.enter() { return true }
-        guard let slot = clock.first(with: .handshake) ?? clock.first(with: .lateRefusal) else { return false }
+        guard let slot = clock.first(with: .handshake) ?? clock.first(with: .lateRefusal) else {
+            return false
+        }
         noteDisplaced()
         sessions[slot]?.giveWay()
         return true
