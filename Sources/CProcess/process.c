@@ -14,6 +14,8 @@ int process_pipe(int *read_end, int *write_end, size_t capacity) {
     return 0;
 }
 
+void process_trim(void) { malloc_trim(0); }
+
 void process_limit_arenas(int count) {
 #ifdef M_ARENA_MAX
     mallopt(M_ARENA_MAX, count);

@@ -22,6 +22,7 @@ struct Socks5d: ParsableCommand {
         Signals.block()
         Startup.openStandardDescriptors()
         Startup.endAtCrash()
+        Startup.limitArenas()
         let arguments = Array(CommandLine.arguments.dropFirst())
         Secrets.overwriteArguments()
         do {

@@ -1,3 +1,4 @@
+internal import CProcess
 internal import Glibc
 
 /// What the process needs before anything else happens.
@@ -9,6 +10,12 @@ enum Startup {
             // The lowest free number is taken. A folder takes no writes either.
             if open("/dev/null", O_RDWR) < 0 { _ = open("/", O_RDONLY) }
         }
+    }
+
+    /// Lets glibc have an arena for each worker and a few for all other threads. By default it makes eight a core, for
+    /// the 256 threads that look names up, each of which takes 64 MiB of addresses.
+    static func limitArenas() {
+        process_limit_arenas(Int32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 2))
     }
 
     /// Lets a crash end the process at once, with a core dump where the system makes one.

@@ -206,6 +206,25 @@ struct MemoryTests {
         }
     }
 
+    @Test func reloadsLeaveNoMemoryBehind() async throws {
+        let users = (0..<1000).map { "user\($0):{plain}secret\($0)\n" }.joined()
+        try await withFile(Array(users.utf8)) { file in
+            try await withSocks5d(Invocation("--user-file", file)) { child, _ in
+                func reload(_ count: Int) throws {
+                    for _ in 0..<count {
+                        child.signal(SIGHUP)
+                        try child.waitForNewLine(containing: " notice reloaded ")
+                    }
+                }
+                try reload(20)
+                let base = child.anonymousBytes
+                try reload(80)
+                let growth = child.anonymousBytes - base
+                #expect(growth <= 3 << 20, "\(growth) bytes")
+            }
+        }
+    }
+
     @Test func tenThousandConnectionsOfGarbageLeaveNothing() async throws {
         // With a user, so that no random request is dialled.
         try await withSocks5d(Invocation("--user", "alice:secret")) { child, port in

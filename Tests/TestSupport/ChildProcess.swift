@@ -146,6 +146,12 @@ public final class ChildProcess: @unchecked Sendable {
         )
     }
 
+    /// As ``waitForLine(containing:)``, but for a line behind the last one that was waited for.
+    public func waitForNewLine(containing part: String) throws {
+        _ = try waitForLine(containing: part)
+        text = text.firstRange(of: part).map { String(text[$0.upperBound...]) } ?? ""
+    }
+
     private func waitForLine(
         _ isWanted: (Substring) -> Bool,
         orFail failure: (String) -> String

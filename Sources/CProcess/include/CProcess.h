@@ -11,4 +11,7 @@ int process_pipe(int *read_end, int *write_end, size_t capacity);
 /// Lets glibc keep so many arenas at most (mallopt(3)). Before there are several threads.
 void process_limit_arenas(int count);
 
+/// Gives memory back to the system that is free in the process (malloc_trim(3)).
+void process_trim(void);
+
 #endif

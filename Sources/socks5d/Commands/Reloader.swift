@@ -1,3 +1,4 @@
+internal import CProcess
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Server
@@ -55,7 +56,10 @@ final class Reloader: Sendable {
     private func startThread() {
         do throws(ProxyServerError) {
             try ProxyServer.inThread(named: "socks5d-reload", atLowPriority: true) { [self] in
-                while takeTurn() { reloadNow() }
+                while takeTurn() {
+                    reloadNow()
+                    giveMemoryBack()
+                }
             }
         } catch {
             state.withLock { $0.isRunning = false }
@@ -105,6 +109,12 @@ final class Reloader: Sendable {
         } catch {
             refuse(["\(error)"])
         }
+    }
+
+    /// Else each reload leaves holes in other arenas. Not in this thread: it may lose its processor while it holds a
+    /// lock that the workers want, and get it back late.
+    private func giveMemoryBack() {
+        try? ProxyServer.inThread(named: "socks5d-trim") { process_trim() }
     }
 
     private func refuse(_ reasons: [String]) {
