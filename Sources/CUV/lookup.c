@@ -2,7 +2,6 @@
 
 #include <netdb.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,26 +18,6 @@ struct cuv_lookup {
     uv_getaddrinfo_t uv;
     void *owner;
 };
-
-static void *wait_for_release(void *semaphore) {
-    sem_wait(semaphore);
-    return NULL;
-}
-
-/// How many threads the process may start: tried out, since RLIMIT_NPROC, cgroups and the address space all
-/// have a say, and libuv aborts where a thread cannot start.
-static unsigned startable_threads(unsigned wanted) {
-    pthread_t threads[POOL_THREADS];
-    sem_t release;
-    unsigned started = 0;
-    sem_init(&release, 0, 0);
-    while (started < wanted && pthread_create(&threads[started], NULL, wait_for_release, &release) == 0)
-        started += 1;
-    for (unsigned i = 0; i < started; i++) sem_post(&release);
-    for (unsigned i = 0; i < started; i++) pthread_join(threads[i], NULL);
-    sem_destroy(&release);
-    return started;
-}
 
 /// The threads that libuv will start: it reads the variable the same way.
 static unsigned pool_threads(const char *text) {
@@ -79,7 +58,9 @@ void cuv_lookup_pool_configure(bool tries_search_list) {
 }
 
 static void shrink_pool_to_limits(void) {
-    unsigned threads = startable_threads(POOL_THREADS);
+    // Libuv aborts where a thread can't start.
+    bool has_spare;
+    unsigned threads = cuv_threads_startable(POOL_THREADS, 0, &has_spare);
     if (threads == POOL_THREADS) return;
     // Where threads are scarce, others of the process need some too.
     set_pool_threads(threads / 2 > 0 ? threads / 2 : 1);

@@ -32,6 +32,14 @@ package enum LoopThread {
         }
     }
 
+    /// How many threads can be started at once, up to so many, and whether `spare` bytes of addresses are left beside
+    /// them: tried out.
+    package static func startable(_ wanted: Int, spare: Int) -> (threads: Int, hasSpare: Bool) {
+        var hasSpare = false
+        let threads = cuv_threads_startable(UInt32(wanted), spare, &hasSpare)
+        return (Int(threads), hasSpare)
+    }
+
     /// The processors that this process may run on, at least 1 (sched_getaffinity(2)).
     package static var availableCores: Int { Int(cuv_available_cores()) }
 

@@ -44,6 +44,83 @@ import Testing
     }
 }
 
+/// Too little of what the system has.
+@Suite(.enabled(if: !isQuick, "a sanitizer needs far more addresses")) struct ShortageTests {
+    /// It serves, or it ends and says why.
+    ///
+    /// - Parameter mayFailToLoad: whether the system may say so in its stead.
+    private func expectServiceOrMessage(
+        _ launcher: [String],
+        _ program: String = ChildProcess.socks5d,
+        mayFailToLoad: Bool = false
+    ) throws {
+        let child = try ChildProcess(launcher + [program, "--listen", "127.0.0.1:0"])
+        defer { child.finish() }
+        guard let port = try? child.waitForPort() else {
+            let result = try child.waitForEnd()
+            let isMessage = result.exitCode == 1 && result.errors.contains("socks5d: ")
+            #expect(isMessage || mayFailToLoad && result.exitCode == 127, "\(launcher): \(result)")
+            return
+        }
+        let clients = try (0..<50).map { _ in try TestSocket(connectingTo: port) }
+        for client in clients {
+            try client.greet()
+            client.close()
+        }
+        let result = try child.stop()
+        #expect(result.exitCode == 0, "\(launcher): \(result)")
+    }
+
+    @Test(arguments: [32, 64, 96, 128, 192, 256, 300, 400, 512])
+    func withFewAddressesItServesOrSaysWhyNot(_ mebibytes: Int) async throws {
+        try await onThread {
+            let limited = "ulimit -v \(mebibytes << 10); exec \"$0\" \"$@\""
+            try expectServiceOrMessage(["sh", "-c", limited], mayFailToLoad: mebibytes < 64)
+        }
+    }
+
+    /// The limit doesn't bind root.
+    @Test(
+        .enabled(if: getuid() == 0 && access("/usr/bin/setpriv", X_OK) == 0, "only root can be somebody else")
+    )
+    func withFewThreadsItServesOrSaysWhyNot() async throws {
+        try await onThread {
+            try withFolder { folder in
+                chmod(folder, 0o755)
+                let program = "\(folder)/socks5d"
+                let copy = try ChildProcess(["cp", ChildProcess.socks5d, program]).waitForEnd()
+                #expect(copy.exitCode == 0)
+                for threads in [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 20, 40] {
+                    let limited = "ulimit -u \(threads); exec \"$0\" \"$@\""
+                    try expectServiceOrMessage(
+                        ["setpriv", "--reuid", "60123", "--clear-groups", "bash", "-c", limited],
+                        program
+                    )
+                }
+            }
+        }
+    }
+
+    @Test func fewDescriptorsComeWithAWarning() async throws {
+        try await onThread {
+            let run = "ulimit -n 64; exec \"$0\" --listen 127.0.0.1:0"
+            let child = try ChildProcess(["sh", "-c", run, ChildProcess.socks5d])
+            defer { child.finish() }
+            let line = try child.waitForLine(containing: " warning few connections: descriptors are short")
+            for part in ["ulimit -Hn", "LimitNOFILE=", "--ulimit nofile=", " descriptors=64 ", " limit=1"] {
+                #expect(line.contains(part), "\(line)")
+            }
+            let result = try child.stop()
+            #expect(result.exitCode == 0)
+        }
+        // Whoever has set a low number needs no warning.
+        try await withSocks5d(Invocation("--max-connections", "5")) { child, _ in
+            let result = try child.stop()
+            #expect(!result.errors.contains("descriptors"))
+        }
+    }
+}
+
 extension ChildProcess {
     /// The path behind a descriptor.
     fileprivate func file(of descriptor: Int) -> String {

@@ -105,6 +105,10 @@ void cuv_thread_prepare(const char *name);
 /// Lets the calling thread have a tenth of what others get where all cores are busy, for good.
 void cuv_thread_lower_priority(void);
 
+/// How many threads the process may start at once, up to `wanted`: tried out, since RLIMIT_NPROC, cgroups and the
+/// address space all have a say. `has_spare`: whether so many bytes of addresses are left beside them.
+unsigned cuv_threads_startable(unsigned wanted, size_t spare, bool *has_spare);
+
 /// The processors that the process may run on, at least 1.
 unsigned cuv_available_cores(void);
 

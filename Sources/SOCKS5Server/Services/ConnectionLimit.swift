@@ -25,20 +25,26 @@ final class ConnectionLimit: Sendable {
         current.wrappingSubtract(1, ordering: .relaxed)
     }
 
+    /// Raises the soft limit of descriptors to the hard one, and returns what it is then.
+    static func raiseDescriptorLimit() -> Int {
+        let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0 else { return 1024 }
+        if limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(resource, &limit)
+            getrlimit(resource, &limit)
+        }
+        return Int(min(limit.rlim_cur, 1 << 30))
+    }
+
     /// What the descriptor limit of the process allows, after raising the soft limit to the hard one.
     ///
     /// A session has two sockets; one with a UDP association takes another place for two more. Kept in reserve: a
     /// few descriptors a loop, the listeners, what lookups open (128 at once, a socket or file each, two for a moment),
     /// dials that try several addresses, pipes (which streams can do without), and some for the program around.
     static func allowedByDescriptors(workers: Int, listeners: Int) -> Int {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0 else { return 256 }
-        if limit.rlim_cur < limit.rlim_max {
-            limit.rlim_cur = limit.rlim_max
-            setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
-            getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
-        }
-        let descriptors = Int(min(limit.rlim_cur, 1 << 30))
+        let descriptors = raiseDescriptorLimit()
         let lookups = min(256, descriptors / 8)
         let racing = min(1024, descriptors / 16)
         let pipes = min(2 * PipePool.atMost * workers, descriptors / 16)

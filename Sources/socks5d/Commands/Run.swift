@@ -106,18 +106,31 @@ private final class Service: Sendable {
         let logger = Logger(label: "socks5d") { _ in LineLogHandler(settings.logLevel) }
         for warning in settings.warnings { logger.warning("\(warning)") }
         let server = try settings.server(logger)
-        let allowed = server.maxConnections
-        if let wanted = settings.configuration.maxConnections, wanted > allowed {
-            logger.warning(
-                "fewer connections than asked for: descriptors are short",
-                metadata: ["limit": "\(allowed)"]
-            )
+        do throws(ProxyServerError) {
+            try server.checkResources()
+        } catch {
+            throw Failure(error)
         }
+        Self.warnOfFewDescriptors(server, wanted: settings.configuration.maxConnections, logger)
         reloader = Reloader(server, settings, logger) { try Loaded(options, environment) }
         configuration = settings.configuration
         self.server = server
         self.logger = logger
     }
+
+    /// Whoever sets a low number of connections means it.
+    private static func warnOfFewDescriptors(_ server: ProxyServer, wanted: Int?, _ logger: Logger) {
+        let allowed = server.maxConnections
+        guard wanted.map({ $0 > allowed }) ?? (allowed < fewSessions) else { return }
+        let few = wanted == nil ? "few connections" : "fewer connections than asked for"
+        let remedy = "raise ulimit -Hn, LimitNOFILE= (systemd) or --ulimit nofile= (Docker)"
+        logger.warning(
+            "\(few): descriptors are short; \(remedy)",
+            metadata: ["descriptors": "\(ProxyServer.descriptorLimit)", "limit": "\(allowed)"]
+        )
+    }
+
+    private static let fewSessions = 256
 
     func start() {
         Task {
