@@ -16,6 +16,9 @@ struct cuv_loop {
     size_t read_budget;
     /// Counts the turns, so that a stream can tell whether its budget is a new one.
     uint32_t turn;
+    /// Of streams, that nobody uses (stream.c).
+    union cuv_request *requests;
+    unsigned idle_requests;
     /// From the first UDP socket on (datagram.c).
     struct cuv_batch *batch;
 };
@@ -33,6 +36,9 @@ bool cuv_egress_reaches(const cuv_address *target, const cuv_egress *egress);
 
 /// Sets the mark and the device, and leaves the source address. -1 and `errno` where that may not be.
 int cuv_egress_route(int descriptor, const cuv_egress *egress);
+
+/// Frees the requests that the loop keeps.
+void cuv_requests_free(cuv_loop *loop);
 
 int cuv_tcp_descriptor(const cuv_tcp *tcp);
 

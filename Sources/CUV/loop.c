@@ -53,6 +53,7 @@ int cuv_loop_destroy(cuv_loop *loop) {
     int error = uv_loop_close(&loop->uv);
     if (error == 0) {
         free(loop->batch);
+        cuv_requests_free(loop);
         free(loop);
     }
     return error;

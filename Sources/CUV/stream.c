@@ -8,14 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// One block a connection. The requests share their memory, since a stream connects before it writes.
+/// One block a connection; its owner is the handle's data.
 struct cuv_tcp {
     uv_tcp_t uv;
-    union {
-        uv_connect_t connect;
-        uv_write_t write;
-    } request;
-    void *owner;
+    /// -1 before there is a socket, and behind it.
+    int descriptor;
     /// Whether the owner wants bytes. libuv is told so earlier, see `cuv_tcp_connect`.
     bool is_read;
     /// The turn in which `taken` was counted, see `read_budget`.
@@ -23,31 +20,68 @@ struct cuv_tcp {
     uint32_t taken;
 };
 
+/// A connect or a queued write under way. Most streams have none most of the time, so that it is on loan from the loop.
+union cuv_request {
+    uv_connect_t connect;
+    uv_write_t write;
+    union cuv_request *next;
+};
+
+/// Requests that a loop keeps while nobody uses them.
+enum { IDLE_REQUESTS = 64 };
+
 _Static_assert(sizeof(cuv_buffer) == sizeof(uv_buf_t), "cuv_buffer is a uv_buf_t");
 _Static_assert(offsetof(cuv_buffer, length) == offsetof(uv_buf_t, len), "cuv_buffer is a uv_buf_t");
 
-int cuv_tcp_descriptor(const cuv_tcp *tcp) {
-    uv_os_fd_t descriptor = -1;
-    uv_fileno((const uv_handle_t *)&tcp->uv, &descriptor);
-    return descriptor;
+int cuv_tcp_descriptor(const cuv_tcp *tcp) { return tcp->descriptor; }
+
+static union cuv_request *take_request(cuv_loop *loop) {
+    union cuv_request *request = loop->requests;
+    if (request == NULL) return malloc(sizeof *request);
+    loop->requests = request->next;
+    loop->idle_requests -= 1;
+    return request;
+}
+
+static void give_back_request(cuv_loop *loop, union cuv_request *request) {
+    if (loop->idle_requests == IDLE_REQUESTS) return free(request);
+    request->next = loop->requests;
+    loop->requests = request;
+    loop->idle_requests += 1;
+}
+
+void cuv_requests_free(cuv_loop *loop) {
+    while (loop->requests != NULL) free(take_request(loop));
 }
 
 cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner) {
     cuv_tcp *tcp = calloc(1, sizeof *tcp);
     if (tcp == NULL) return NULL;
     uv_tcp_init(&loop->uv, &tcp->uv);
-    tcp->owner = owner;
+    tcp->uv.data = owner;
+    tcp->descriptor = -1;
     return tcp;
 }
 
-int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor) { return uv_tcp_open(&tcp->uv, descriptor); }
+static void note_descriptor(cuv_tcp *tcp) {
+    uv_os_fd_t descriptor;
+    if (uv_fileno((const uv_handle_t *)&tcp->uv, &descriptor) == 0) tcp->descriptor = descriptor;
+}
+
+int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor) {
+    int error = uv_tcp_open(&tcp->uv, descriptor);
+    if (error == 0) tcp->descriptor = descriptor;
+    return error;
+}
 
 static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
-static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
 
 static void on_connected(uv_connect_t *request, int status) {
     cuv_tcp *tcp = (cuv_tcp *)request->handle;
-    cuv_loop_of(tcp->uv.loop)->callbacks.connected(tcp->owner, status);
+    cuv_loop *loop = cuv_loop_of(tcp->uv.loop);
+    give_back_request(loop, (union cuv_request *)request);
+    loop->callbacks.connected(tcp->uv.data, status);
     if (!tcp->is_read) uv_read_stop((uv_stream_t *)&tcp->uv);
 }
 
@@ -68,13 +102,19 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     uv_tcp_nodelay(&tcp->uv, 1);
     int error = open_egress(tcp, address->is_ipv6, egress);
     if (error < 0) return error;
-    error = uv_tcp_connect(&tcp->request.connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
-    // connect(2) says the same for want of a local port and of a local address.
-    if (error == UV_EADDRNOTAVAIL && cuv_egress_reaches(address, egress)) return UV_EADDRINUSE;
-    if (error < 0) return error;
+    cuv_loop *loop = cuv_loop_of(tcp->uv.loop);
+    union cuv_request *request = take_request(loop);
+    if (request == NULL) return UV_ENOMEM;
+    error = uv_tcp_connect(&request->connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
+    if (error < 0) {
+        give_back_request(loop, request);
+        // connect(2) says the same for want of a local port and of a local address.
+        return error == UV_EADDRNOTAVAIL && cuv_egress_reaches(address, egress) ? UV_EADDRINUSE : error;
+    }
+    note_descriptor(tcp);
     // libuv reads nothing while it connects, but forgets the socket behind that if nobody reads it: reading would
     // then take two more epoll_ctl. `on_connected` stops what the owner doesn't want by then.
-    return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
+    return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_readable);
 }
 
 void cuv_tcp_keepalive(cuv_tcp *tcp) { cuv_keepalive(cuv_tcp_descriptor(tcp)); }
@@ -87,47 +127,49 @@ int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address) {
     return error;
 }
 
+/// libuv says that the socket is readable, and gets no buffer: its own read(2) costs more than recv(2), and may be
+/// stopped from within a callback only.
 static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+    (void)handle;
     (void)suggested;
-    cuv_tcp *tcp = (cuv_tcp *)handle;
-    cuv_loop *loop = cuv_loop_of(handle->loop);
+    *buffer = uv_buf_init(NULL, 0);
+}
+
+/// Whether the stream may deliver more before the others get their turn.
+static bool has_budget(cuv_tcp *tcp, const cuv_loop *loop) {
     if (tcp->turn != loop->turn) {
         tcp->turn = loop->turn;
         tcp->taken = 0;
     }
-    // An empty buffer ends this stream's turn: libuv says UV_ENOBUFS, and the socket stays readable.
-    *buffer = uv_buf_init(NULL, 0);
-    if (tcp->taken >= loop->read_budget) return;
-    cuv_buffer given = loop->callbacks.buffer_wanted(tcp->owner);
-    buffer->base = given.base;
-    buffer->len = given.length;
+    return tcp->taken < loop->read_budget;
 }
 
-static void on_received(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+/// What libuv says without a buffer, UV_ENOBUFS, once each time the socket is readable.
+static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+    (void)count;
+    (void)buffer;
     cuv_tcp *tcp = (cuv_tcp *)stream;
-    if (count == UV_ENOBUFS) {
-        if (tcp->taken >= cuv_loop_of(stream->loop)->read_budget) return;
-        // The owner gave no buffer, and may pause the stream now: libuv forbids that in the callback which asks.
-        count = 0;
-    }
-    if (count > 0) tcp->taken += (uint32_t)count;
-    if (count == UV_EOF && buffer->base == NULL) {
-        // libuv guessed: it takes POLLHUP behind a short read for the end. A reset and bytes behind an urgent
-        // mark look the same to it, so ask the socket.
-        char byte;
-        ssize_t rest = recv(cuv_tcp_descriptor(tcp), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (rest > 0) {
-            uv_read_start(stream, on_buffer_wanted, on_received);
-            return;
+    cuv_loop *loop = cuv_loop_of(stream->loop);
+    while (tcp->is_read && has_budget(tcp, loop)) {
+        cuv_buffer room = loop->callbacks.buffer_wanted(tcp->uv.data);
+        if (room.length == 0) return loop->callbacks.received(tcp->uv.data, 0);
+        ssize_t taken = recv(tcp->descriptor, room.base, room.length, 0);
+        if (taken > 0) {
+            tcp->taken += (uint32_t)taken;
+            loop->callbacks.received(tcp->uv.data, taken);
+            if ((size_t)taken < room.length) return;
+        } else if (taken < 0 && (errno == EAGAIN || errno == EINTR)) {
+            return loop->callbacks.received(tcp->uv.data, 0);
+        } else {
+            cuv_tcp_read_stop(tcp);
+            return loop->callbacks.received(tcp->uv.data, taken == 0 ? UV_EOF : -errno);
         }
-        if (rest < 0 && errno != EAGAIN && errno != EINTR) count = -errno;
     }
-    cuv_loop_of(stream->loop)->callbacks.received(tcp->owner, count);
 }
 
 int cuv_tcp_read_start(cuv_tcp *tcp) {
     tcp->is_read = true;
-    int error = uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_received);
+    int error = uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_readable);
     return error == UV_EALREADY ? 0 : error;
 }
 
@@ -137,16 +179,34 @@ void cuv_tcp_read_stop(cuv_tcp *tcp) {
 }
 
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
-    return uv_try_write((uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count);
+    // libuv's own passes through write(2), which costs more than send(2).
+    if (uv_stream_get_write_queue_size((uv_stream_t *)&tcp->uv) > 0) return UV_EAGAIN;
+    ssize_t sent;
+    if (count == 1) {
+        sent = send(tcp->descriptor, buffers->base, buffers->length, MSG_NOSIGNAL);
+    } else {
+        struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = count};
+        sent = sendmsg(tcp->descriptor, &message, MSG_NOSIGNAL);
+    }
+    if (sent >= 0) return sent;
+    return errno == EINTR ? UV_EAGAIN : -errno;
 }
 
 static void on_written(uv_write_t *request, int status) {
     cuv_tcp *tcp = (cuv_tcp *)request->handle;
-    cuv_loop_of(tcp->uv.loop)->callbacks.written(tcp->owner, status);
+    cuv_loop *loop = cuv_loop_of(tcp->uv.loop);
+    give_back_request(loop, (union cuv_request *)request);
+    loop->callbacks.written(tcp->uv.data, status);
 }
 
 int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
-    return uv_write(&tcp->request.write, (uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count, on_written);
+    cuv_loop *loop = cuv_loop_of(tcp->uv.loop);
+    union cuv_request *request = take_request(loop);
+    if (request == NULL) return UV_ENOMEM;
+    int error =
+        uv_write(&request->write, (uv_stream_t *)&tcp->uv, (const uv_buf_t *)buffers, count, on_written);
+    if (error < 0) give_back_request(loop, request);
+    return error;
 }
 
 int cuv_tcp_shutdown(cuv_tcp *tcp) {
@@ -181,12 +241,22 @@ int cuv_tcp_send_state(const cuv_tcp *tcp, cuv_send_state *state) {
 
 static void on_closed(uv_handle_t *handle) {
     cuv_tcp *tcp = (cuv_tcp *)handle;
-    cuv_loop_of(handle->loop)->callbacks.stream_closed(tcp->owner);
+    cuv_loop_of(handle->loop)->callbacks.stream_closed(tcp->uv.data);
     free(tcp);
 }
 
-void cuv_tcp_close(cuv_tcp *tcp) { uv_close((uv_handle_t *)&tcp->uv, on_closed); }
+/// Nothing reaches the socket from now on.
+static void forget_descriptor(cuv_tcp *tcp) {
+    tcp->is_read = false;
+    tcp->descriptor = -1;
+}
+
+void cuv_tcp_close(cuv_tcp *tcp) {
+    forget_descriptor(tcp);
+    uv_close((uv_handle_t *)&tcp->uv, on_closed);
+}
 
 void cuv_tcp_reset(cuv_tcp *tcp) {
-    if (uv_tcp_close_reset(&tcp->uv, on_closed) < 0) cuv_tcp_close(tcp);
+    if (uv_tcp_close_reset(&tcp->uv, on_closed) < 0) return cuv_tcp_close(tcp);
+    forget_descriptor(tcp);
 }

@@ -140,7 +140,7 @@ package final class TCPStream: HandleOwner {
         )
     }
 
-    /// Writes what the socket takes at once (`uv_try_write`), `first` then `second`; not both may be empty.
+    /// Writes what the socket takes at once (send(2)), `first` then `second`; not both may be empty.
     ///
     /// - Returns: the number of bytes written, 0 if the socket takes none now.
     package func tryWrite(

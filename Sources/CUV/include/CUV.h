@@ -1,8 +1,8 @@
 /// libuv behind a handful of calls.
 ///
-/// Every handle lives in one block that this module allocates and frees: the libuv struct, the one request
-/// that may be pending on it, and an opaque `owner` that comes back with each callback. A block dies in
-/// libuv's close callback and nowhere earlier. Unless a comment says otherwise, a call belongs to the thread
+/// Every handle lives in one block that this module allocates and frees: the libuv struct and an opaque `owner`
+/// that comes back with each callback. A block dies in libuv's close callback and nowhere earlier. Requests are on
+/// loan from the loop while they are pending. Unless a comment says otherwise, a call belongs to the thread
 /// of its loop, and a result below zero is libuv's error code.
 #ifndef CUV_H
 #define CUV_H
