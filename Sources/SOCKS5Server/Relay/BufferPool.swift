@@ -42,6 +42,8 @@ final class BufferPool {
         case counted(Size)
         /// The last resort beyond the budget, ``Size/tiny``.
         case beyondBudget
+        /// A part of a message in memory of its own size, which is less than the session takes anyway.
+        case exact
     }
 
     /// Beside the rings, for what isn't copied.
@@ -61,17 +63,24 @@ final class BufferPool {
         var size = wanted
         while true {
             if let memory = idle[size.rawValue].take() {
-                return ring(memory, .counted(size))
+                return RingBuffer(memory, size, .counted(size))
             }
             if budget.reserve(size.bytes) {
-                if let memory = Self.allocate(size) { return ring(memory, .counted(size)) }
+                if let memory = Self.allocate(size) { return RingBuffer(memory, size, .counted(size)) }
                 budget.release(size.bytes)
             }
             if size == .tiny { break }
             size = size.smaller
         }
         let memory = UnsafeMutableRawPointer.allocate(byteCount: Size.tiny.bytes, alignment: 16)
-        return ring(memory, .beyondBudget)
+        return RingBuffer(memory, .tiny, .beyondBudget)
+    }
+
+    /// A ring that has room for so many bytes and no more, beside the budget.
+    func lendExactly(_ bytes: Int) -> RingBuffer {
+        lent += 1
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 1)
+        return RingBuffer(memory, .exact)
     }
 
     func takeBack(_ ring: consuming RingBuffer) {
@@ -85,18 +94,9 @@ final class BufferPool {
                 Self.free(memory, size)
                 budget.release(size.bytes)
             }
-        case .beyondBudget:
+        case .beyondBudget, .exact:
             memory.deallocate()
         }
-    }
-
-    private func ring(_ memory: UnsafeMutableRawPointer, _ loan: Loan) -> RingBuffer {
-        let bytes =
-            switch loan {
-            case .counted(let size): size.bytes
-            case .beyondBudget: Size.tiny.bytes
-            }
-        return RingBuffer(UnsafeMutableRawBufferPointer(start: memory, count: bytes), loan)
     }
 
     /// Large rings are mapped, so that the system gets them back as soon as they are freed.
@@ -122,6 +122,12 @@ final class BufferPool {
                 budget.release(size.bytes)
             }
         }
+    }
+}
+
+extension RingBuffer {
+    fileprivate init(_ memory: UnsafeMutableRawPointer, _ size: BufferPool.Size, _ loan: BufferPool.Loan) {
+        self.init(UnsafeMutableRawBufferPointer(start: memory, count: size.bytes), loan)
     }
 }
 

@@ -68,7 +68,15 @@ final class Pipe: BandwidthWaiter {
 
     private func room() -> UnsafeMutableRawBufferPointer {
         if ring.loan == nil { ring = pool.lend(size) }
+        // A full ring pauses its source, but for one that holds a part of a message.
+        if ring.count == ring.capacity { move(to: pool.lend(size)) }
         return ring.writable
+    }
+
+    private func move(to other: consuming RingBuffer) {
+        other.append(ring)
+        returnBuffer()
+        ring = other
     }
 
     func didRead(_ count: Int) {
@@ -150,14 +158,17 @@ final class Pipe: BandwidthWaiter {
         body(ring.readable().first.bytes)
     }
 
-    /// Overwrites what is about to be consumed: a password, which would stay in memory that others borrow.
-    func eraseHeldBytes(_ count: Int) {
-        erase(UnsafeMutableRawBufferPointer(mutating: ring.readable(limit: count).first))
-    }
-
+    /// What is consumed is overwritten: a password would stay in memory that others borrow.
     func consume(_ count: Int) {
+        ring.erase(count)
         ring.removeFirst(count)
         perform(flow.consumed(ring.fill))
+    }
+
+    /// Holds a part of a message in memory of its own size until more comes, so that a client that stalls costs no
+    /// more than its bytes.
+    func holdSparingly() {
+        if !ring.isEmpty && ring.count <= ring.capacity / 2 { move(to: pool.lendExactly(ring.count)) }
     }
 
     func discard() {
@@ -293,6 +304,7 @@ final class Pipe: BandwidthWaiter {
     }
 
     private func returnBuffer() {
+        if !lane.carriesPayload { ring.erase(ring.count) }
         var returned = RingBuffer()
         swap(&returned, &ring)
         pool.takeBack(returned)

@@ -1,3 +1,5 @@
+internal import ProxyPolicy
+
 /// Bytes on their way through one direction of a session, in memory on loan from a ``BufferPool``.
 ///
 /// Without a loan the capacity is 0. Noncopyable, so that memory has one holder and goes back once.
@@ -46,6 +48,22 @@ struct RingBuffer: ~Copyable {
             UnsafeRawBufferPointer(rebasing: storage[head..<(head + first)]),
             UnsafeRawBufferPointer(rebasing: storage[..<(wanted - first)])
         )
+    }
+
+    /// Takes what another ring holds, for which there must be room in one piece.
+    mutating func append(_ other: borrowing RingBuffer) {
+        let room = writable
+        let (first, second) = other.readable()
+        room.copyMemory(from: first)
+        UnsafeMutableRawBufferPointer(rebasing: room[first.count...]).copyMemory(from: second)
+        append(other.count)
+    }
+
+    /// Overwrites the oldest bytes, which may be secret.
+    func erase(_ length: Int) {
+        let (first, second) = readable(limit: length)
+        ProxyPolicy.erase(UnsafeMutableRawBufferPointer(mutating: first))
+        ProxyPolicy.erase(UnsafeMutableRawBufferPointer(mutating: second))
     }
 
     /// So many bytes were put into ``writable``.

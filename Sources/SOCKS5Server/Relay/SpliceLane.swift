@@ -20,6 +20,7 @@ struct SpliceLane {
     /// With fewer bytes a call than these, so many times in a row, copying costs less.
     private static let short = (bytes: 32 << 10, inARow: 8 as UInt8)
 
+    var carriesPayload: Bool { splicing != nil }
     var holdsBytes: Bool { pipe != nil }
 
     mutating func beginPayload(_ splicing: Splicing) {

@@ -96,9 +96,8 @@ final class Session {
     private func receive() {
         while machine.isNegotiating, let pipe = relay?.clientToTarget {
             let (consumed, action) = pipe.withHeldBytes { front.receive($0) }
-            if case .verify = action { pipe.eraseHeldBytes(consumed) }
             pipe.consume(consumed)
-            if case .receiveMore = action { return }
+            if case .receiveMore = action { return pipe.holdSparingly() }
             perform(machine.on(.message(action)))
         }
     }
@@ -120,6 +119,7 @@ final class Session {
                 if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true { clientDidLeave() }
             }
             pending = .login(ticket)
+            relay?.clientToTarget.holdSparingly()
         }
     }
 
