@@ -7,14 +7,18 @@
 public struct Credentials: Message, Hashable {
     /// At most 255 bytes each; more aren't encoded.
     public var username: [UInt8]
-    public var password: [UInt8]
+    public var password: Password
 
     /// The version of the sub-negotiation, which isn't that of SOCKS.
     static let version: UInt8 = 0x01
 
-    public init(username: [UInt8], password: [UInt8]) {
+    public init(username: [UInt8], password: Password) {
         self.username = username
         self.password = password
+    }
+
+    public init(username: [UInt8], password: [UInt8]) {
+        self.init(username: username, password: Password(password))
     }
 
     public init(username: String, password: String) {
@@ -26,12 +30,12 @@ public struct Credentials: Message, Hashable {
             let username = cursor.readCountedBytes(of: bytes),
             let password = cursor.readCountedBytes(of: bytes)
         else { return nil }
-        self.init(username: username, password: password)
+        self.init(username: username, password: Password(ofOwnMemory: password))
     }
 
     public var encoded: [UInt8] {
         let username = username.prefix(255)
-        let password = password.prefix(255)
+        let password = password.bytes.prefix(255)
         return [Self.version, UInt8(username.count)] + username + [UInt8(password.count)] + password
     }
 }

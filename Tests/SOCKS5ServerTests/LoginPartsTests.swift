@@ -24,7 +24,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         return HashWork(
             id: key.digest(of: credentials, against: hash),
             hash: hash,
-            password: Password(credentials.password)
+            password: credentials.password
         )
     }
 

@@ -251,6 +251,25 @@ extension ChildProcess {
         return line.count > 1 ? (Int(line[1]) ?? 0) << 10 : 0
     }
 
+    /// Whether the bytes are anywhere in the memory that the child can write.
+    public func holdsInMemory(_ wanted: [UInt8]) throws -> Bool {
+        let memory = open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC)
+        guard memory >= 0 else { throw TestFailure.lastError("the memory of \(pid)") }
+        defer { closeOnce(memory) }
+        for line in try readFile("/proc/\(pid)/maps").split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            let bounds = fields[0].split(separator: "-").compactMap { Int($0, radix: 16) }
+            guard fields[1].hasPrefix("rw"), bounds.count == 2 else { continue }
+            // In pieces that overlap, since thread stacks have room for much more than they use.
+            for start in stride(from: bounds[0], to: bounds[1], by: 1 << 20) {
+                var bytes = [UInt8](repeating: 0, count: min(bounds[1] - start, 1 << 20 + wanted.count))
+                let count = pread(memory, &bytes, bytes.count, start)
+                if test_contains(bytes, max(0, count), wanted, wanted.count) == 1 { return true }
+            }
+        }
+        return false
+    }
+
     /// Processor time used so far, in milliseconds.
     public var processorMilliseconds: Int {
         let stat = (try? readFile("/proc/\(pid)/stat")) ?? ""

@@ -34,7 +34,8 @@ public struct Login: Sendable {
     }
 
     public var username: [UInt8] { credentials.username }
-    public var password: [UInt8] { credentials.password }
+    /// A copy. The original is overwritten when the login has been answered.
+    public var password: [UInt8] { credentials.password.bytes }
 }
 
 /// What a ``CredentialStore`` says to a login.

@@ -1,3 +1,5 @@
+package import SOCKS5Protocol
+
 /// A password to be hashed and compared.
 package struct HashWork: Sendable {
     /// Work of one id has one result.

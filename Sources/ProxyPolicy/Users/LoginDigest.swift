@@ -45,7 +45,7 @@ package struct LoginDigest: Hashable, Sendable {
             hasher.combine(credentials.username.count)
             hasher.combine(credentials.password.count)
             credentials.username.withUnsafeBytes { hasher.combine(bytes: $0) }
-            credentials.password.withUnsafeBytes { hasher.combine(bytes: $0) }
+            credentials.password.withBytes { $0.withUnsafeBytes { hasher.combine(bytes: $0) } }
             hasher.combine(hash.text)
             return hasher.finalize()
         }

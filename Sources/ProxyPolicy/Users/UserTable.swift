@@ -89,7 +89,7 @@ package final class UserTable: CredentialStore {
         _ digest: LoginDigest,
         for place: Int?
     ) -> LoginAnswer {
-        let work = HashWork(id: digest, hash: hash, password: Password(login.credentials.password))
+        let work = HashWork(id: digest, hash: hash, password: login.credentials.password)
         let source = ClientSource(login.client)
         return .later { [self] in
             switch await compute(work, source) {
@@ -119,29 +119,13 @@ private struct PaddedPassword: Sendable {
         bytes = password + [UInt8](repeating: 0, count: max(0, Self.longest - count))
     }
 
-    func matches(_ other: [UInt8]) -> Bool {
-        var difference = count ^ other.count
-        for index in 0..<Self.longest {
-            difference |= Int(bytes[index] ^ (index < other.count ? other[index] : 0))
+    func matches(_ other: Password) -> Bool {
+        other.withBytes { other in
+            var difference = count ^ other.count
+            for index in 0..<Self.longest {
+                difference |= Int(bytes[index] ^ (index < other.count ? other[index] : 0))
+            }
+            return difference == 0 && count > 0
         }
-        return difference == 0 && count > 0
-    }
-}
-
-/// A password that is overwritten when nobody needs it any longer.
-package final class Password: Sendable {
-    private let bytes: Guarded<[UInt8]>
-
-    package init(_ password: [UInt8]) {
-        // Memory of its own, since overwriting shared memory would copy it first.
-        bytes = Guarded(password.withUnsafeBufferPointer { Array($0) })
-    }
-
-    package func withBytes<Result: Sendable>(_ body: ([UInt8]) -> Result) -> Result {
-        bytes.withLock { body($0) }
-    }
-
-    deinit {
-        bytes.withLock { $0.withUnsafeMutableBytes { erase($0) } }
     }
 }

@@ -60,7 +60,7 @@ extension Settings.UserEntry {
                 return Syntax<Credentials>.login.complaint(about: "", isSecret: true)
             }
             settings.users = users.compactMap(\.self).map { login in
-                Settings.UserEntry(name: login.username, password: login.password)
+                Settings.UserEntry(name: login.username, password: login.password.bytes)
             }
             return nil
         }

@@ -3,6 +3,7 @@
 #define CTESTSUPPORT_H
 
 #include <spawn.h>
+#include <stddef.h>
 
 int test_accept(int descriptor);
 int test_pipe(int ends[2]);
@@ -31,5 +32,8 @@ int test_tun_open(const char *name);
 
 /// Raises the soft limit of descriptors to the hard one. Returns it, at most 2^20.
 int test_raise_descriptor_limit(void);
+
+/// Whether the wanted bytes are among the others: 1 or 0.
+int test_contains(const void *bytes, size_t count, const void *wanted, size_t wanted_count);
 
 #endif
