@@ -36,6 +36,12 @@ int cuv_keepalive(int descriptor) {
     return 0;
 }
 
+int cuv_bound_unsent(int descriptor) {
+    // Of a peer that reads nothing, the kernel would hold megabytes otherwise, of each.
+    const int bytes = 256 << 10;
+    return setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
+}
+
 static int open_bound(const cuv_address *address, unsigned flags, int *out) {
     int family = address->is_ipv6 ? AF_INET6 : AF_INET;
     int descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -74,6 +80,7 @@ int cuv_listen(const cuv_address *address, unsigned flags, int *out, cuv_address
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
     error = cuv_keepalive(descriptor);
+    if (error == 0) error = cuv_bound_unsent(descriptor);
     if (error == 0 && (setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
                        listen(descriptor, BACKLOG) < 0 ||
                        getsockname(descriptor, (struct sockaddr *)&storage, &length) < 0))

@@ -112,6 +112,7 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
         return error == UV_EADDRNOTAVAIL && cuv_egress_reaches(address, egress) ? UV_EADDRINUSE : error;
     }
     note_descriptor(tcp);
+    cuv_bound_unsent(tcp->descriptor);
     // libuv reads nothing while it connects, but forgets the socket behind that if nobody reads it: reading would
     // then take two more epoll_ctl. `on_connected` stops what the owner doesn't want by then.
     return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_readable);
