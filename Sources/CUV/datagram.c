@@ -6,59 +6,97 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+/// Not a `uv_udp_t`: libuv doesn't pass on where the system has joined datagrams, and asks once more of a socket that it
+/// has just emptied.
 struct cuv_udp {
-    uv_udp_t uv;
+    uv_poll_t poll;
+    int descriptor;
     void *owner;
     /// Whether the system can't cut what it is given into datagrams, or has refused to.
     bool sends_singly;
 };
 
-/// As many as libuv receives at once.
-enum { BATCH = 20 };
-
-/// The longest datagrams that go as a series, in bytes: what one Ethernet frame carries. Longer ones may have to be
-/// fragmented, which the system doesn't do for a series.
-enum { LONGEST_OF_SERIES = 1452 };
-
-/// Datagrams of one length to one target, the last of which may be shorter: the system takes them as one message,
-/// goes through its layers once, and cuts it at the end (UDP_SEGMENT, udp(7)).
-struct series {
-    struct sockaddr_storage target;
-    union {
-        struct cmsghdr alignment;
-        char bytes[CMSG_SPACE(sizeof(uint16_t))];
-    } control;
+enum {
+    /// What one recvmmsg(2) may receive, each in room of its own: datagrams, or trains of them.
+    ARRIVALS = 20,
+    /// For a datagram or a train of any length.
+    ROOM = 1 << 16,
+    /// Times that one socket is asked before the others get their turn.
+    ROUNDS = 2,
+    /// What one sendmmsg(2) may send. As a series they are shorter than the longest datagram.
+    BATCH = 40,
+    /// The longest datagrams that go as a series, in bytes: what one Ethernet frame carries. Longer ones may have to be
+    /// fragmented, which the system doesn't do for a series.
+    LONGEST_OF_SERIES = 1452,
+    /// Of the bytes that go in front of a datagram.
+    LONGEST_HEADER = 32,
 };
 
-/// What is to be sent by one sendmmsg(2), through one socket.
+/// One datagram, or a train: datagrams of one length from one peer, one behind the other, the last of which may be
+/// shorter. The system joins those that come together, and goes through its layers once (UDP_GRO, udp(7)).
+struct arrival {
+    struct sockaddr_storage peer;
+    /// The length of each datagram of a train.
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    struct iovec room;
+};
+
+/// Datagrams of one length to one target, the last of which may be shorter: the system takes them as one message, goes
+/// through its layers once, and cuts it at the end (UDP_SEGMENT, udp(7)).
+struct series {
+    struct sockaddr_storage target;
+    /// At which length it is to be cut.
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
+    unsigned count;
+    size_t each;
+    size_t last;
+};
+
+/// What is to be sent by one sendmmsg(2), through one socket, and what was received by one recvmmsg(2).
 struct cuv_batch {
-    /// Whose datagrams are being received; NULL: none, so that nothing waits.
-    const cuv_udp *receiver;
+    /// Whether datagrams are being received; else nothing waits.
+    bool is_receiving;
     /// Where they are.
     cuv_buffer room;
+    struct arrival arrivals[ARRIVALS];
+    struct mmsghdr received[ARRIVALS];
+
     cuv_udp *sender;
     unsigned count;
-    struct iovec datagrams[BATCH];
     size_t payloads[BATCH];
+    char headers[BATCH][LONGEST_HEADER];
+    /// Of each datagram its header, if it has one, and what is behind it.
+    unsigned piece_count;
+    struct iovec pieces[2 * BATCH];
+    unsigned pieces_of[BATCH];
     /// Which the datagrams form, one behind the other.
     unsigned series_count;
     struct series series[BATCH];
     struct mmsghdr messages[BATCH];
 };
 
-static struct cuv_batch *batch_of(const cuv_udp *udp) { return cuv_loop_of(udp->uv.loop)->batch; }
-
-static int descriptor_of(const cuv_udp *udp) {
-    uv_os_fd_t descriptor = -1;
-    uv_fileno((const uv_handle_t *)&udp->uv, &descriptor);
-    return descriptor;
-}
+static struct cuv_batch *batch_of(const cuv_udp *udp) { return cuv_loop_of(udp->poll.loop)->batch; }
 
 /// Before Linux 4.18 a series would pass as one long datagram, without an error.
-static bool cuts_series(const cuv_udp *udp) {
+static bool cuts_series(int descriptor) {
     const int by_message = 0;
-    return setsockopt(descriptor_of(udp), SOL_UDP, UDP_SEGMENT, &by_message, sizeof by_message) == 0;
+    return setsockopt(descriptor, SOL_UDP, UDP_SEGMENT, &by_message, sizeof by_message) == 0;
+}
+
+static int open_socket(bool is_ipv6) {
+    const int on = 1;
+    int descriptor = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    if (is_ipv6 && setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
+        int error = -errno;
+        close(descriptor);
+        return error;
+    }
+    // Before Linux 5.0 there are no trains.
+    setsockopt(descriptor, SOL_UDP, UDP_GRO, &on, sizeof on);
+    return descriptor;
 }
 
 int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **out) {
@@ -68,60 +106,55 @@ int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **out) {
         free(udp);
         return UV_ENOMEM;
     }
-    int error = uv_udp_init_ex(&loop->uv, &udp->uv, (is_ipv6 ? AF_INET6 : AF_INET) | UV_UDP_RECVMMSG);
+    udp->descriptor = open_socket(is_ipv6);
+    int error = udp->descriptor;
+    if (error >= 0) error = uv_poll_init(&loop->uv, &udp->poll, udp->descriptor);
     if (error < 0) {
+        if (udp->descriptor >= 0) close(udp->descriptor);
         free(udp);
         return error;
     }
     udp->owner = owner;
-    udp->sends_singly = !cuts_series(udp);
+    udp->sends_singly = !cuts_series(udp->descriptor);
     *out = udp;
     return 0;
 }
 
 int cuv_udp_leave_by(cuv_udp *udp, const cuv_egress *egress) {
-    return cuv_egress_route(descriptor_of(udp), egress) < 0 ? -errno : 0;
+    return cuv_egress_route(udp->descriptor, egress) < 0 ? -errno : 0;
 }
 
 int cuv_udp_bind(cuv_udp *udp, const cuv_address *address) {
     struct sockaddr_storage storage;
-    cuv_address_to(address, &storage);
-    unsigned flags = address->is_ipv6 ? UV_UDP_IPV6ONLY : 0;
-    return uv_udp_bind(&udp->uv, (struct sockaddr *)&storage, flags);
+    socklen_t length = cuv_address_to(address, &storage);
+    return bind(udp->descriptor, (struct sockaddr *)&storage, length) < 0 ? -errno : 0;
 }
 
 int cuv_udp_local_address(const cuv_udp *udp, cuv_address *address) {
     struct sockaddr_storage storage;
-    int length = sizeof storage;
-    int error = uv_udp_getsockname(&udp->uv, (struct sockaddr *)&storage, &length);
-    if (error == 0) cuv_address_from(address, (struct sockaddr *)&storage);
-    return error;
+    socklen_t length = sizeof storage;
+    if (getsockname(udp->descriptor, (struct sockaddr *)&storage, &length) < 0) return -errno;
+    cuv_address_from(address, (struct sockaddr *)&storage);
+    return 0;
 }
 
-static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
-    (void)suggested;
-    cuv_udp *udp = (cuv_udp *)handle;
-    cuv_buffer given = cuv_loop_of(handle->loop)->callbacks.datagram_buffer_wanted(udp->owner);
-    batch_of(udp)->room = given;
-    *buffer = uv_buf_init(given.base, (unsigned)given.length);
-}
+// MARK: - Send
 
 static void report(const struct cuv_batch *batch, unsigned first, unsigned count, int status) {
     const cuv_udp *udp = batch->sender;
     for (unsigned i = first; i < first + count; i++)
-        cuv_loop_of(udp->uv.loop)->callbacks.datagram_sent(udp->owner, batch->payloads[i], status);
+        cuv_loop_of(udp->poll.loop)->callbacks.datagram_sent(udp->owner, batch->payloads[i], status);
 }
 
 /// Sends the datagrams of a series one by one, where the system has refused it as a whole.
-static void send_singly(struct cuv_batch *batch, int descriptor, struct msghdr message, unsigned first) {
-    unsigned count = (unsigned)message.msg_iovlen;
-    message.msg_iovlen = 1;
+static void send_singly(struct cuv_batch *batch, struct msghdr message, unsigned first, unsigned count) {
     message.msg_control = NULL;
     message.msg_controllen = 0;
-    for (unsigned i = first; i < first + count; i++, message.msg_iov++) {
+    for (unsigned i = first; i < first + count; i++, message.msg_iov += message.msg_iovlen) {
+        message.msg_iovlen = batch->pieces_of[i];
         ssize_t sent;
         do {
-            sent = sendmsg(descriptor, &message, 0);
+            sent = sendmsg(batch->sender->descriptor, &message, 0);
         } while (sent < 0 && errno == EINTR);
         report(batch, i, 1, sent < 0 ? -errno : 0);
     }
@@ -130,19 +163,18 @@ static void send_singly(struct cuv_batch *batch, int descriptor, struct msghdr m
 static void send_batch(struct cuv_batch *batch) {
     if (batch->count == 0) return;
     cuv_udp *udp = batch->sender;
-    int descriptor = descriptor_of(udp);
     unsigned first = 0;
     for (unsigned done = 0; done < batch->series_count;) {
-        int sent = sendmmsg(descriptor, batch->messages + done, batch->series_count - done, 0);
+        int sent = sendmmsg(udp->descriptor, batch->messages + done, batch->series_count - done, 0);
         int error = sent < 0 ? -errno : 0;
         if (error == -EINTR) continue;
         // An error is about the first one, and says nothing about the others.
         for (unsigned end = done + (error < 0 ? 1 : (unsigned)sent); done < end; done++) {
-            unsigned count = (unsigned)batch->messages[done].msg_hdr.msg_iovlen;
+            unsigned count = batch->series[done].count;
             if (count > 1 && (error == -EINVAL || error == -EIO || error == -EMSGSIZE)) {
                 // The way to the target is narrower, or its device can't.
                 udp->sends_singly = true;
-                send_singly(batch, descriptor, batch->messages[done].msg_hdr, first);
+                send_singly(batch, batch->messages[done].msg_hdr, first, count);
             } else {
                 report(batch, first, count, error);
             }
@@ -150,83 +182,157 @@ static void send_batch(struct cuv_batch *batch) {
         }
     }
     batch->count = 0;
+    batch->piece_count = 0;
     batch->series_count = 0;
 }
 
-static void on_received(uv_udp_t *handle, ssize_t count, const uv_buf_t *buffer, const struct sockaddr *from,
-                        unsigned flags) {
-    cuv_udp *udp = (cuv_udp *)handle;
-    if (flags & UV_UDP_MMSG_FREE) {
-        send_batch(batch_of(udp));
-        batch_of(udp)->receiver = NULL;
-    } else if (flags & UV_UDP_MMSG_CHUNK) {
-        batch_of(udp)->receiver = udp;
-    }
-    // Without a sender the socket was empty, or an ICMP error came, which is about an earlier datagram.
-    // A part of a datagram is none.
-    if (count < 0 || from == NULL || (flags & UV_UDP_PARTIAL)) return;
-    cuv_address peer;
-    cuv_address_from(&peer, from);
-    cuv_buffer datagram = {buffer->base, (size_t)count};
-    cuv_loop_of(handle->loop)->callbacks.datagram_received(udp->owner, datagram, &peer);
-}
-
-int cuv_udp_receive_start(cuv_udp *udp) { return uv_udp_recv_start(&udp->uv, on_buffer_wanted, on_received); }
-
-/// Whether the bytes of a datagram stay where they are until the batch is sent.
+/// Whether the bytes of a datagram stay where they are until the batch is sent. The first ones of the room, which only a
+/// datagram that is passed on whole has, go at once: its receiver then works on it while the others are passed on.
 static bool may_wait(const struct cuv_batch *batch, cuv_buffer datagram) {
     uintptr_t start = (uintptr_t)batch->room.base, base = (uintptr_t)datagram.base;
-    return batch->receiver != NULL && base >= start && base < start + batch->room.length;
+    return batch->is_receiving && base > start && base < start + batch->room.length;
 }
 
 /// Whether the newest series goes on with this datagram.
 static bool belongs_to(const struct cuv_batch *batch, const struct sockaddr_storage *target, size_t length) {
     if (batch->series_count == 0 || batch->sender->sends_singly) return false;
-    const struct msghdr *newest = &batch->messages[batch->series_count - 1].msg_hdr;
-    size_t each = newest->msg_iov->iov_len, last = newest->msg_iov[newest->msg_iovlen - 1].iov_len;
-    return last == each && length > 0 && length <= each && each <= LONGEST_OF_SERIES &&
-           memcmp(target, newest->msg_name, sizeof *target) == 0;
+    const struct series *newest = &batch->series[batch->series_count - 1];
+    return newest->last == newest->each && length > 0 && length <= newest->each &&
+           newest->each <= LONGEST_OF_SERIES && memcmp(target, &newest->target, sizeof *target) == 0;
 }
 
-static void begin_series(struct cuv_batch *batch, const struct sockaddr_storage *target, socklen_t length) {
+static void begin_series(struct cuv_batch *batch, const struct sockaddr_storage *target, socklen_t target_length,
+                         size_t length) {
     struct series *series = &batch->series[batch->series_count];
     series->target = *target;
+    series->count = 0;
+    series->each = length;
     batch->messages[batch->series_count++].msg_hdr = (struct msghdr){
         .msg_name = &series->target,
-        .msg_namelen = length,
-        .msg_iov = &batch->datagrams[batch->count],
+        .msg_namelen = target_length,
+        .msg_iov = &batch->pieces[batch->piece_count],
     };
 }
 
 /// The second datagram makes it a series.
-static void cut_at(struct series *series, struct msghdr *message, size_t length) {
-    message->msg_control = series->control.bytes;
-    message->msg_controllen = sizeof series->control.bytes;
+static void cut_at(struct series *series, struct msghdr *message) {
+    message->msg_control = series->control;
+    message->msg_controllen = sizeof series->control;
     struct cmsghdr *control = CMSG_FIRSTHDR(message);
     control->cmsg_level = SOL_UDP;
     control->cmsg_type = UDP_SEGMENT;
     control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-    uint16_t size = (uint16_t)length;
+    uint16_t size = (uint16_t)series->each;
     memcpy(CMSG_DATA(control), &size, sizeof size);
 }
 
-void cuv_udp_send(cuv_udp *udp, cuv_buffer datagram, size_t payload, const cuv_address *address) {
+void cuv_udp_send(cuv_udp *udp, cuv_buffer header, cuv_buffer datagram, size_t payload, const cuv_address *address) {
     struct cuv_batch *batch = batch_of(udp);
     if (batch->count == BATCH || batch->sender != udp) send_batch(batch);
     batch->sender = udp;
     struct sockaddr_storage target;
-    socklen_t length = cuv_address_to(address, &target);
-    if (!belongs_to(batch, &target, datagram.length)) begin_series(batch, &target, length);
+    socklen_t target_length = cuv_address_to(address, &target);
+    size_t length = header.length + datagram.length;
+    if (!belongs_to(batch, &target, length)) begin_series(batch, &target, target_length, length);
     struct series *series = &batch->series[batch->series_count - 1];
     struct msghdr *message = &batch->messages[batch->series_count - 1].msg_hdr;
-    batch->payloads[batch->count] = payload;
-    batch->datagrams[batch->count++] = (struct iovec){datagram.base, datagram.length};
-    if (++message->msg_iovlen == 2) cut_at(series, message, message->msg_iov->iov_len);
+    unsigned first = batch->piece_count;
+    if (header.length > 0) {
+        memcpy(batch->headers[batch->count], header.base, header.length);
+        batch->pieces[batch->piece_count++] = (struct iovec){batch->headers[batch->count], header.length};
+    }
+    batch->pieces[batch->piece_count++] = (struct iovec){datagram.base, datagram.length};
+    batch->pieces_of[batch->count] = batch->piece_count - first;
+    message->msg_iovlen += batch->piece_count - first;
+    batch->payloads[batch->count++] = payload;
+    series->last = length;
+    if (++series->count == 2) cut_at(series, message);
     if (!may_wait(batch, datagram)) send_batch(batch);
 }
 
+// MARK: - Receive
+
+static unsigned make_room(struct cuv_batch *batch, cuv_buffer room) {
+    unsigned count = room.length / ROOM < ARRIVALS ? (unsigned)(room.length / ROOM) : ARRIVALS;
+    batch->room = room;
+    for (unsigned i = 0; i < count; i++) {
+        struct arrival *arrival = &batch->arrivals[i];
+        arrival->room = (struct iovec){(char *)room.base + (size_t)i * ROOM, ROOM};
+        batch->received[i].msg_hdr = (struct msghdr){
+            .msg_name = &arrival->peer,
+            .msg_namelen = sizeof arrival->peer,
+            .msg_iov = &arrival->room,
+            .msg_iovlen = 1,
+            .msg_control = arrival->control,
+            .msg_controllen = sizeof arrival->control,
+        };
+    }
+    return count;
+}
+
+/// The length of each datagram of a train, or of the one that has come.
+static size_t length_of_each(struct mmsghdr *received) {
+    struct cmsghdr *control = CMSG_FIRSTHDR(&received->msg_hdr);
+    int each = 0;
+    if (control != NULL && control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO)
+        memcpy(&each, CMSG_DATA(control), sizeof each);
+    return each > 0 ? (size_t)each : received->msg_len;
+}
+
+static void deliver(cuv_udp *udp, struct mmsghdr *received) {
+    // A part of a datagram is none.
+    if (received->msg_hdr.msg_flags & MSG_TRUNC) return;
+    cuv_address peer;
+    cuv_address_from(&peer, received->msg_hdr.msg_name);
+    char *bytes = received->msg_hdr.msg_iov->iov_base;
+    size_t left = received->msg_len, each = length_of_each(received);
+    do {
+        cuv_buffer datagram = {bytes, left < each ? left : each};
+        cuv_loop_of(udp->poll.loop)->callbacks.datagram_received(udp->owner, datagram, &peer);
+        bytes += datagram.length;
+        left -= datagram.length;
+    } while (left > 0);
+}
+
+/// Returns whether there may be more.
+static bool receive(cuv_udp *udp) {
+    cuv_loop *loop = cuv_loop_of(udp->poll.loop);
+    unsigned room = make_room(loop->batch, loop->callbacks.datagram_buffer_wanted(udp->owner));
+    if (room == 0) return false;
+    int count;
+    do {
+        count = recvmmsg(udp->descriptor, loop->batch->received, room, 0, NULL);
+    } while (count < 0 && errno == EINTR);
+    loop->batch->is_receiving = true;
+    for (int i = 0; i < count; i++) deliver(udp, &loop->batch->received[i]);
+    send_batch(loop->batch);
+    loop->batch->is_receiving = false;
+    return count == (int)room;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+    (void)events;
+    cuv_udp *udp = (cuv_udp *)poll;
+    if (status < 0) {
+        // libuv gives a socket with an error up, which is about an earlier datagram or the network.
+        int error;
+        socklen_t length = sizeof error;
+        getsockopt(udp->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
+        uv_poll_start(poll, UV_READABLE, on_readable);
+        return;
+    }
+    for (int i = 0; i < ROUNDS && !uv_is_closing((uv_handle_t *)poll); i++) {
+        if (!receive(udp)) return;
+    }
+}
+
+int cuv_udp_receive_start(cuv_udp *udp) { return uv_poll_start(&udp->poll, UV_READABLE, on_readable); }
+
+// MARK: - End
+
 static void on_closed(uv_handle_t *handle) {
     cuv_udp *udp = (cuv_udp *)handle;
+    close(udp->descriptor);
     if (udp->owner != NULL) cuv_loop_of(handle->loop)->callbacks.datagram_socket_closed(udp->owner);
     free(udp);
 }
@@ -234,10 +340,8 @@ static void on_closed(uv_handle_t *handle) {
 void cuv_udp_close(cuv_udp *udp) {
     struct cuv_batch *batch = batch_of(udp);
     send_batch(batch);
-    // libuv doesn't tell a closed socket about the end of its batch.
-    if (batch->receiver == udp) batch->receiver = NULL;
     batch->sender = NULL;
-    uv_close((uv_handle_t *)&udp->uv, on_closed);
+    uv_close((uv_handle_t *)&udp->poll, on_closed);
 }
 
 void cuv_udp_discard(cuv_udp *udp) {

@@ -4,8 +4,8 @@ internal import CUV
 ///
 /// Nothing but ``socketDidClose(_:)`` is reported once the socket is closing.
 package protocol UDPSocketDelegate: AnyObject {
-    /// Where the next datagrams shall go: one each 64 KiB, up to 20 (`UV_UDP_RECVMMSG`). The memory is in use until
-    /// the loop asks again, for whichever socket. Empty: none shall come.
+    /// Where the next datagrams shall go: one each 64 KiB, up to 20 (recvmmsg(2)), or as many trains of them. The memory
+    /// is in use until the loop asks again, for whichever socket. Empty: none shall come.
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer
 
     /// A datagram, maybe of no bytes, has come. It stays where it is as long as the buffer does.
@@ -22,10 +22,11 @@ package protocol UDPSocketDelegate: AnyObject {
     func socketDidClose(_ socket: UDPSocket)
 }
 
-/// One UDP socket on a loop (`uv_udp_t`), not connected to any peer.
+/// One UDP socket on a loop, not connected to any peer.
 ///
-/// Datagrams that come together, and the answers to them, take a system call each batch. Nothing waits longer than
-/// that: a datagram is sent at once or not at all. ICMP errors are nobody's business.
+/// Datagrams that come together, and the answers to them, take a system call each batch; those of one length pass the
+/// system as one (`UDP_GRO`, `UDP_SEGMENT`). Nothing waits longer than that: a datagram is sent at once or not at all.
+/// ICMP errors are nobody's business.
 ///
 /// - Isolation: the loop's thread.
 /// - Ownership: kept alive by its handle until ``UDPSocketDelegate/socketDidClose(_:)``. The delegate is not
@@ -34,7 +35,7 @@ package final class UDPSocket: HandleOwner {
     private unowned let delegate: any UDPSocketDelegate
     private var raw: OpaquePointer?
     private var isClosing = false
-    /// What it is bound to (`uv_udp_getsockname`).
+    /// What it is bound to (getsockname(2)).
     package private(set) var localAddress = SocketAddress(host: .ipv4(0), port: 0)
 
     /// Binds to the first of the ports that is free, and receives.
@@ -114,14 +115,18 @@ package final class UDPSocket: HandleOwner {
     /// ``UDPSocketDelegate/socket(_:didSend:failure:)`` tells what becomes of it: `EAGAIN` where the socket is full,
     /// `EMSGSIZE` where no datagram can be that large, and what sendmsg(2) says of the way to the target.
     ///
-    /// - Parameter payload: what the delegate is told.
-    package func send(_ datagram: UnsafeRawBufferPointer, carrying payload: Int, to target: SocketAddress) {
+    /// - Parameters:
+    ///   - header: goes in front of it; at most 32 bytes, which are copied.
+    ///   - payload: what the delegate is told.
+    package func send(
+        _ datagram: UnsafeRawBufferPointer,
+        behind header: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        carrying payload: Int,
+        to target: SocketAddress
+    ) {
+        precondition(header.count <= 32, "a header that is too long")
         var address = target.raw
-        let buffer = cuv_buffer(
-            base: UnsafeMutableRawPointer(mutating: datagram.baseAddress),
-            length: datagram.count
-        )
-        cuv_udp_send(handle, buffer, payload, &address)
+        cuv_udp_send(handle, cuv_buffer(header), cuv_buffer(datagram), payload, &address)
     }
 
     /// Closes, at most once.
@@ -161,5 +166,11 @@ package final class UDPSocket: HandleOwner {
 
     deinit {
         assert(raw == nil, "a socket must be closed")
+    }
+}
+
+extension cuv_buffer {
+    fileprivate init(_ bytes: UnsafeRawBufferPointer) {
+        self.init(base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), length: bytes.count)
     }
 }

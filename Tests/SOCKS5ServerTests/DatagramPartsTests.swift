@@ -340,25 +340,3 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         for number in 0..<20 { #expect((Self.find("n\(number)", in: recent) != nil) == (number >= 12)) }
     }
 }
-
-@Suite struct DatagramRoomTests {
-    @Test(arguments: [Destination.loopback(80), .loopback6(80)])
-    func theHeaderOfADatagramLeavesTheOneBeforeItAlone(_ source: Destination) throws {
-        let room = DatagramRoom()
-        for index in room.receiving.indices { room.receiving[index] = UInt8(truncatingIfNeeded: index >> 16) }
-        let header = DatagramHeader(destination: source)
-        for place in 0..<20 {
-            // The longest that can be sent behind a header.
-            let datagram = UnsafeMutableRawBufferPointer(
-                rebasing: room.receiving[(place << 16)...].prefix(65_507)
-            )
-            let bytes = room.put(header, before: datagram)
-            #expect(Array(bytes.prefix(header.encodedLength)) == header.encoded)
-            #expect(bytes.count == header.encodedLength + 65_507)
-        }
-        for place in 0..<20 {
-            let datagram = room.receiving[(place << 16)...].prefix(65_507)
-            #expect(datagram.allSatisfy { $0 == UInt8(place) }, "\(place)")
-        }
-    }
-}

@@ -142,6 +142,32 @@ import Testing
         }
     }
 
+    /// Datagrams that come joined are relayed each by itself, with a header of its own.
+    @Test func trainsPassBothWaysAsTheirDatagrams() async throws {
+        try await withServerObject { server, port in
+            let association = try TestAssociation(through: port)
+            defer { association.close() }
+            let target = try TestDatagramSocket()
+            defer { target.close() }
+            for (length, count, last) in [(512, 50, 512), (1400, 20, 7), (1, 64, 1)] {
+                let payloads = (1...count).map { number in
+                    [UInt8](repeating: UInt8(number), count: number == count ? last : length)
+                }
+                let header = DatagramHeader(destination: target.address).encoded
+                try association.socket.sendTrain(payloads.map { header + $0 }, to: association.bound)
+                var client: Destination?
+                for payload in payloads {
+                    let (bytes, source) = try target.receive()
+                    #expect(bytes == payload)
+                    client = source
+                }
+                try target.sendTrain(payloads, to: try #require(client))
+                for payload in payloads { #expect(try association.receive() == (payload, target.address)) }
+            }
+            for cause in DatagramDrop.allCases { #expect(server.statistics.datagramsDropped(cause) == 0) }
+        }
+    }
+
     // MARK: - Mapping and filtering
 
     @Test func allTargetsSeeTheClientAtOneAddress() async throws {

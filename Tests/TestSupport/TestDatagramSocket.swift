@@ -29,6 +29,20 @@ public final class TestDatagramSocket: Sendable {
         guard sent == bytes.count else { throw TestFailure.lastError("sendto \(target)") }
     }
 
+    /// Sends datagrams of one length, the last of which may be shorter, as one that the system cuts (UDP_SEGMENT): they
+    /// arrive together.
+    public func sendTrain(_ datagrams: [[UInt8]], to target: Destination) throws {
+        let segment: Int32 = 103  // UDP_SEGMENT, which Glibc's module leaves out
+        var each = Int32(datagrams.first?.count ?? 0)
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        guard setsockopt(descriptor, Int32(IPPROTO_UDP), segment, &each, size) == 0 else {
+            throw TestFailure.lastError("UDP_SEGMENT")
+        }
+        try send(Array(datagrams.joined()), to: target)
+        each = 0
+        setsockopt(descriptor, Int32(IPPROTO_UDP), segment, &each, size)
+    }
+
     public func receive() throws -> (bytes: [UInt8], source: Destination) {
         var bytes = [UInt8](repeating: 0, count: 65536)
         var source = sockaddr_storage()

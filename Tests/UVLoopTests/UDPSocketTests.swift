@@ -151,6 +151,45 @@ import UVLoop
         }
     }
 
+    /// What the system has joined is told apart again, and sent back in order, each behind its header.
+    @Test(arguments: ["127.0.0.1", "::1"], [[UInt8](), [7, 8, 9]])
+    func aTrainIsReceivedAsItsDatagrams(_ host: String, _ header: [UInt8]) async throws {
+        try await onThread {
+            let echo = try Echo(on: host)
+            echo.answer = { socket, datagram, source in
+                header.withUnsafeBytes {
+                    let bytes = UnsafeRawBufferPointer(datagram)
+                    socket.send(bytes, behind: $0, carrying: bytes.count, to: source)
+                }
+            }
+            let peer = try TestDatagramSocket(host: host)
+            defer { peer.close() }
+            var datagrams: [[UInt8]] = []
+            for (length, count, last) in [(512, 45, 512), (1400, 3, 1), (9, 64, 5), (1, 2, 1)] {
+                let train = (1...count).map { number in
+                    [UInt8](repeating: UInt8(number), count: number == count ? last : length)
+                }
+                try peer.sendTrain(train, to: Destination(echo))
+                try peer.send([], to: Destination(echo))
+                datagrams += train + [[]]
+            }
+            try echo.run(until: datagrams.count)
+            #expect(echo.sent == datagrams.map(\.count) && echo.failures == [])
+            for datagram in datagrams { #expect(try peer.receive().bytes == header + datagram) }
+        }
+    }
+
+    @Test func aSocketThatClosesWithinATrainReceivesNoMore() async throws {
+        try await onThread {
+            let echo = try Echo(on: "127.0.0.1")
+            let peer = try TestDatagramSocket()
+            defer { peer.close() }
+            try peer.sendTrain((0..<10).map { [$0, 1] }, to: Destination(echo))
+            try echo.run(until: 3)
+            #expect(echo.lengths == [2, 2, 2] && echo.sent == [2, 2, 2])
+        }
+    }
+
     /// Runs `body` with ten datagrams of one byte each, 0 to 9, in the socket, and with their sender.
     private func withTenAtOnce(
         _ body: @escaping @Sendable (Echo, TestDatagramSocket) throws -> Void

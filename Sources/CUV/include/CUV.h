@@ -60,8 +60,8 @@ typedef struct {
     void (*received)(void *stream_owner, ssize_t count);
     void (*written)(void *stream_owner, int status);
     void (*stream_closed)(void *stream_owner);
-    /// Room for a datagram each 64 KiB, or empty, which leaves them in the socket. Its bytes are in use until the
-    /// loop asks again for any socket.
+    /// Room for a datagram, or a train of them, each 64 KiB; or empty, which leaves them in the socket. Its bytes are
+    /// in use until the loop asks again for any socket.
     cuv_buffer (*datagram_buffer_wanted)(void *socket_owner);
     /// One datagram, whole, maybe of no bytes, somewhere in the buffer.
     void (*datagram_received)(void *socket_owner, cuv_buffer datagram, const cuv_address *peer);
@@ -259,12 +259,12 @@ int cuv_udp_bind(cuv_udp *udp, const cuv_address *address);
 int cuv_udp_local_address(const cuv_udp *udp, cuv_address *address);
 int cuv_udp_receive_start(cuv_udp *udp);
 
-/// Sends now or not at all: `UV_EAGAIN` where the socket is full.
+/// Sends now or not at all: `UV_EAGAIN` where the socket is full. `header`, at most 32 bytes, goes in front.
 ///
 /// While datagrams are received, those sent from the same buffer go out together when all have been received, or
 /// another socket sends. `datagram_sent` comes exactly once, maybe at once, with `payload`, which is the owner's
 /// affair.
-void cuv_udp_send(cuv_udp *udp, cuv_buffer datagram, size_t payload, const cuv_address *address);
+void cuv_udp_send(cuv_udp *udp, cuv_buffer header, cuv_buffer datagram, size_t payload, const cuv_address *address);
 
 void cuv_udp_close(cuv_udp *udp);
 

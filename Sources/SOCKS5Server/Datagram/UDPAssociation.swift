@@ -297,8 +297,14 @@ final class UDPAssociation {
         // Sockets towards targets are opened by a client that has sent something.
         guard let clientSocket, let client = latch.address else { return }
         guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
-        let header = DatagramHeader(destination: Destination(source))
-        clientSocket.send(room.put(header, before: payload), carrying: payload.count, to: client)
+        DatagramHeader(destination: Destination(source)).withEncoded {
+            clientSocket.send(
+                UnsafeRawBufferPointer(payload),
+                behind: $0,
+                carrying: payload.count,
+                to: client
+            )
+        }
     }
 }
 
@@ -337,6 +343,21 @@ extension UDPAssociation: UDPSocketDelegate {
         guard openSockets == 0 else { return }
         leaveLimits()
         delegate.associationDidClose()
+    }
+}
+
+extension DatagramHeader {
+    /// The bytes, on the stack: of an address they are few.
+    fileprivate func withEncoded(_ body: (UnsafeRawBufferPointer) -> Void) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: encodedLength) { bytes in
+            var output = OutputSpan(buffer: bytes, initializedCount: 0)
+            encode(to: &output)
+            body(
+                UnsafeRawBufferPointer(
+                    rebasing: UnsafeRawBufferPointer(bytes)[..<output.finalize(for: bytes)]
+                )
+            )
+        }
     }
 }
 
