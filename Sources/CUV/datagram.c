@@ -332,7 +332,6 @@ int cuv_udp_receive_start(cuv_udp *udp) { return uv_poll_start(&udp->poll, UV_RE
 
 static void on_closed(uv_handle_t *handle) {
     cuv_udp *udp = (cuv_udp *)handle;
-    close(udp->descriptor);
     if (udp->owner != NULL) cuv_loop_of(handle->loop)->callbacks.datagram_socket_closed(udp->owner);
     free(udp);
 }
@@ -342,6 +341,8 @@ void cuv_udp_close(cuv_udp *udp) {
     send_batch(batch);
     batch->sender = NULL;
     uv_close((uv_handle_t *)&udp->poll, on_closed);
+    // libuv doesn't look at it any more, and the next association may want its port at once.
+    close(udp->descriptor);
 }
 
 void cuv_udp_discard(cuv_udp *udp) {

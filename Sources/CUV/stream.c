@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -244,6 +245,11 @@ static void on_closed(uv_handle_t *handle) {
     cuv_tcp *tcp = (cuv_tcp *)handle;
     cuv_loop_of(handle->loop)->callbacks.stream_closed(tcp->uv.data);
     free(tcp);
+}
+
+int cuv_tcp_duplicate(const cuv_tcp *tcp) {
+    int descriptor = fcntl(cuv_tcp_descriptor(tcp), F_DUPFD_CLOEXEC, 0);
+    return descriptor < 0 ? -errno : descriptor;
 }
 
 /// Nothing reaches the socket from now on.

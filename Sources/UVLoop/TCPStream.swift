@@ -165,6 +165,13 @@ package final class TCPStream: HandleOwner {
         try UVError.check(cuv_tcp_shutdown(handle))
     }
 
+    /// The connection for a stream of another loop, which goes on with it when this one is closed; `nil`: descriptors have
+    /// run out.
+    package func duplicate() -> AcceptedDescriptor? {
+        let descriptor = cuv_tcp_duplicate(handle)
+        return descriptor < 0 ? nil : AcceptedDescriptor(number: descriptor)
+    }
+
     /// Closes, at most once; what a pending write still held is lost (`uv_close`).
     package func close() {
         guard !isClosing else { return }

@@ -63,6 +63,28 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(latch.accepts(Self.source(7), now: 0))
     }
 
+    @Test func ofSeveralAssociationsTheOldestWithoutAPortTakesADatagram() {
+        var latches = [ClientLatch](repeating: Self.latch(), count: 3)
+        func taker(_ port: UInt16, _ now: UInt64 = 0) -> Int? {
+            ClientLatch.taker(of: Self.source(port), among: latches, now: now)
+        }
+        for index in latches.indices {
+            #expect(taker(UInt16(index + 1)) == index)
+            latches[index].latch(to: Self.source(UInt16(index + 1)), now: UInt64(index) * 1000)
+        }
+        #expect(taker(9) == nil && taker(9, 4999) == nil)
+        // The first that was silent for long enough, once all have a port.
+        #expect(taker(9, 5000) == 0)
+        latches[0].latch(to: Self.source(1), now: 5000)
+        #expect(taker(9, 5999) == nil && taker(9, 6000) == 1)
+        latches.append(Self.latch())
+        #expect(taker(9, 6000) == 3)
+        #expect(
+            ClientLatch.taker(of: SocketAddress(host: host(1), port: 9), among: latches, now: 9000) == nil
+        )
+        #expect(ClientLatch.taker(of: Self.source(9), among: [], now: 0) == nil)
+    }
+
     /// Against a model that looks at all that was accepted so far.
     @Test(arguments: [false, true]) func theLatchFollowsAModel(_ allowsRebinding: Bool) {
         var random = SeededGenerator(seed: 4787)

@@ -200,6 +200,18 @@ private enum Stage: String, CaseIterable {
         }
     }
 
+    @Test func aSessionThatIsHandedOverEndsHereAndGoesOnThere() {
+        var here = Stage.associating.machine
+        #expect(here.on(.handedOver) == .leave)
+        #expect(here.hasEnded && here.on(.stopped) == .none && here.on(.relayEnded(.completed)) == .none)
+        var there = Machine(handedOver: .udpAssociate)
+        #expect(there.isOpening && there.on(.opened) == .associate)
+        there = Machine(handedOver: .udpAssociate)
+        #expect(
+            there.on(.failed(.generalFailure)) == .refuse(.reply(.generalFailure), .refused(.generalFailure))
+        )
+    }
+
     @Test(arguments: Command.allCases) func aRequestIsOpenedOrAnsweredOnce(_ command: Command) {
         let (opened, denial) = (intent(command), Denial.rule(1))
         func judging() -> Machine {

@@ -49,6 +49,7 @@ import UVLoop
             case .connector:
                 let place = SocketAddress(host: .ipv4(1), port: 2)
                 if command == .bind, Bool.random(using: &random), successes == 0 { return .listening(place) }
+                if command == .udpAssociate, Int.random(in: 0..<4, using: &random) == 0 { return .handedOver }
                 return [.opened, .failed(.connectionRefused), .denied(.rule(2))].randomElement(using: &random)
                     ?? .opened
             case .relay, .association, .nobody: return anytimeEvent(&random)
@@ -134,6 +135,10 @@ import UVLoop
                 waiting = .nobody
                 expect(lastAnswers == 1, "two last answers")
                 expect(outcome != .completed && outcome != .stopped, "a refusal that is none")
+            case .leave:
+                expect(waiting == .connector && command == .udpAssociate, "handed over out of turn")
+                ends += 1
+                waiting = .nobody
             case .end(let outcome, let byReset):
                 ends += 1
                 waiting = .nobody

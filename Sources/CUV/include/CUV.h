@@ -229,6 +229,9 @@ typedef struct {
 
 int cuv_tcp_send_state(const cuv_tcp *tcp, cuv_send_state *state);
 
+/// Another descriptor of the connection, which outlives the stream.
+int cuv_tcp_duplicate(const cuv_tcp *tcp);
+
 void cuv_tcp_close(cuv_tcp *tcp);
 
 /// Closes so that the peer sees a reset, not an end.

@@ -5,7 +5,8 @@ extension Configuration {
     public struct UDP: Sendable {
         /// Otherwise answered 07, command not supported.
         public var isEnabled = true
-        /// The ports that clients send to, one an association; `nil`: the system chooses.
+        /// The ports that clients send to, one an association; `nil`: the system chooses. If it is one port, all
+        /// associations share it.
         public var ports: PortRange?
         /// Whose datagrams a client gets.
         public var filtering = Filtering.addressDependent
@@ -22,6 +23,12 @@ extension Configuration {
         public var associationsPerSource = 64
 
         public init() {}
+
+        /// The port that all associations share.
+        var sharedPort: UInt16? {
+            guard let ports, ports.lowest == ports.highest else { return nil }
+            return ports.lowest
+        }
     }
 
     /// Whose datagrams a client gets (RFC 4787 section 5).

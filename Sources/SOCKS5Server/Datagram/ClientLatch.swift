@@ -18,13 +18,13 @@ struct ClientLatch {
     /// How long the port must have been silent before another one takes its place.
     static let silence: UInt64 = 5000
 
-    private let client: IPAddress
+    /// Where its TCP connection comes from.
+    let client: IPAddress
     private let allowsRebinding: Bool
     /// Where answers go. `nil`: the client hasn't sent anything yet.
     private(set) var address: SocketAddress?
     private var lastHeard: UInt64 = 0
 
-    /// - Parameter client: where its TCP connection comes from.
     init(client: IPAddress, allowsRebinding: Bool) {
         self.client = client
         self.allowsRebinding = allowsRebinding
@@ -34,6 +34,15 @@ struct ClientLatch {
         guard IPAddress(source.host) == client else { return false }
         guard let address, address.port != source.port else { return true }
         return allowsRebinding && now >= lastHeard &+ Self.silence
+    }
+
+    /// Which of several associations with one port a datagram belongs to, if no latch has its source: the first that has
+    /// no port yet, else the first whose port has been silent.
+    ///
+    /// - Parameter latches: the oldest first.
+    static func taker(of source: SocketAddress, among latches: [ClientLatch], now: UInt64) -> Int? {
+        latches.firstIndex { $0.address == nil && $0.accepts(source, now: now) }
+            ?? latches.firstIndex { $0.accepts(source, now: now) }
     }
 
     /// An accepted source has sent a datagram that makes sense: answers go there from now on.

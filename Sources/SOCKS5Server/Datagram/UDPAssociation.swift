@@ -13,8 +13,8 @@ protocol AssociationDelegate: AnyObject {
 /// What a client has asked for with UDP ASSOCIATE (RFC 1928 section 7): relays datagrams between it and any
 /// number of targets.
 ///
-/// One socket faces the client, and is bound where its TCP connection ended. Up to two face the targets, one a
-/// family, opened with the first datagram for it: to all targets the client has one address and port
+/// One socket faces the client, and is bound where its TCP connection ended; where there is only one port for all, it is
+/// that of a ``SharedPort``. Up to two face the targets, one a family, opened with the first datagram for it: to all targets the client has one address and port
 /// (endpoint-independent mapping, RFC 4787 section 4.1).
 ///
 /// - Isolation: the worker's thread.
@@ -30,14 +30,17 @@ final class UDPAssociation {
     private let subject: Subject
     private let uploads: Meter?
     private let downloads: Meter?
-    private var latch: ClientLatch
+    private(set) var latch: ClientLatch
     /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
     /// 5). One host more takes the place of the one that wasn't sent to for the longest time.
     private var targets: RecentTable<SocketAddress.Host, Void>
     private var reassembly = Reassembly()
     private var recentNames = RecentNames()
     private var waiting: WaitingDatagrams
+    private let ports: SharedPorts
     private var clientSocket: UDPSocket?
+    /// Instead of it.
+    private var shared: (port: SharedPort, number: SharedPort.Number)?
     private var ipv4Socket: UDPSocket?
     private var ipv6Socket: UDPSocket?
     private var openSockets = 0
@@ -49,6 +52,7 @@ final class UDPAssociation {
     ///   - slot: of the session, whose deadline the association sets.
     ///   - subject: who has asked for it.
     ///   - address: where the client's TCP connection comes from.
+    ///   - ports: if all associations share one.
     ///   - meter: what limits the payload of a direction.
     init(
         _ delegate: any AssociationDelegate,
@@ -56,6 +60,7 @@ final class UDPAssociation {
         _ slot: Clock.Slot,
         for subject: Subject,
         at address: IPAddress,
+        _ ports: SharedPorts,
         meter: (Direction) -> Meter?
     ) {
         uploads = meter(.clientToTarget)
@@ -64,6 +69,7 @@ final class UDPAssociation {
         self.services = services
         self.slot = slot
         self.subject = subject
+        self.ports = ports
         settings = services.udp
         counters = services.counters
         room = services.datagrams
@@ -86,11 +92,9 @@ final class UDPAssociation {
             return .failure(Refusal(reply: .generalFailure))
         }
         do throws(UVError) {
-            let socket = try openClientSocket(at: local)
-            clientSocket = socket
-            openSockets += 1
+            let bound = try openClientSide(at: local)
             counters.associations.add()
-            return .success(advertised(socket.localAddress))
+            return .success(advertised(bound))
         } catch {
             leaveLimits()
             notePortShortage(error, settings.ports)
@@ -106,6 +110,19 @@ final class UDPAssociation {
 
     private func notePortShortage(_ error: UVError, _ range: PortRange?) {
         if error == .addressInUse { services.portShortage.note(.udp, range, now: services.clock.now) }
+    }
+
+    /// - Returns: where the client is to send.
+    private func openClientSide(at local: SocketAddress) throws(UVError) -> SocketAddress {
+        if let number = settings.sharedPort {
+            let port = try ports.port(number, at: local)
+            shared = (port, port.enter(self))
+            return SocketAddress(host: local.host, port: number)
+        }
+        let socket = try openClientSocket(at: local)
+        clientSocket = socket
+        openSockets += 1
+        return socket.localAddress
     }
 
     private func openClientSocket(at local: SocketAddress) throws(UVError) -> UDPSocket {
@@ -127,7 +144,15 @@ final class UDPAssociation {
         uploads?.giveBack()
         downloads?.giveBack()
         abandonFragments()
+        if let (port, number) = shared { port.leave(number) }
+        shared = nil
         for socket in [clientSocket, ipv4Socket, ipv6Socket] { socket?.close() }
+        if openSockets == 0 { didCloseEverything() }
+    }
+
+    private func didCloseEverything() {
+        leaveLimits()
+        delegate.associationDidClose()
     }
 
     private func leaveLimits() {
@@ -141,7 +166,8 @@ final class UDPAssociation {
 
     // MARK: - Client to target
 
-    private func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
+    /// A datagram to the client's address of this machine.
+    func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
         let now = services.clock.now
         guard latch.accepts(source, now: now) else { return drop(.foreign) }
         if let recent = recentNames.entry(for: datagram, now: now) {
@@ -295,16 +321,23 @@ final class UDPAssociation {
             return drop(.unsolicited)
         }
         // Sockets towards targets are opened by a client that has sent something.
-        guard let clientSocket, let client = latch.address else { return }
+        guard let client = latch.address else { return }
         guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
-        DatagramHeader(destination: Destination(source)).withEncoded {
-            clientSocket.send(
-                UnsafeRawBufferPointer(payload),
-                behind: $0,
-                carrying: payload.count,
-                to: client
-            )
+        let payload = UnsafeRawBufferPointer(payload)
+        DatagramHeader(destination: Destination(source)).withEncoded { header in
+            if let clientSocket {
+                clientSocket.send(payload, behind: header, carrying: payload.count, to: client)
+            } else if let (port, number) = shared {
+                port.send(payload, behind: header, of: number, to: client)
+            }
         }
+    }
+
+    func didSendToClient(_ payload: Int, _ failure: UVError?) {
+        if let failure { return drop(DatagramDrop(failure)) }
+        services.clock.set(.udpIdle, for: slot)
+        bytesTargetToClient += payload
+        counters.datagramsTargetToClient.add()
     }
 }
 
@@ -326,12 +359,10 @@ extension UDPAssociation: UDPSocketDelegate {
     }
 
     func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?) {
-        if let failure {
+        if socket === clientSocket {
+            didSendToClient(payload, failure)
+        } else if let failure {
             drop(DatagramDrop(failure))
-        } else if socket === clientSocket {
-            services.clock.set(.udpIdle, for: slot)
-            bytesTargetToClient += payload
-            counters.datagramsTargetToClient.add()
         } else {
             bytesClientToTarget += payload
             counters.datagramsClientToTarget.add()
@@ -340,9 +371,7 @@ extension UDPAssociation: UDPSocketDelegate {
 
     func socketDidClose(_ socket: UDPSocket) {
         openSockets -= 1
-        guard openSockets == 0 else { return }
-        leaveLimits()
-        delegate.associationDidClose()
+        if openSockets == 0 { didCloseEverything() }
     }
 }
 

@@ -49,12 +49,12 @@ public struct Statistics: Sendable {
     public func refusals(_ limit: LimitRefusal) -> Int { refusals[limit.rawValue] }
 
     init(_ counters: [Counters]) {
+        // First: then there are never more that have ended. A session may end at another worker than the one that has
+        // accepted it.
+        let ended = counters.reduce(0) { $0 + Int($1.ended.published) }
+        defer { active = accepted - ended }
         for counters in counters {
-            // In this order: then there are never more that have ended.
-            let ended = counters.ended.published
-            let accepted = counters.accepted.current
-            self.accepted += Int(accepted)
-            active += Int(accepted - ended)
+            accepted += Int(counters.accepted.current)
             refusedAtLimit += Int(counters.refusedAtLimit.current)
             displacedHandshakes += Int(counters.displacedHandshakes.current)
             refusedAsBanned += Int(counters.refusedAsBanned.current)

@@ -114,6 +114,13 @@ final class Relay: TCPStreamDelegate {
         clientToTarget.attach(sink: target)
     }
 
+    /// The client's connection for another worker, which goes on with it when this one is closed. `nil`: descriptors have
+    /// run out, or bytes for the client are still here.
+    func duplicateClient() -> HandedDescriptor? {
+        guard targetToClient.isEmpty, let descriptor = client.duplicate() else { return nil }
+        return HandedDescriptor(descriptor)
+    }
+
     /// From now on the client's stream only tells when the client leaves.
     func discard() {
         stage = .discarding

@@ -2,28 +2,12 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Whoever keeps sessions until they have ended.
-protocol SessionKeeper: AnyObject {
-    /// Nothing of the session is open any more.
-    func sessionDidEnd(_ session: Session)
-    /// Takes one more place of the ``ConnectionLimit``, at the cost of an unfinished handshake if need be.
-    func takePlace() -> Bool
-}
-
 /// One client, from accept to the end: performs what ``SessionMachine`` says, and leaves bytes and streams to its
 /// ``Relay``.
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the worker's table holds the session until no stream or socket of it is open.
 final class Session {
-    /// What is waited for, and given up where the session doesn't wait to the end.
-    private enum Pending {
-        case nothing
-        case login(PendingAnswers<LoginVerdict>.Ticket)
-        case decision(PendingAnswers<RuleVerdict>.Ticket)
-        case target(any Connector)
-    }
-
     private unowned let keeper: any SessionKeeper
     private unowned let services: Services
     /// The place in the clock, and in the worker's table.
@@ -34,12 +18,14 @@ final class Session {
     @exclusivity(unchecked) private var front: Front
     /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
     @exclusivity(unchecked) private var handshakePolicy: Policy?
-    @exclusivity(unchecked) private var pending = Pending.nothing
+    @exclusivity(unchecked) private var pending = PendingAnswer.nothing
     /// From ``start(_:)`` on.
     @exclusivity(unchecked) private var relay: Relay?
     @exclusivity(unchecked) private var association: UDPAssociation?
     /// Of relay and association, those that are not closed yet.
     @exclusivity(unchecked) private var openParts = 0
+    /// Whether another worker goes on with the client: there is nothing to count or log here.
+    private(set) var isHandedOver = false
 
     init(
         _ keeper: any SessionKeeper,
@@ -57,17 +43,40 @@ final class Session {
         record = SessionRecord(client: peer, began: services.clock.now)
     }
 
+    /// Goes on with a session of another worker, see ``goOn(_:)``.
+    init(_ keeper: any SessionKeeper, _ services: Services, _ slot: Clock.Slot, _ handed: HandedSession) {
+        self.keeper = keeper
+        self.services = services
+        self.slot = slot
+        places = handed.places
+        machine = SessionMachine(handedOver: .udpAssociate)
+        front = handed.front
+        record = handed.record
+    }
+
     /// Begins to negotiate on an accepted connection.
     func start(_ accepted: consuming AcceptedDescriptor) {
+        services.clock.set(.handshake, for: slot)
+        _ = open(accepted)
+    }
+
+    /// Carries out the UDP ASSOCIATE request of a client that another worker has handed over.
+    func goOn(_ accepted: consuming AcceptedDescriptor) {
+        if open(accepted) { associate(Subject(record, .udpAssociate)) }
+    }
+
+    /// - Returns: false where the session has ended.
+    private func open(_ accepted: consuming AcceptedDescriptor) -> Bool {
         do throws(UVError) {
             let relay = try Relay(self, services.loop, services.clock, slot, services.pool)
             self.relay = relay
             openParts = 1
-            services.clock.set(.handshake, for: slot)
             try relay.open(accepted)
+            return true
         } catch {
             perform(machine.on(.relayEnded(.completed)))
             if openParts == 0 { didCloseEverything() }
+            return false
         }
     }
 
@@ -87,6 +96,7 @@ final class Session {
         // Whoever has the target at hand goes on.
         case .relay, .associate: break
         case .refuse(let answer, let outcome): refuse(answer, outcome)
+        case .leave: close(byReset: false)
         case .end(let outcome, let byReset): end(outcome, byReset)
         }
     }
@@ -232,17 +242,29 @@ final class Session {
         guard services.udp.isEnabled, let relay, let address = record.client.address else {
             return perform(machine.on(.failed(.commandNotSupported)))
         }
-        let association = UDPAssociation(self, services, slot, for: subject, at: address) {
-            places.meter(of: $0, services)
-        }
         do throws(UVError) {
-            switch association.open(at: try relay.client.localAddress()) {
+            let local = try relay.client.localAddress()
+            if keeper.isForeign(portAt: local) { return handOver(relay, local) }
+            let ports = keeper.sharedPorts
+            let association = UDPAssociation(self, services, slot, for: subject, at: address, ports) {
+                places.meter(of: $0, services)
+            }
+            switch association.open(at: local) {
             case .failure(let refusal): perform(machine.on(.failed(refusal.reply)))
             case .success(let bound): begin(association, boundTo: bound)
             }
         } catch {
             perform(machine.on(.failed(Reply(error))))
         }
+    }
+
+    private func handOver(_ relay: Relay, _ local: SocketAddress) {
+        guard let client = relay.duplicateClient(),
+            keeper.handOver(HandedSession(client, front, record, places), toOwnerOfPortAt: local)
+        else { return perform(machine.on(.failed(.generalFailure))) }
+        places = SessionPlaces()
+        isHandedOver = true
+        perform(machine.on(.handedOver))
     }
 
     private func begin(_ association: UDPAssociation, boundTo bound: SocketAddress) {
@@ -282,6 +304,10 @@ final class Session {
         giveUpPending()
         if case .quotaUsedUp = outcome { services.counters.endedByQuota.add() }
         record.outcome = outcome
+        close(byReset: byReset)
+    }
+
+    private func close(byReset: Bool) {
         services.clock.clearDeadline(of: slot)
         association?.close()
         relay?.close(byReset: byReset)
@@ -290,12 +316,7 @@ final class Session {
     private func giveUpPending() {
         let last = pending
         pending = .nothing
-        switch last {
-        case .nothing: break
-        case .login(let ticket): services.logins.giveUp(ticket)
-        case .decision(let ticket): services.decisions.giveUp(ticket)
-        case .target(let connector): connector.cancel()
-        }
+        last.giveUp(services)
     }
 
     private func partDidClose() {

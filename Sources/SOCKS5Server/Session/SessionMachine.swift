@@ -45,6 +45,8 @@ struct SessionMachine {
         case listening(SocketAddress)
         /// There is a target, or an association.
         case opened
+        /// Another worker goes on with the client.
+        case handedOver
         case failed(Reply)
         /// - Parameter isHalfClose: whether bytes stand before the end, so that an answer may still be wanted.
         case clientEnded(isHalfClose: Bool)
@@ -84,6 +86,8 @@ struct SessionMachine {
         case associate
         /// Send the last answer, and let the client read it. Gives up what is waited for.
         case refuse(LastAnswer, SessionOutcome)
+        /// Close everything, of which nobody is told.
+        case leave
         /// Close everything. Gives up what is waited for.
         ///
         /// - Parameter byReset: whether the peers see a reset, since what was relayed so far isn't all there is.
@@ -98,6 +102,13 @@ struct SessionMachine {
     }
 
     private var stage = Stage.negotiating
+
+    init() {}
+
+    /// Of a session that another worker has handed over, at its UDP ASSOCIATE request.
+    init(handedOver command: Command) {
+        stage = .connecting(command)
+    }
 
     /// Whether the client's next message is of interest.
     var isNegotiating: Bool { if case .negotiating = stage { true } else { false } }
@@ -132,6 +143,7 @@ struct SessionMachine {
         case .ruleSetAnswered(let verdict): ruleSetAnswered(verdict)
         case .listening(let address): listening(address)
         case .opened: opened()
+        case .handedOver: handedOver()
         case .failed(let reply): refuse(reply, .refused(reply))
         case .clientEnded(let isHalfClose): clientEnded(isHalfClose)
         case .relayEnded(let end): relayEnded(end)
@@ -238,6 +250,12 @@ struct SessionMachine {
             .associated, .refusing, .ended:
             preconditionFailure("a target that nobody awaits")
         }
+    }
+
+    private mutating func handedOver() -> Action {
+        guard case .connecting(.udpAssociate) = stage else { preconditionFailure("handed over out of turn") }
+        stage = .ended
+        return .leave
     }
 
     private mutating func refuse(_ reply: Reply, _ outcome: SessionOutcome) -> Action {

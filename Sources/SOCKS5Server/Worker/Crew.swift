@@ -47,6 +47,16 @@ struct Crew: Sendable {
         return most.flatMap { $0.counters.handshakes.current > 0 ? $0 : nil }
     }
 
+    /// The worker that has all associations of a UDP port which they share: one reads its socket, and the others would
+    /// have to be handed each datagram.
+    ///
+    /// - Parameter local: the address of this machine; each may be another worker's.
+    func owner(ofPortAt local: SocketAddress) -> Member {
+        var hasher = Hasher()
+        hasher.combine(local.host)
+        return members[Int(UInt(bitPattern: hasher.finalize()) % UInt(members.count))]
+    }
+
     /// The worker with the fewest sessions, if the one that has accepted has more than an eighth above that.
     ///
     /// So up to eight sessions a worker are spread exactly, when it counts, while many stay where the kernel put them:

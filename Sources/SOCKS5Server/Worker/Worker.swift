@@ -12,6 +12,8 @@ final class Worker {
     enum Command: Sendable {
         /// A connection that another worker has accepted, and which has been passed on so often.
         case handedOver(HandedDescriptor, from: SocketAddress, passes: Int)
+        /// A client with a UDP ASSOCIATE request for the port that this worker has.
+        case associate(HandedSession)
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
         /// Ask this one from now on.
@@ -33,6 +35,7 @@ final class Worker {
     }
 
     private let services: Services
+    let sharedPorts: SharedPorts
     private let resolutions: PendingAnswers<ResolvedName>
     private let crew: Crew
     private let index: Int
@@ -87,6 +90,7 @@ final class Worker {
             logins: PendingAnswers { mailbox.post(.loginAnswered($0, $1)) },
             decisions: PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
         )
+        sharedPorts = SharedPorts(services)
         acknowledgementInterval = max(
             1,
             shared.timeouts.unacknowledged.milliseconds / Acknowledgements.looks
@@ -210,6 +214,32 @@ final class Worker {
         )
     }
 
+    /// The session is counted among those of ``member`` and of all already.
+    private func takeOver(_ handed: HandedSession) {
+        guard !isStopping || drainEnd != nil, let accepted = handed.client.take() else {
+            var places = handed.places
+            places.leave(handed.record.client, services)
+            counters.ended.publish()
+            return member.leave()
+        }
+        let session = Session(self, services, clock.enter(), handed)
+        sessions.insert(session)
+        session.goOn(accepted)
+        if acknowledgementLook == nil { awaitAcknowledgementLook() }
+    }
+
+    func isForeign(portAt local: SocketAddress) -> Bool {
+        services.udp.sharedPort != nil && crew.owner(ofPortAt: local) !== member
+    }
+
+    func handOver(_ session: HandedSession, toOwnerOfPortAt local: SocketAddress) -> Bool {
+        let owner = crew.owner(ofPortAt: local)
+        owner.enter()
+        if owner.mailbox.post(.associate(session)) { return true }
+        owner.leave()
+        return false
+    }
+
     private func noteRefusedAtLimit() {
         counters.refusedAtLimit.add()
         guard let refused = limitWarning.count(now: clock.now) else { return }
@@ -233,10 +263,12 @@ final class Worker {
         sessions.remove(session)
         clock.leave(session.slot)
         member.leave()
-        counters.ended.publish()
-        counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
-        counters.bytesTargetToClient.add(session.record.bytesTargetToClient)
-        session.record.log(to: services.logger, now: clock.now)
+        if !session.isHandedOver {
+            counters.ended.publish()
+            counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
+            counters.bytesTargetToClient.add(session.record.bytesTargetToClient)
+            session.record.log(to: services.logger, now: clock.now)
+        }
         if acceptRetry != nil { resumeListeners() }
         finishIfStopped()
     }
@@ -308,6 +340,7 @@ extension Worker: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .handedOver(let handed, let peer, let passes): takeOver(handed, from: peer, passes: passes)
+            case .associate(let handed): takeOver(handed)
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)

@@ -333,7 +333,7 @@ extension Configuration.UDP {
                 \.configuration.udp.ports,
                 .portRange,
                 flag: "udp-ports",
-                "Ports to which clients send datagrams; if not set, any."
+                "Ports to which clients send datagrams, shared if it is one; if not set, any."
             ),
             .value(
                 "filtering",

@@ -1,0 +1,18 @@
+internal import ProxyPolicy
+
+/// What a session waits for, and gives up where it doesn't wait to the end.
+enum PendingAnswer {
+    case nothing
+    case login(PendingAnswers<LoginVerdict>.Ticket)
+    case decision(PendingAnswers<RuleVerdict>.Ticket)
+    case target(any Connector)
+
+    func giveUp(_ services: Services) {
+        switch self {
+        case .nothing: break
+        case .login(let ticket): services.logins.giveUp(ticket)
+        case .decision(let ticket): services.decisions.giveUp(ticket)
+        case .target(let connector): connector.cancel()
+        }
+    }
+}
