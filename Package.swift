@@ -36,17 +36,18 @@ let package = Package(
         ),
         .target(name: "CUV", dependencies: ["CLibUV"]),
         .target(name: "Locks", swiftSettings: strict),
+        .target(name: "Tables", swiftSettings: strict),
         .target(name: "UVLoop", dependencies: ["CUV", "Locks"], swiftSettings: strict),
         .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
         .target(
             name: "ProxyPolicy",
-            dependencies: ["CCrypt", "Locks", "SOCKS5Protocol"],
+            dependencies: ["CCrypt", "Locks", "SOCKS5Protocol", "Tables"],
             swiftSettings: strict
         ),
         .target(
             name: "SOCKS5Server",
             dependencies: [
-                "Locks", "ProxyPolicy", "SOCKS5Protocol", "UVLoop",
+                "Locks", "ProxyPolicy", "SOCKS5Protocol", "Tables", "UVLoop",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -76,7 +77,7 @@ let package = Package(
         .testTarget(
             name: "SOCKS5ServerTests",
             dependencies: [
-                "Locks", "ProxyPolicy", "SOCKS5Server", "SOCKS5Protocol", "UVLoop", "TestSupport",
+                "Locks", "ProxyPolicy", "SOCKS5Server", "SOCKS5Protocol", "Tables", "UVLoop", "TestSupport",
             ]
         ),
         .testTarget(

@@ -1,4 +1,5 @@
 internal import Locks
+internal import Tables
 
 /// What each source has of the server, over all workers.
 ///

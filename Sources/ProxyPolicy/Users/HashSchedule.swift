@@ -1,3 +1,4 @@
+internal import Tables
 package import SOCKS5Protocol
 
 /// A password to be hashed and compared.

@@ -1,3 +1,5 @@
+internal import Tables
+
 /// How a source that has failed to log in too often is answered.
 ///
 /// Failures alone are looked at: a right login is neither refused nor delayed. Pure; `now` is the loops' clock,

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import SOCKS5Protocol
+internal import Tables
 
 /// The names that a client has sent to last, with their answers.
 ///

@@ -1,5 +1,6 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import Tables
 internal import UVLoop
 
 /// Who has asked for an association.

@@ -1,4 +1,5 @@
 internal import ProxyPolicy
+internal import Tables
 internal import UVLoop
 
 /// The addresses of a name, or why there are none.

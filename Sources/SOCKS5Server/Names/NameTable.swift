@@ -1,4 +1,5 @@
 internal import ProxyPolicy
+internal import Tables
 internal import UVLoop
 
 /// One wish to know the addresses of a name.

@@ -1,23 +1,36 @@
 /// A dictionary of bounded size: one key more takes the place of the one that was used the longest time ago.
 ///
 /// The one such table of the package. Everything is O(1), and finding a key allocates nothing.
-package struct RecentTable<Key: Hashable, Value> {
-    private typealias Entries = ListPool<(key: Key, value: Value)>
+public struct RecentTable<Key: Hashable, Value> {
+    @usableFromInline
+    struct Entry {
+        @usableFromInline let key: Key
+        @usableFromInline var value: Value
 
-    private let maximum: Int
-    private var entries = Entries()
+        @inlinable
+        init(key: Key, value: Value) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    @usableFromInline let maximum: Int
+    @usableFromInline var entries = ListPool<Entry>()
     /// The one used the longest time ago first.
-    private var order = Entries.List()
-    private var slots: [Key: Entries.Slot] = [:]
+    @usableFromInline var order = ListPool<Entry>.List()
+    @usableFromInline var slots: [Key: ListPool<Entry>.Slot] = [:]
 
-    package init(maximum: Int) {
+    @inlinable
+    public init(maximum: Int) {
         self.maximum = max(1, maximum)
     }
 
-    package var count: Int { order.count }
+    @inlinable
+    public var count: Int { order.count }
 
     /// Reading a value is a use of it, and so is writing one.
-    package subscript(key: Key) -> Value? {
+    @inlinable
+    public subscript(key: Key) -> Value? {
         mutating get {
             guard let slot = slot(of: key) else { return nil }
             entries.moveToEnd(slot, of: &order)
@@ -29,10 +42,12 @@ package struct RecentTable<Key: Hashable, Value> {
     }
 
     /// Looks without counting that as a use.
-    package func peek(_ key: Key) -> Value? { slot(of: key).map { entries[$0].value } }
+    @inlinable
+    public func peek(_ key: Key) -> Value? { slot(of: key).map { entries[$0].value } }
 
     /// The same, for a value whose key isn't at hand; the last one used first. O(n).
-    package func first(where isWanted: (Value) -> Bool) -> Value? {
+    @inlinable
+    public func first(where isWanted: (Value) -> Bool) -> Value? {
         var slot = order.last
         while let current = slot {
             if isWanted(entries[current].value) { return entries[current].value }
@@ -42,12 +57,14 @@ package struct RecentTable<Key: Hashable, Value> {
     }
 
     /// The same key often comes several times in a row.
-    private func slot(of key: Key) -> Entries.Slot? {
+    @inlinable
+    func slot(of key: Key) -> ListPool<Entry>.Slot? {
         if let last = order.last, entries[last].key == key { return last }
         return slots[key]
     }
 
-    private mutating func insert(_ value: Value, for key: Key) {
+    @inlinable
+    mutating func insert(_ value: Value, for key: Key) {
         if let slot = slot(of: key) {
             entries[slot].value = value
             return entries.moveToEnd(slot, of: &order)
@@ -55,10 +72,11 @@ package struct RecentTable<Key: Hashable, Value> {
         if let oldest = order.first, order.count == maximum {
             slots[entries.remove(oldest, from: &order).key] = nil
         }
-        slots[key] = entries.append((key, value), to: &order)
+        slots[key] = entries.append(Entry(key: key, value: value), to: &order)
     }
 
-    private mutating func remove(_ key: Key) {
+    @inlinable
+    mutating func remove(_ key: Key) {
         guard let slot = slots.removeValue(forKey: key) else { return }
         entries.remove(slot, from: &order)
     }
