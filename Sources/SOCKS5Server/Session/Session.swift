@@ -126,7 +126,9 @@ final class Session {
                 pending = .nothing
                 loginDidEnd(verdict, username)
                 receive()
-                if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true { clientDidLeave() }
+                if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true {
+                    perform(machine.on(.clientEnded(isHalfClose: false)))
+                }
             }
             pending = .login(ticket)
             relay?.clientToTarget.holdSparingly()
@@ -284,20 +286,9 @@ final class Session {
         record.outcome = outcome
         places.endHandshake(of: record.client, services)
         services.clock.set(.refusal, for: slot)
-        relay?.refuse(sending: bytes(of: answer))
+        if case .reply(let reply) = answer { services.counters.countReply(reply) }
+        relay?.refuse(sending: front.bytes(of: answer))
         relay?.clientToTarget.release()
-    }
-
-    private func bytes(of answer: SessionMachine.LastAnswer) -> [UInt8] {
-        switch answer {
-        case .message(let bytes):
-            return bytes
-        case .loginRefusal:
-            return front.loginRefusal
-        case .reply(let reply):
-            services.counters.countReply(reply)
-            return front.response(reply)
-        }
     }
 
     private func end(_ outcome: SessionOutcome, _ byReset: Bool) {
@@ -387,10 +378,6 @@ extension Session: RelayDelegate {
     func clientDidEnd() {
         perform(machine.on(.clientEnded(isHalfClose: relay?.clientToTarget.isEmpty == false)))
         if machine.isOpening { places.beginHandshake(of: record.client, services) }
-    }
-
-    private func clientDidLeave() {
-        perform(machine.on(.clientEnded(isHalfClose: false)))
     }
 
     func relayDidEnd(_ how: Relay.End) {

@@ -362,3 +362,13 @@ struct SessionMachine {
         }
     }
 }
+
+extension Front {
+    func bytes(of answer: SessionMachine.LastAnswer) -> [UInt8] {
+        switch answer {
+        case .message(let bytes): bytes
+        case .loginRefusal: loginRefusal
+        case .reply(let reply): response(reply)
+        }
+    }
+}
