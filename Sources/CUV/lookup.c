@@ -57,13 +57,16 @@ void cuv_lookup_pool_configure(bool tries_search_list) {
     if (!tries_search_list) pthread_once(&absolute, forget_search_list);
 }
 
-static void shrink_pool_to_limits(void) {
+/// False where not even one thread can start.
+static bool shrink_pool_to_limits(void) {
     // Libuv aborts where a thread can't start.
     bool has_spare;
     unsigned threads = cuv_threads_startable(POOL_THREADS, 0, &has_spare);
-    if (threads == POOL_THREADS) return;
+    if (threads == 0) return false;
+    if (threads == POOL_THREADS) return true;
     // Where threads are scarce, others of the process need some too.
     set_pool_threads(threads / 2 > 0 ? threads / 2 : 1);
+    return true;
 }
 
 static void do_nothing(uv_work_t *work) { (void)work; }
@@ -71,7 +74,7 @@ static void do_nothing(uv_work_t *work) { (void)work; }
 static unsigned lookups_at_once;
 
 static void start_pool(void) {
-    if (is_size_ours) shrink_pool_to_limits();
+    if (is_size_ours && !shrink_pool_to_limits()) return;
     const char *size = getenv("UV_THREADPOOL_SIZE");
     lookups_at_once = (pool_threads(size != NULL ? size : "4") + 1) / 2;
     uv_loop_t loop;

@@ -30,7 +30,8 @@ package final class NameLookup: HandleOwner {
     /// Starts the pool, which takes tens of milliseconds the first time, and must end before the first lookup begins.
     /// Behind ``configurePool(triesSearchList:)``. Writes to the environment only where the process may not start that many threads.
     ///
-    /// - Returns: how many lookups run at once; libuv holds back the others.
+    /// - Returns: how many lookups run at once; libuv holds back the others. 0: no thread can start, and no lookup may
+    ///   begin.
     package static func startPool() -> Int {
         Int(cuv_lookup_pool_start())
     }

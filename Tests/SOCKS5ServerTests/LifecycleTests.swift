@@ -121,6 +121,45 @@ import Testing
         }
     }
 
+    /// As `cancelWhenGracefulShutdown` of swift-service-lifecycle does it: it cancels `operation` when the word comes.
+    private static func cancelling(
+        when word: AsyncStream<Void>,
+        _ operation: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await operation() }
+            group.addTask { for await _ in word { break } }
+            _ = try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    @Test func aGracefulShutdownLetsTransfersEndAndRunReturn() async throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
+        configuration.timeouts.drain = .seconds(60)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
+        let (words, shutdown) = AsyncStream<Void>.makeStream()
+        async let service: Void = Self.cancelling(when: words) { try await server.run() }
+        try await onThread {
+            try eventually("it listens") { !server.boundAddresses.isEmpty }
+            let port = server.boundAddresses[0].port
+            let listener = try TestListener()
+            defer { listener.close() }
+            let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+            let target = try listener.accept()
+            shutdown.yield()
+            try eventually("listening ends") { !Self.accepts(server) }
+            try target.send([1, 2, 3])
+            target.close()
+            #expect(try client.receiveToEnd() == [1, 2, 3])
+            client.close()
+        }
+        try await service
+        #expect(server.statistics.active == 0)
+    }
+
     private static func server(workers: Int? = nil) throws -> ProxyServer {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]

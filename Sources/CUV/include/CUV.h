@@ -122,7 +122,8 @@ void cuv_lookup_pool_configure(bool tries_search_list);
 
 /// Starts the pool, the first time; with fewer threads, and another write to the environment, where the process may not
 /// start so many. Takes tens of milliseconds, and must end before the first lookup begins. Behind
-/// `cuv_lookup_pool_configure`. Returns how many lookups run at once: libuv gives them half of the threads.
+/// `cuv_lookup_pool_configure`. Returns how many lookups run at once: libuv gives them half of the threads. 0 where
+/// no thread can start: no lookup may begin.
 unsigned cuv_lookup_pool_start(void);
 
 /// Opens and closes a socket that leaves that way: says what would fail.

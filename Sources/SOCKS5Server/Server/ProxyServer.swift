@@ -229,7 +229,11 @@ public final class ProxyServer: Sendable {
         // The end waits for it: a process that exits meanwhile would meet half a pool.
         try startThread(named: "socks5d-names", for: "lookups") { [self] in
             let count = NameLookup.startPool()
-            _ = crew.members.first { $0.mailbox.post(.lookupsStarted(atOnce: count)) }
+            if count > 0 {
+                _ = crew.members.first { $0.mailbox.post(.lookupsStarted(atOnce: count)) }
+            } else {
+                logger.error("names can't be looked up: no thread can start")
+            }
             threadDidEnd()
         }
     }
