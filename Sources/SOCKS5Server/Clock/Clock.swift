@@ -104,8 +104,8 @@ final class Clock {
     func takeWaiter() -> (any BandwidthWaiter)? { waiters.takeReady(now: loop.now) }
 
     func rearm() {
-        for expiry in [deadlines.next, turns.next, waiters.next] {
-            if let expiry { wake(at: expiry) }
-        }
+        if let next = deadlines.next { wake(at: next) }
+        if let next = turns.next { wake(at: next) }
+        if let next = waiters.next { wake(at: next) }
     }
 }

@@ -210,18 +210,22 @@ final class Relay: TCPStreamDelegate {
             hasKeepalive = true
             target?.keepAlive()
         }
-        var isToLookAgain = false
-        for stream in [client, target] {
-            guard let stream, isSilent(stream) else { continue }
-            switch stream.peerState {
-            case .present: break
-            case .ended: if case .opening = stage { delegate.clientDidEnd() }
-            case .gone(let error): delegate.relayDidEnd(.aborted(by: side(of: stream), error))
-            }
-            if case .closing = stage { return false }
-            isToLookAgain = true
+        let isClientSilent = look(at: client)
+        let isTargetSilent = target.map { look(at: $0) } ?? false
+        if case .closing = stage { return false }
+        return isClientSilent || isTargetSilent
+    }
+
+    /// - Returns: whether the stream isn't read.
+    private func look(at stream: TCPStream) -> Bool {
+        if case .closing = stage { return false }
+        guard isSilent(stream) else { return false }
+        switch stream.peerState {
+        case .present: break
+        case .ended: if case .opening = stage { delegate.clientDidEnd() }
+        case .gone(let error): delegate.relayDidEnd(.aborted(by: side(of: stream), error))
         }
-        return isToLookAgain
+        return true
     }
 
     /// A stream that has ended both ways has nothing more to tell.

@@ -368,9 +368,9 @@ extension Worker: EventLoopDelegate {
         if let retry = acceptRetry, retry <= clock.now { resumeListeners() }
         if let time = acknowledgementLook, time <= clock.now { lookForVanishedPeers() }
         clock.rearm()
-        for expiry in [drainEnd, acceptRetry, acknowledgementLook] {
-            if let expiry { clock.wake(at: expiry) }
-        }
+        if let drainEnd { clock.wake(at: drainEnd) }
+        if let acceptRetry { clock.wake(at: acceptRetry) }
+        if let acknowledgementLook { clock.wake(at: acknowledgementLook) }
     }
 
     private func giveTurn(_ slot: Clock.Slot) {
