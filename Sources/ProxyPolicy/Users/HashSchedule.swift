@@ -1,5 +1,5 @@
-internal import Tables
 package import SOCKS5Protocol
+internal import Tables
 
 /// A password to be hashed and compared.
 package struct HashWork: Sendable {
