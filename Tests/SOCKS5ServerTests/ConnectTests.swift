@@ -191,7 +191,7 @@ import Testing
                 try socket.waitForClose()
                 socket.close()
             }
-            #expect(server.statistics.refusedAtLimit == 10)
+            #expect(server.statistics[.refusedAtLimit] == 10)
             for socket in sockets { socket.reset() }
             try eventually("all are gone") { server.statistics.active == 0 }
             let socket = try TestSocket(connectingTo: port)

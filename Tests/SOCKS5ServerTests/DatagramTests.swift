@@ -39,8 +39,8 @@ import Testing
             }
             // Counted behind the sending.
             try eventually("all are counted") {
-                server.statistics.datagramsClientToTarget == 5
-                    && server.statistics.datagramsTargetToClient == 5
+                server.statistics[.datagramsClientToTarget] == 5
+                    && server.statistics[.datagramsTargetToClient] == 5
             }
             for cause in DatagramDrop.allCases {
                 #expect(server.statistics.datagramsDropped(cause) == 0, "\(cause)")

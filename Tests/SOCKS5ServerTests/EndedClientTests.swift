@@ -29,7 +29,7 @@ import Testing
                 }
                 socket.endSending()
                 begun += 1
-                try eventually("the session has begun") { server.statistics.accepted == begun }
+                try eventually("the session has begun") { server.statistics[.accepted] == begun }
                 try eventually(within: 5, "the session is over") { server.statistics.active == 0 }
             }
         }
@@ -53,7 +53,7 @@ import Testing
             let request = Request(command: .bind, destination: .loopback(0)).encoded
             try socket.send(Self.greeting + request + Self.little)
             socket.endSending()
-            try eventually("the session has begun") { server.statistics.accepted == 1 }
+            try eventually("the session has begun") { server.statistics[.accepted] == 1 }
             try eventually(within: 5, "the session is over") { server.statistics.active == 0 }
         }
     }
@@ -76,7 +76,7 @@ import Testing
             let request = Request(command: command, destination: .loopback(0)).encoded
             try socket.send(Greeting(methods: [.usernamePassword]).encoded + login + request + Self.little)
             socket.endSending()
-            try eventually("the session has begun") { server.statistics.accepted == 1 }
+            try eventually("the session has begun") { server.statistics[.accepted] == 1 }
             try eventually(within: 5, "the session is over") { server.statistics.active == 0 }
         }
     }

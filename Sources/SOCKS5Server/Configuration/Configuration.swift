@@ -66,6 +66,9 @@ public struct Configuration: Sendable {
     /// groups of the process permit (`memory.max`), 1 MiB at least.
     public var bufferMemory: Int?
 
+    /// Is told of sessions as they begin and end.
+    public var observer: (any SessionObserver)?
+
     package var splicing = Splicing.bulk
 
     /// Lets other processes of the same user listen on the same port; connections are then spread over all.

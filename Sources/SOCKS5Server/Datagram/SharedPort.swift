@@ -105,7 +105,7 @@ final class SharedPort {
         let associations = associationsOfClient[IPAddress(source.host)] ?? []
         let latches = associations.map(\.latch)
         guard let index = ClientLatch.taker(of: source, among: latches, now: services.clock.now) else {
-            return services.counters.countDrop(.foreign)
+            return services.counters.add(.foreign)
         }
         associations[index].receiveFromClient(datagram, source)
         // Unless it made no sense.

@@ -94,7 +94,7 @@ final class UDPAssociation {
         }
         do throws(UVError) {
             let bound = try openClientSide(at: local)
-            counters.associations.add()
+            counters.add(.associations)
             return .success(advertised(bound))
         } catch {
             leaveLimits()
@@ -162,7 +162,7 @@ final class UDPAssociation {
     }
 
     private func drop(_ cause: DatagramDrop) {
-        counters.countDrop(cause)
+        counters.add(cause)
     }
 
     // MARK: - Client to target
@@ -338,7 +338,8 @@ final class UDPAssociation {
         if let failure { return drop(DatagramDrop(failure)) }
         services.clock.set(.udpIdle, for: slot)
         bytesTargetToClient += payload
-        counters.datagramsTargetToClient.add()
+        counters.add(.bytesTargetToClient, UInt64(payload))
+        counters.add(.datagramsTargetToClient)
     }
 }
 
@@ -366,7 +367,8 @@ extension UDPAssociation: UDPSocketDelegate {
             drop(DatagramDrop(failure))
         } else {
             bytesClientToTarget += payload
-            counters.datagramsClientToTarget.add()
+            counters.add(.bytesClientToTarget, UInt64(payload))
+            counters.add(.datagramsClientToTarget)
         }
     }
 

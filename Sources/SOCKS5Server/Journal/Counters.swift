@@ -6,74 +6,50 @@ internal import Synchronization
 ///
 /// Written by the worker's thread alone, read by any: loads and stores, no read-modify-write.
 final class Counters: Sendable {
-    struct Count: ~Copyable, Sendable {
-        private let value = Atomic<UInt64>(0)
-
-        var current: UInt64 { value.load(ordering: .relaxed) }
-
-        /// The worker's thread only.
-        borrowing func add(_ amount: UInt64 = 1) {
-            value.store(current &+ amount, ordering: .relaxed)
-        }
-
-        /// As ``add(_:)`` of 1; whoever then reads ``published`` sees at least what was counted before, of all counts.
-        borrowing func publish() {
-            value.store(current &+ 1, ordering: .releasing)
-        }
-
-        var published: UInt64 { value.load(ordering: .acquiring) }
-
-        /// Takes back an ``add(_:)`` of 1.
-        borrowing func remove() {
-            value.store(current &- 1, ordering: .relaxed)
-        }
+    private struct Count: ~Copyable, Sendable {
+        let value = Atomic<UInt64>(0)
     }
 
-    let accepted = Count()
-    /// Published: a session that is known to have ended is known to have been accepted.
-    let ended = Count()
-    /// Sessions that have not sent their whole request.
-    let handshakes = Count()
-    let refusedAtLimit = Count()
-    let displacedHandshakes = Count()
-    let refusedAsBanned = Count()
-    let failedLogins = Count()
-    let uncheckedLogins = Count()
-    let timedOut = Count()
-    let endedByQuota = Count()
-    let bytesClientToTarget = Count()
-    let bytesTargetToClient = Count()
-    let associations = Count()
-    let datagramsClientToTarget = Count()
-    let datagramsTargetToClient = Count()
+    /// By ``Counter``.
+    private let counts = InlineArray<14, Count> { _ in Count() }
     /// By ``DatagramDrop``.
     private let drops = InlineArray<10, Count> { _ in Count() }
     /// By ``LimitRefusal``.
     private let refusals = InlineArray<5, Count> { _ in Count() }
     /// By the REP field.
     private let replies = InlineArray<9, Count> { _ in Count() }
+    /// Sessions that have not sent their whole request; not a count of what has happened.
+    private let openHandshakes = Atomic<Int>(0)
 
-    func countDrop(_ cause: DatagramDrop) {
-        drops[cause.rawValue].add()
+    // MARK: - The worker's thread
+
+    func add(_ counter: Counter, _ amount: UInt64 = 1) { Self.add(amount, to: counts[counter.rawValue]) }
+    func add(_ drop: DatagramDrop) { Self.add(1, to: drops[drop.rawValue]) }
+    func add(_ refusal: LimitRefusal) { Self.add(1, to: refusals[refusal.rawValue]) }
+    func add(_ reply: Reply) { Self.add(1, to: replies[Int(reply.rawValue)]) }
+
+    /// A session has ended. Whoever sees that sees at least what was counted before.
+    func publishEnd() {
+        let ended = self[.ended]
+        counts[Counter.ended.rawValue].value.store(ended &+ 1, ordering: .releasing)
     }
 
-    func drops(_ cause: DatagramDrop) -> UInt64 {
-        drops[cause.rawValue].current
+    func handshakeDidBegin() { openHandshakes.store(handshakes &+ 1, ordering: .relaxed) }
+    func handshakeDidEnd() { openHandshakes.store(handshakes &- 1, ordering: .relaxed) }
+
+    private static func add(_ amount: UInt64, to count: borrowing Count) {
+        count.value.store(count.value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
-    func countRefusal(_ limit: LimitRefusal) {
-        refusals[limit.rawValue].add()
-    }
+    // MARK: - Any thread
 
-    func refusals(_ limit: LimitRefusal) -> UInt64 {
-        refusals[limit.rawValue].current
-    }
+    subscript(counter: Counter) -> UInt64 { counts[counter.rawValue].value.load(ordering: .relaxed) }
+    subscript(drop: DatagramDrop) -> UInt64 { drops[drop.rawValue].value.load(ordering: .relaxed) }
+    subscript(refusal: LimitRefusal) -> UInt64 { refusals[refusal.rawValue].value.load(ordering: .relaxed) }
+    subscript(reply: Reply) -> UInt64 { replies[Int(reply.rawValue)].value.load(ordering: .relaxed) }
 
-    func countReply(_ reply: Reply) {
-        replies[Int(reply.rawValue)].add()
-    }
+    /// Read before ``Counter/accepted``, it is never larger.
+    var publishedEnds: UInt64 { counts[Counter.ended.rawValue].value.load(ordering: .acquiring) }
 
-    func replies(_ reply: Reply) -> UInt64 {
-        replies[Int(reply.rawValue)].current
-    }
+    var handshakes: Int { openHandshakes.load(ordering: .relaxed) }
 }

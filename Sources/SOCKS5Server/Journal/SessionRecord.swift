@@ -5,6 +5,8 @@ internal import UVLoop
 
 /// What there is to say about a session when it has ended.
 struct SessionRecord {
+    /// Another one for each session of a server.
+    let id: UInt64
     let client: Peer
     /// Milliseconds on the loop's clock.
     let began: UInt64
@@ -19,7 +21,8 @@ struct SessionRecord {
     private(set) var bytesClientToTarget: UInt64 = 0
     private(set) var bytesTargetToClient: UInt64 = 0
 
-    init(client: Peer, began: UInt64) {
+    init(id: UInt64, client: Peer, began: UInt64) {
+        self.id = id
         self.client = client
         self.began = began
     }
@@ -28,6 +31,21 @@ struct SessionRecord {
     mutating func note(sent: Int, received: Int) {
         bytesClientToTarget = UInt64(max(0, sent))
         bytesTargetToClient = UInt64(max(0, received))
+    }
+
+    /// - Parameter now: milliseconds on the loop's clock.
+    func info(now: UInt64) -> SessionInfo {
+        SessionInfo(
+            id: id,
+            client: client,
+            user: username,
+            command: command,
+            target: command == .udpAssociate ? nil : destination.flatMap { Target($0) },
+            bytesClientToTarget: bytesClientToTarget,
+            bytesTargetToClient: bytesTargetToClient,
+            duration: .milliseconds(Int64(now - began)),
+            outcome: outcome?.text
+        )
     }
 
     /// One line a session, at `info`. What came from the wire is escaped.

@@ -11,6 +11,7 @@ final class Pipe: BandwidthWaiter {
     /// What it is a part of, and reports to.
     unowned var relay: Relay?
     private unowned let pool: BufferPool
+    private let counters: Counters
     @exclusivity(unchecked) private var source: TCPStream?
     @exclusivity(unchecked) private var sink: TCPStream?
     @exclusivity(unchecked) private var flow = FlowControl()
@@ -25,11 +26,14 @@ final class Pipe: BandwidthWaiter {
     /// Payload handed to the sink.
     @exclusivity(unchecked) private(set) var bytesWritten = 0
     @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
+    /// Of the payload, once there is some.
+    @exclusivity(unchecked) private var counter: Counter?
     /// ``bytesWritten`` when the acknowledgements were last looked at; `nil`: look in any case.
     @exclusivity(unchecked) private var bytesLookedAt: Int?
 
-    init(_ pool: BufferPool, from source: TCPStream? = nil, to sink: TCPStream? = nil) {
+    init(_ pool: BufferPool, _ counters: Counters, from source: TCPStream? = nil, to sink: TCPStream? = nil) {
         self.pool = pool
+        self.counters = counters
         self.source = source
         if let sink { attach(sink: sink) }
     }
@@ -37,6 +41,7 @@ final class Pipe: BandwidthWaiter {
     /// What follows is payload, behind a reply that may still wait in the ring. The small ring that did for the
     /// handshake no longer will.
     func beginPayload(behind reply: Bool) {
+        counter = reply ? .bytesTargetToClient : .bytesClientToTarget
         size = .medium
         bytesWritten = reply ? -ring.count : 0
         lane.beginPayload(pool.pipes.splicing)
@@ -197,7 +202,7 @@ final class Pipe: BandwidthWaiter {
 
     func didWrite() {
         ring.removeFirst(pendingWrite)
-        bytesWritten += pendingWrite
+        count(pendingWrite)
         pendingWrite = 0
         perform(flow.wrote(fill))
     }
@@ -223,15 +228,22 @@ final class Pipe: BandwidthWaiter {
         }
     }
 
+    /// Bytes of the reply, before the payload, are below zero.
+    private func count(_ written: Int) {
+        let before = max(0, bytesWritten)
+        bytesWritten += written
+        if let counter, bytesWritten > before { counters.add(counter, UInt64(bytesWritten - before)) }
+    }
+
     private func writeRing(to sink: TCPStream) throws(UVError) {
         let (first, second) = ring.readable()
         let written = try sink.tryWrite(first, second)
         ring.removeFirst(written)
-        bytesWritten += written
+        count(written)
     }
 
     private func writeLane(to sink: TCPStream) throws(UVError) {
-        bytesWritten += try lane.drain(to: sink, pool.pipes)
+        count(try lane.drain(to: sink, pool.pipes))
         guard lane.holdsBytes else { return }
         if ring.loan == nil { ring = pool.lend(size) }
         ring.append(try lane.spill(into: ring.writable, pool.pipes))

@@ -65,15 +65,16 @@ final class Relay: TCPStreamDelegate {
         _ loop: EventLoop,
         _ clock: Clock,
         _ slot: Clock.Slot,
-        _ pool: BufferPool
+        _ pool: BufferPool,
+        _ counters: Counters
     ) throws(UVError) {
         self.delegate = delegate
         self.loop = loop
         self.clock = clock
         self.slot = slot
         client = try TCPStream(on: loop)
-        clientToTarget = Pipe(pool, from: client)
-        targetToClient = Pipe(pool, to: client)
+        clientToTarget = Pipe(pool, counters, from: client)
+        targetToClient = Pipe(pool, counters, to: client)
         client.delegate = self
         clientToTarget.relay = self
         targetToClient.relay = self

@@ -76,6 +76,20 @@ public final class ProxyServer: Sendable {
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
 
+    /// The sessions of this moment, those of each worker in the order of its table. Asks the workers, which answer in
+    /// their next turn; empty before ``start()`` and behind the end.
+    public func sessions() async -> [SessionInfo] {
+        var all: [SessionInfo] = []
+        for member in crew.members where member.isOpen {
+            all += await withCheckedContinuation { answered in
+                if !member.mailbox.post(.list({ answered.resume(returning: $0) })) {
+                    answered.resume(returning: [])
+                }
+            }
+        }
+        return all
+    }
+
     /// What each worker has counted so far.
     package var statisticsOfWorkers: [Statistics] {
         crew.members.map { Statistics([$0.counters]) }

@@ -14,8 +14,7 @@ final class Services {
     let clock: Clock
     let pool: BufferPool
     let lookups: Lookups
-    let counters: Counters
-    let logger: Logger
+    let journal: Journal
     /// Answers of credential stores and of rule sets that take their time.
     let logins: PendingAnswers<LoginVerdict>
     let decisions: PendingAnswers<RuleVerdict>
@@ -43,20 +42,19 @@ final class Services {
         _ shared: Shared,
         _ policy: Policy,
         _ loop: EventLoop,
-        _ counters: Counters,
+        _ journal: Journal,
         _ lookups: Lookups,
         logins: PendingAnswers<LoginVerdict>,
         decisions: PendingAnswers<RuleVerdict>
     ) {
         self.policy = policy
         self.loop = loop
-        self.counters = counters
+        self.journal = journal
         self.lookups = lookups
         self.logins = logins
         self.decisions = decisions
         clock = Clock(loop) { shared.duration(of: $0) }
         pool = BufferPool(shared.budget, shared.splicing)
-        logger = shared.logger
         bind = shared.bind
         udp = shared.udp
         families = shared.families
@@ -70,6 +68,9 @@ final class Services {
         throttle = shared.throttle
     }
 
+    var counters: Counters { journal.counters }
+    var logger: Logger { journal.logger }
+
     /// By what connections for a subject leave.
     func egress(of subject: Subject) -> EgressOptions { policy.egress(of: subject.user, subject.terms) }
 
@@ -79,7 +80,7 @@ final class Services {
 
     /// - Returns: whether the source has had so many that the answer comes late.
     func noteFailedLogin(from client: Peer) -> Bool {
-        counters.failedLogins.add()
+        counters.add(.failedLogins)
         switch throttle.withLock({ $0.noteFailure(of: ClientSource(client), now: clock.now) }) {
         case .atOnce:
             return false

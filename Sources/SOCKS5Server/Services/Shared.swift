@@ -22,6 +22,7 @@ final class Shared: Sendable {
     let families: Configuration.Families
     let portShortage: PortShortage
     let logger: Logger
+    let observer: (any SessionObserver)?
 
     init(
         _ configuration: Configuration,
@@ -44,6 +45,7 @@ final class Shared: Sendable {
         self.limit = limit
         self.accounts = accounts
         self.logger = logger
+        observer = configuration.observer
     }
 
     /// How long each deadline lasts, in milliseconds.

@@ -40,7 +40,7 @@ final class Session {
         self.places = places
         handshakePolicy = services.policy
         front = .socks5(Handshake(requiring: services.policy.method))
-        record = SessionRecord(client: peer, began: services.clock.now)
+        record = SessionRecord(id: services.journal.nextSession(), client: peer, began: services.clock.now)
     }
 
     /// Goes on with a session of another worker, see ``goOn(_:)``.
@@ -56,6 +56,7 @@ final class Session {
 
     /// Begins to negotiate on an accepted connection.
     func start(_ accepted: consuming AcceptedDescriptor) {
+        services.journal.sessionDidBegin(record)
         services.clock.set(.handshake, for: slot)
         _ = open(accepted)
     }
@@ -68,7 +69,7 @@ final class Session {
     /// - Returns: false where the session has ended.
     private func open(_ accepted: consuming AcceptedDescriptor) -> Bool {
         do throws(UVError) {
-            let relay = try Relay(self, services.loop, services.clock, slot, services.pool)
+            let relay = try Relay(self, services.loop, services.clock, slot, services.pool, services.counters)
             self.relay = relay
             openParts = 1
             try relay.open(accepted)
@@ -140,7 +141,7 @@ final class Session {
         case .accepted: record.username = username
         case .granted(let terms): (record.username, record.terms) = (username, terms)
         case .refused: break
-        case .unavailable: services.counters.uncheckedLogins.add()
+        case .unavailable: services.counters.add(.uncheckedLogins)
         }
         perform(machine.on(.loginAnswered(verdict)))
     }
@@ -236,7 +237,7 @@ final class Session {
     }
 
     private func success(_ bound: SocketAddress) -> [UInt8] {
-        services.counters.countReply(.succeeded)
+        services.counters.add(.succeeded)
         return front.response(.succeeded, boundTo: Destination(bound))
     }
 
@@ -282,18 +283,18 @@ final class Session {
 
     private func refuse(_ answer: SessionMachine.LastAnswer, _ outcome: SessionOutcome) {
         giveUpPending()
-        if case .denied(.limit(let limit)) = outcome { services.counters.countRefusal(limit) }
+        if case .denied(.limit(let limit)) = outcome { services.counters.add(limit) }
         record.outcome = outcome
         places.endHandshake(of: record.client, services)
         services.clock.set(.refusal, for: slot)
-        if case .reply(let reply) = answer { services.counters.countReply(reply) }
+        if case .reply(let reply) = answer { services.counters.add(reply) }
         relay?.refuse(sending: front.bytes(of: answer))
         relay?.clientToTarget.release()
     }
 
     private func end(_ outcome: SessionOutcome, _ byReset: Bool) {
         giveUpPending()
-        if case .quotaUsedUp = outcome { services.counters.endedByQuota.add() }
+        if case .quotaUsedUp = outcome { services.counters.add(.endedByQuota) }
         record.outcome = outcome
         close(byReset: byReset)
     }
@@ -318,11 +319,7 @@ final class Session {
     private func didCloseEverything() {
         places.leave(record.client, services)
         relay?.giveMemoryBack()
-        if let association {
-            record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
-        } else if record.hasRelayed, let relay {
-            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
-        }
+        record = recordOfNow
         keeper.sessionDidEnd(self)
     }
 }
@@ -330,8 +327,21 @@ final class Session {
 // MARK: - From the worker
 
 extension Session {
+    var info: SessionInfo { recordOfNow.info(now: services.clock.now) }
+
+    /// With the payload that was relayed so far.
+    private var recordOfNow: SessionRecord {
+        var record = record
+        if let association {
+            record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
+        } else if record.hasRelayed, let relay {
+            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
+        }
+        return record
+    }
+
     func deadlineDidPass(_ deadline: Deadline) {
-        if machine.missesDeadlines { services.counters.timedOut.add() }
+        if machine.missesDeadlines { services.counters.add(.timedOut) }
         perform(machine.on(.deadlinePassed(deadline)))
     }
 
@@ -346,9 +356,7 @@ extension Session {
     }
 
     /// - Parameter interval: milliseconds since the last look.
-    func lookForVanishedPeers(_ interval: UInt64) {
-        relay?.lookForVanishedPeers(interval)
-    }
+    func lookForVanishedPeers(_ interval: UInt64) { relay?.lookForVanishedPeers(interval) }
 
     func quotaDidEnd(of accounts: Set<ObjectIdentifier>) {
         guard places.isOne(of: accounts), places.isQuotaUsedUp(services) else { return }
@@ -361,17 +369,13 @@ extension Session {
         perform(machine.on(.displaced))
     }
 
-    func stop() {
-        perform(machine.on(.stopped))
-    }
+    func stop() { perform(machine.on(.stopped)) }
 }
 
 // MARK: - From its parts
 
 extension Session: RelayDelegate {
-    func clientDidSend() {
-        receive()
-    }
+    func clientDidSend() { receive() }
 
     /// Nobody may be left to read the answer to a request whose client has ended, so that such a session counts as a
     /// handshake until there is one.
@@ -384,17 +388,14 @@ extension Session: RelayDelegate {
         perform(machine.on(.relayEnded(how)))
     }
 
-    func relayDidClose() {
-        partDidClose()
-    }
+    func relayDidClose() { partDidClose() }
 }
 
 extension Session: ConnectorDelegate {
     func connectorDidReport(_ event: ConnectEvent) {
-        if case .listening(let address) = event { return perform(machine.on(.listening(address))) }
-        pending = .nothing
+        if case .listening = event {} else { pending = .nothing }
         switch event {
-        case .listening: break
+        case .listening(let address): perform(machine.on(.listening(address)))
         case .connected(let target, let bound): relay(target, boundTo: bound)
         case .failed(let reply): perform(machine.on(.failed(reply)))
         case .denied(let denial): perform(machine.on(.denied(denial)))
@@ -413,7 +414,5 @@ extension Session: AssociationDelegate {
         return keeper.takePlace()
     }
 
-    func associationDidClose() {
-        partDidClose()
-    }
+    func associationDidClose() { partDidClose() }
 }

@@ -27,7 +27,7 @@ struct SessionPlaces {
             isInHandshake = true
         }
         isUnfinished = true
-        services.counters.handshakes.add()
+        services.counters.handshakeDidBegin()
         return nil
     }
 
@@ -44,7 +44,7 @@ struct SessionPlaces {
 
     /// There is a request, or there won't be one. May be said again.
     mutating func requestDidCome(_ services: Services) {
-        if isUnfinished { services.counters.handshakes.remove() }
+        if isUnfinished { services.counters.handshakeDidEnd() }
         isUnfinished = false
     }
 

@@ -23,6 +23,8 @@ struct Crew: Sendable {
         private static let closed = 1 << 40
 
         var load: Int { sessions.load(ordering: .relaxed) }
+        /// Whether it serves: its mailbox is read.
+        var isOpen: Bool { load < Self.closed }
 
         func open() { sessions.wrappingSubtract(Self.closed, ordering: .relaxed) }
         func close() { sessions.wrappingAdd(Self.closed, ordering: .relaxed) }
@@ -43,8 +45,8 @@ struct Crew: Sendable {
 
     /// The worker with the most unfinished handshakes, if there are any: one of them gives way to a new connection.
     var memberWithHandshakes: Member? {
-        let most = members.max { $0.counters.handshakes.current < $1.counters.handshakes.current }
-        return most.flatMap { $0.counters.handshakes.current > 0 ? $0 : nil }
+        let most = members.max { $0.counters.handshakes < $1.counters.handshakes }
+        return most.flatMap { $0.counters.handshakes > 0 ? $0 : nil }
     }
 
     /// The worker that has all associations of a UDP port which they share: one reads its socket, and the others would

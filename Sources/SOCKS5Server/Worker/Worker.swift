@@ -14,6 +14,8 @@ final class Worker {
         case handedOver(HandedDescriptor, from: SocketAddress, passes: Int)
         /// A client with a UDP ASSOCIATE request for the port that this worker has.
         case associate(HandedSession)
+        /// Say which sessions there are.
+        case list(@Sendable ([SessionInfo]) -> Void)
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
         /// Ask this one from now on.
@@ -52,10 +54,6 @@ final class Worker {
     /// When to look for peers that have vanished, while there are sessions.
     private var acknowledgementLook: UInt64?
     private let acknowledgementInterval: UInt64
-    private var limitWarning = RateLimit()
-    private var displacedWarning = RateLimit()
-    private var sourceWarning = RateLimit()
-    private var pauseWarning = RateLimit()
 
     /// At the limit a connection looks for a worker with an unfinished handshake, and may come too late.
     private static let mostPasses = 8
@@ -85,7 +83,7 @@ final class Worker {
             shared,
             policy,
             loop,
-            member.counters,
+            Journal(worker: index, member.counters, shared.logger, shared.observer),
             Lookups(shared.names, shared.nameResolver, loop, post, resolutions),
             logins: PendingAnswers { mailbox.post(.loginAnswered($0, $1)) },
             decisions: PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
@@ -161,7 +159,7 @@ final class Worker {
         from address: SocketAddress,
         passes: Int = 0
     ) {
-        if services.limit.isReached, counters.handshakes.current == 0, passes < Self.mostPasses,
+        if services.limit.isReached, counters.handshakes == 0, passes < Self.mostPasses,
             let taker = crew.memberWithHandshakes
         {
             member.leave()
@@ -171,20 +169,19 @@ final class Worker {
         let peer = Peer(address)
         guard !services.isBanned(peer) else {
             member.leave()
-            return counters.refusedAsBanned.add()
+            return services.journal.connectionRefusedAsBanned()
         }
         var places = SessionPlaces()
         if let limit = places.enter(from: peer, services) {
             member.leave()
-            return noteRefused(peer, by: limit)
+            return services.journal.connectionRefused(peer, by: limit, now: clock.now)
         }
         guard takePlace() else {
             member.leave()
             places.leave(peer, services)
-            return noteRefusedAtLimit()
+            return services.journal.connectionRefusedAtLimit(of: services.limit.maximum, now: clock.now)
         }
         places.keepPlace()
-        counters.accepted.add()
         let session = Session(self, services, clock.enter(), peer: peer, places)
         sessions.insert(session)
         session.start(accepted)
@@ -200,26 +197,18 @@ final class Worker {
         guard let slot = clock.first(with: .handshake) ?? clock.first(with: .lateRefusal) else {
             return false
         }
-        noteDisplaced()
+        services.journal.handshakeDisplaced(atLimit: services.limit.maximum, now: clock.now)
         sessions[slot]?.giveWay()
         return true
-    }
-
-    private func noteDisplaced() {
-        counters.displacedHandshakes.add()
-        guard let displaced = displacedWarning.count(now: clock.now) else { return }
-        services.logger.warning(
-            "handshakes ended at the limit, for new connections",
-            metadata: ["limit": "\(services.limit.maximum)", "ended": "\(displaced)"]
-        )
     }
 
     /// The session is counted among those of ``member`` and of all already.
     private func takeOver(_ handed: HandedSession) {
         guard !isStopping || drainEnd != nil, let accepted = handed.client.take() else {
-            var places = handed.places
-            places.leave(handed.record.client, services)
-            counters.ended.publish()
+            var (places, record) = (handed.places, handed.record)
+            places.leave(record.client, services)
+            record.outcome = .stopped
+            services.journal.sessionDidEnd(record, now: clock.now)
             return member.leave()
         }
         let session = Session(self, services, clock.enter(), handed)
@@ -240,34 +229,13 @@ final class Worker {
         return false
     }
 
-    private func noteRefusedAtLimit() {
-        counters.refusedAtLimit.add()
-        guard let refused = limitWarning.count(now: clock.now) else { return }
-        services.logger.warning(
-            "connections refused at the limit",
-            metadata: ["limit": "\(services.limit.maximum)", "refused": "\(refused)"]
-        )
-    }
-
-    private func noteRefused(_ peer: Peer, by limit: LimitRefusal) {
-        counters.countRefusal(limit)
-        guard let refused = sourceWarning.count(now: clock.now) else { return }
-        services.logger.warning(
-            "connections refused by a limit",
-            metadata: ["limit": "\(limit.text)", "client": "\(peer.host)", "refused": "\(refused)"]
-        )
-    }
-
     /// Nothing of the session is open any more.
     func sessionDidEnd(_ session: Session) {
         sessions.remove(session)
         clock.leave(session.slot)
         member.leave()
         if !session.isHandedOver {
-            counters.ended.publish()
-            counters.bytesClientToTarget.add(session.record.bytesClientToTarget)
-            counters.bytesTargetToClient.add(session.record.bytesTargetToClient)
-            session.record.log(to: services.logger, now: clock.now)
+            services.journal.sessionDidEnd(session.record, now: clock.now)
         }
         if acceptRetry != nil { resumeListeners() }
         finishIfStopped()
@@ -341,6 +309,7 @@ extension Worker: EventLoopDelegate {
             switch command {
             case .handedOver(let handed, let peer, let passes): takeOver(handed, from: peer, passes: passes)
             case .associate(let handed): takeOver(handed)
+            case .list(let answer): answer(sessions.all.map { $0.info })
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
@@ -394,9 +363,7 @@ extension Worker: TCPListenerDelegate {
 
     /// Accepting goes on as soon as a session has ended, or after a second, should others have freed some.
     func listener(_ listener: TCPListener, didPauseFor error: UVError) {
-        if pauseWarning.count(now: clock.now) != nil {
-            services.logger.warning("accepting pauses", metadata: ["error": "\(error)"])
-        }
+        services.journal.acceptingDidPause(for: error, now: clock.now)
         acceptRetry = clock.now + 1000
         clock.wake(at: clock.now + 1000)
     }

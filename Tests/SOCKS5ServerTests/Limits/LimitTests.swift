@@ -45,7 +45,7 @@ func users(_ names: String...) -> [ProxyUser] {
             for _ in 0..<3 { try listener.accept().close() }
             try eventually("a place is free") { server.statistics.active <= 3 }
             sockets.append(try tunnel(port, to: listener.port))
-            #expect(server.statistics.accepted == 5)
+            #expect(server.statistics[.accepted] == 5)
         }
     }
 
@@ -90,7 +90,7 @@ func users(_ names: String...) -> [ProxyUser] {
                 socket.close()
             }
             let seconds = (monotonicMilliseconds() - began) / 1000 + 1
-            let accepted = server.statistics.accepted
+            let accepted = server.statistics[.accepted]
             #expect(accepted >= 20 && accepted <= 20 * (seconds + 1))
             #expect(server.statistics.refusals(.newConnectionsPerSource) == 100 - accepted)
             let socket = try TestSocket(connectingTo: port, from: other)
@@ -158,7 +158,7 @@ func users(_ names: String...) -> [ProxyUser] {
                 try eventually("all have left") { server.statistics.active == 0 }
             }
             #expect(server.statistics.refusals(.connectionsPerUser) == 2)
-            #expect(server.statistics.replies(2) == 2)
+            #expect(server.statistics.replies(.notAllowed) == 2)
         }
     }
 }

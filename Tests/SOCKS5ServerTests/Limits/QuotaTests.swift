@@ -59,7 +59,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
             }
             #expect(monotonicMilliseconds() - began < 1000)
             try eventually("they have ended") { server.statistics.active == 1 }
-            #expect(server.statistics.endedByQuota == 4)
+            #expect(server.statistics[.endedByQuota] == 4)
             #expect(try reply(port, as: "alice", to: listener.port) == .notAllowed)
             #expect(server.statistics.refusals(.quotaPerUser) == 1)
             try ends[4].client.send([2])
@@ -89,7 +89,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
             try client.expectReset()
             client.close()
             target.close()
-            #expect(server.statistics.endedByQuota == 1)
+            #expect(server.statistics[.endedByQuota] == 1)
         }
     }
 
@@ -112,7 +112,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
             }
             try socket.send(header + [UInt8](repeating: 1, count: 1000), to: bound)
             try connection.waitForClose()
-            #expect(server.statistics.endedByQuota == 1)
+            #expect(server.statistics[.endedByQuota] == 1)
         }
     }
 

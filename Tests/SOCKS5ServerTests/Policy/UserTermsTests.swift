@@ -58,7 +58,7 @@ import UVLoop
                 socket.close()
                 #expect(isAccepted == expected, "\(name) from \(source)")
             }
-            #expect(server.statistics.failedLogins == 2)
+            #expect(server.statistics[.failedLogins] == 2)
         }
     }
 

@@ -1,0 +1,28 @@
+/// What a server counts. Each counter is declared here, and nowhere else.
+public enum Counter: Int, CaseIterable, Sendable {
+    /// Connections accepted as sessions.
+    case accepted
+    /// Sessions that have ended.
+    case ended
+    /// Connections closed at once, since there were ``Configuration/maxConnections`` already, all with a request.
+    case refusedAtLimit
+    /// Sessions that were ended before their request, the oldest first, since there were
+    /// ``Configuration/maxConnections`` and a new client came.
+    case displacedHandshakes
+    /// Connections closed at once, since their source is banned by ``Configuration/loginBan``.
+    case refusedAsBanned
+    /// Logins with a wrong user or password (RFC 1929).
+    case failedLogins
+    /// Logins refused without a look at them, since too many waited, or ``LoginVerdict/unavailable``.
+    case uncheckedLogins
+    /// Sessions that missed one of ``Configuration/Timeouts``.
+    case timedOut
+    /// Sessions that have ended since a quota was used up, see ``UserLimits/quota``.
+    case endedByQuota
+    /// Payload relayed, of TCP and of UDP, counted while the sessions run.
+    case bytesClientToTarget, bytesTargetToClient
+    /// UDP associations that were granted.
+    case associations
+    /// Datagrams that were relayed.
+    case datagramsClientToTarget, datagramsTargetToClient
+}
