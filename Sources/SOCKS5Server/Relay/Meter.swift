@@ -17,13 +17,6 @@ final class Meter {
         case notBefore(UInt64)
     }
 
-    /// Bytes that are paid for in all buckets.
-    private struct Grant {
-        var bytes: Int
-        /// When they may be used, in nanoseconds on the loop's clock.
-        let start: UInt64
-    }
-
     private unowned let clock: Clock
     private let accounts: AccountTable
     private let direction: Direction
@@ -76,15 +69,21 @@ final class Meter {
     func allowance() -> Allowance {
         let now = now
         if let grant {
-            if grant.start > now { return .notBefore((grant.start + 999_999) / 1_000_000) }
-            if now - grant.start <= Rate.credit { return .bytes(grant.bytes) }
-            // Nobody may save portions up.
-            giveBack()
+            switch grant.state(now) {
+            case .usable: return .bytes(grant.bytes)
+            case .early: return wait(for: grant)
+            case .lapsed: giveBack()
+            }
         }
         if isReady(now) { return .bytes(portion) }
-        let start = charge(portion, now)
-        grant = Grant(bytes: portion, start: start)
-        return start <= now ? .bytes(portion) : .notBefore((start + 999_999) / 1_000_000)
+        let grant = Grant(bytes: portion, start: charge(portion, now))
+        self.grant = grant
+        return grant.start <= now ? .bytes(portion) : wait(for: grant)
+    }
+
+    private func wait(for grant: Grant) -> Allowance {
+        self.grant?.isAwaited = true
+        return .notBefore((grant.start + 999_999) / 1_000_000)
     }
 
     /// So many bytes were taken: more than allowed for a datagram, which can't be divided.
@@ -92,7 +91,7 @@ final class Meter {
         var rest = bytes
         if let held = grant {
             rest = max(0, bytes - held.bytes)
-            grant = bytes < held.bytes ? Grant(bytes: held.bytes - bytes, start: held.start) : nil
+            grant = held.without(bytes, now)
         }
         if rest > 0 { _ = charge(rest, now) }
         guard let quota, let account else { return }
@@ -101,7 +100,11 @@ final class Meter {
 
     /// Whether a datagram may be relayed; then it is taken.
     func admits(_ datagram: Int) -> Bool {
-        guard case .bytes = allowance() else { return false }
+        guard case .bytes = allowance() else {
+            // A datagram that is dropped doesn't come back for its portion.
+            grant?.isAwaited = false
+            return false
+        }
         take(datagram)
         return true
     }
@@ -134,5 +137,30 @@ final class Meter {
             start = max(start, account.take(userRate.cost(of: bytes), direction, now))
         }
         return start
+    }
+}
+
+/// Bytes that are paid for in all buckets. Pure; times are nanoseconds on the loop's clock.
+struct Grant {
+    enum State {
+        case early, usable
+        /// Nobody may save portions up.
+        case lapsed
+    }
+
+    let bytes: Int
+    /// When they may be used.
+    let start: UInt64
+    /// Whoever waits for them may come late: a worker with a lot to do doesn't cost a place in the queue.
+    var isAwaited = false
+
+    func state(_ now: UInt64) -> State {
+        if start > now { return .early }
+        return isAwaited || now - start <= Rate.credit ? .usable : .lapsed
+    }
+
+    /// What is left when so many bytes are taken; `nil`: nothing.
+    func without(_ taken: Int, _ now: UInt64) -> Grant? {
+        taken < bytes ? Grant(bytes: bytes - taken, start: isAwaited ? max(start, now) : start) : nil
     }
 }

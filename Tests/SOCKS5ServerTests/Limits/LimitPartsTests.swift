@@ -168,3 +168,30 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         expectInvalid(changes) { $0.contains("; expected 1") && !$0.contains("\n") }
     }
 }
+
+@Suite struct GrantTests {
+    private let late = 10 * Rate.credit
+
+    @Test func aPortionThatIsAwaitedKeepsItsPlaceHoweverLateItsOwnerComes() {
+        var grant = Grant(bytes: 100, start: 1)
+        grant.isAwaited = true
+        #expect(grant.state(0) == .early)
+        #expect(grant.state(late) == .usable)
+        #expect(grant.without(60, late)?.state(late + Rate.credit) == .usable)
+    }
+
+    @Test func aPortionThatNobodyAwaitsLapses() {
+        let grant = Grant(bytes: 100, start: 1)
+        #expect(grant.state(1 + Rate.credit) == .usable)
+        #expect(grant.state(late) == .lapsed)
+    }
+
+    @Test func theRestOfAnAwaitedPortionLapsesToo() throws {
+        var grant = Grant(bytes: 100, start: 1)
+        grant.isAwaited = true
+        let rest = try #require(grant.without(60, late))
+        #expect(rest.bytes == 40)
+        #expect(rest.state(2 * late) == .lapsed)
+        #expect(rest.without(40, late) == nil)
+    }
+}
