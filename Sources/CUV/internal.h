@@ -28,7 +28,10 @@ static inline cuv_loop *cuv_loop_of(const uv_loop_t *loop) { return (cuv_loop *)
 /// Finds a peer that vanished. Accepted connections inherit it.
 int cuv_keepalive(int descriptor);
 
-/// Bounds what waits in the kernel to be sent. Accepted connections inherit it.
+/// Bytes that may wait in the kernel to be sent.
+enum { CUV_UNSENT = 256 << 10 };
+
+/// Sets that bound. Accepted connections inherit it.
 int cuv_bound_unsent(int descriptor);
 
 /// A TCP socket that leaves as asked, or libuv's error code.

@@ -38,7 +38,7 @@ int cuv_keepalive(int descriptor) {
 
 int cuv_bound_unsent(int descriptor) {
     // Of a peer that reads nothing, the kernel would hold megabytes otherwise, of each.
-    const int bytes = 256 << 10;
+    const int bytes = CUV_UNSENT;
     return setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
 }
 

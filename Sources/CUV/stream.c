@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -192,6 +195,20 @@ ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned coun
     }
     if (sent >= 0) return sent;
     return errno == EINTR ? UV_EAGAIN : -errno;
+}
+
+size_t cuv_tcp_send_room(const cuv_tcp *tcp) {
+    uint32_t memory[SK_MEMINFO_VARS];
+    socklen_t length = sizeof memory;
+    int unsent;
+    if (getsockopt(tcp->descriptor, SOL_SOCKET, SO_MEMINFO, memory, &length) < 0 ||
+        ioctl(tcp->descriptor, SIOCOUTQNSD, &unsent) < 0 || unsent >= CUV_UNSENT)
+        return 0;
+    uint32_t used = memory[SK_MEMINFO_WMEM_QUEUED], limit = memory[SK_MEMINFO_SNDBUF];
+    if (used >= limit) return 0;
+    // The limit also counts what the kernel needs for itself.
+    size_t room = (limit - used) / 4 * 3, unsent_room = (size_t)(CUV_UNSENT - unsent);
+    return room < unsent_room ? room : unsent_room;
 }
 
 static void on_written(uv_write_t *request, int status) {

@@ -153,6 +153,9 @@ package final class TCPStream: HandleOwner {
         return result
     }
 
+    /// Bytes that the socket would take at once, or a little less. Takes two system calls.
+    package var sendRoom: Int { cuv_tcp_send_room(handle) }
+
     /// Writes all of it (`uv_write`), `first` then `second`; not both may be empty.
     ///
     /// The memory must stay as it is until ``TCPStreamDelegate/streamDidWrite(_:)``. One write at a time.

@@ -49,6 +49,8 @@ struct MemoryTests {
             try eventually("all readers stall") {
                 var sent = 0
                 for (_, target) in pairs { sent += try target.sendSome(bytes) }
+                // So that a proxy that shares its processor with others gets its turn.
+                usleep(10_000)
                 passesWithout = sent < pairs.count * 1024 ? passesWithout + 1 : 0
                 return passesWithout == 4
             }
@@ -195,6 +197,35 @@ struct MemoryTests {
             let result = try child.stop()
             #expect(result.exitCode == 0)
         }
+    }
+
+    /// Readers that stall must not occupy the memory that makes a transfer cheap.
+    @Test func aTransferCostsNoMoreBesideReadersThatStall() async throws {
+        try await withSocks5d(Invocation("--buffer-memory", "8M", "--workers", "1")) { child, port in
+            let alone = try Self.costOfTransfer(child, port)
+            let stalled = try Tunnels(200, through: port)
+            try stalled.stall()
+            let beside = try Self.costOfTransfer(child, port)
+            // With the smallest rings it would be four times as much.
+            #expect(beside < 2 * alone + 50, "\(beside) ms instead of \(alone)")
+            stalled.close()
+        }
+    }
+
+    /// Processor time for 256 MiB, in milliseconds.
+    private static func costOfTransfer(_ child: ChildProcess, _ port: Int) throws -> Int {
+        let tunnels = try Tunnels(1, through: port)
+        defer { tunnels.close() }
+        let (client, target) = tunnels.pairs[0]
+        let before = child.processorMilliseconds
+        let sending = TestThread {
+            let bytes = [UInt8](repeating: 7, count: 1 << 20)
+            for _ in 0..<256 { try target.send(bytes) }
+            target.endSending()
+        }
+        #expect(try client.receiveToEnd().count == 256 << 20)
+        try sending.join()
+        return child.processorMilliseconds - before
     }
 
     @Test func aHealthyTransferCompletesBesideFourThousandStalledReaders() async throws {

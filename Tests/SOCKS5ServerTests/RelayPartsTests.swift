@@ -58,6 +58,32 @@ import Testing
         for loan in loans { pool.takeBack(loan.take()) }
     }
 
+    @Test func brieflyThereAreLargeRingsThoughOthersHoldAllTheyMay() {
+        let budget = MemoryBudget(limit: 4 << 20)
+        let pool = BufferPool(budget)
+        #expect(!budget.isShort)
+        let held = (0..<2000).map { _ in LoanBox(pool.lend(.large)) }
+        #expect(budget.isShort)
+        #expect(held.last?.ring.capacity == BufferPool.Size.tiny.bytes)
+        let brief = pool.lend(.large, isBrief: true)
+        #expect(brief.capacity == BufferPool.Size.large.bytes)
+        pool.takeBack(brief)
+        for loan in held { pool.takeBack(loan.take()) }
+    }
+
+    @Test func theFittingSizeOfARing() {
+        #expect(
+            [0, 4096, 16383, 16384, 1 << 20].map { BufferPool.Size.within($0) } == [
+                .tiny, .tiny, .tiny, .small, .large,
+            ]
+        )
+        #expect(
+            [1, 4096, 4097, 65536, 1 << 20].map { BufferPool.Size.holding($0) } == [
+                .tiny, .tiny, .small, .medium, .large,
+            ]
+        )
+    }
+
     @Test func whatWasTakenFromTheBudgetComesBack() {
         let budget = MemoryBudget(limit: 8 << 20)
         do {

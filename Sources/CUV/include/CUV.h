@@ -206,6 +206,9 @@ void cuv_tcp_read_stop(cuv_tcp *tcp);
 /// Bytes the socket took at once; `UV_EAGAIN` if none. One or two buffers, none of them empty.
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 
+/// How many bytes the socket would take at once, or a little less.
+size_t cuv_tcp_send_room(const cuv_tcp *tcp);
+
 /// `written` comes when all is written; until then the memory must stay. One write at a time.
 int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 

@@ -31,6 +31,20 @@ final class BufferPool {
             }
         }
 
+        /// The largest one that isn't larger than so many bytes, or the smallest.
+        static func within(_ bytes: Int) -> Size {
+            var size = Size.large
+            while size > .tiny && size.bytes > bytes { size = size.smaller }
+            return size
+        }
+
+        /// The smallest one that isn't smaller than so many bytes, or the largest.
+        static func holding(_ bytes: Int) -> Size {
+            var size = Size.tiny
+            while size < .large && size.bytes < bytes { size = size.larger }
+            return size
+        }
+
         var larger: Size { Size(rawValue: rawValue + 1) ?? self }
         var smaller: Size { Size(rawValue: rawValue - 1) ?? self }
 
@@ -57,15 +71,19 @@ final class BufferPool {
         pipes = PipePool(budget, splicing)
     }
 
+    var isShort: Bool { budget.isShort }
+
     /// A ring of the wanted size, or a smaller one where memory is short; never none.
-    func lend(_ wanted: Size) -> RingBuffer {
+    ///
+    /// - Parameter isBrief: whether it comes back at once.
+    func lend(_ wanted: Size, isBrief: Bool = false) -> RingBuffer {
         lent += 1
         var size = wanted
         while true {
             if let memory = idle[size.rawValue].take() {
                 return RingBuffer(memory, size, .counted(size))
             }
-            if budget.reserve(size.bytes) {
+            if budget.reserve(size.bytes, isBrief: isBrief) {
                 if let memory = Self.allocate(size) { return RingBuffer(memory, size, .counted(size)) }
                 budget.release(size.bytes)
             }

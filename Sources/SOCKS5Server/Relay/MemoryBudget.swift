@@ -9,14 +9,20 @@ final class MemoryBudget: Sendable {
         self.limit = limit
     }
 
+    /// Half of it is used: by streams that stall, since others give their memory back at once.
+    var isShort: Bool { used.load(ordering: .relaxed) > limit / 2 }
+
     /// Takes `bytes` out of the budget. Near its end only small pieces are given, so that what is left goes
-    /// round: at most an eighth of what remains, except for the smallest ring.
+    /// round: at most an eighth of what remains, except for the smallest ring. And an eighth is left to those that
+    /// give it back at once.
     ///
+    /// - Parameter isBrief: whether it is one of those.
     /// - Returns: false where nothing was taken.
-    func reserve(_ bytes: Int) -> Bool {
+    func reserve(_ bytes: Int, isBrief: Bool = false) -> Bool {
         let before = used.wrappingAdd(bytes, ordering: .relaxed).oldValue
-        let share = bytes == BufferPool.Size.tiny.bytes ? 1 : 8
-        if limit - before >= bytes * share { return true }
+        let isTiny = bytes == BufferPool.Size.tiny.bytes
+        let needed = isBrief ? bytes : max(isTiny ? bytes : bytes * 8, bytes + limit / 8)
+        if limit - before >= needed { return true }
         release(bytes)
         return false
     }

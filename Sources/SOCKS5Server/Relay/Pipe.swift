@@ -72,10 +72,17 @@ final class Pipe: BandwidthWaiter {
     }
 
     private func room() -> UnsafeMutableRawBufferPointer {
-        if ring.loan == nil { ring = pool.lend(size) }
+        if ring.loan == nil { ring = pool.isShort ? briefRing() : pool.lend(size) }
         // A full ring pauses its source, but for one that holds a part of a message.
         if ring.count == ring.capacity { move(to: pool.lend(size)) }
         return ring.writable
+    }
+
+    /// Where memory is short, no more is read than the sink takes at once: what it refuses would occupy memory for
+    /// as long as it stalls. So streams that don't stall have large rings beside thousands that do.
+    private func briefRing() -> RingBuffer {
+        let fitting = BufferPool.Size.within(sink?.sendRoom ?? 0)
+        return pool.lend(min(size, fitting), isBrief: fitting > .tiny)
     }
 
     private func move(to other: consuming RingBuffer) {
@@ -109,7 +116,13 @@ final class Pipe: BandwidthWaiter {
     private func splice(atMost limit: Int) {
         guard let source else { return }
         do throws(UVError) {
-            let count = try lane.fill(from: source, atMost: limit, pool.pipes)
+            let room = pool.isShort ? max(sink?.sendRoom ?? 0, BufferPool.Size.tiny.bytes) : .max
+            let count = try lane.fill(
+                from: source,
+                atMost: min(limit, room),
+                isBrief: room < .max,
+                pool.pipes
+            )
             guard count > 0 else { return }
             meter?.take(count)
             perform(flow.received(fill))
@@ -207,8 +220,10 @@ final class Pipe: BandwidthWaiter {
         perform(flow.wrote(fill))
     }
 
-    /// A lane that holds bytes can't take others.
-    private var fill: RingBuffer.Fill { lane.holdsBytes ? .full : ring.fill }
+    /// A lane that holds bytes can't take others, nor can a ring whose sink stalls while memory is short.
+    private var fill: RingBuffer.Fill {
+        lane.holdsBytes || pendingWrite > 0 && pool.isShort ? .full : ring.fill
+    }
 
     /// Hands the sink what it takes at once, and queues the rest, though not more than half of the ring: a
     /// queued write reports only its end, and the source is to go on when half is free. What the sink refuses of a
@@ -219,7 +234,7 @@ final class Pipe: BandwidthWaiter {
             if !ring.isEmpty { try writeRing(to: sink) }
             if ring.isEmpty && lane.holdsBytes { try writeLane(to: sink) }
             if ring.isEmpty { return perform(flow.wrote(.empty)) }
-            let rest = ring.readable(limit: ring.capacity / 2)
+            let rest = ring.readable(limit: max(1, ring.capacity / 2))
             try sink.write(rest.first, rest.second)
             pendingWrite = rest.first.count + rest.second.count
             perform(flow.wroteNotAll(fill))
@@ -245,7 +260,7 @@ final class Pipe: BandwidthWaiter {
     private func writeLane(to sink: TCPStream) throws(UVError) {
         count(try lane.drain(to: sink, pool.pipes))
         guard lane.holdsBytes else { return }
-        if ring.loan == nil { ring = pool.lend(size) }
+        if ring.loan == nil { ring = pool.lend(.holding(lane.count)) }
         ring.append(try lane.spill(into: ring.writable, pool.pipes))
     }
 

@@ -22,6 +22,7 @@ struct SpliceLane {
 
     var carriesPayload: Bool { splicing != nil }
     var holdsBytes: Bool { pipe != nil }
+    var count: Int { pipe?.count ?? 0 }
 
     mutating func beginPayload(_ splicing: Splicing) {
         self.splicing = splicing
@@ -44,9 +45,10 @@ struct SpliceLane {
     mutating func fill(
         from source: TCPStream,
         atMost limit: Int,
+        isBrief: Bool,
         _ pool: PipePool
     ) throws(UVError) -> Int {
-        guard let pipe = pool.lend() else {
+        guard let pipe = pool.lend(isBrief: isBrief) else {
             isOpen = false
             return 0
         }
@@ -128,8 +130,10 @@ final class PipePool {
     var hasRoom: Bool { lent < limit }
 
     /// `nil` where there are too many, or memory is short.
-    func lend() -> SplicePipe? {
-        guard hasRoom, budget.reserve(Self.capacity) else { return nil }
+    ///
+    /// - Parameter isBrief: whether it comes back at once.
+    func lend(isBrief: Bool = false) -> SplicePipe? {
+        guard hasRoom, budget.reserve(Self.capacity, isBrief: isBrief) else { return nil }
         guard let pipe = idle.popLast() ?? open() else {
             budget.release(Self.capacity)
             return nil
