@@ -102,7 +102,8 @@ static int answer_total(struct peer *peer) {
 /// -1: the connection is over.
 static int obey(struct peer *peer) {
     switch (peer->command) {
-    case WIRE_SOURCE: return pour(peer, UINT64_MAX);
+    case WIRE_SOURCE:
+    case WIRE_FAR_SOURCE: return pour(peer, UINT64_MAX);
     case WIRE_SOME: return pour(peer, WIRE_PORTION);
     case WIRE_ONCE: return put(peer, "C", 1) == 1 ? 0 : -1;
     case WIRE_TOTAL: return answer_total(peer);
@@ -120,6 +121,9 @@ static int take(struct peer *peer) {
     server.received += (uint64_t)count;
     if (peer->command == 0) {
         peer->command = scratch[0];
+        const int small = 16 << 10;
+        if (peer->command == WIRE_FAR_SOURCE)
+            setsockopt(peer->descriptor, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
         return obey(peer);
     }
     if (peer->command == WIRE_SINK) server.in_sinks += (uint64_t)count;

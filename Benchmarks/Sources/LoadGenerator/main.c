@@ -30,6 +30,7 @@ static const char usage[] =
     "  datagrams                512 bytes there and back over UDP, 16 under way on each of N associations\n"
     "  stalled                  N downloads that nobody reads: prints 'fresh', waits for a line, prints 'used',\n"
     "                           waits for a line\n"
+    "  beside-stalled           a download beside N that nobody reads\n"
     "  names                    N requests at once, through a proxy, each for a name of its own that has to be\n"
     "                           the target's; until all are answered\n"
     "  verify                   16 MiB on each of N connections, every byte checked\n"
@@ -269,7 +270,8 @@ static const struct {
 } modes[] = {
     {"download", &role_download, measure}, {"upload", &role_upload, measure}, {"echo", &role_echo, measure},
     {"cycle", &role_cycle, measure},       {"pingpong", &role_pingpong, measure},
-    {"idle", &role_idle, idle},            {"stalled", &role_stalled, stalled},            {"verify", &role_verify_echo, verify},
+    {"idle", &role_idle, idle},            {"stalled", &role_stalled, stalled},
+    {"beside-stalled", &role_stalled, measure}, {"verify", &role_verify_echo, verify},
     {"names", &role_names, measure},         {"datagrams", &role_datagrams, measure}, {"verify-datagrams", &role_verify_datagrams, verify},
 };
 
@@ -327,6 +329,7 @@ int main(int count, char **arguments) {
         run.role = modes[i].role;
         chosen = modes[i].run;
     }
+    if (run.role == &role_stalled && chosen == measure && run.bulk == 0) run.bulk = 1;
     bool needs_proxy = run.role != NULL && run.role->resolves && load.options.proxy.sin_port == 0;
     if (chosen == NULL || needs_proxy || load.options.target.sin_port == 0 || optind < count) {
         fputs(usage, stderr);

@@ -132,7 +132,7 @@ const struct role role_idle = {"idle", idle_opened, idle_readable, NULL};
 // MARK: - stalled
 
 static void stalled_opened(struct connection *connection) {
-    command(connection, WIRE_SOURCE);
+    command(connection, WIRE_FAR_SOURCE);
     if (connection->stage == STAGE_OPEN) connection_want(connection, 0);
 }
 

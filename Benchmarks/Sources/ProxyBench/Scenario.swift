@@ -10,6 +10,7 @@ struct Scenario {
     static let standard = [
         "download-1", "download-64", "upload-1", "upload-64", "echo-1", "echo-64",
         "cycles-64", "logins-64", "ping-pong-64", "ping-pong-beside-bulk-64", "idle-1000", "stalled-1000",
+        "download-beside-stalled-300", "download-beside-stalled-1000",
         "udp-1", "udp-16", "names-200",
     ].compactMap(Scenario.init(name:))
 
@@ -54,6 +55,11 @@ struct Kind {
         ),
         Kind(name: "idle", mode: ["idle"], isIdle: true, figures: [.memoryFresh, .memoryUsed, .descriptors]),
         Kind(name: "stalled", mode: ["stalled"], isIdle: true, figures: [.memoryHeld]),
+        Kind(
+            name: "download-beside-stalled",
+            mode: ["beside-stalled"],
+            figures: [.throughput, .processorPerGigabyte]
+        ),
         Kind(
             name: "udp",
             mode: ["datagrams"],

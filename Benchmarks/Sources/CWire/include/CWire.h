@@ -13,6 +13,8 @@
 enum {
     /// The server sends the pattern for ever.
     WIRE_SOURCE = 'D',
+    /// The same out of a small buffer, as if the server's memory were another machine's.
+    WIRE_FAR_SOURCE = 'F',
     /// The server reads and forgets.
     WIRE_SINK = 'U',
     /// What comes goes back; the end too.
