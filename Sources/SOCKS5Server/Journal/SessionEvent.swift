@@ -1,4 +1,3 @@
-public import ProxyPolicy
 public import SOCKS5Protocol
 
 /// Is told of sessions as they begin and end: for logs, metrics and accounts of a program of your own. Goes into
