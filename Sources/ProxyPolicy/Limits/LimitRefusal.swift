@@ -1,14 +1,14 @@
-/// The limit by which a connection or a request was refused, see ``Configuration/Limits``.
+/// The limit by which a connection or a request was refused, see ``ProxyLimits``.
 public enum LimitRefusal: Int, CaseIterable, Error {
-    /// ``Configuration/Limits/connectionsPerSource``.
+    /// ``ProxyLimits/connectionsPerSource``.
     case connectionsPerSource
-    /// ``Configuration/Limits/handshakesPerSource``.
+    /// ``ProxyLimits/handshakesPerSource``.
     case handshakesPerSource
-    /// ``Configuration/Limits/newConnectionsPerSource``.
+    /// ``ProxyLimits/newConnectionsPerSource``.
     case newConnectionsPerSource
-    /// ``Configuration/UserLimits/connections``.
+    /// ``UserLimits/connections``.
     case connectionsPerUser
-    /// ``Configuration/UserLimits/quota``.
+    /// ``UserLimits/quota``.
     case quotaPerUser
 
     /// For the log: fixed words.

@@ -21,7 +21,7 @@ public struct ProxyLimits: Sendable {
     /// every 10 s and at the end, with a `.new` beside it for a moment. `nil`: a quota begins anew with each start.
     /// No two servers may have the same file.
     public var quotaFile: String?
-    /// Of each user who has none of their own in ``Configuration/User/limits``.
+    /// Of each user who has none of their own in ``ProxyUser/limits``.
     public var user = UserLimits()
 
     public init() {}
@@ -31,7 +31,7 @@ public struct ProxyLimits: Sendable {
 public struct UserLimits: Sendable {
     /// Connections at once with a request, 1 or more. One more is answered 02 (RFC 1928 section 6).
     public var connections: Int?
-    /// Bytes a second in each direction, as in ``Limits/bandwidthPerConnection``, of all connections of the user
+    /// Bytes a second in each direction, as in ``ProxyLimits/bandwidthPerConnection``, of all connections of the user
     /// together, who get it in turn.
     public var bandwidth: Int?
     /// Payload in a period. When it is used up, requests are answered 02 and running sessions end.

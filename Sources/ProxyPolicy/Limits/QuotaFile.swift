@@ -1,4 +1,4 @@
-/// The text of ``Configuration/Limits/quotaFile``: a header, and for each user who has used something a line or two
+/// The text of ``ProxyLimits/quotaFile``: a header, and for each user who has used something a line or two
 /// `YYYY-MM-DD BYTES USER`, with the first day of the period. A byte of the name that isn't printable ASCII, and a `%`, is
 /// `%XX`.
 package struct QuotaFile {

@@ -5,7 +5,7 @@ public import SOCKS5Protocol
 public struct ProxyUser: Sendable {
     public var name: [UInt8]
     public var secret: Secret
-    /// Instead of all of ``Configuration/Limits/user``, also of what is `nil` here.
+    /// Instead of all of ``ProxyLimits/user``, also of what is `nil` here.
     public var limits: UserLimits?
     /// Where the user may log in from; `nil`: from anywhere. From elsewhere, a login is refused as with a wrong
     /// password.

@@ -18,6 +18,6 @@ public enum DatagramDrop: Int, CaseIterable, Sendable {
     case unreachable
     /// From a host that the client has not sent to.
     case unsolicited
-    /// More than the bandwidth of the association or its user, see ``Configuration/Limits``.
+    /// More than the bandwidth of the association or its user, see ``ProxyLimits``.
     case overBandwidth
 }
