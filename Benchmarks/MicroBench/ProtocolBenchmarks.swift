@@ -5,8 +5,8 @@ import SOCKS5Protocol
 func protocolBenchmarks() {
     guard let name = DomainName("target.example.com") else { return }
     let address = IPv4Address(rawValue: 0x7f00_0001)
-    let request = Request(command: .connect, destination: Destination(host: .ipv4(address), port: 80))
-    let named = Request(command: .connect, destination: Destination(host: .name(name), port: 80))
+    let request = SOCKSRequest(command: .connect, destination: Destination(host: .ipv4(address), port: 80))
+    let named = SOCKSRequest(command: .connect, destination: Destination(host: .name(name), port: 80))
 
     Benchmark("handshake: no authentication, IPv4") { benchmark in
         let bytes = Greeting(methods: [.noAuthentication]).encoded + request.encoded
@@ -32,8 +32,8 @@ func protocolBenchmarks() {
 }
 
 /// All that a client sends up to its request, in one piece.
-private func negotiate(_ bytes: [UInt8], _ method: Method) -> Bool {
-    var handshake = Handshake(requiring: method)
+private func negotiate(_ bytes: [UInt8], _ method: AuthenticationMethod) -> Bool {
+    var handshake = ServerHandshake(requiring: method)
     var offset = 0
     while true {
         let (consumed, action) = handshake.receive(bytes.span.bytes.extracting(droppingFirst: offset))

@@ -9,7 +9,7 @@ package enum Intent: Hashable, Sendable {
     case associate
 
     /// - Returns: `nil` if the request is about a name that nobody can look up.
-    package init?(_ request: Request) {
+    package init?(_ request: SOCKSRequest) {
         switch request.command {
         case .connect:
             guard let target = Target(request.destination) else { return nil }
@@ -26,7 +26,7 @@ package enum Intent: Hashable, Sendable {
         }
     }
 
-    package var command: Command {
+    package var command: SOCKSCommand {
         switch self {
         case .connect: .connect
         case .bind: .bind
@@ -49,11 +49,11 @@ package struct Subject: Sendable {
     package let client: Peer
     /// `nil`: no login is required.
     package let user: [UInt8]?
-    package let command: Command
+    package let command: SOCKSCommand
     /// What a credential store has granted to the user.
     package let terms: UserTerms?
 
-    package init(client: Peer, user: [UInt8]?, command: Command, terms: UserTerms? = nil) {
+    package init(client: Peer, user: [UInt8]?, command: SOCKSCommand, terms: UserTerms? = nil) {
         self.client = client
         self.user = user
         self.command = command

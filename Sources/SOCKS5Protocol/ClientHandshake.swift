@@ -26,7 +26,7 @@ public struct ClientHandshake: Sendable {
         /// The server takes none of the offered methods (`05 FF`).
         case noAcceptableMethod
         /// The server selects a method that was not offered.
-        case unofferedMethod(Method)
+        case unofferedMethod(AuthenticationMethod)
         /// Wrong user or password.
         case loginRefused
         /// The server answers the request with this code, which isn't ``Reply/succeeded``.
@@ -34,7 +34,7 @@ public struct ClientHandshake: Sendable {
         /// The server answers the request with a code above 08.
         case unknownReply(UInt8)
         /// The server doesn't speak SOCKS5, or breaks its rules.
-        case malformed(DecodingError)
+        case malformed(MalformedMessage)
     }
 
     private enum State {
@@ -42,18 +42,18 @@ public struct ClientHandshake: Sendable {
         case owingCredentials
         case awaitingStatus
         case owingRequest
-        case awaitingResponse(Command)
+        case awaitingResponse(SOCKSCommand)
         case awaitingPeer
         case over
     }
 
     private var state = State.awaitingSelection
-    private let methods: [Method]
+    private let methods: [AuthenticationMethod]
 
-    /// - Parameter methods: at least one of ``Method/noAuthentication`` and ``Method/usernamePassword``, in the order in
-    ///   which they are offered.
-    public init(offering methods: [Method]) {
-        guard (1...255).contains(methods.count), methods.allSatisfy({ AuthenticationMethod($0) != nil })
+    /// - Parameter methods: at least one of ``AuthenticationMethod/noAuthentication`` and
+    ///   ``AuthenticationMethod/usernamePassword``, in the order in which they are offered.
+    public init(offering methods: [AuthenticationMethod]) {
+        guard (1...255).contains(methods.count), methods.allSatisfy({ Subnegotiation($0) != nil })
         else {
             preconditionFailure("no method, or one that isn't implemented")
         }
@@ -68,7 +68,7 @@ public struct ClientHandshake: Sendable {
     /// - Parameter bytes: all that was received and not consumed.
     /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
-        do throws(DecodingError) {
+        do throws(MalformedMessage) {
             switch state {
             case .awaitingSelection:
                 return try complete(MethodSelection.decode(bytes)) { $0.choose($1.method) }
@@ -76,10 +76,10 @@ public struct ClientHandshake: Sendable {
                 return try complete(AuthenticationStatus.decode(bytes)) { $0.judge($1.succeeded) }
             case .awaitingResponse(let command):
                 if let refusal = try refusal(in: bytes) { return (0, refusal) }
-                return try complete(Response.decode(bytes)) { $0.open($1.boundAddress, command) }
+                return try complete(SOCKSResponse.decode(bytes)) { $0.open($1.boundAddress, command) }
             case .awaitingPeer:
                 if let refusal = try refusal(in: bytes) { return (0, refusal) }
-                return try complete(Response.decode(bytes)) { $0.end(with: .open($1.boundAddress)) }
+                return try complete(SOCKSResponse.decode(bytes)) { $0.end(with: .open($1.boundAddress)) }
             case .owingCredentials, .owingRequest, .over:
                 preconditionFailure("bytes while none are awaited")
             }
@@ -100,7 +100,7 @@ public struct ClientHandshake: Sendable {
     }
 
     /// The request to send after ``Action/request``.
-    public mutating func request(_ request: Request) -> [UInt8] {
+    public mutating func request(_ request: SOCKSRequest) -> [UInt8] {
         switch state {
         case .owingRequest:
             state = .awaitingResponse(request.command)
@@ -110,7 +110,7 @@ public struct ClientHandshake: Sendable {
         }
     }
 
-    private mutating func complete<Complete: Message>(
+    private mutating func complete<Complete: SOCKSMessage>(
         _ decoded: (message: Complete, length: Int)?,
         _ act: (inout ClientHandshake, Complete) -> Action
     ) -> (consumed: Int, action: Action) {
@@ -118,9 +118,9 @@ public struct ClientHandshake: Sendable {
         return (decoded.length, act(&self, decoded.message))
     }
 
-    private mutating func choose(_ method: Method) -> Action {
+    private mutating func choose(_ method: AuthenticationMethod) -> Action {
         if method == .noAcceptable { return end(with: .fail(.noAcceptableMethod)) }
-        guard methods.contains(method), let known = AuthenticationMethod(method) else {
+        guard methods.contains(method), let known = Subnegotiation(method) else {
             return end(with: .fail(.unofferedMethod(method)))
         }
         state = known.hasSubnegotiation ? .owingCredentials : .owingRequest
@@ -133,7 +133,7 @@ public struct ClientHandshake: Sendable {
         return .request
     }
 
-    private mutating func open(_ boundAddress: Destination, _ command: Command) -> Action {
+    private mutating func open(_ boundAddress: Destination, _ command: SOCKSCommand) -> Action {
         switch command {
         case .connect, .udpAssociate:
             return end(with: .open(boundAddress))
@@ -144,7 +144,7 @@ public struct ClientHandshake: Sendable {
     }
 
     /// A refusal is told by its code alone: some servers send no valid address behind it, or none at all.
-    private mutating func refusal(in bytes: RawSpan) throws(DecodingError) -> Action? {
+    private mutating func refusal(in bytes: RawSpan) throws(MalformedMessage) -> Action? {
         var cursor = ByteCursor()
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes)
         else {
@@ -161,7 +161,7 @@ public struct ClientHandshake: Sendable {
 }
 
 extension ClientHandshake.Failure {
-    fileprivate init(_ error: DecodingError) {
+    fileprivate init(_ error: MalformedMessage) {
         if case .unknownReply(let code) = error {
             self = .unknownReply(code)
         } else {

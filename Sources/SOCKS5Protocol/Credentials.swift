@@ -4,7 +4,7 @@
 ///
 /// Both are bytes, of any value; a length of 0 parses. Neither a description nor a mirror shows the password
 /// or its length.
-public struct Credentials: Message, Hashable {
+public struct Credentials: SOCKSMessage, Hashable {
     /// At most 255 bytes each; more aren't encoded.
     public var username: [UInt8]
     public var password: Password
@@ -25,7 +25,7 @@ public struct Credentials: Message, Hashable {
         self.init(username: Array(username.utf8), password: Array(password.utf8))
     }
 
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(Self.version, of: bytes) != nil,
             let username = cursor.readCountedBytes(of: bytes),
             let password = cursor.readCountedBytes(of: bytes)
@@ -54,14 +54,14 @@ extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, Cu
 /// the server closes.
 ///
 ///     01 | STATUS
-public struct AuthenticationStatus: Message, Hashable {
+public struct AuthenticationStatus: SOCKSMessage, Hashable {
     public var succeeded: Bool
 
     public init(succeeded: Bool) {
         self.succeeded = succeeded
     }
 
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(Credentials.version, of: bytes) != nil,
             let status = cursor.readByte(of: bytes)
         else { return nil }

@@ -1,7 +1,7 @@
 /// What stands before the payload of each UDP datagram between client and server (RFC 1928 section 7).
 ///
 ///     RSV (2) | FRAG | ATYP | DST.ADDR | DST.PORT
-public struct DatagramHeader: Message, Hashable {
+public struct DatagramHeader: SOCKSMessage, Hashable {
     /// 0: a datagram of its own. 1 to 127: its place in a sequence. Bit 7: the last one of it.
     public var fragment: UInt8
     /// The target; in an answer, where it comes from.
@@ -13,7 +13,7 @@ public struct DatagramHeader: Message, Hashable {
     }
 
     /// RSV must be 0 here, unlike in a request: nothing tells a stray datagram otherwise.
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard let reserved = cursor.readInteger(UInt16.self, of: bytes),
             let fragment = cursor.readByte(of: bytes)
         else { return nil }

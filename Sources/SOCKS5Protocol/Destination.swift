@@ -45,7 +45,7 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         case ipv6 = 0x04
     }
 
-    init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard let type = cursor.readByte(of: bytes) else { return nil }
         switch AddressType(rawValue: type) {
         case .ipv4:

@@ -1,33 +1,33 @@
 /// A METHOD code (RFC 1928 section 3).
-public struct Method: RawRepresentable, Hashable, Sendable {
+public struct AuthenticationMethod: RawRepresentable, Hashable, Sendable {
     public let rawValue: UInt8
 
     public init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 
-    public static let noAuthentication = Method(rawValue: 0x00)
-    public static let gssapi = Method(rawValue: 0x01)
-    public static let usernamePassword = Method(rawValue: 0x02)
-    public static let noAcceptable = Method(rawValue: 0xff)
+    public static let noAuthentication = AuthenticationMethod(rawValue: 0x00)
+    public static let gssapi = AuthenticationMethod(rawValue: 0x01)
+    public static let usernamePassword = AuthenticationMethod(rawValue: 0x02)
+    public static let noAcceptable = AuthenticationMethod(rawValue: 0xff)
 }
 
 /// The client's first message: the methods it can do, in its order (RFC 1928 section 3).
 ///
 ///     05 | NMETHODS | METHODS
-public struct Greeting: Message, Hashable {
+public struct Greeting: SOCKSMessage, Hashable {
     /// At most 255; more aren't encoded.
-    public var methods: [Method]
+    public var methods: [AuthenticationMethod]
 
-    public init(methods: [Method]) {
+    public init(methods: [AuthenticationMethod]) {
         self.methods = methods
     }
 
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socksVersion, of: bytes) != nil,
             let codes = cursor.readCountedBytes(of: bytes)
         else { return nil }
-        methods = codes.map(Method.init)
+        methods = codes.map(AuthenticationMethod.init)
     }
 
     public var encoded: [UInt8] {
@@ -39,17 +39,17 @@ public struct Greeting: Message, Hashable {
 /// The server's choice among the methods (RFC 1928 section 3).
 ///
 ///     05 | METHOD
-public struct MethodSelection: Message, Hashable {
-    public var method: Method
+public struct MethodSelection: SOCKSMessage, Hashable {
+    public var method: AuthenticationMethod
 
-    public init(method: Method) {
+    public init(method: AuthenticationMethod) {
         self.method = method
     }
 
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes)
         else { return nil }
-        method = Method(rawValue: code)
+        method = AuthenticationMethod(rawValue: code)
     }
 
     public var encoded: [UInt8] { [socksVersion, method.rawValue] }

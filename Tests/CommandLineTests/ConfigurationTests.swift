@@ -119,8 +119,8 @@ import Testing
                     let socket = try TestSocket(connectingTo: port)
                     defer { socket.close() }
                     guard try socket.logIn(name, password) else { throw TestFailure("no login of \(name)") }
-                    try socket.send(Request(command: .connect, destination: .loopback(1)))
-                    let response = try socket.receive(Response.self)
+                    try socket.send(SOCKSRequest(command: .connect, destination: .loopback(1)))
+                    let response = try socket.receive(SOCKSResponse.self)
                     #expect(response.reply == reply)
                 }
             }
@@ -147,8 +147,8 @@ import Testing
                     let socket = try TestSocket(connectingTo: port)
                     defer { socket.close() }
                     guard try socket.logIn(name, "x") else { throw TestFailure("no login of \(name)") }
-                    try socket.send(Request(command: .connect, destination: .loopback(target)))
-                    let response = try socket.receive(Response.self)
+                    try socket.send(SOCKSRequest(command: .connect, destination: .loopback(target)))
+                    let response = try socket.receive(SOCKSResponse.self)
                     #expect(response.reply == reply, "\(name) to \(target)")
                 }
             }

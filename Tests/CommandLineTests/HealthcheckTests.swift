@@ -40,7 +40,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("HTTP/1.1 400 Bad Request\r\n\r\n", "it is an HTTP server, not a SOCKS5 server; is the port right?"),
+        (
+            "HTTP/1.1 400 Bad SOCKSRequest\r\n\r\n",
+            "it is an HTTP server, not a SOCKS5 server; is the port right?"
+        ),
         ("\u{4}\u{0}", "it is a SOCKS4 server, not a SOCKS5 server; is the port right?"),
         ("\u{5}\u{1}", "it selects method 01, which was not offered; is it a SOCKS5 server?"),
         ("\u{5}\u{7f}", "it selects method 7f, which was not offered; is it a SOCKS5 server?"),

@@ -149,7 +149,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server"), ("<html>", "an HTTP server"),
+        ("HTTP/1.1 400 Bad SOCKSRequest\r\n\r\n", "an HTTP server"), ("<html>", "an HTTP server"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "an SSH server"), ("220 mail.example ESMTP\r\n", "a mail or FTP server"),
         ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}\u{46}", "a TLS server"),
         ("\u{0}\u{5b}\u{0}\u{0}", "a SOCKS4 server"),

@@ -28,8 +28,8 @@ import Testing
 
                 let listener = try TestListener()
                 defer { listener.close() }
-                try client.send(Request(command: .connect, destination: .loopback(listener.port)))
-                let response = try client.receive(Response.self)
+                try client.send(SOCKSRequest(command: .connect, destination: .loopback(listener.port)))
+                let response = try client.receive(SOCKSResponse.self)
                 #expect(response.reply == .succeeded)
             }
         }

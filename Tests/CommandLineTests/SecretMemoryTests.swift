@@ -45,7 +45,7 @@ import Testing
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }
             let login = Credentials(username: "alice", password: Self.right).encoded
-            let request = Request(command: .connect, destination: .loopback(listener.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
             // In one piece, and with payload behind it.
             try client.send(Greeting(methods: [.usernamePassword]).encoded + login + request + [1, 2, 3])
             let target = try listener.accept()

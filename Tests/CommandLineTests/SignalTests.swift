@@ -173,8 +173,8 @@ import Testing
                 child.signal(SIGTERM)
             }
             for client in clients { try client.greet() }
-            try clients[799].send(Request(command: .connect, destination: .loopback(listener.port)))
-            let response = try clients[799].receive(Response.self)
+            try clients[799].send(SOCKSRequest(command: .connect, destination: .loopback(listener.port)))
+            let response = try clients[799].receive(SOCKSResponse.self)
             #expect(response.reply == .succeeded)
             listener.close()
             for client in clients { client.close() }

@@ -231,7 +231,7 @@ private final class Flag: Sendable {
             _ = try second.receive(2)
             first.reset()
             network.server.signal(SIGTERM)
-            #expect(try second.receive(Response.self).reply == .succeeded)
+            #expect(try second.receive(SOCKSResponse.self).reply == .succeeded)
         }
     }
 

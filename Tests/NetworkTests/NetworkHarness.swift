@@ -17,7 +17,7 @@ struct Network: Sendable {
     /// Sends greeting and request in one; nothing is read yet.
     func ask(_ destination: Destination, from source: String = "127.0.0.1") throws -> TestSocket {
         let socket = try TestSocket(connectingTo: port, from: source)
-        let request = Request(command: .connect, destination: destination)
+        let request = SOCKSRequest(command: .connect, destination: destination)
         try socket.send(Greeting(methods: [.noAuthentication]).encoded + request.encoded)
         return socket
     }
@@ -45,7 +45,7 @@ extension TestSocket {
     /// The reply to ``Network/ask(_:from:)``.
     func reply() throws -> Reply {
         guard try receive(2) == [5, 0] else { throw TestFailure("another method") }
-        return try receive(Response.self).reply
+        return try receive(SOCKSResponse.self).reply
     }
 }
 

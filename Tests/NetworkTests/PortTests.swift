@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    private static func expectGeneralFailures(_ command: Command, _ network: Network) throws {
+    private static func expectGeneralFailures(_ command: SOCKSCommand, _ network: Network) throws {
         for _ in 0..<3 {
             let client = try TestSocket(connectingTo: network.port)
             defer { client.close() }

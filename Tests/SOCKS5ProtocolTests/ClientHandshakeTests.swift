@@ -5,23 +5,23 @@ private let bound = Destination(name: "example.com", port: 80)
 private let peer = Destination.loopback6(443)
 private let credentials = Credentials(username: "alice", password: "secret")
 private let payload: [UInt8] = Array("HTTP/1.1 200 OK\r\n".utf8)
-private let both: [Method] = [.noAuthentication, .usernamePassword]
+private let both: [AuthenticationMethod] = [.noAuthentication, .usernamePassword]
 
-private func selection(_ method: Method) -> [UInt8] { MethodSelection(method: method).encoded }
+private func selection(_ method: AuthenticationMethod) -> [UInt8] { MethodSelection(method: method).encoded }
 private func success(_ address: Destination) -> [UInt8] {
-    Response(reply: .succeeded, boundAddress: address).encoded
+    SOCKSResponse(reply: .succeeded, boundAddress: address).encoded
 }
 
 /// Plays the client: feeds what a server sends as it would arrive, and keeps what isn't consumed.
 private struct Feeder {
     var handshake: ClientHandshake
-    let command: Command
+    let command: SOCKSCommand
     var held: [UInt8] = []
     var actions: [ClientHandshake.Action] = []
     var sent: [UInt8] = []
     var isOver = false
 
-    init(_ command: Command = .connect, offering methods: [Method] = both) {
+    init(_ command: SOCKSCommand = .connect, offering methods: [AuthenticationMethod] = both) {
         handshake = ClientHandshake(offering: methods)
         self.command = command
         sent = handshake.greeting.encoded
@@ -40,14 +40,18 @@ private struct Feeder {
             actions.append(action)
             switch action {
             case .authenticate: sent += handshake.logIn(credentials)
-            case .request: sent += handshake.request(Request(command: command, destination: bound))
+            case .request: sent += handshake.request(SOCKSRequest(command: command, destination: bound))
             case .receiveMore, .awaitPeer: break
             case .open, .fail: isOver = true
             }
         }
     }
 
-    static func actions(of bytes: [UInt8], _ command: Command = .connect, offering methods: [Method] = both)
+    static func actions(
+        of bytes: [UInt8],
+        _ command: SOCKSCommand = .connect,
+        offering methods: [AuthenticationMethod] = both
+    )
         -> [ClientHandshake.Action]
     {
         var feeder = Feeder(command, offering: methods)
@@ -57,7 +61,7 @@ private struct Feeder {
 }
 
 @Suite struct ClientHandshakeTests {
-    static let conversations: [(Command, [UInt8], [ClientHandshake.Action])] = [
+    static let conversations: [(SOCKSCommand, [UInt8], [ClientHandshake.Action])] = [
         (.connect, selection(.noAuthentication) + success(bound), [.request, .open(bound)]),
         (
             .connect, selection(.usernamePassword) + [1, 0] + success(peer),
@@ -75,7 +79,7 @@ private struct Feeder {
 
     @Test(arguments: conversations)
     func everyCutInTwoOfHandshakeAndPayloadIsUnderstood(
-        _ command: Command,
+        _ command: SOCKSCommand,
         _ bytes: [UInt8],
         _ expected: [ClientHandshake.Action]
     ) {
@@ -91,7 +95,7 @@ private struct Feeder {
 
     @Test(arguments: conversations)
     func everyCutInThreeIsUnderstood(
-        _ command: Command,
+        _ command: SOCKSCommand,
         _ bytes: [UInt8],
         _ expected: [ClientHandshake.Action]
     ) {
@@ -106,7 +110,7 @@ private struct Feeder {
 
     @Test(arguments: conversations)
     func oneByteAtATimeIsUnderstood(
-        _ command: Command,
+        _ command: SOCKSCommand,
         _ bytes: [UInt8],
         _ expected: [ClientHandshake.Action]
     ) {
@@ -117,7 +121,8 @@ private struct Feeder {
     }
 
     @Test(arguments: conversations)
-    func everyTruncationWaits(_ command: Command, _ bytes: [UInt8], _ expected: [ClientHandshake.Action]) {
+    func everyTruncationWaits(_ command: SOCKSCommand, _ bytes: [UInt8], _ expected: [ClientHandshake.Action])
+    {
         for length in 0..<bytes.count {
             let actions = Feeder.actions(of: Array(bytes[..<length]), command)
             #expect(actions == Array(expected.prefix(actions.count)))
@@ -126,7 +131,7 @@ private struct Feeder {
     }
 
     @Test func theClientSendsGreetingLoginAndRequestInTurn() {
-        let request = Request(command: .bind, destination: bound).encoded
+        let request = SOCKSRequest(command: .bind, destination: bound).encoded
         var feeder = Feeder(.bind)
         #expect(feeder.sent == [5, 2, 0, 2])
         feeder.feed(selection(.usernamePassword))
@@ -153,8 +158,8 @@ private struct Feeder {
     }
 
     @Test(arguments: 0...255) func onlyAnOfferedMethodIsTaken(_ code: Int) {
-        let method = Method(rawValue: UInt8(code))
-        for methods in [[.noAuthentication], [.usernamePassword], both] as [[Method]] {
+        let method = AuthenticationMethod(rawValue: UInt8(code))
+        for methods in [[.noAuthentication], [.usernamePassword], both] as [[AuthenticationMethod]] {
             let expected: ClientHandshake.Action =
                 switch method {
                 case .noAcceptable: .fail(.noAcceptableMethod)
@@ -188,7 +193,7 @@ private struct Feeder {
         for (rest, error) in [
             ([2], .unknownAddressType(2)), ([0], .unknownAddressType(0)), ([3, 0], .badDomainName),
             ([3, 1, 0x20], .badDomainName),
-        ] as [([UInt8], DecodingError)] {
+        ] as [([UInt8], MalformedMessage)] {
             let bytes = selection(.noAuthentication) + [5, 0, 0] + rest
             #expect(Feeder.actions(of: bytes).last == .fail(.malformed(error)))
         }

@@ -4,19 +4,19 @@ import Testing
 private let destination = Destination(name: "example.com", port: 80)
 private let greeting = Greeting(methods: [.gssapi, .noAuthentication, .usernamePassword])
 private let credentials = Credentials(username: "alice", password: "secret")
-private let request = Request(command: .connect, destination: destination)
+private let request = SOCKSRequest(command: .connect, destination: destination)
 private let payload: [UInt8] = Array("GET / HTTP/1.1\r\n".utf8)
 
 /// Feeds bytes as they would arrive, keeping what isn't consumed.
 private struct Feeder {
-    var handshake: Handshake
+    var handshake: ServerHandshake
     var accepts = true
     var held: [UInt8] = []
-    var actions: [Handshake.Action] = []
+    var actions: [ServerHandshake.Action] = []
     var isOver = false
 
-    init(_ method: Method, accepts: Bool = true) {
-        handshake = Handshake(requiring: method)
+    init(_ method: AuthenticationMethod, accepts: Bool = true) {
+        handshake = ServerHandshake(requiring: method)
         self.accepts = accepts
     }
 
@@ -46,7 +46,7 @@ private struct Feeder {
 }
 
 @Suite struct HandshakeTests {
-    static let conversations: [(Method, [UInt8], [Handshake.Action])] = [
+    static let conversations: [(AuthenticationMethod, [UInt8], [ServerHandshake.Action])] = [
         (
             .noAuthentication, greeting.encoded + request.encoded,
             [.select(MethodSelection(method: .noAuthentication)), .open(request)]
@@ -62,9 +62,9 @@ private struct Feeder {
 
     @Test(arguments: conversations)
     func everyCutInTwoOfHandshakeAndPayloadIsUnderstood(
-        _ method: Method,
+        _ method: AuthenticationMethod,
         _ bytes: [UInt8],
-        _ expected: [Handshake.Action]
+        _ expected: [ServerHandshake.Action]
     ) {
         let all = bytes + payload
         for first in 0...all.count {
@@ -78,7 +78,11 @@ private struct Feeder {
     }
 
     @Test(arguments: conversations)
-    func everyCutInThreeIsUnderstood(_ method: Method, _ bytes: [UInt8], _ expected: [Handshake.Action]) {
+    func everyCutInThreeIsUnderstood(
+        _ method: AuthenticationMethod,
+        _ bytes: [UInt8],
+        _ expected: [ServerHandshake.Action]
+    ) {
         for first in 0...bytes.count {
             for second in first...bytes.count {
                 var feeder = Feeder(method)
@@ -89,7 +93,11 @@ private struct Feeder {
     }
 
     @Test(arguments: conversations)
-    func oneByteAtATimeIsUnderstood(_ method: Method, _ bytes: [UInt8], _ expected: [Handshake.Action]) {
+    func oneByteAtATimeIsUnderstood(
+        _ method: AuthenticationMethod,
+        _ bytes: [UInt8],
+        _ expected: [ServerHandshake.Action]
+    ) {
         var feeder = Feeder(method)
         for byte in bytes { feeder.feed([byte]) }
         #expect(feeder.actions == expected)
@@ -97,7 +105,11 @@ private struct Feeder {
     }
 
     @Test(arguments: conversations)
-    func everyTruncationWaits(_ method: Method, _ bytes: [UInt8], _ expected: [Handshake.Action]) {
+    func everyTruncationWaits(
+        _ method: AuthenticationMethod,
+        _ bytes: [UInt8],
+        _ expected: [ServerHandshake.Action]
+    ) {
         for length in 0..<bytes.count {
             var feeder = Feeder(method)
             feeder.feed(bytes[..<length])
@@ -114,8 +126,9 @@ private struct Feeder {
     }
 
     @Test func noMethodInCommonIsRefusedOnce() {
-        for methods: [Method] in [[], [.gssapi], [.noAuthentication], (3...254).map { Method(rawValue: $0) }]
-        {
+        for methods: [AuthenticationMethod] in [
+            [], [.gssapi], [.noAuthentication], (3...254).map { AuthenticationMethod(rawValue: $0) },
+        ] {
             var feeder = Feeder(.usernamePassword)
             feeder.feed(Greeting(methods: methods).encoded)
             #expect(feeder.actions == [.refuse(MethodSelection(method: .noAcceptable))])
@@ -123,7 +136,7 @@ private struct Feeder {
     }
 
     @Test func theRequiredMethodIsFoundWhereverItStands() {
-        let others = (3...200).map { Method(rawValue: $0) }
+        let others = (3...200).map { AuthenticationMethod(rawValue: $0) }
         for methods in [
             [.usernamePassword] + others, others + [.noAuthentication, .usernamePassword, .usernamePassword],
         ] {
@@ -169,6 +182,6 @@ private struct Feeder {
     }
 
     @Test func theMachineIsSmall() {
-        #expect(MemoryLayout<Handshake>.size <= 8)
+        #expect(MemoryLayout<ServerHandshake>.size <= 8)
     }
 }

@@ -11,29 +11,29 @@ private let destinations: [Destination] = [
 ]
 
 /// Every message a client or server can send, in several sizes.
-private let messages: [any Message] =
+private let messages: [any SOCKSMessage] =
     [
         Greeting(methods: []), Greeting(methods: [.noAuthentication]),
-        Greeting(methods: (0...254).map { Method(rawValue: $0) }),
+        Greeting(methods: (0...254).map { AuthenticationMethod(rawValue: $0) }),
         MethodSelection(method: .usernamePassword), MethodSelection(method: .noAcceptable),
         Credentials(username: "alice", password: "secret"), Credentials(username: "", password: ""),
         Credentials(username: [0, 255, 13], password: [UInt8](repeating: 0, count: 255)),
         AuthenticationStatus(succeeded: true), AuthenticationStatus(succeeded: false),
     ]
-    + destinations.flatMap { destination -> [any Message] in
+    + destinations.flatMap { destination -> [any SOCKSMessage] in
         [
-            Request(command: .bind, destination: destination),
-            Request(command: .udpAssociate, destination: destination),
-            Response(reply: .succeeded, boundAddress: destination),
+            SOCKSRequest(command: .bind, destination: destination),
+            SOCKSRequest(command: .udpAssociate, destination: destination),
+            SOCKSResponse(reply: .succeeded, boundAddress: destination),
             DatagramHeader(fragment: 0x81, destination: destination),
         ]
-    } + destinations.filter { $0.port != 0 }.map { Request(command: .connect, destination: $0) }
-    + Reply.allCases.map { Response.failure($0) }
+    } + destinations.filter { $0.port != 0 }.map { SOCKSRequest(command: .connect, destination: $0) }
+    + Reply.allCases.map { SOCKSResponse.failure($0) }
 
 @Suite struct MessageTests {
     @Test(arguments: messages.indices)
     func decodingWhatWasEncodedGivesTheSameMessageAndLength(_ index: Int) throws {
-        func check<Kind: Message>(_ message: Kind) throws {
+        func check<Kind: SOCKSMessage>(_ message: Kind) throws {
             let encoded = message.encoded
             let decoded = try #require(try Kind.decode(encoded + [0xaa, 0x05]))
             #expect(decoded.length == encoded.count)
@@ -44,7 +44,7 @@ private let messages: [any Message] =
 
     @Test(arguments: messages.indices)
     func everyTruncationIsIncompleteAndNotMalformed(_ index: Int) throws {
-        func check<Kind: Message>(_ message: Kind) throws {
+        func check<Kind: SOCKSMessage>(_ message: Kind) throws {
             for length in 0..<message.encoded.count {
                 #expect(try Kind.decode(Array(message.encoded.prefix(length))) == nil, "\(length) bytes")
             }
@@ -53,62 +53,64 @@ private let messages: [any Message] =
     }
 
     @Test func aRequestLooksAsRFC1928Draws() {
-        let request = Request(command: .connect, destination: Destination(name: "abc", port: 0x1234))
+        let request = SOCKSRequest(command: .connect, destination: Destination(name: "abc", port: 0x1234))
         #expect(request.encoded == [5, 1, 0, 3, 3, 0x61, 0x62, 0x63, 0x12, 0x34])
     }
 
     @Test func aResponseLooksAsRFC1928DrawsAndNotAsItsWorkedExample() {
-        let response = Response(reply: .succeeded, boundAddress: .loopback(0xaaaa))
+        let response = SOCKSResponse(reply: .succeeded, boundAddress: .loopback(0xaaaa))
         #expect(response.encoded == [5, 0, 0, 1, 0x7f, 0, 0, 1, 0xaa, 0xaa])
     }
 
     @Test(arguments: Reply.allCases) func aFailureIsTenBytes(_ reply: Reply) {
-        #expect(Response.failure(reply).encoded == [5, reply.rawValue, 0, 1, 0, 0, 0, 0, 0, 0])
+        #expect(SOCKSResponse.failure(reply).encoded == [5, reply.rawValue, 0, 1, 0, 0, 0, 0, 0, 0])
     }
 
     @Test(arguments: 0...255) func anyReservedByteOfARequestIsAccepted(_ reserved: Int) throws {
         let bytes: [UInt8] = [5, 1, UInt8(reserved), 1, 127, 0, 0, 1, 0, 80]
-        #expect(try Request.decode(bytes)?.message.destination == .loopback(80))
+        #expect(try SOCKSRequest.decode(bytes)?.message.destination == .loopback(80))
     }
 
     @Test func theReservedFieldOfADatagramMustBeZero() {
         let bytes: [UInt8] = [0, 1, 0, 1, 127, 0, 0, 1, 0, 80]
-        #expect(throws: DecodingError.badReserved(1)) { try DatagramHeader.decode(bytes) }
+        #expect(throws: MalformedMessage.badReserved(1)) { try DatagramHeader.decode(bytes) }
     }
 
     @Test(arguments: 0...255) func onlyVersionFiveIsTaken(_ version: Int) throws {
         guard version != 5 else { return }
-        #expect(throws: DecodingError.badVersion(UInt8(version))) { try Greeting.decode([UInt8(version)]) }
-        #expect(throws: DecodingError.badVersion(UInt8(version))) { try Request.decode([UInt8(version)]) }
+        #expect(throws: MalformedMessage.badVersion(UInt8(version))) { try Greeting.decode([UInt8(version)]) }
+        #expect(throws: MalformedMessage.badVersion(UInt8(version))) {
+            try SOCKSRequest.decode([UInt8(version)])
+        }
     }
 
     @Test(arguments: 0...255) func onlyKnownCommandsAreTaken(_ code: Int) {
-        guard Command(rawValue: UInt8(code)) == nil else { return }
-        #expect(throws: DecodingError.unknownCommand(UInt8(code))) {
-            try Request.decode([5, UInt8(code), 0, 9])
+        guard SOCKSCommand(rawValue: UInt8(code)) == nil else { return }
+        #expect(throws: MalformedMessage.unknownCommand(UInt8(code))) {
+            try SOCKSRequest.decode([5, UInt8(code), 0, 9])
         }
     }
 
     @Test(arguments: 0...255) func onlyKnownAddressTypesAreTaken(_ code: Int) {
         guard ![1, 3, 4].contains(code) else { return }
-        #expect(throws: DecodingError.unknownAddressType(UInt8(code))) {
-            try Request.decode([5, 1, 0, UInt8(code)])
+        #expect(throws: MalformedMessage.unknownAddressType(UInt8(code))) {
+            try SOCKSRequest.decode([5, 1, 0, UInt8(code)])
         }
     }
 
     @Test(arguments: 0...255) func aNameHasOnlyPrintableBytes(_ byte: Int) throws {
         let bytes: [UInt8] = [5, 1, 0, 3, 3, 0x61, UInt8(byte), 0x62, 0, 80]
         if (0x21...0x7e).contains(byte) {
-            #expect(try Request.decode(bytes) != nil)
+            #expect(try SOCKSRequest.decode(bytes) != nil)
         } else {
-            #expect(throws: DecodingError.badDomainName) { try Request.decode(bytes) }
+            #expect(throws: MalformedMessage.badDomainName) { try SOCKSRequest.decode(bytes) }
         }
     }
 
     @Test func aNameOfNoBytesIsRefusedAndOneOf255IsNot() throws {
-        #expect(throws: DecodingError.badDomainName) { try Request.decode([5, 1, 0, 3, 0, 0, 80]) }
-        let request = Request(command: .connect, destination: Destination(name: longName, port: 80))
-        #expect(try Request.decode(request.encoded)?.message == request)
+        #expect(throws: MalformedMessage.badDomainName) { try SOCKSRequest.decode([5, 1, 0, 3, 0, 0, 80]) }
+        let request = SOCKSRequest(command: .connect, destination: Destination(name: longName, port: 80))
+        #expect(try SOCKSRequest.decode(request.encoded)?.message == request)
     }
 
     @Test func credentialsNeverShowThePasswordNorItsLength() {
@@ -151,8 +153,8 @@ private let messages: [any Message] =
             if let first = bytes.indices.first, Bool.random(using: &random) { bytes[first] = 5 }
             _ = try? Greeting.decode(bytes)
             _ = try? Credentials.decode(bytes)
-            _ = try? Request.decode(bytes)
-            _ = try? Response.decode(bytes)
+            _ = try? SOCKSRequest.decode(bytes)
+            _ = try? SOCKSResponse.decode(bytes)
             _ = try? DatagramHeader.decode(bytes)
         }
     }

@@ -173,7 +173,7 @@ import Testing
             port in
             let connection = try TestSocket(connectingTo: port)
             defer { connection.close() }
-            let request = Request(command: .udpAssociate, destination: .unspecified).encoded
+            let request = SOCKSRequest(command: .udpAssociate, destination: .unspecified).encoded
             let wrong = Credentials(username: "a", password: "c").encoded
             try connection.send(Greeting(methods: [.usernamePassword]).encoded + wrong + request)
             #expect(try connection.receiveToEnd() == [5, 2, 1, 1])
@@ -269,12 +269,12 @@ import Testing
     @Test func bytesBehindTheRequestAreIgnored() async throws {
         try await withServer { port in
             let connection = try TestSocket(connectingTo: port)
-            let request = Request(command: .udpAssociate, destination: .unspecified).encoded
+            let request = SOCKSRequest(command: .udpAssociate, destination: .unspecified).encoded
             let greeting = Greeting(methods: [.noAuthentication]).encoded
             try connection.send(greeting + request + [UInt8](repeating: 7, count: 100 << 10))
             defer { connection.close() }
             #expect(try connection.receive(2) == [5, 0])
-            let bound = try connection.receive(Response.self).boundAddress
+            let bound = try connection.receive(SOCKSResponse.self).boundAddress
             let (client, target) = (try TestDatagramSocket(), try TestDatagramSocket())
             defer { for socket in [client, target] { socket.close() } }
             try client.send(DatagramHeader(destination: target.address).encoded + [1], to: bound)

@@ -30,7 +30,7 @@ import Testing
             #expect(bound.host == Self.here.host && bound.port != 0)
             let peer = try TestSocket(connectingTo: Int(bound.port))
             defer { peer.close() }
-            let second = try client.receive(Response.self)
+            let second = try client.receive(SOCKSResponse.self)
             #expect(second.reply == .succeeded)
             #expect(second.boundAddress == .loopback(peer.localPort))
             try peer.send(Array("from the peer".utf8))
@@ -48,7 +48,7 @@ import Testing
             #expect(bound.host == Destination.loopback6(0).host)
             let peer = try TestSocket(connectingTo: Int(bound.port), host: "::1")
             defer { peer.close() }
-            #expect(try client.receive(Response.self).boundAddress == .loopback6(peer.localPort))
+            #expect(try client.receive(SOCKSResponse.self).boundAddress == .loopback6(peer.localPort))
         }
     }
 
@@ -61,7 +61,7 @@ import Testing
             try stranger.waitForClose()
             let peer = try TestSocket(connectingTo: Int(bound.port))
             defer { peer.close() }
-            #expect(try client.receive(Response.self).boundAddress == .loopback(peer.localPort))
+            #expect(try client.receive(SOCKSResponse.self).boundAddress == .loopback(peer.localPort))
         }
     }
 
@@ -77,7 +77,7 @@ import Testing
             }
             let peer = try TestSocket(connectingTo: Int(bound.port), host: host)
             defer { peer.close() }
-            #expect(try client.receive(Response.self).reply == .succeeded)
+            #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
         }
     }
 
@@ -106,7 +106,7 @@ import Testing
             #expect(bound.host == Self.here.host)
             let peer = try TestSocket(connectingTo: Int(bound.port), from: "127.0.0.2")
             defer { peer.close() }
-            let second = try client.receive(Response.self)
+            let second = try client.receive(SOCKSResponse.self)
             #expect(second.boundAddress.description == "127.0.0.2:\(peer.localPort)")
             try expectListenerGone(bound)
         }
@@ -120,7 +120,7 @@ import Testing
             let peer = try TestSocket(connectingTo: Int(bound.port))
             defer { peer.close() }
             #expect(try peer.receive(5) == Array("early".utf8))
-            #expect(try client.receive(Response.self).reply == .succeeded)
+            #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
             // An end before the peer is there would be the end of the BIND.
             client.endSending()
             #expect(try peer.receiveToEnd().isEmpty)
@@ -131,7 +131,7 @@ import Testing
         try await withServer({ $0.bind.timeout = .milliseconds(200) }) { port in
             let (client, bound) = try Self.bind(through: port)
             defer { client.close() }
-            #expect(try client.receiveToEnd() == Response.failure(.ttlExpired).encoded)
+            #expect(try client.receiveToEnd() == SOCKSResponse.failure(.ttlExpired).encoded)
             try expectListenerGone(bound)
         }
     }
@@ -192,7 +192,7 @@ import Testing
                 #expect(bound.description == "\(expected):\(bound.port)")
                 let peer = try TestSocket(connectingTo: Int(bound.port), host: host)
                 defer { peer.close() }
-                #expect(try client.receive(Response.self).reply == .succeeded)
+                #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
             }
         }
     }

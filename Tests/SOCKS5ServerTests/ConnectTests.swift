@@ -108,7 +108,7 @@ import Testing
             for _ in 0..<20 {
                 let socket = try TestSocket(connectingTo: port)
                 defer { socket.close() }
-                let request = Request(command: .connect, destination: .loopback(listener.port)).encoded
+                let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
                 let greeting = Greeting(methods: [.noAuthentication]).encoded
                 try socket.send(greeting + request + [UInt8](repeating: 7, count: 100 << 10))
                 #expect(try socket.receiveToEnd() == [5, 0, 5, 5, 0, 1, 0, 0, 0, 0, 0, 0])
@@ -122,7 +122,7 @@ import Testing
             defer { hole.close() }
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            let request = Request(command: .connect, destination: .loopback(hole.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(hole.port)).encoded
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request)
             let sent = fillUntilBlocked(socket)
             // What the kernel buffers on both sides, and no more.
@@ -137,7 +137,7 @@ import Testing
             let hole = try Blackhole()
             defer { hole.close() }
             let socket = try TestSocket(connectingTo: port)
-            let request = Request(command: .connect, destination: .loopback(hole.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(hole.port)).encoded
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request)
             _ = try socket.receive(2)
             try eventually("the session is there") { server.statistics.active == 1 }
@@ -151,7 +151,7 @@ import Testing
             let hole = try Blackhole()
             defer { hole.close() }
             let socket = try TestSocket(connectingTo: port)
-            let request = Request(command: .connect, destination: .loopback(hole.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(hole.port)).encoded
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request)
             _ = try socket.receive(2)
             _ = fillUntilBlocked(socket)
@@ -166,7 +166,7 @@ import Testing
             defer { listener.close() }
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            let request = Request(command: .connect, destination: .loopback(listener.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request + Array("question".utf8))
             socket.endSending()
             let target = try listener.accept()
@@ -174,7 +174,7 @@ import Testing
             try target.send(Array("answer".utf8))
             target.close()
             #expect(try socket.receive(2) == [5, 0])
-            #expect(try socket.receive(Response.self).reply == .succeeded)
+            #expect(try socket.receive(SOCKSResponse.self).reply == .succeeded)
             #expect(try socket.receiveToEnd() == Array("answer".utf8))
         }
     }

@@ -175,7 +175,7 @@ private final class Gate<Answer: Sendable>: Sendable {
             let socket = try TestSocket(connectingTo: port)
             try socket.send(Greeting(methods: [.noAuthentication]))
             _ = try socket.receive(MethodSelection.self)
-            try socket.send(Request(command: .connect, destination: .loopback(listener.port)))
+            try socket.send(SOCKSRequest(command: .connect, destination: .loopback(listener.port)))
             try eventually("it is asked") { gate.asked == 2 }
             socket.reset()
             try eventually("the task is cancelled") { gate.cancelled == 2 }
@@ -193,7 +193,7 @@ private final class Gate<Answer: Sendable>: Sendable {
             let payload = random.bytes(64 << 10)
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            let request = Request(command: .connect, destination: .loopback(listener.port))
+            let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port))
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request.encoded + payload)
             socket.endSending()
             try gate.open(.allowed)
@@ -351,7 +351,7 @@ private final class Gate<Answer: Sendable>: Sendable {
             try eventually("it is asked again") { gate.asked == 2 }
             #expect(gate.cancelled == 1)
             try gate.open(.addresses([.ipv4(IPv4Address(127, 0, 0, 1))]))
-            #expect(try last.receive(Response.self).reply == .succeeded)
+            #expect(try last.receive(SOCKSResponse.self).reply == .succeeded)
         }
         await stopped
         #expect(server.statistics.active == 0)
@@ -361,7 +361,7 @@ private final class Gate<Answer: Sendable>: Sendable {
         let socket = try TestSocket(connectingTo: port)
         try socket.send(Greeting(methods: [.noAuthentication]))
         _ = try socket.receive(MethodSelection.self)
-        try socket.send(Request(command: .connect, destination: Destination(name: name, port: number)))
+        try socket.send(SOCKSRequest(command: .connect, destination: Destination(name: name, port: number)))
         return socket
     }
 
@@ -381,7 +381,7 @@ private final class Gate<Answer: Sendable>: Sendable {
             try eventually("the first has left") { server.statistics.active == 4 }
             #expect(gate.cancelled == 0)
             try gate.open(.addresses([.ipv4(IPv4Address(127, 0, 0, 1))]))
-            for socket in others { #expect(try socket.receive(Response.self).reply == .succeeded) }
+            for socket in others { #expect(try socket.receive(SOCKSResponse.self).reply == .succeeded) }
             #expect(gate.asked == 1)
             let last = try ask("b.test", listener.port, through: port)
             last.reset()

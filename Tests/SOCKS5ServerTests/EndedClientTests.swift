@@ -11,9 +11,9 @@ import Testing
     private static let much = [UInt8](repeating: 7, count: 100 << 10)
 
     /// More than the server reads ahead, or a byte; at once with the request, or when that is answered.
-    @Test(arguments: [Command.bind, .udpAssociate], [little, much])
+    @Test(arguments: [SOCKSCommand.bind, .udpAssociate], [little, much])
     func theEndOfABindOrAnAssociationIsItsEndWhateverCameBefore(
-        _ command: Command,
+        _ command: SOCKSCommand,
         _ bytes: [UInt8]
     ) async throws {
         try await withServerObject { server, port in
@@ -21,7 +21,7 @@ import Testing
             for isPipelined in [true, false] {
                 let socket = try TestSocket(connectingTo: port)
                 defer { socket.close() }
-                let request = Request(command: command, destination: .loopback(0)).encoded
+                let request = SOCKSRequest(command: command, destination: .loopback(0)).encoded
                 try socket.send(Self.greeting + request + (isPipelined ? bytes : []))
                 if !isPipelined {
                     _ = try socket.receive(2 + 10)
@@ -50,7 +50,7 @@ import Testing
         try await withServerObject({ $0.ruleSet = SlowRules() }) { server, port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            let request = Request(command: .bind, destination: .loopback(0)).encoded
+            let request = SOCKSRequest(command: .bind, destination: .loopback(0)).encoded
             try socket.send(Self.greeting + request + Self.little)
             socket.endSending()
             try eventually("the session has begun") { server.statistics[.accepted] == 1 }
@@ -67,13 +67,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [Command.bind, .udpAssociate])
-    func theEndBehindALoginThatIsLookedAtEndsABindToo(_ command: Command) async throws {
+    @Test(arguments: [SOCKSCommand.bind, .udpAssociate])
+    func theEndBehindALoginThatIsLookedAtEndsABindToo(_ command: SOCKSCommand) async throws {
         try await withServerObject({ $0.credentialStore = SlowStore() }) { server, port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
             let login = Credentials(username: "alice", password: "secret").encoded
-            let request = Request(command: command, destination: .loopback(0)).encoded
+            let request = SOCKSRequest(command: command, destination: .loopback(0)).encoded
             try socket.send(Greeting(methods: [.usernamePassword]).encoded + login + request + Self.little)
             socket.endSending()
             try eventually("the session has begun") { server.statistics[.accepted] == 1 }
@@ -89,7 +89,7 @@ import Testing
         }) { server, port in
             let hole = try Blackhole()
             defer { hole.close() }
-            let request = Request(command: .connect, destination: .loopback(hole.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(hole.port)).encoded
             let dialling = try (0..<2).map { _ in
                 let socket = try TestSocket(connectingTo: port)
                 try socket.send(Self.greeting + request + bytes)

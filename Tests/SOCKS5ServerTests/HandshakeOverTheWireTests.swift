@@ -14,13 +14,13 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
             defer { listener.close() }
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            let request = Request(command: .connect, destination: .loopback(listener.port))
+            let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port))
             let bytes =
                 loginGreeting.encoded + Credentials(username: "alice", password: "secret").encoded
                 + request.encoded
             for byte in bytes { try socket.send([byte]) }
             #expect(try socket.receive(4) == [5, 2, 1, 0])
-            #expect(try socket.receive(Response.self).reply == .succeeded)
+            #expect(try socket.receive(SOCKSResponse.self).reply == .succeeded)
             try listener.accept().close()
         }
     }
@@ -33,7 +33,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
             let payload = random.bytes(64 << 10)
             let handshake =
                 loginGreeting.encoded + Credentials(username: "alice", password: "secret").encoded
-                + Request(command: .connect, destination: .loopback(listener.port)).encoded
+                + SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
             let bytes = handshake + payload
             for cut in 0...handshake.count {
                 let socket = try TestSocket(connectingTo: port)
@@ -60,8 +60,11 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
         }
     }
 
-    @Test(arguments: [[], [.usernamePassword], [.gssapi, Method(rawValue: 0x80)]] as [[Method]])
-    func noMethodInCommonGetsFFOnceAndTheEnd(_ methods: [Method]) async throws {
+    @Test(
+        arguments: [[], [.usernamePassword], [.gssapi, AuthenticationMethod(rawValue: 0x80)]]
+            as [[AuthenticationMethod]]
+    )
+    func noMethodInCommonGetsFFOnceAndTheEnd(_ methods: [AuthenticationMethod]) async throws {
         try await withServer { port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
@@ -83,7 +86,9 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
         try await withServer { port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            try socket.send(Greeting(methods: (1...255).map { Method(rawValue: UInt8($0 % 255)) }))
+            try socket.send(
+                Greeting(methods: (1...255).map { AuthenticationMethod(rawValue: UInt8($0 % 255)) })
+            )
             #expect(try socket.receive(2) == [5, 0])
         }
     }
@@ -112,7 +117,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
             defer { listener.close() }
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
-            var request = Request(command: .connect, destination: .loopback(listener.port)).encoded
+            var request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
             request[2] = reserved
             try socket.send(greeting.encoded + request)
             #expect(try socket.receive(5) == [5, 0, 5, 0, 0])
@@ -207,7 +212,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
     @Test func aRequestBehindBadCredentialsNeverRuns() async throws {
         let listener = try TestListener()
         defer { listener.close() }
-        let request = Request(command: .connect, destination: .loopback(listener.port)).encoded
+        let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
         let credentials = Credentials(username: "alice", password: "wrong").encoded
         #expect(try await answer(to: credentials, behind: request) == [5, 2, 1, 1])
         #expect(!listener.hasConnection)

@@ -17,7 +17,7 @@ private func hashed(_ name: String, cost: Int = 4) throws -> ProxyUser {
 /// Greeting, credentials, and maybe a request for a port of this machine.
 private func bytes(_ name: String, _ password: String, to port: Int? = nil) -> [UInt8] {
     loginGreeting.encoded + Credentials(username: name, password: password).encoded
-        + (port.map { Request(command: .connect, destination: .loopback($0)).encoded } ?? [])
+        + (port.map { SOCKSRequest(command: .connect, destination: .loopback($0)).encoded } ?? [])
 }
 
 /// Milliseconds from the credentials to the answer, which is `expected`.
@@ -47,7 +47,7 @@ private func millisecondsToAnswer(
             defer { socket.close() }
             for byte in bytes("alice", "secret", to: listener.port) { try socket.send([byte]) }
             #expect(try socket.receive(4) == [5, 2, 1, 0])
-            #expect(try socket.receive(Response.self).reply == .succeeded)
+            #expect(try socket.receive(SOCKSResponse.self).reply == .succeeded)
             try listener.accept().close()
         }
     }

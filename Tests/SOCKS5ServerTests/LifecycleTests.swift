@@ -262,7 +262,7 @@ import Testing
             let other = try TestSocket(connectingTo: port)
             try other.send(Greeting(methods: [.usernamePassword]))
             try other.send(Credentials(username: "a", password: "b"))
-            try other.send(Request(command: .bind, destination: .unspecified))
+            try other.send(SOCKSRequest(command: .bind, destination: .unspecified))
             _ = try other.receiveToEnd()
             other.close()
             try eventually("both have ended") { server.statistics.active == 0 }

@@ -13,7 +13,7 @@ import Testing
         let open = Greeting(methods: [.noAuthentication]).encoded
         let login = Greeting(methods: [.usernamePassword]).encoded
         let wrong = Credentials(username: "alice", password: "wrong").encoded
-        let connect = Request(command: .connect, destination: .loopback(deadPort)).encoded
+        let connect = SOCKSRequest(command: .connect, destination: .loopback(deadPort)).encoded
         let right = Credentials(username: "alice", password: "secret").encoded
         return switch refusal {
         case .method: (open, [5, 0xff])

@@ -59,7 +59,7 @@ import Testing
 
     @Test func usersComeAndGoAndTheMethodWithThem() async throws {
         try await withServerObject { server, port in
-            func method() throws -> Method {
+            func method() throws -> AuthenticationMethod {
                 let socket = try TestSocket(connectingTo: port)
                 defer { socket.close() }
                 try socket.send(Greeting(methods: [.noAuthentication, .usernamePassword]))
@@ -107,8 +107,8 @@ import Testing
                 return (try? socket.receive(MethodSelection.self)) != nil
             }
             for socket in kept { socket.close() }
-            try first.send(Request(command: .connect, destination: .loopback(1)))
-            let response = try first.receive(Response.self)
+            try first.send(SOCKSRequest(command: .connect, destination: .loopback(1)))
+            let response = try first.receive(SOCKSResponse.self)
             #expect(response.reply == .connectionRefused)
         }
     }

@@ -80,7 +80,7 @@ let someone = peer(1)
 func reply(
     through proxy: Int,
     to destination: Destination,
-    by command: Command = .connect
+    by command: SOCKSCommand = .connect
 ) throws -> Reply {
     let socket = try TestSocket(connectingTo: proxy)
     defer { socket.close() }
@@ -91,7 +91,7 @@ func expect(
     _ expected: Reply,
     through proxy: Int,
     to destination: Destination,
-    by command: Command = .connect,
+    by command: SOCKSCommand = .connect,
     sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
     let reply = try reply(through: proxy, to: destination, by: command)

@@ -18,11 +18,11 @@ private enum LoginFailure {
     static let bytes: [UInt8] = [1, 1]
 }
 
-private func request(_ command: Command) -> Request {
-    Request(command: command, destination: .loopback(80))
+private func request(_ command: SOCKSCommand) -> SOCKSRequest {
+    SOCKSRequest(command: command, destination: .loopback(80))
 }
 
-private func intent(_ command: Command) -> Intent {
+private func intent(_ command: SOCKSCommand) -> Intent {
     switch command {
     case .connect: .connect(target)
     case .bind: .bind(from: nil)
@@ -45,8 +45,10 @@ private enum Stage: String, CaseIterable {
 
     private var events: [Machine.Event] {
         let login: [Machine.Event] = [.message(.verify(credentials))]
-        func judging(_ command: Command) -> [Machine.Event] { [.message(.open(request(command)))] }
-        func opening(_ command: Command) -> [Machine.Event] { judging(command) + [.allowed(intent(command))] }
+        func judging(_ command: SOCKSCommand) -> [Machine.Event] { [.message(.open(request(command)))] }
+        func opening(_ command: SOCKSCommand) -> [Machine.Event] {
+            judging(command) + [.allowed(intent(command))]
+        }
         switch self {
         case .negotiating: return []
         case .verifying: return login
@@ -212,7 +214,7 @@ private enum Stage: String, CaseIterable {
         )
     }
 
-    @Test(arguments: Command.allCases) func aRequestIsOpenedOrAnsweredOnce(_ command: Command) {
+    @Test(arguments: SOCKSCommand.allCases) func aRequestIsOpenedOrAnsweredOnce(_ command: SOCKSCommand) {
         let (opened, denial) = (intent(command), Denial.rule(1))
         func judging() -> Machine {
             var machine = Machine()

@@ -17,7 +17,7 @@ import UVLoop
 
         var machine = SessionMachine()
         var waiting = Waiting.message
-        var command = Command.connect
+        var command = SOCKSCommand.connect
         var hasClientEnded = false
         var lastAnswers = 0
         var successes = 0
@@ -77,8 +77,8 @@ import UVLoop
         }
 
         private static func message(_ random: inout SeededGenerator) -> Front.Action {
-            let command = Command.allCases.randomElement(using: &random) ?? .connect
-            let open = Front.Action.open(Request(command: command, destination: .loopback(80)))
+            let command = SOCKSCommand.allCases.randomElement(using: &random) ?? .connect
+            let open = Front.Action.open(SOCKSRequest(command: command, destination: .loopback(80)))
             return [
                 .receiveMore, .answer([5, 0]), .verify(Credentials(username: "a", password: "b")), open, open,
                 open,

@@ -151,7 +151,7 @@ import Testing
             for _ in 0..<10 {
                 let connection = try TestSocket(connectingTo: port)
                 defer { connection.close() }
-                let request = Request(command: .udpAssociate, destination: .unspecified).encoded
+                let request = SOCKSRequest(command: .udpAssociate, destination: .unspecified).encoded
                 try connection.send(Greeting(methods: [.noAuthentication]).encoded + request + [1, 2, 3])
                 connection.endSending()
                 _ = try connection.receiveToEnd()

@@ -104,7 +104,7 @@ import Testing
             let hole = try Blackhole()
             defer { hole.close() }
             let socket = try TestSocket(connectingTo: port)
-            let request = Request(command: .connect, destination: .loopback(hole.port)).encoded
+            let request = SOCKSRequest(command: .connect, destination: .loopback(hole.port)).encoded
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request + [1])
             socket.endSending()
             _ = try socket.receive(2)

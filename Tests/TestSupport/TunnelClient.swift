@@ -17,12 +17,12 @@ extension Destination {
 }
 
 extension TestSocket {
-    public func send(_ message: some Message) throws {
+    public func send(_ message: some SOCKSMessage) throws {
         try send(message.encoded)
     }
 
     /// Reads one message, byte by byte, so that nothing behind it is taken.
-    public func receive<Expected: Message>(_ type: Expected.Type) throws -> Expected {
+    public func receive<Expected: SOCKSMessage>(_ type: Expected.Type) throws -> Expected {
         var bytes: [UInt8] = []
         while true {
             bytes += try receive(1)
@@ -31,12 +31,14 @@ extension TestSocket {
     }
 
     /// Greets without authentication and asks for `destination`.
-    public func request(_ command: Command = .connect, _ destination: Destination) throws -> Response {
+    public func request(_ command: SOCKSCommand = .connect, _ destination: Destination) throws
+        -> SOCKSResponse
+    {
         try send(Greeting(methods: [.noAuthentication]))
         let selection = try receive(MethodSelection.self)
         guard selection.method == .noAuthentication else { throw TestFailure("method \(selection.method)") }
-        try send(Request(command: command, destination: destination))
-        return try receive(Response.self)
+        try send(SOCKSRequest(command: command, destination: destination))
+        return try receive(SOCKSResponse.self)
     }
 
     /// A connection through the proxy, or the failure to get one.
@@ -54,7 +56,7 @@ extension TestSocket {
         return socket
     }
 
-    private func request(_ destination: Destination) throws -> Response {
+    private func request(_ destination: Destination) throws -> SOCKSResponse {
         try request(.connect, destination)
     }
 }

@@ -20,7 +20,7 @@ public struct Rule: Sendable, Hashable {
     public var clients: [IPNetwork]?
     /// Who has logged in, as bytes (RFC 1929). Not fulfilled where no login is asked for.
     public var users: [[UInt8]]?
-    public var commands: [Command]?
+    public var commands: [SOCKSCommand]?
     /// Where the target's address is.
     public var networks: [IPNetwork]?
     /// What the client calls the target. Not fulfilled by an address.
@@ -33,7 +33,7 @@ public struct Rule: Sendable, Hashable {
         _ action: Action,
         clients: [IPNetwork]? = nil,
         users: [String]? = nil,
-        commands: [Command]? = nil,
+        commands: [SOCKSCommand]? = nil,
         networks: [IPNetwork]? = nil,
         domains: [DomainPattern]? = nil,
         ports: [PortRange]? = nil
@@ -50,8 +50,8 @@ public struct Rule: Sendable, Hashable {
     /// Parses `connect`, `bind` or `udp-associate`.
     ///
     /// - Throws: ``ConfigurationError``.
-    public static func command(parsing text: String) throws(ConfigurationError) -> Command {
-        guard let command = Command.allCases.first(where: { $0.text == text.lowercased() }) else {
+    public static func command(parsing text: String) throws(ConfigurationError) -> SOCKSCommand {
+        guard let command = SOCKSCommand.allCases.first(where: { $0.text == text.lowercased() }) else {
             throw ConfigurationError(
                 "'\(text.escapedForOneLine)' is not a command; expected connect, bind or udp-associate"
             )
@@ -81,7 +81,7 @@ public struct Rule: Sendable, Hashable {
     }
 }
 
-extension Command {
+extension SOCKSCommand {
     /// As rules and the log write it.
     package var text: String {
         switch self {

@@ -36,7 +36,7 @@ public struct RuleRequest: Sendable {
     public init(
         client: Peer,
         user: [UInt8]? = nil,
-        command: Command,
+        command: SOCKSCommand,
         target: Target?,
         named name: HostName? = nil
     ) {
@@ -46,7 +46,7 @@ public struct RuleRequest: Sendable {
     public var client: Peer { subject.client }
     /// Who has logged in; `nil`: no login is asked for.
     public var user: [UInt8]? { subject.user }
-    public var command: Command { subject.command }
+    public var command: SOCKSCommand { subject.command }
 }
 
 /// What a ``RuleSet`` says to a request.

@@ -27,7 +27,7 @@ package struct RuleTable: Sendable {
     private let allowing: RuleBits
     private let clients: Criterion<NetworkTable>
     private let users: Criterion<[[UInt8]: [Int32]]>
-    private let commands: Criterion<[Command: [Int32]]>
+    private let commands: Criterion<[SOCKSCommand: [Int32]]>
     private let networks: Criterion<NetworkTable>
     private let domains: Criterion<DomainTable>
     private let ports: Criterion<PrefixTable<UInt16>>

@@ -178,7 +178,7 @@ final class UDPAssociation {
             return send(payload, to: recent.answer, of: recent.name, port: recent.port)
         }
         var cursor = ByteCursor()
-        do throws(DecodingError) {
+        do throws(MalformedMessage) {
             guard let header = try DatagramHeader(decoding: datagram.bytes, at: &cursor) else {
                 return drop(.malformed)
             }

@@ -5,7 +5,7 @@ internal import SOCKS5Protocol
 ///
 /// Pure. Keeps no bytes: what isn't consumed is shown again, with more behind it.
 enum Front {
-    case socks5(Handshake)
+    case socks5(ServerHandshake)
 
     enum Action: Equatable {
         /// The next message isn't complete.
@@ -15,7 +15,7 @@ enum Front {
         /// Ask the credential store, then call ``decided(_:)``.
         case verify(Credentials)
         /// Carry out the request. What follows is payload.
-        case open(Request)
+        case open(SOCKSRequest)
         /// Send it and close. The client can't be served, for this reason.
         case refuse([UInt8], SessionOutcome)
         /// The login is wrong: send it and close, maybe later.
@@ -58,13 +58,13 @@ enum Front {
     /// The answer to a request.
     func response(_ reply: Reply, boundTo bound: Destination = .unspecified) -> [UInt8] {
         switch self {
-        case .socks5: Response(reply: reply, boundAddress: bound).encoded
+        case .socks5: SOCKSResponse(reply: reply, boundAddress: bound).encoded
         }
     }
 }
 
 extension Front.Action {
-    fileprivate init(_ action: Handshake.Action) {
+    fileprivate init(_ action: ServerHandshake.Action) {
         self =
             switch action {
             case .receiveMore: .receiveMore

@@ -13,6 +13,6 @@ struct Listener: Sendable {
 
     /// What the next client is spoken to with.
     func front(under policy: Policy) -> Front {
-        .socks5(Handshake(requiring: policy.method))
+        .socks5(ServerHandshake(requiring: policy.method))
     }
 }

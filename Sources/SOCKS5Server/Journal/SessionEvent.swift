@@ -23,7 +23,7 @@ public struct SessionInfo: Sendable {
     /// Who has logged in, as bytes (RFC 1929). `nil`: nobody has, yet or at all.
     public let user: [UInt8]?
     /// `nil`: there was no request, yet or at all.
-    public let command: Command?
+    public let command: SOCKSCommand?
     /// What the request is for. `nil`: none is known, as with UDP ASSOCIATE.
     public let target: Target?
     /// Payload relayed so far.

@@ -13,7 +13,7 @@ struct SessionRecord {
     var username: [UInt8]?
     /// What the credential store has granted to the user.
     var terms: UserTerms?
-    var command: Command?
+    var command: SOCKSCommand?
     var destination: Destination?
     var outcome: SessionOutcome?
     /// Whether a target was connected.
@@ -74,7 +74,7 @@ struct SessionRecord {
 }
 
 extension Subject {
-    init(_ record: SessionRecord, _ command: Command) {
+    init(_ record: SessionRecord, _ command: SOCKSCommand) {
         self.init(
             client: record.client,
             user: record.username,

@@ -48,7 +48,7 @@ final class Policy: Sendable {
     }
 
     /// The one method that is ever selected.
-    var method: Method { credentials == nil ? .noAuthentication : .usernamePassword }
+    var method: AuthenticationMethod { credentials == nil ? .noAuthentication : .usernamePassword }
 
     /// By what the connections of a user leave.
     ///

@@ -39,7 +39,7 @@ final class Session {
         self.slot = slot
         self.places = places
         handshakePolicy = services.policy
-        front = .socks5(Handshake(requiring: services.policy.method))
+        front = .socks5(ServerHandshake(requiring: services.policy.method))
         record = SessionRecord(id: services.journal.nextSession(), client: peer, began: services.clock.now)
     }
 
@@ -159,7 +159,7 @@ final class Session {
 
     // MARK: - Request
 
-    private func judge(_ request: Request) {
+    private func judge(_ request: SOCKSRequest) {
         record.command = request.command
         record.destination = request.destination
         handshakePolicy = nil

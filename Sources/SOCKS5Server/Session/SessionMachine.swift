@@ -17,11 +17,11 @@ struct SessionMachine {
         /// A login has failed like too many before, and is answered later.
         case delayingRefusal([UInt8])
         /// Rules and limits are asked.
-        case judging(Command)
+        case judging(SOCKSCommand)
         /// A rule set thinks.
         case deciding(Intent)
         /// A connector is at work. For a BIND also behind its first reply.
-        case connecting(Command)
+        case connecting(SOCKSCommand)
         case relaying
         /// Datagrams are relayed.
         case associated
@@ -71,7 +71,7 @@ struct SessionMachine {
         /// Let the deadline of a late refusal pass.
         case delayRefusal
         /// Ask rules and limits.
-        case judge(Request)
+        case judge(SOCKSRequest)
         /// Wait for the rule set.
         case awaitRuleSet
         /// Find the target.
@@ -106,7 +106,7 @@ struct SessionMachine {
     init() {}
 
     /// Of a session that another worker has handed over, at its UDP ASSOCIATE request.
-    init(handedOver command: Command) {
+    init(handedOver command: SOCKSCommand) {
         stage = .connecting(command)
     }
 

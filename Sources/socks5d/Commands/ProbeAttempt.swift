@@ -73,7 +73,7 @@ struct ProbeAttempt {
 
     /// A connection to the server, past authentication.
     private func logIn() throws(ProxyTrouble) -> ProxyClient {
-        let methods: [Method] =
+        let methods: [AuthenticationMethod] =
             credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
         let proxy = try step("connected to \(server)") { () throws(ProxyTrouble) in
             try ProxyClient(to: server, offering: methods, seconds: seconds)
@@ -86,12 +86,12 @@ struct ProbeAttempt {
     }
 
     private func request(
-        _ command: Command,
+        _ command: SOCKSCommand,
         _ destination: Destination,
         on proxy: ProxyClient
     ) throws(ProxyTrouble) -> Destination {
         let bound = try step("\(command.name) \(destination) is answered") { () throws(ProxyTrouble) in
-            try proxy.request(Request(command: command, destination: destination))
+            try proxy.request(SOCKSRequest(command: command, destination: destination))
         }
         StandardOutput.write("             bound to \(bound)")
         return bound
@@ -119,7 +119,7 @@ struct ProbeAttempt {
     }
 }
 
-extension Command {
+extension SOCKSCommand {
     /// As RFC 1928 section 4 writes it.
     fileprivate var name: String {
         switch self {

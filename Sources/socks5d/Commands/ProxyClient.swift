@@ -7,14 +7,14 @@ final class ProxyClient {
     private var handshake: ClientHandshake
     /// Received and not consumed yet.
     private var held: [UInt8] = []
-    private let methods: [Method]
+    private let methods: [AuthenticationMethod]
 
     private static let longestRead = 4096
 
     /// Connects, and sends nothing yet.
     ///
     /// - Parameter seconds: for each step.
-    init(to server: Endpoint, offering methods: [Method], seconds: Int) throws(ProxyTrouble) {
+    init(to server: Endpoint, offering methods: [AuthenticationMethod], seconds: Int) throws(ProxyTrouble) {
         self.methods = methods
         handshake = ClientHandshake(offering: methods)
         do throws(ClientSocket.Trouble) {
@@ -37,7 +37,7 @@ final class ProxyClient {
     }
 
     /// - Returns: the address that the server has bound.
-    func request(_ request: Request) throws(ProxyTrouble) -> Destination {
+    func request(_ request: SOCKSRequest) throws(ProxyTrouble) -> Destination {
         bound(try send(handshake.request(request), .request))
     }
 

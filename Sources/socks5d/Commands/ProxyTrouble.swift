@@ -50,7 +50,12 @@ struct ProxyTrouble: Error, CustomStringConvertible {
     }
 
     /// - Parameter received: what the server sent, from the message on that means the failure.
-    init(_ failure: ClientHandshake.Failure, offered: [Method], at step: Step, received: [UInt8]) {
+    init(
+        _ failure: ClientHandshake.Failure,
+        offered: [AuthenticationMethod],
+        at step: Step,
+        received: [UInt8]
+    ) {
         switch failure {
         case .noAcceptableMethod:
             self.init(

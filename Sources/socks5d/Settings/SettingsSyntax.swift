@@ -52,9 +52,9 @@ extension Syntax<DomainPattern> {
     }
 }
 
-extension Syntax<Command> {
+extension Syntax<SOCKSCommand> {
     static var command: Syntax {
-        let words = ["connect": Command.connect, "bind": .bind, "udp-associate": .udpAssociate]
+        let words = ["connect": SOCKSCommand.connect, "bind": .bind, "udp-associate": .udpAssociate]
         return Syntax(
             expected: "connect, bind or udp-associate",
             form: .words(["connect", "bind", "udp-associate"])

@@ -8,7 +8,7 @@ struct ClientConversation: Equatable {
     private var actions: [ClientHandshake.Action] = []
     private var consumed = 0
 
-    private static let offers: [[Method]] = [
+    private static let offers: [[AuthenticationMethod]] = [
         [.noAuthentication], [.usernamePassword], [.noAuthentication, .usernamePassword],
         [.usernamePassword, .noAuthentication],
     ]
@@ -29,7 +29,7 @@ struct ClientConversation: Equatable {
     /// Runs the machine as a client does: what it doesn't consume is there again, with more behind it.
     private init(settings: UInt8, _ pieces: [ArraySlice<UInt8>]) throws(Violation) {
         var handshake = ClientHandshake(offering: Self.offers[Int(settings) % Self.offers.count])
-        let command = Command.allCases[Int(settings >> 2) % Command.allCases.count]
+        let command = SOCKSCommand.allCases[Int(settings >> 2) % SOCKSCommand.allCases.count]
         var held: [UInt8] = []
         for piece in pieces {
             held += piece
@@ -49,7 +49,7 @@ struct ClientConversation: Equatable {
                     _ = handshake.logIn(Credentials(username: "a", password: "b"))
                 case .request:
                     try require(consumed == 2, "\(consumed) consumed before the request")
-                    _ = handshake.request(Request(command: command, destination: .unspecified))
+                    _ = handshake.request(SOCKSRequest(command: command, destination: .unspecified))
                 case .awaitPeer(let bound):
                     try require(command == .bind, "\(action) of \(command)")
                     try check(consumed, bound)
@@ -65,7 +65,7 @@ struct ClientConversation: Equatable {
     }
 
     private func check(_ consumed: Int, _ bound: Destination) throws(Violation) {
-        let length = Response(reply: .succeeded, boundAddress: bound).encoded.count
+        let length = SOCKSResponse(reply: .succeeded, boundAddress: bound).encoded.count
         try require(consumed == length, "\(consumed) consumed for \(bound)")
     }
 }

@@ -5,7 +5,7 @@ import SOCKS5Protocol
 /// The first byte of the input says which method is required and whether the login is good, the next 7 bytes
 /// where to cut; the client sends the rest.
 struct Conversation: Equatable {
-    private var actions: [Handshake.Action] = []
+    private var actions: [ServerHandshake.Action] = []
     private var consumed = 0
 
     static func check(_ input: [UInt8]) throws(Violation) {
@@ -30,7 +30,7 @@ struct Conversation: Equatable {
 
     /// Runs the machine as a session does: what it doesn't consume is there again, with more behind it.
     private init(settings: UInt8, _ pieces: [ArraySlice<UInt8>]) throws(Violation) {
-        var handshake = Handshake(requiring: settings & 1 == 0 ? .noAuthentication : .usernamePassword)
+        var handshake = ServerHandshake(requiring: settings & 1 == 0 ? .noAuthentication : .usernamePassword)
         var held: [UInt8] = []
         for piece in pieces {
             held += piece
@@ -66,15 +66,16 @@ struct Conversation: Equatable {
     }
 
     private mutating func note(
-        _ action: Handshake.Action,
-        message: some Message,
+        _ action: ServerHandshake.Action,
+        message: some SOCKSMessage,
         _ consumed: Int
     ) throws(Violation) {
         try require(message.encoded.count == consumed, "\(consumed) consumed for \(message)")
         actions.append(action)
     }
 
-    private mutating func note(_ action: Handshake.Action, answer: [UInt8], _ consumed: Int) throws(Violation)
+    private mutating func note(_ action: ServerHandshake.Action, answer: [UInt8], _ consumed: Int)
+        throws(Violation)
     {
         try require(consumed >= 3, "\(consumed) consumed of a greeting with a method")
         try require(answer.count == 2, "\(answer) as an answer")

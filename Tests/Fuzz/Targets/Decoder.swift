@@ -1,15 +1,15 @@
 import SOCKS5Protocol
 
 /// What holds for the decoder of any message.
-enum Decoder<Decoded: Message & Hashable> {
+enum Decoder<Decoded: SOCKSMessage & Hashable> {
     private enum Outcome: Hashable {
         case incomplete
         case complete(Decoded, length: Int)
-        case malformed(DecodingError)
+        case malformed(MalformedMessage)
     }
 
     private static func decode(_ bytes: some Sequence<UInt8>) -> Outcome {
-        do throws(DecodingError) {
+        do throws(MalformedMessage) {
             guard let (message, length) = try Decoded.decode(Array(bytes)) else { return .incomplete }
             return .complete(message, length: length)
         } catch {

@@ -12,11 +12,11 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         switch self {
         case .greeting: try Decoder<Greeting>.check(input)
         case .credentials: try Decoder<Credentials>.check(input)
-        case .request: try Decoder<Request>.check(input)
+        case .request: try Decoder<SOCKSRequest>.check(input)
         case .datagramHeader: try Decoder<DatagramHeader>.check(input)
         case .methodSelection: try Decoder<MethodSelection>.check(input)
         case .authenticationStatus: try Decoder<AuthenticationStatus>.check(input)
-        case .response: try Decoder<Response>.check(input)
+        case .response: try Decoder<SOCKSResponse>.check(input)
         case .handshake: try Conversation.check(input)
         case .clientHandshake: try ClientConversation.check(input)
         }

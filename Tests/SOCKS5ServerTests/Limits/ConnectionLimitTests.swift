@@ -88,8 +88,8 @@ import Testing
             }
             // Those that came later go on.
             for socket in [sockets[3]] + later {
-                try socket.send(Request(command: .connect, destination: .loopback(9)))
-                #expect(try socket.receive(Response.self).reply == .connectionRefused)
+                try socket.send(SOCKSRequest(command: .connect, destination: .loopback(9)))
+                #expect(try socket.receive(SOCKSResponse.self).reply == .connectionRefused)
             }
             #expect(server.statistics[.displacedHandshakes] == 3)
         }

@@ -19,9 +19,9 @@ func login(_ proxy: Int, as name: String, to port: Int) throws -> (TestSocket, R
     let socket = try TestSocket(connectingTo: proxy)
     try socket.send(Greeting(methods: [.usernamePassword]))
     try socket.send(Credentials(username: name, password: "secret"))
-    try socket.send(Request(command: .connect, destination: .loopback(port)))
+    try socket.send(SOCKSRequest(command: .connect, destination: .loopback(port)))
     guard try socket.receive(4) == [5, 2, 1, 0] else { throw TestFailure("the login of \(name)") }
-    return (socket, try socket.receive(Response.self).reply)
+    return (socket, try socket.receive(SOCKSResponse.self).reply)
 }
 
 func users(_ names: String...) -> [ProxyUser] {
@@ -68,8 +68,8 @@ func users(_ names: String...) -> [ProxyUser] {
             try eventually("a place is free") { server.statistics.active == 6 }
             try tunnel(port, to: listener.port).reset()
             // A refused request is no handshake any more, though the client may stay to read it.
-            try hanging[1].send(Request(command: .connect, destination: .loopback(0)))
-            #expect(try hanging[1].receive(Response.self).reply == .generalFailure)
+            try hanging[1].send(SOCKSRequest(command: .connect, destination: .loopback(0)))
+            #expect(try hanging[1].receive(SOCKSResponse.self).reply == .generalFailure)
             let next = try (0..<2).map { _ in try TestSocket(connectingTo: port) }
             for socket in next {
                 try socket.send(Greeting(methods: [.noAuthentication]))

@@ -80,12 +80,12 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
                 waiting.close()
                 listener.close()
             }
-            try waiting.send(Request(command: .bind, destination: .unspecified))
-            #expect(try waiting.receive(Response.self).reply == .succeeded)
+            try waiting.send(SOCKSRequest(command: .bind, destination: .unspecified))
+            #expect(try waiting.receive(SOCKSResponse.self).reply == .succeeded)
             let (client, _) = try login(port, as: "alice", to: listener.port)
             let target = try listener.accept()
             try client.send([UInt8](repeating: 1, count: 3000))
-            #expect(try waiting.receive(Response.self).reply == .notAllowed)
+            #expect(try waiting.receive(SOCKSResponse.self).reply == .notAllowed)
             try client.expectReset()
             client.close()
             target.close()
@@ -101,8 +101,8 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
                 connection.close()
                 target.close()
             }
-            try connection.send(Request(command: .udpAssociate, destination: .unspecified))
-            let bound = try connection.receive(Response.self).boundAddress
+            try connection.send(SOCKSRequest(command: .udpAssociate, destination: .unspecified))
+            let bound = try connection.receive(SOCKSResponse.self).boundAddress
             let socket = try TestDatagramSocket()
             defer { socket.close() }
             let header = DatagramHeader(destination: target.address).encoded

@@ -196,8 +196,8 @@ import Testing
                 try socket.send(Credentials(username: name, password: password))
                 #expect(try socket.receive(AuthenticationStatus.self).succeeded)
                 #expect(listener.hasConnection == false)
-                try socket.send(Request(command: .connect, destination: .loopback(listener.port)))
-                #expect(try socket.receive(Response.self).reply == expected, "\(name)")
+                try socket.send(SOCKSRequest(command: .connect, destination: .loopback(listener.port)))
+                #expect(try socket.receive(SOCKSResponse.self).reply == expected, "\(name)")
             }
         }
     }
@@ -235,7 +235,7 @@ import Testing
             try stranger.waitForClose()
             let peer = try TestSocket(connectingTo: Int(bound.boundAddress.port))
             defer { peer.close() }
-            let second = try client.receive(Response.self)
+            let second = try client.receive(SOCKSResponse.self)
             #expect(second.boundAddress == .loopback(peer.localPort))
         }
     }
@@ -331,7 +331,7 @@ import Testing
             defer { socket.close() }
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request + place)
             #expect(try socket.receive(2) == [5, 0])
-            #expect(try socket.receive(Response.self).reply == .hostUnreachable)
+            #expect(try socket.receive(SOCKSResponse.self).reply == .hostUnreachable)
             #expect(!listener.hasConnection)
 
             let association = try TestAssociation(through: port)

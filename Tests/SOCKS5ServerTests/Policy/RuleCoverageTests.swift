@@ -157,7 +157,7 @@ import Testing
                 var rule = Rule(Bool.random(using: &random) ? .allow : .deny)
                 rule.clients = some(networks)
                 rule.users = some(["a", "b"].map { Array($0.utf8) })
-                rule.commands = some(Command.allCases)
+                rule.commands = some(SOCKSCommand.allCases)
                 rule.networks = some(networks)
                 rule.domains = some(domains)
                 rule.ports = some(Self.ports("25", "1-99", "80-443"))
@@ -170,7 +170,7 @@ import Testing
             let (table, shorter) = (RuleTable(rules), RuleTable(fewer))
             for address in addresses {
                 for name in [nil] + names.map(Optional.some) {
-                    for command in Command.allCases {
+                    for command in SOCKSCommand.allCases {
                         for user in [nil, Array("a".utf8), Array("c".utf8)] {
                             let subject = Subject(
                                 client: Peer(addresses[0], port: 1),

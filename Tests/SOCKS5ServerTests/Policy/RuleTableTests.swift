@@ -24,7 +24,7 @@ import UVLoop
     private static func subject(
         _ client: String = "10.0.0.1",
         _ user: String? = nil,
-        _ command: Command = .connect
+        _ command: SOCKSCommand = .connect
     ) throws -> Subject {
         Subject(client: Peer(try host(client), port: 1), user: user.map { Array($0.utf8) }, command: command)
     }
@@ -79,7 +79,7 @@ import UVLoop
         func denies(
             _ client: String = "192.0.2.9",
             _ user: String? = "bob",
-            _ command: Command = .udpAssociate,
+            _ command: SOCKSCommand = .udpAssociate,
             _ target: String = "10.9.9.9",
             _ name: String? = "a.x.test",
             _ port: UInt16 = 85
@@ -224,7 +224,7 @@ import UVLoop
                 let subject = Subject(
                     client: Peer(Self.small(&random), port: 1),
                     user: [nil, [97], [98]].randomElement(using: &random) ?? nil,
-                    command: Command.allCases.randomElement(using: &random) ?? .connect
+                    command: SOCKSCommand.allCases.randomElement(using: &random) ?? .connect
                 )
                 let address = Self.small(&random)
                 let port = UInt16.random(in: 1...8, using: &random)
@@ -260,7 +260,7 @@ import UVLoop
             Bool.random(using: &random) ? .allow : .deny,
             clients: some(networks),
             users: some(["a", "b"]),
-            commands: some(Command.allCases),
+            commands: some(SOCKSCommand.allCases),
             networks: some(networks),
             domains: some(domains),
             ports: some(ports)

@@ -35,13 +35,13 @@ import UVLoop
     private static func reply(
         to name: String,
         _ destination: Destination,
-        by command: Command = .connect,
+        by command: SOCKSCommand = .connect,
         at port: Int
-    ) throws -> Response {
+    ) throws -> SOCKSResponse {
         let (socket, _) = try logIn(name, at: port)
         defer { socket.close() }
-        try socket.send(Request(command: command, destination: destination))
-        return try socket.receive(Response.self)
+        try socket.send(SOCKSRequest(command: command, destination: destination))
+        return try socket.receive(SOCKSResponse.self)
     }
 
     // MARK: - Login
@@ -189,8 +189,8 @@ import UVLoop
         defer { listener.close() }
         let (client, _) = try logIn(name, at: port)
         defer { client.close() }
-        try client.send(Request(command: .connect, destination: .loopback(listener.port)))
-        #expect(try client.receive(Response.self).reply == .succeeded)
+        try client.send(SOCKSRequest(command: .connect, destination: .loopback(listener.port)))
+        #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
         let target = try listener.accept()
         defer { target.close() }
         #expect(target.peerHost == expected)
@@ -200,8 +200,8 @@ import UVLoop
 
         let (association, _) = try logIn(name, at: port)
         defer { association.close() }
-        try association.send(Request(command: .udpAssociate, destination: .unspecified))
-        let response = try association.receive(Response.self)
+        try association.send(SOCKSRequest(command: .udpAssociate, destination: .unspecified))
+        let response = try association.receive(SOCKSResponse.self)
         let (socket, datagrams) = (try TestDatagramSocket(), try TestDatagramSocket())
         defer { socket.close(); datagrams.close() }
         let header = DatagramHeader(destination: datagrams.address)
@@ -239,8 +239,8 @@ import UVLoop
 
             let (first, _) = try Self.logIn("carol", at: port)
             defer { first.close() }
-            try first.send(Request(command: .connect, destination: .loopback(listener.port)))
-            #expect(try first.receive(Response.self).reply == .succeeded)
+            try first.send(SOCKSRequest(command: .connect, destination: .loopback(listener.port)))
+            #expect(try first.receive(SOCKSResponse.self).reply == .succeeded)
             #expect(try Self.reply(to: "carol", .loopback(listener.port), at: port).reply == .notAllowed)
             #expect(try Self.reply(to: "bob", .loopback(listener.port), at: port).reply == .succeeded)
         }

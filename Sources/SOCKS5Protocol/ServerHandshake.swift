@@ -3,7 +3,7 @@
 /// Bytes come in, one action comes out; the caller performs it, drops the bytes that were consumed, and calls
 /// again with the rest. The machine keeps no bytes of its own. Whatever a peer sends leads to an action;
 /// calling out of turn is the caller's bug, and traps.
-public struct Handshake: Sendable {
+public struct ServerHandshake: Sendable {
     public enum Action: Hashable, Sendable {
         /// The next message isn't complete. Nothing was consumed.
         case receiveMore
@@ -11,15 +11,15 @@ public struct Handshake: Sendable {
         case select(MethodSelection)
         /// No method in common: send it and close. Nothing else follows.
         case refuse(MethodSelection)
-        /// Ask the store, then call ``Handshake/authenticated(_:)``.
+        /// Ask the store, then call ``ServerHandshake/authenticated(_:)``.
         case authenticate(Credentials)
         /// The login is good: send it and go on.
         case acknowledge(AuthenticationStatus)
         /// The login is bad: send it and close.
         case refuseLogin(AuthenticationStatus)
         /// Carry out the request. The handshake is over; what follows is payload.
-        case open(Request)
-        /// Send ``Response/failure(_:)``, and close when the client has had time to read it.
+        case open(SOCKSRequest)
+        /// Send ``SOCKSResponse/failure(_:)``, and close when the client has had time to read it.
         case reject(Reply)
         /// Not SOCKS5: close without a word, which could mean something in another protocol.
         case abort
@@ -34,12 +34,12 @@ public struct Handshake: Sendable {
     }
 
     private var state = State.awaitingGreeting
-    private let method: AuthenticationMethod
+    private let method: Subnegotiation
 
-    /// - Parameter method: the one that is selected, ``Method/noAuthentication`` or
-    ///   ``Method/usernamePassword``.
-    public init(requiring method: Method) {
-        guard let method = AuthenticationMethod(method) else {
+    /// - Parameter method: the one that is selected, ``AuthenticationMethod/noAuthentication`` or
+    ///   ``AuthenticationMethod/usernamePassword``.
+    public init(requiring method: AuthenticationMethod) {
+        guard let method = Subnegotiation(method) else {
             preconditionFailure("a method that isn't implemented")
         }
         self.method = method
@@ -50,14 +50,14 @@ public struct Handshake: Sendable {
     /// - Parameter bytes: all that was received and not consumed.
     /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
-        do throws(DecodingError) {
+        do throws(MalformedMessage) {
             switch state {
             case .awaitingGreeting:
                 return try complete(Greeting.decode(bytes)) { $0.choose($1) }
             case .awaitingCredentials:
                 return try complete(Credentials.decode(bytes)) { $0.verify($1) }
             case .awaitingRequest:
-                return try complete(Request.decode(bytes)) { $0.open($1) }
+                return try complete(SOCKSRequest.decode(bytes)) { $0.open($1) }
             case .awaitingVerdict, .over:
                 preconditionFailure("bytes while none are awaited")
             }
@@ -78,9 +78,9 @@ public struct Handshake: Sendable {
         }
     }
 
-    private mutating func complete<Complete: Message>(
+    private mutating func complete<Complete: SOCKSMessage>(
         _ decoded: (message: Complete, length: Int)?,
-        _ act: (inout Handshake, Complete) -> Action
+        _ act: (inout ServerHandshake, Complete) -> Action
     ) -> (consumed: Int, action: Action) {
         guard let decoded else { return (0, .receiveMore) }
         return (decoded.length, act(&self, decoded.message))
@@ -100,12 +100,12 @@ public struct Handshake: Sendable {
         return .authenticate(credentials)
     }
 
-    private mutating func open(_ request: Request) -> Action {
+    private mutating func open(_ request: SOCKSRequest) -> Action {
         state = .over
         return .open(request)
     }
 
-    private mutating func fail(_ error: DecodingError) -> Action {
+    private mutating func fail(_ error: MalformedMessage) -> Action {
         let failed = state
         state = .over
         switch (failed, error) {
@@ -120,11 +120,11 @@ public struct Handshake: Sendable {
 }
 
 /// What is negotiated between method selection and request. GSSAPI (RFC 1961) would join here.
-enum AuthenticationMethod: Sendable {
+enum Subnegotiation: Sendable {
     case noAuthentication
     case usernamePassword
 
-    init?(_ method: Method) {
+    init?(_ method: AuthenticationMethod) {
         switch method {
         case .noAuthentication: self = .noAuthentication
         case .usernamePassword: self = .usernamePassword
@@ -132,7 +132,7 @@ enum AuthenticationMethod: Sendable {
         }
     }
 
-    var code: Method {
+    var code: AuthenticationMethod {
         switch self {
         case .noAuthentication: .noAuthentication
         case .usernamePassword: .usernamePassword

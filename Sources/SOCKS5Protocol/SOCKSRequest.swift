@@ -1,5 +1,5 @@
 /// CMD (RFC 1928 section 4).
-public enum Command: UInt8, Sendable, CaseIterable {
+public enum SOCKSCommand: UInt8, Sendable, CaseIterable {
     case connect = 0x01
     case bind = 0x02
     case udpAssociate = 0x03
@@ -10,22 +10,22 @@ public enum Command: UInt8, Sendable, CaseIterable {
 ///     05 | CMD | RSV | ATYP | DST.ADDR | DST.PORT
 ///
 /// RSV is ignored: clients exist that send something else than 00.
-public struct Request: Message, Hashable {
-    public var command: Command
+public struct SOCKSRequest: SOCKSMessage, Hashable {
+    public var command: SOCKSCommand
     public var destination: Destination
 
-    public init(command: Command, destination: Destination) {
+    public init(command: SOCKSCommand, destination: Destination) {
         self.command = command
         self.destination = destination
     }
 
     /// An unknown CMD is seen at its byte, an unknown ATYP at its own, without waiting for an address.
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes),
             cursor.readByte(of: bytes) != nil,
             cursor.remaining(in: bytes) > 0
         else { return nil }
-        guard let command = Command(rawValue: code) else { throw .unknownCommand(code) }
+        guard let command = SOCKSCommand(rawValue: code) else { throw .unknownCommand(code) }
         guard let destination = try Destination(decoding: bytes, at: &cursor) else { return nil }
         if command == .connect && destination.port == 0 { throw .portZero }
         self.init(command: command, destination: destination)
@@ -39,7 +39,7 @@ public struct Request: Message, Hashable {
 /// What has become of a request (RFC 1928 section 6).
 ///
 ///     05 | REP | RSV | ATYP | BND.ADDR | BND.PORT
-public struct Response: Message, Hashable {
+public struct SOCKSResponse: SOCKSMessage, Hashable {
     public var reply: Reply
     public var boundAddress: Destination
 
@@ -49,12 +49,12 @@ public struct Response: Message, Hashable {
     }
 
     /// Ten bytes, bound to 0.0.0.0:0.
-    public static func failure(_ reply: Reply) -> Response {
-        Response(reply: reply, boundAddress: .unspecified)
+    public static func failure(_ reply: Reply) -> SOCKSResponse {
+        SOCKSResponse(reply: reply, boundAddress: .unspecified)
     }
 
     /// For clients. RSV is ignored, and a name as bound address is taken: this side is lenient.
-    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError) {
+    public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes),
             cursor.readByte(of: bytes) != nil
         else { return nil }

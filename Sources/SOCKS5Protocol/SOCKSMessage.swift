@@ -1,16 +1,16 @@
 /// A message of RFC 1928 or RFC 1929, which both sides can write and read.
-public protocol Message: Sendable {
+public protocol SOCKSMessage: Sendable {
     /// Reads one message. `nil`: bytes are missing, which more of them may cure; the cursor has moved then.
     ///
     /// - Throws: what no further byte can cure, as soon as it can be seen.
-    init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(DecodingError)
+    init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage)
 
     /// The bytes on the wire.
     var encoded: [UInt8] { get }
 }
 
 /// What is wrong with received bytes: always the sender's fault.
-public enum DecodingError: Error, Hashable, Sendable {
+public enum MalformedMessage: Error, Hashable, Sendable {
     /// VER isn't 5, or that of the sub-negotiation isn't 1.
     case badVersion(UInt8)
     /// A CMD other than 1, 2 and 3.
@@ -27,18 +27,18 @@ public enum DecodingError: Error, Hashable, Sendable {
     case portZero
 }
 
-extension Message {
+extension SOCKSMessage {
     /// Reads one message from the front of `bytes`.
     ///
     /// - Returns: the message and the number of its bytes; `nil` where bytes are missing.
-    public static func decode(_ bytes: RawSpan) throws(DecodingError) -> (message: Self, length: Int)? {
+    public static func decode(_ bytes: RawSpan) throws(MalformedMessage) -> (message: Self, length: Int)? {
         var cursor = ByteCursor()
         guard let message = try Self(decoding: bytes, at: &cursor) else { return nil }
         return (message, cursor.offset)
     }
 
     /// The same for bytes in an array.
-    public static func decode(_ bytes: [UInt8]) throws(DecodingError) -> (message: Self, length: Int)? {
+    public static func decode(_ bytes: [UInt8]) throws(MalformedMessage) -> (message: Self, length: Int)? {
         try unsafe decode(bytes.span.bytes)
     }
 }
@@ -48,7 +48,7 @@ let socksVersion: UInt8 = 0x05
 
 extension ByteCursor {
     /// `nil`: the version byte isn't there yet.
-    mutating func readVersion(_ expected: UInt8, of bytes: RawSpan) throws(DecodingError) -> Void? {
+    mutating func readVersion(_ expected: UInt8, of bytes: RawSpan) throws(MalformedMessage) -> Void? {
         guard let version = readByte(of: bytes) else { return nil }
         guard version == expected else { throw .badVersion(version) }
         return ()
