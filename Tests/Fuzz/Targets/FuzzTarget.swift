@@ -6,6 +6,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case greeting, credentials, request, datagramHeader
     case methodSelection, authenticationStatus, response
     case handshake, clientHandshake
+    case name
 
     /// - Throws: ``Violation``.
     public func check(_ input: [UInt8]) throws(Violation) {
@@ -19,6 +20,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .response: try Decoder<SOCKSResponse>.check(input)
         case .handshake: try Conversation.check(input)
         case .clientHandshake: try ClientConversation.check(input)
+        case .name: try Naming.check(input)
         }
     }
 }
