@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -12,6 +12,8 @@ BENCH ?=
 WORKERS ?= 1
 ## Seconds for each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
+## Seconds of `make soak`.
+SOAK_SECONDS ?= 1200
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +41,11 @@ test-asan: ## Run the tests under AddressSanitizer, without the 1 GiB and client
 test-tsan: ## Run the tests under ThreadSanitizer, without the 1 GiB and client tests.
 	@scripts/setup build test
 	scripts/test thread
+
+soak: ## Load a release build for SOAK_SECONDS, with faults and reloads: nothing lost, memory flat.
+	@scripts/setup build soak
+	swift build -c release --product socks5d
+	exec python3 -B Tests/Soak/soak.py "$$(swift build -c release --show-bin-path)/socks5d" --seconds $(SOAK_SECONDS)
 
 lint: ## Check format, layering, house rules and shell scripts.
 	@scripts/setup lint
