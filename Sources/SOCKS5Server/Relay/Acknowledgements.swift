@@ -10,7 +10,7 @@ struct Acknowledgements {
     static let looks: UInt64 = 5
 
     /// Looks in a row that saw unacknowledged bytes and no acknowledgement between them.
-    private var unanswered: UInt64 = 0
+    private var unanswered: UInt8 = 0
 
     /// Whether nothing was owed at the last look.
     var isSettled: Bool { unanswered == 0 }
@@ -32,6 +32,6 @@ struct Acknowledgements {
             // Otherwise the last attempt may still be answered.
             unanswered += 1
         }
-        return unanswered >= Self.looks
+        return UInt64(unanswered) >= Self.looks
     }
 }

@@ -14,22 +14,23 @@ final class Pipe: BandwidthWaiter {
     private let counters: Counters
     @exclusivity(unchecked) private var source: TCPStream?
     @exclusivity(unchecked) private var sink: TCPStream?
+    // The small ones stand together, so that they share a word.
     @exclusivity(unchecked) private var flow = FlowControl()
-    @exclusivity(unchecked) private var ring = RingBuffer()
-    @exclusivity(unchecked) private var lane = SpliceLane()
     /// What the next loan is for: it follows how full the reads come back.
     @exclusivity(unchecked) private var size = BufferPool.Size.tiny
+    /// Of the payload, once there is some.
+    @exclusivity(unchecked) private var counter: Counter?
+    @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
+    @exclusivity(unchecked) private var ring = RingBuffer()
+    @exclusivity(unchecked) private var lane = SpliceLane()
     /// The bytes of the queued write, which the ring holds until it is over.
     @exclusivity(unchecked) private var pendingWrite = 0
     /// How much may be read, once there is payload. `nil`: anything.
     @exclusivity(unchecked) var meter: Meter?
     /// Payload handed to the sink.
     @exclusivity(unchecked) private(set) var bytesWritten = 0
-    @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
-    /// Of the payload, once there is some.
-    @exclusivity(unchecked) private var counter: Counter?
-    /// ``bytesWritten`` when the acknowledgements were last looked at; `nil`: look in any case.
-    @exclusivity(unchecked) private var bytesLookedAt: Int?
+    /// ``bytesWritten`` when the acknowledgements were last looked at, or a number that it never is.
+    @exclusivity(unchecked) private var bytesLookedAt = Int.min
 
     init(_ pool: BufferPool, _ counters: Counters, from source: TCPStream? = nil, to sink: TCPStream? = nil) {
         self.pool = pool
@@ -314,7 +315,7 @@ final class Pipe: BandwidthWaiter {
     /// The sink's peer is told the end, and this direction is over.
     private func finish() {
         do {
-            bytesLookedAt = nil
+            bytesLookedAt = .min
             if relay?.closesWithNextPipe != true { try sink?.shutDown() }
             relay?.pipeDidFinish()
         } catch {

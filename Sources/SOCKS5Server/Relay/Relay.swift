@@ -50,14 +50,15 @@ final class Relay: TCPStreamDelegate {
     private unowned let clock: Clock
     /// The session's.
     private let slot: Clock.Slot
-    @exclusivity(unchecked) private var openStreams = 0
-    @exclusivity(unchecked) private var stage = Stage.opening
+    // With the slot in one word.
+    @exclusivity(unchecked) private var openStreams: UInt8 = 0
+    @exclusivity(unchecked) private var finishedPipes: UInt8 = 0
+    @exclusivity(unchecked) private var hasKeepalive = false
     let client: TCPStream
     @exclusivity(unchecked) private var target: TCPStream?
     let clientToTarget: Pipe
     let targetToClient: Pipe
-    @exclusivity(unchecked) private var finishedPipes = 0
-    @exclusivity(unchecked) private var hasKeepalive = false
+    @exclusivity(unchecked) private var stage = Stage.opening
 
     /// - Throws: `ENOMEM`.
     init(
