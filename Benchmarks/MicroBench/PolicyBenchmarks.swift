@@ -1,13 +1,12 @@
 import Benchmark
 import SOCKS5Protocol
-import UVLoop
 
-@testable import SOCKS5Server
+@testable import ProxyPolicy
 
 /// What a request is asked: networks by the number of them, and a policy of a hundred rules.
 func policyBenchmarks() {
     var random = Numbers()
-    let addresses = (0..<1024).map { _ in SocketAddress.Host.ipv4(UInt32(truncatingIfNeeded: random.next())) }
+    let addresses = (0..<1024).map { _ in random.address() }
     for count in [100, 100_000] {
         let table = NetworkTable((0..<count).map { _ in random.network() })
         Benchmark("networks: an address among \(count)") { benchmark in
@@ -23,12 +22,12 @@ func policyBenchmarks() {
             )
     }
     let policy = RuleTable(rules)
-    let subject = Subject(client: .ipv4(0x7f00_0001), user: nil, command: .connect)
-    guard let name = DomainName("www.target.example.com") else { return }
+    let subject = Subject(client: Peer(.ipv4(.loopback), port: 1), user: nil, command: .connect)
+    guard let name = HostName("www.target.example.com") else { return }
     Benchmark("rules: an address, 100,000 networks and 10,000 domains in 100") { benchmark in
         for index in benchmark.scaledIterations {
-            let address = SocketAddress(host: addresses[index & 1023], port: 80)
-            blackHole(policy.denial(of: .address(address, named: nil), to: subject))
+            let address = addresses[index & 1023]
+            blackHole(policy.denial(of: .address(address, port: 80, named: nil), to: subject))
         }
     }
     Benchmark("rules: a name, the same") { benchmark in
@@ -49,7 +48,9 @@ private struct Numbers {
         return state
     }
 
+    mutating func address() -> IPAddress { .ipv4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: next()))) }
+
     mutating func network() -> IPNetwork {
-        IPNetwork(.ipv4(UInt32(truncatingIfNeeded: next())), length: 16 + Int(next() % 17))
+        IPNetwork(address(), length: 16 + Int(next() % 17))
     }
 }
