@@ -2,14 +2,15 @@ internal import UVLoop
 
 /// The listening sockets of a server: one for each address and worker.
 struct ListeningSet {
-    /// By worker.
+    /// In the order of ``Configuration/listen``.
+    let listeners: [Listener]
+    /// By worker, then in the same order.
     let sockets: [[ListeningSocket]]
-    let boundAddresses: [SocketAddress]
 
     /// Opens all or none.
     init(_ configuration: Configuration, workers: Int) throws(ProxyServerError) {
         var sockets = [[ListeningSocket]](repeating: [], count: workers)
-        var bound: [SocketAddress] = []
+        var listeners: [Listener] = []
         do {
             for address in configuration.listen {
                 let options = Self.options(for: address, among: configuration.listen)
@@ -21,15 +22,17 @@ struct ListeningSet {
                     sockets[worker].append(socket)
                     shared = socket.boundAddress
                 }
-                bound.append(shared)
+                listeners.append(Listener(at: shared))
             }
         } catch {
             for socket in sockets.joined() { socket.close() }
             throw error
         }
+        self.listeners = listeners
         self.sockets = sockets
-        boundAddresses = bound
     }
+
+    var boundAddresses: [SocketAddress] { listeners.map(\.address) }
 
     /// `[::]` takes IPv4 too, unless another address of the list wants its port for IPv4.
     private static func options(

@@ -145,7 +145,7 @@ public final class ProxyServer: Sendable {
         }
         for (index, sockets) in listening.sockets.enumerated() {
             do throws(ProxyServerError) {
-                try await startWorker(index, sockets, shared, policy)
+                try await startWorker(index, Array(zip(listening.listeners, sockets)), shared, policy)
             } catch {
                 for unused in listening.sockets[index...].joined() { unused.close() }
                 throw error
@@ -255,7 +255,7 @@ public final class ProxyServer: Sendable {
     /// Returns when the worker is there.
     private func startWorker(
         _ index: Int,
-        _ sockets: [ListeningSocket],
+        _ listeners: [(Listener, ListeningSocket)],
         _ shared: Shared,
         _ policy: Policy
     ) async throws(ProxyServerError) {
@@ -272,7 +272,7 @@ public final class ProxyServer: Sendable {
                         return started.resume(returning: .failure(.cannotStart("worker \(index)", error)))
                     }
                     started.resume(returning: .success(()))
-                    worker.run(sockets)
+                    worker.run(listeners)
                 }
             } catch {
                 started.resume(returning: .failure(error))

@@ -32,14 +32,15 @@ final class Session {
         _ services: Services,
         _ slot: Clock.Slot,
         peer: Peer,
+        _ front: Front,
         _ places: SessionPlaces
     ) {
         self.keeper = keeper
         self.services = services
         self.slot = slot
         self.places = places
+        self.front = front
         handshakePolicy = services.policy
-        front = .socks5(ServerHandshake(requiring: services.policy.method))
         record = SessionRecord(id: services.journal.nextSession(), client: peer, began: services.clock.now)
     }
 

@@ -10,8 +10,8 @@ internal import UVLoop
 /// - Ownership: keeps itself alive in ``run(_:)``; sessions point back unowned.
 final class Worker {
     enum Command: Sendable {
-        /// A connection that another worker has accepted, and which has been passed on so often.
-        case handedOver(HandedDescriptor, from: SocketAddress, passes: Int)
+        /// A connection that another worker has accepted.
+        case handedOver(HandedDescriptor, Arrival)
         /// A client with a UDP ASSOCIATE request for the port that this worker has.
         case associate(HandedSession)
         /// Say which sessions there are.
@@ -44,7 +44,7 @@ final class Worker {
     private let member: Crew.Member
     private var mailbox: Mailbox<Command> { member.mailbox }
     private let didStop: @Sendable () -> Void
-    private var listeners: [TCPListener] = []
+    private var listeners: [(listener: Listener, socket: TCPListener)] = []
     private var openListeners = 0
     @exclusivity(unchecked) private var sessions = SessionTable()
     private var drainEnd: UInt64?
@@ -100,10 +100,10 @@ final class Worker {
     private var counters: Counters { services.counters }
 
     /// Listens on the sockets, which it takes over, and serves until it is stopped.
-    func run(_ sockets: [ListeningSocket]) {
-        for socket in sockets {
+    func run(_ sockets: [(Listener, ListeningSocket)]) {
+        for (listener, socket) in sockets {
             do {
-                listeners.append(try TCPListener(socket, on: loop, delegate: self))
+                listeners.append((listener, try TCPListener(socket, on: loop, delegate: self)))
                 openListeners += 1
             } catch {
                 services.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
@@ -122,51 +122,47 @@ final class Worker {
     // MARK: - Sessions
 
     /// Hands the connection to a worker that has less to do, if there is one. Not while it stops: the others do too.
-    private func place(_ accepted: consuming AcceptedDescriptor, from peer: SocketAddress) {
+    private func place(_ accepted: consuming AcceptedDescriptor, _ arrival: Arrival) {
         guard !isStopping else {
             member.enter()
-            return admit(accepted, from: peer)
+            return admit(accepted, arrival)
         }
-        pass(accepted, from: peer, to: crew.enter(acceptedBy: index))
+        pass(accepted, arrival, to: crew.enter(acceptedBy: index))
     }
 
-    /// - Parameters:
-    ///   - taker: has counted the connection as a session.
-    ///   - passes: how often it was passed on already.
+    /// - Parameter taker: has counted the connection as a session.
     private func pass(
         _ accepted: consuming AcceptedDescriptor,
-        from peer: SocketAddress,
-        to taker: Crew.Member,
-        passes: Int = 0
+        _ arrival: Arrival,
+        to taker: Crew.Member
     ) {
-        guard taker !== member else { return admit(accepted, from: peer, passes: passes) }
+        guard taker !== member else { return admit(accepted, arrival) }
+        var passed = arrival
+        passed.passes += 1
         let handed = HandedDescriptor(accepted)
-        if taker.mailbox.post(.handedOver(handed, from: peer, passes: passes + 1)) { return }
+        if taker.mailbox.post(.handedOver(handed, passed)) { return }
         taker.leave()
         member.enter()
-        if let accepted = handed.take() { admit(accepted, from: peer, passes: Self.mostPasses) }
+        passed.passes = Self.mostPasses
+        if let accepted = handed.take() { admit(accepted, passed) }
     }
 
     /// Connections still come from other workers until those stop, and are served as those that came before the stop.
-    private func takeOver(_ handed: HandedDescriptor, from peer: SocketAddress, passes: Int) {
+    private func takeOver(_ handed: HandedDescriptor, _ arrival: Arrival) {
         guard !isStopping || drainEnd != nil, let accepted = handed.take() else { return member.leave() }
-        admit(accepted, from: peer, passes: passes)
+        admit(accepted, arrival)
     }
 
     /// - Parameter accepted: counted among the sessions of ``member`` already.
-    private func admit(
-        _ accepted: consuming AcceptedDescriptor,
-        from address: SocketAddress,
-        passes: Int = 0
-    ) {
-        if services.limit.isReached, counters.handshakes == 0, passes < Self.mostPasses,
+    private func admit(_ accepted: consuming AcceptedDescriptor, _ arrival: Arrival) {
+        if services.limit.isReached, counters.handshakes == 0, arrival.passes < Self.mostPasses,
             let taker = crew.memberWithHandshakes
         {
             member.leave()
             taker.enter()
-            return pass(accepted, from: address, to: taker, passes: passes)
+            return pass(accepted, arrival, to: taker)
         }
-        let peer = Peer(address)
+        let peer = Peer(arrival.peer)
         guard !services.isBanned(peer) else {
             member.leave()
             return services.journal.connectionRefusedAsBanned()
@@ -182,7 +178,8 @@ final class Worker {
             return services.journal.connectionRefusedAtLimit(of: services.limit.maximum, now: clock.now)
         }
         places.keepPlace()
-        let session = Session(self, services, clock.enter(), peer: peer, places)
+        let front = arrival.listener.front(under: services.policy)
+        let session = Session(self, services, clock.enter(), peer: peer, front, places)
         sessions.insert(session)
         session.start(accepted)
         if acknowledgementLook == nil { awaitAcknowledgementLook() }
@@ -279,7 +276,7 @@ final class Worker {
         guard !isStopping else { return }
         isStopping = true
         member.close()
-        for listener in listeners { listener.close() }
+        for (_, socket) in listeners { socket.close() }
     }
 
     private func finishIfStopped() {
@@ -294,7 +291,7 @@ final class Worker {
 
     private func resumeListeners() {
         acceptRetry = nil
-        if !isStopping { for listener in listeners { listener.resume() } }
+        if !isStopping { for (_, socket) in listeners { socket.resume() } }
     }
 }
 
@@ -307,7 +304,7 @@ extension Worker: EventLoopDelegate {
         var usedUp: [Account] = []
         for command in mailbox.takeAll() {
             switch command {
-            case .handedOver(let handed, let peer, let passes): takeOver(handed, from: peer, passes: passes)
+            case .handedOver(let handed, let arrival): takeOver(handed, arrival)
             case .associate(let handed): takeOver(handed)
             case .list(let answer): answer(sessions.all.map { $0.info })
             case .stop(let grace): stop(grace: grace)
@@ -354,11 +351,14 @@ extension Worker: EventLoopDelegate {
 
 extension Worker: TCPListenerDelegate {
     func listener(
-        _ listener: TCPListener,
+        _ socket: TCPListener,
         didAccept descriptor: consuming AcceptedDescriptor,
         from peer: SocketAddress
     ) {
-        place(descriptor, from: peer)
+        guard let listener = listeners.first(where: { $0.socket === socket })?.listener else {
+            preconditionFailure("a connection by a listener that the worker doesn't have")
+        }
+        place(descriptor, Arrival(listener: listener, peer: peer))
     }
 
     /// Accepting goes on as soon as a session has ended, or after a second, should others have freed some.
