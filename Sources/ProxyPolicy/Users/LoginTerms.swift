@@ -1,18 +1,16 @@
-internal import Glibc
 package import SOCKS5Protocol
 
 /// On which terms users with terms of their own may log in. Costs nothing for the others.
 package struct LoginTerms: Sendable {
     private struct Terms {
         let clients: NetworkTable?
-        let expiry: Int64?
+        let expiry: UnixTime?
     }
 
     private let terms: [[UInt8]: Terms]
-    private let clock: @Sendable () -> Int64
+    private let clock: @Sendable () -> UnixTime
 
-    /// - Parameter clock: seconds since 1970.
-    package init(_ users: [ProxyUser], clock: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }) {
+    package init(_ users: [ProxyUser], clock: @escaping @Sendable () -> UnixTime = { .now }) {
         terms = users.reduce(into: [:]) { terms, user in
             guard user.clients != nil || user.expiry != nil else { return }
             terms[user.name] = Terms(clients: user.clients.map { NetworkTable($0) }, expiry: user.expiry)

@@ -10,9 +10,8 @@ public struct ProxyUser: Sendable {
     /// Where the user may log in from; `nil`: from anywhere. From elsewhere, a login is refused as with a wrong
     /// password.
     public var clients: [IPNetwork]?
-    /// From this second since 1970 (UTC) on, by the system's clock, a login is refused as with a wrong password.
-    /// Running sessions stay.
-    public var expiry: Int64?
+    /// From this second on, a login is refused as with a wrong password. Running sessions stay.
+    public var expiry: UnixTime?
     /// Looked at before ``Configuration/rules``, which decide where none of these matches.
     public var rules: [Rule] = []
     /// Where the user's connections come from, at most one of each family; for a family without one, and for
@@ -60,8 +59,8 @@ public struct ProxyUser: Sendable {
         guard clients?.isEmpty != true else {
             throw failure("has clients without a value; expected at least one, or no clients at all")
         }
-        guard expiry.map({ $0 > 0 }) != false else {
-            throw failure("has an expiry that isn't above zero; expected seconds since 1970")
+        guard expiry.map({ $0.secondsSince1970 > 0 }) != false else {
+            throw failure("has an expiry that isn't behind the first second of 1970")
         }
         do throws(ConfigurationError) {
             try UserTerms.validate(rules, egressAddresses)

@@ -16,7 +16,7 @@ struct Settings {
         var name: [UInt8] = []
         var password: [UInt8]?
         var hash: PasswordHash?
-        var expiry: Int64?
+        var expiry: UnixTime?
         var clients: [IPNetwork]?
         var rules: [RuleEntry] = []
         var egressAddresses: [IPAddress] = []

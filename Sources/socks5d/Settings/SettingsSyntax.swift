@@ -136,13 +136,15 @@ extension Complaint {
     }
 }
 
-extension Syntax<Int64> {
-    /// Seconds since 1970, as the day that begins then in UTC.
+extension Syntax<UnixTime> {
+    /// The day that begins then, in UTC.
     static var day: Syntax {
         Syntax(expected: "a day, as 2027-01-31", form: .pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}")) { text in
-            UTCDay(parsing: Array(text.utf8)).flatMap { $0.seconds > 0 ? Int64($0.seconds) : nil }
+            UTCDay(parsing: Array(text.utf8)).flatMap {
+                $0.seconds > 0 ? UnixTime(secondsSince1970: Int64($0.seconds)) : nil
+            }
         } write: {
-            UTCDay(seconds: Int($0)).description
+            UTCDay(seconds: Int($0.secondsSince1970)).description
         }
     }
 }

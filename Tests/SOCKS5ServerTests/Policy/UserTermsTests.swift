@@ -69,11 +69,13 @@ import UVLoop
         }
         let clock = Clock()
         var user = ProxyUser(name: "alice", hash: try PasswordHash(parsing: HashOfSecret.bcrypt))
-        user.expiry = 1000
+        user.expiry = UnixTime(secondsSince1970: 1000)
         let table = UserTable(
             [user],
             hashes(),
-            terms: LoginTerms([user]) { clock.seconds.load(ordering: .relaxed) }
+            terms: LoginTerms([user]) {
+                UnixTime(secondsSince1970: clock.seconds.load(ordering: .relaxed))
+            }
         )
         let login = Login(
             credentials: Credentials(username: "alice", password: "secret"),
@@ -94,10 +96,10 @@ import UVLoop
     }
 
     @Test func theSystemsClockDecides() async throws {
-        let now = Int64(time(nil))
-        let users = [
-            Self.user("past") { $0.expiry = now - 1 }, Self.user("future") { $0.expiry = now + 3600 },
-        ]
+        var (past, future) = (UnixTime.now, UnixTime.now)
+        past.secondsSince1970 -= 1
+        future.secondsSince1970 += 3600
+        let users = [Self.user("past") { $0.expiry = past }, Self.user("future") { $0.expiry = future }]
         try await withServer({ $0.users = users }) { port in
             for (name, expected) in [("past", false), ("future", true)] {
                 let (socket, isAccepted) = try Self.logIn(name, at: port)
@@ -262,7 +264,7 @@ import UVLoop
         let twice = [try #require(IPAddress("127.0.0.1")), try #require(IPAddress("127.0.0.2"))]
         for (message, change) in [
             ("has clients without a value", { $0.clients = [] }),
-            ("has an expiry that isn't above zero", { $0.expiry = 0 }),
+            ("has an expiry that isn't behind the first", { $0.expiry = UnixTime(secondsSince1970: 0) }),
             ("has users in rule 2 of their own", { $0.rules = [Rule(.allow), Rule(.deny, users: ["b"])] }),
             ("has a rule that isn't one: rule 1 has ports without", { $0.rules = [Rule(.deny, ports: [])] }),
             ("has two IPv4 addresses to connect from", { $0.egressAddresses = twice }),
