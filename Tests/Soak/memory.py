@@ -7,6 +7,7 @@ from report import clock
 MIB = 1 << 20
 # The share of the run that isn't judged, since tables and pools grow once: 5 minutes of 20.
 WARM_UP = 0.25
+# As many samples in each.
 WINDOWS = 3
 # How far the median of the last window may be above the first one's. The windows of a short run are few samples each,
 # and see the end of the warm-up.
@@ -28,17 +29,14 @@ class Memory:
             self._samples.append((elapsed, size))
 
     def judge(self, report):
-        first = self._seconds * WARM_UP
-        length = (self._seconds - first) / WINDOWS
+        samples = [sample for sample in self._samples if sample[0] >= self._seconds * WARM_UP]
+        if len(samples) < WINDOWS:
+            return report.fail("memory not seen", f"{len(samples)} samples")
         medians, texts = [], []
         for number in range(WINDOWS):
-            begin, end = first + number * length, first + (number + 1) * length
-            sizes = [size for elapsed, size in self._samples if begin <= elapsed < end]
-            if not sizes:
-                report.fail("no memory seen", f"{clock(begin)}-{clock(end)}")
-                return
-            medians.append(statistics.median(sizes))
-            texts.append(f"{medians[-1] / MIB:.2f} in {clock(begin)}-{clock(end)}")
+            window = samples[len(samples) * number // WINDOWS:len(samples) * (number + 1) // WINDOWS]
+            medians.append(statistics.median(size for _, size in window))
+            texts.append(f"{medians[-1] / MIB:.2f} in {clock(window[0][0])}-{clock(window[-1][0])}")
         growth = medians[-1] - medians[0]
         allowed = ALLOWED if self._seconds >= SHORT else ALLOWED_IN_SHORT_RUNS
         report.say(f"memory, medians in MiB: {', '.join(texts)}; grown by {growth / MIB:.2f} of {allowed / MIB:.0f} "

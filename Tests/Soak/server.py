@@ -13,7 +13,8 @@ from loop import IN
 
 # Users that stay; the last one's password is a hash in the settings.
 USERS = [(f"user{number}", f"right{number}") for number in range(8)] + [("hashed", "right")]
-# Seconds for a reload to be over, and for all workers to have it: the log may be ahead of a busy one.
+# Seconds for a reload to be over, and for new connections to meet it: one that a worker has accepted just before may
+# end its handshake with the old users.
 RELOAD_DEADLINE = 15
 EFFECT_DEADLINE = 2
 
@@ -93,19 +94,21 @@ class Server:
 
     def _expect(self, wanted, guest, host, deadline):
         """A request of one generation's guest to the network of another must have this end, soon."""
+        began, asked = time.monotonic(), self._generation
+
         def done(trouble, client, _):
             if client is not None and trouble is None:
                 client.close()
             if trouble == wanted or self._generation != asked or self._reload_since is not None:
                 return
-            if time.monotonic() < deadline:
+            if began < deadline:
                 self._world.loop.after(0.1, lambda: self._expect(wanted, guest, host, deadline))
             else:
                 self._world.report.fail(
                     "reload without effect",
                     f"{trouble or 'granted'} {EFFECT_DEADLINE} s after it, expected: {wanted}",
                 )
-        asked = self._generation
+
         # Nobody listens there.
         request = wire.request(wire.CONNECT, guest_host(host), self._world.target_port)
         Handshake(self._world, f"127.0.2.{1 + asked % 250}", (f"guest{guest}", "guest"), request, done)
