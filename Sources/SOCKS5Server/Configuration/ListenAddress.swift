@@ -1,4 +1,5 @@
 public import ProxyPolicy
+internal import SOCKS5Protocol
 internal import UVLoop
 
 /// A numeric address and port to listen on.
@@ -22,14 +23,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
             "'\(text.escapedForOneLine)' is not an address to listen on; "
                 + "expected ADDRESS:PORT, as 127.0.0.1:1080 or [::1]:1080"
         )
-        guard let colon = text.lastIndex(of: ":") else { throw failure }
-        var host = text[..<colon]
-        let digits = text[text.index(after: colon)...]
-        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
-        if isBracketed { host = host.dropFirst().dropLast() }
-        guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let port = UInt16(digits),
-            let address = SocketAddress(numeric: String(host), port: port),
-            host.contains(":") == isBracketed
+        guard let parsed = HostAndPort(parsing: text),
+            let address = SocketAddress(numeric: parsed.host, port: parsed.port)
         else { throw failure }
         socketAddress = address
     }

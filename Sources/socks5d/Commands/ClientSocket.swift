@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SOCKS5Protocol
 
 /// A blocking socket of the program's own client side. Every wait ends at its limit.
 struct ClientSocket: ~Copyable {
@@ -25,7 +26,7 @@ struct ClientSocket: ~Copyable {
     }
 
     /// Connects to the first address of a host that answers.
-    init(to endpoint: Endpoint, datagrams: Bool = false, seconds: Int) throws(Trouble) {
+    init(to endpoint: HostAndPort, datagrams: Bool = false, seconds: Int) throws(Trouble) {
         self.seconds = seconds
         var hints = addrinfo()
         hints.ai_flags = AI_NUMERICSERV

@@ -21,7 +21,7 @@ struct Healthcheck: ParsableCommand {
     }
 
     private func greet(_ address: ListenAddress) throws {
-        let endpoint = Endpoint(host: address.host, port: UInt16(address.port))
+        let endpoint = HostAndPort(host: address.host, port: UInt16(address.port))
         do throws(ProxyTrouble) {
             let methods: [AuthenticationMethod] = [.noAuthentication, .usernamePassword]
             _ = try ProxyClient(to: endpoint, offering: methods, seconds: Self.secondsToAnswer).greet()

@@ -66,8 +66,8 @@ struct Probe: ParsableCommand {
         return credentials
     }
 
-    private static func endpoint(_ text: String, _ origin: String) throws -> Endpoint {
-        guard let endpoint = Endpoint(parsing: text) else {
+    private static func endpoint(_ text: String, _ origin: String) throws -> HostAndPort {
+        guard let endpoint = HostAndPort(parsing: text) else {
             throw Failure.usage(
                 "\(origin) is '\(text.printable)'; expected HOST:PORT, as example.com:80 or [2001:db8::1]:80"
             )

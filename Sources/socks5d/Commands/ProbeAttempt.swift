@@ -3,7 +3,7 @@ internal import SOCKS5Protocol
 
 /// The steps of a probe. Each is written to standard output when it is done, with its milliseconds.
 struct ProbeAttempt {
-    let server: Endpoint
+    let server: HostAndPort
     let credentials: Credentials?
     let seconds: Int
 
@@ -98,12 +98,12 @@ struct ProbeAttempt {
     }
 
     /// Where the server says it can be reached; on an unspecified address, as some say, at its own.
-    private func reachable(_ bound: Destination) throws(ProxyTrouble) -> Endpoint {
-        guard let endpoint = Endpoint(bound) else {
+    private func reachable(_ bound: Destination) throws(ProxyTrouble) -> HostAndPort {
+        guard let endpoint = HostAndPort(bound) else {
             throw ProxyTrouble("it is bound to a name, which can't be reached; RFC 1928 wants an address")
         }
         let isUnspecified = bound.host == .ipv4(.any) || bound.host == .ipv6(.any)
-        return isUnspecified ? Endpoint(host: server.host, port: bound.port) : endpoint
+        return isUnspecified ? HostAndPort(host: server.host, port: bound.port) : endpoint
     }
 
     private func step<Result: ~Copyable>(

@@ -14,7 +14,8 @@ final class ProxyClient {
     /// Connects, and sends nothing yet.
     ///
     /// - Parameter seconds: for each step.
-    init(to server: Endpoint, offering methods: [AuthenticationMethod], seconds: Int) throws(ProxyTrouble) {
+    init(to server: HostAndPort, offering methods: [AuthenticationMethod], seconds: Int) throws(ProxyTrouble)
+    {
         self.methods = methods
         handshake = ClientHandshake(offering: methods)
         do throws(ClientSocket.Trouble) {

@@ -14,7 +14,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         self.description = description
     }
 
-    init(connectingTo server: Endpoint, _ trouble: ClientSocket.Trouble) {
+    init(connectingTo server: HostAndPort, _ trouble: ClientSocket.Trouble) {
         let hint =
             switch trouble {
             case .system(ECONNREFUSED): "; is it running, and is the port right?"

@@ -1,17 +1,15 @@
-internal import SOCKS5Protocol
-
 /// A host, as a name or a numeric address, and a port.
-struct Endpoint: CustomStringConvertible {
-    let host: String
-    let port: UInt16
+package struct HostAndPort: CustomStringConvertible {
+    package let host: String
+    package let port: UInt16
 
-    init(host: String, port: UInt16) {
+    package init(host: String, port: UInt16) {
         self.host = host
         self.port = port
     }
 
     /// Parses `example.com:80`, `192.0.2.1:80` or `[2001:db8::1]:80`. `nil`: it is something else.
-    init?(parsing text: String) {
+    package init?(parsing text: String) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         var host = text[..<colon]
         let digits = text[text.index(after: colon)...]
@@ -23,10 +21,10 @@ struct Endpoint: CustomStringConvertible {
         self.init(host: String(host), port: port)
     }
 
-    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     /// As a request has it; `nil`: no name and no address.
-    var destination: Destination? {
+    package var destination: Destination? {
         switch IPAddress(host) {
         case .ipv4(let address): return Destination(host: .ipv4(address), port: port)
         case .ipv6(let address): return Destination(host: .ipv6(address), port: port)
@@ -35,9 +33,9 @@ struct Endpoint: CustomStringConvertible {
     }
 }
 
-extension Endpoint {
+extension HostAndPort {
     /// Where a response says that the server has bound. `nil`: a name, which no server should say.
-    init?(_ destination: Destination) {
+    package init?(_ destination: Destination) {
         switch destination.host {
         case .ipv4(let address): self.init(host: "\(address)", port: destination.port)
         case .ipv6(let address): self.init(host: "\(address)", port: destination.port)
