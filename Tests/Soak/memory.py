@@ -5,8 +5,9 @@ import statistics
 from report import clock
 
 MIB = 1 << 20
-# The share of the run that isn't judged, since tables and pools grow once: 5 minutes of 20.
-WARM_UP = 0.25
+# The share of the run that isn't judged, since tables and pools grow once: 5 minutes of 20. A short run needs more, to
+# have met each kind of fault once.
+WARM_UP, WARM_UP_OF_SHORT_RUNS = 0.25, 0.5
 # As many samples in each.
 WINDOWS = 3
 # How far the median of the last window may be above the first one's. The windows of a short run are few samples each,
@@ -29,7 +30,9 @@ class Memory:
             self._samples.append((elapsed, size))
 
     def judge(self, report):
-        samples = [sample for sample in self._samples if sample[0] >= self._seconds * WARM_UP]
+        is_short = self._seconds < SHORT
+        begin = self._seconds * (WARM_UP_OF_SHORT_RUNS if is_short else WARM_UP)
+        samples = [sample for sample in self._samples if sample[0] >= begin]
         if len(samples) < WINDOWS:
             return report.fail("memory not seen", f"{len(samples)} samples")
         medians, texts = [], []
@@ -38,7 +41,7 @@ class Memory:
             medians.append(statistics.median(size for _, size in window))
             texts.append(f"{medians[-1] / MIB:.2f} in {clock(window[0][0])}-{clock(window[-1][0])}")
         growth = medians[-1] - medians[0]
-        allowed = ALLOWED if self._seconds >= SHORT else ALLOWED_IN_SHORT_RUNS
+        allowed = ALLOWED_IN_SHORT_RUNS if is_short else ALLOWED
         report.say(f"memory, medians in MiB: {', '.join(texts)}; grown by {growth / MIB:.2f} of {allowed / MIB:.0f} "
                    f"allowed; most {self._most / MIB:.2f}")
         if growth > allowed:

@@ -71,7 +71,7 @@ class Soak:
 
     def _begin(self):
         chosen, server = self._chosen, self._server
-        fault_interval = min(60, chosen.seconds / 10)
+        fault_interval = min(60, chosen.seconds / 20)
         self._descriptors = server.descriptors
         self._began = time.monotonic()
         self._mark()
