@@ -6,7 +6,8 @@ import Testing
 
 /// No password is left in the memory of socks5d when its login has been looked at. The users have hashes: one in plain
 /// text in the configuration would be there by right.
-@Suite(.serialized) struct SecretMemoryTests {
+@Suite(.serialized, .enabled(if: !isQuick, "a sanitizer keeps what is freed, and terabytes of shadows"))
+struct SecretMemoryTests {
     /// Longer than anything that a register or a block's tail may keep of it.
     private static let right = "right horse battery staple, 8d1f"
     private static let wrong = "wrong donkey capacitor nail, 7c2e"
