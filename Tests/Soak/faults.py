@@ -21,7 +21,7 @@ FLOOD = 10
 class Faults:
     def __init__(self, world, server, interval):
         self._world, self._server = world, server
-        self._stall, self._flood = min(STALL, interval), min(FLOOD, interval)
+        self._stall, self._flood = min(STALL, interval / 2), min(FLOOD, interval / 2)
         self._turns = [
             ("clients that reset", lambda: self._resets(True)),
             ("targets that reset", lambda: self._resets(False)),

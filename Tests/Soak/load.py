@@ -43,15 +43,16 @@ class Steady(Tunnel):
 
 
 class SlowReader(Steady):
-    """The target sends as fast as it may; the client reads in its turns only."""
+    """The target sends as fast as it may; the client reads in its turns only, until it is let catch up."""
 
     receive_buffer = 16384
 
-    def opened(self):
-        self.client.read(False)
-        super().opened()
-
     def turn(self, size):
+        catches_up = self._load.lets_catch_up
+        if self.client.reads != catches_up:
+            self.client.read(catches_up)
+        if catches_up:
+            return super().turn(size)
         if self.down.under_way < SLOW_WINDOW:
             self.target.send(SLOW_WINDOW // 4)
         if self.up.under_way < WINDOW and not self.is_over:
@@ -88,6 +89,8 @@ class SteadyLoad:
         self._sizes = [random.randrange(1, PORTION * 2) for _ in range(4093)]
         self._turn = 0
         self.is_stopping = False
+        # Whether slow readers read as the others do.
+        self.lets_catch_up = False
         for slot in range(count):
             # Not all in one moment: this is no test of a rush.
             world.loop.after(slot / 500, lambda slot=slot: self._open(slot))
@@ -97,6 +100,11 @@ class SteadyLoad:
     @property
     def open(self):
         return sum(tunnel is not None and tunnel.is_open for tunnel in self._tunnels)
+
+    @property
+    def is_behind(self):
+        """Whether bytes wait for slow readers."""
+        return any(isinstance(tunnel, SlowReader) and tunnel.down.under_way > WINDOW for tunnel in self._tunnels)
 
     @property
     def is_over(self):

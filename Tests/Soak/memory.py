@@ -10,9 +10,8 @@ MIB = 1 << 20
 WARM_UP, WARM_UP_OF_SHORT_RUNS = 0.25, 0.5
 # As many samples in each.
 WINDOWS = 3
-# How far the median of the last window may be above the first one's. The windows of a short run are few samples each,
-# and see the end of the warm-up.
-ALLOWED, ALLOWED_IN_SHORT_RUNS, SHORT = MIB, 4 * MIB, 600
+# How far the median of the last window may be above the first one's. A short run has few samples.
+ALLOWED, ALLOWED_IN_SHORT_RUNS, SHORT = MIB, 2 * MIB, 600
 
 
 class Memory:
@@ -24,7 +23,7 @@ class Memory:
         self._most = 0
 
     def add(self, elapsed, size, counts):
-        """With `counts` false it's left out of the medians, since it holds bytes of stalled readers by design."""
+        """With `counts` false it's left out of the medians: the server holds bytes for slow readers by design."""
         self._most = max(self._most, size)
         if counts:
             self._samples.append((elapsed, size))
