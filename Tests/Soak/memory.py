@@ -11,7 +11,7 @@ WARM_UP, WARM_UP_OF_SHORT_RUNS = 0.25, 0.5
 # As many samples in each.
 WINDOWS = 3
 # How far the median of the last window may be above the first one's. A short run has few samples.
-ALLOWED, ALLOWED_IN_SHORT_RUNS, SHORT = MIB, 2 * MIB, 600
+ALLOWED, ALLOWED_IN_SHORT_RUNS, SHORT = MIB, 4 * MIB, 600
 
 
 class Memory:
