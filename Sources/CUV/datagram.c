@@ -280,7 +280,7 @@ static size_t length_of_each(struct mmsghdr *received) {
 }
 
 static void deliver(cuv_udp *udp, struct mmsghdr *received) {
-    // A part of a datagram is none.
+    // It was cut off: the payload would be wrong.
     if (received->msg_hdr.msg_flags & MSG_TRUNC) return;
     cuv_address peer;
     cuv_address_from(&peer, received->msg_hdr.msg_name);

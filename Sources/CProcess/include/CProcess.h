@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/// Opens a pipe, both ends close-on-exec and non-blocking, with room for `capacity` bytes where the system permits,
-/// else with what it gives by default. -1 and `errno` where there is none to be had.
+/// Opens a pipe, both ends close-on-exec and non-blocking. It has room for `capacity` bytes, or the system's default
+/// where the system doesn't permit that. Returns -1 and sets `errno` if no pipe can be opened.
 int process_pipe(int *read_end, int *write_end, size_t capacity);
 
 /// Lets glibc keep so many arenas at most (mallopt(3)). Before there are several threads.
