@@ -183,16 +183,7 @@ struct MemoryTests {
             let port = try child.waitForPort()
             let tunnels = try Tunnels(try Self.affordable(2000), through: port, receiveBuffer: 4096)
             try tunnels.stall()
-            let healthy = try Tunnels(1, through: port)
-            let (client, target) = healthy.pairs[0]
-            let bytes = SeededGenerator.pattern(8 << 20)
-            let sending = TestThread {
-                try target.send(bytes)
-                target.endSending()
-            }
-            #expect(try client.receiveToEnd() == bytes)
-            try sending.join()
-            healthy.close()
+            try Self.expectTransfer(of: 8 << 20, through: port)
             tunnels.close()
             let result = try child.stop()
             #expect(result.exitCode == 0)
@@ -210,6 +201,20 @@ struct MemoryTests {
             #expect(beside < 2 * alone + 50, "\(beside) ms instead of \(alone)")
             stalled.close()
         }
+    }
+
+    /// Bytes from a target come as they were sent.
+    private static func expectTransfer(of count: Int, through port: Int) throws {
+        let tunnels = try Tunnels(1, through: port)
+        defer { tunnels.close() }
+        let (client, target) = tunnels.pairs[0]
+        let bytes = SeededGenerator.pattern(count)
+        let sending = TestThread {
+            try target.send(bytes)
+            target.endSending()
+        }
+        #expect(try client.receiveToEnd() == bytes)
+        try sending.join()
     }
 
     /// Processor time for 256 MiB, in milliseconds.
@@ -239,16 +244,7 @@ struct MemoryTests {
             // what an idle one takes; 1 MiB is for what there is once.
             let growth = child.anonymousBytes - base
             #expect(growth <= 9 << 20 + count * (4112 + 2000), "\(growth) bytes")
-            let healthy = try Tunnels(1, through: port)
-            let (client, target) = healthy.pairs[0]
-            let bytes = SeededGenerator.pattern(32 << 20)
-            let sending = TestThread {
-                try target.send(bytes)
-                target.endSending()
-            }
-            #expect(try client.receiveToEnd() == bytes)
-            try sending.join()
-            healthy.close()
+            try Self.expectTransfer(of: 32 << 20, through: port)
             stalled.close()
         }
     }
