@@ -56,7 +56,7 @@ let package = Package(
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "CProcess", "CYAML", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server",
+                "CProcess", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

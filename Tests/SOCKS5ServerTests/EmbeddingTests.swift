@@ -1,3 +1,4 @@
+import Locks
 import SOCKS5Protocol
 import Synchronization
 import TestSupport
@@ -20,7 +21,7 @@ private final class Gate<Answer: Sendable>: Sendable {
         var cancelled = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     private let cancelledAnswer: Answer
 
     init(cancelled: Answer) {

@@ -1,7 +1,7 @@
 import Glibc
+import Locks
 import SOCKS5Protocol
 import SOCKS5Server
-import Synchronization
 import TestSupport
 import Testing
 
@@ -219,7 +219,7 @@ private final class Gate: CredentialStore {
         var cancelled = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     var asked: Int { state.withLock { $0.asked } }
     var cancelled: Int { state.withLock { $0.cancelled } }
 
@@ -279,7 +279,7 @@ private final class Gate: CredentialStore {
 
     @Test func aLoginShowsItsPasswordNowhere() async throws {
         final class Recorder: CredentialStore {
-            let text = Mutex("")
+            let text = Guarded("")
 
             func verify(_ login: Login) -> LoginAnswer {
                 var dumped = ""

@@ -1,6 +1,6 @@
+import Locks
 import ProxyPolicy
 import SOCKS5Protocol
-import Synchronization
 import TestSupport
 import Testing
 
@@ -59,7 +59,7 @@ import Testing
 
 @Suite struct JournalTests {
     private final class Events: SessionObserver {
-        private let events = Mutex<[SessionEvent]>([])
+        private let events = Guarded<[SessionEvent]>([])
 
         func observe(_ event: SessionEvent) { events.withLock { $0.append(event) } }
 
@@ -119,7 +119,7 @@ import Testing
 
     /// For a thread that may block.
     private func listed(by server: ProxyServer) throws -> [SessionInfo] {
-        let answer = Mutex<[SessionInfo]?>(nil)
+        let answer = Guarded<[SessionInfo]?>(nil)
         Task {
             let sessions = await server.sessions()
             answer.withLock { $0 = sessions }

@@ -1,8 +1,8 @@
 internal import CProcess
+internal import Locks
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Server
-internal import Synchronization
 
 /// Reads all settings again and takes what can change into use, beside the workers and one reload after the other.
 /// What is asked for before the server has started is done then.
@@ -18,7 +18,7 @@ final class Reloader: Sendable {
     private let started: Loaded
     private let load: @Sendable () throws -> Loaded
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// - Parameters:
     ///   - started: what the server was started with.

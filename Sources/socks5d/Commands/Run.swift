@@ -1,9 +1,9 @@
 internal import ArgumentParser
 internal import Glibc
+internal import Locks
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Server
-internal import Synchronization
 
 /// `socks5d run`: serves until a signal ends it.
 struct Run: ParsableCommand {
@@ -41,7 +41,7 @@ private final class Program: Sendable {
         case stopping
     }
 
-    private let stage = Mutex(Stage.loading(isReloadWanted: false))
+    private let stage = Guarded(Stage.loading(isReloadWanted: false))
 
     /// The settings are read.
     func begin(with service: Service) {
