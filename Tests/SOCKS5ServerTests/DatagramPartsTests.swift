@@ -301,18 +301,10 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     }
 }
 
-@Suite struct RecentNamesTests {
-    private static let answer = NameAnswer.success([SocketAddress(host: host(1), port: 0)])
-
-    private static func entry(_ name: String, _ port: UInt16 = 7, expiry: UInt64 = 10) throws
-        -> RecentNames.Entry
-    {
-        RecentNames.Entry(
-            Destination(name: name, port: Int(port)),
-            try #require(HostName(name)),
-            answer,
-            expiry: expiry
-        )
+@Suite struct RecentHeadersTests {
+    private static func insert(_ name: String, in recent: inout RecentHeaders) throws {
+        let destination = Destination(name: name, port: 7)
+        recent.insert(destination, try #require(Target(destination)))
     }
 
     /// What is found for a datagram to a name.
@@ -320,45 +312,59 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         _ name: String,
         _ port: Int = 7,
         fragment: UInt8 = 0,
-        in recent: RecentNames,
-        now: UInt64 = 0
-    ) -> RecentNames.Entry? {
+        in recent: RecentHeaders
+    ) -> RecentHeaders.Entry? {
         let header = DatagramHeader(fragment: fragment, destination: Destination(name: name, port: port))
-        return (header.encoded + [1, 2, 3]).withUnsafeBytes { recent.entry(for: $0, now: now) }
+        return (header.encoded + [1, 2, 3]).withUnsafeBytes { recent.entry(for: $0) }
     }
 
     @Test func aDatagramIsKnownByItsWholeHeader() throws {
-        var recent = RecentNames()
-        recent.insert(try Self.entry("name.example"), now: 0)
-        let entry = try #require(Self.find("name.example", in: recent))
-        #expect(entry.name.description == "name.example" && entry.port == 7 && entry.answer == Self.answer)
+        var recent = RecentHeaders()
+        try Self.insert("Name.example", in: &recent)
+        let entry = try #require(Self.find("Name.example", in: recent))
+        #expect(entry.target == .name(try #require(HostName("name.example")), port: 7))
         #expect(entry.headerLength == 7 + "name.example".utf8.count)
-        #expect(Self.find("name.exampl", in: recent) == nil && Self.find("name.examples", in: recent) == nil)
-        #expect(Self.find("name.example", 8, in: recent) == nil)
-        #expect(Self.find("name.example", fragment: 1, in: recent) == nil)
-        for length in 0..<entry.headerLength {
-            let part = DatagramHeader(destination: Destination(name: "name.example", port: 7)).encoded[
-                ..<length
-            ]
-            #expect(part.withUnsafeBytes { recent.entry(for: $0, now: 0) } == nil)
+        #expect(Self.find("name.example", in: recent) == nil, "as the client has written it")
+        #expect(Self.find("Name.exampl", in: recent) == nil && Self.find("Name.examples", in: recent) == nil)
+        #expect(Self.find("Name.example", 8, in: recent) == nil)
+        #expect(Self.find("Name.example", fragment: 1, in: recent) == nil)
+        let header = DatagramHeader(destination: Destination(name: "Name.example", port: 7)).encoded
+        for length in 0..<header.count {
+            #expect(header[..<length].withUnsafeBytes { recent.entry(for: $0) } == nil)
         }
     }
 
+    @Test func theLastEightHeadersAreKnown() throws {
+        var recent = RecentHeaders()
+        for number in 0..<20 { try Self.insert("n\(number)", in: &recent) }
+        // One that is known already takes no other's place.
+        try Self.insert("n15", in: &recent)
+        for number in 0..<20 { #expect((Self.find("n\(number)", in: recent) != nil) == (number >= 12)) }
+    }
+}
+
+@Suite struct RecentAnswersTests {
+    private static let answer = NameAnswer.success([SocketAddress(host: host(1), port: 0)])
+
     @Test func anAnswerIsUsedAsLongAsItIsGood() throws {
-        var recent = RecentNames()
-        recent.insert(try Self.entry("a", expiry: 10), now: 10)
-        #expect(Self.find("a", in: recent, now: 9) == nil, "it came late")
-        recent.insert(try Self.entry("a", expiry: 10), now: 0)
-        #expect(Self.find("a", in: recent, now: 9) != nil && Self.find("a", in: recent, now: 10) == nil)
-        recent.insert(try Self.entry("a", expiry: 20), now: 10)
-        #expect(Self.find("a", in: recent, now: 10) != nil)
+        let name = try #require(HostName("a"))
+        var recent = RecentAnswers()
+        recent.insert(Self.answer, for: name, expiry: 10, now: 10)
+        #expect(recent.answer(for: name, now: 9) == nil, "it came late")
+        recent.insert(Self.answer, for: name, expiry: 10, now: 0)
+        #expect(recent.answer(for: name, now: 9) == Self.answer && recent.answer(for: name, now: 10) == nil)
+        recent.insert(Self.answer, for: name, expiry: 20, now: 10)
+        #expect(recent.answer(for: name, now: 10) == Self.answer)
     }
 
-    @Test func theLastEightNamesAreKnown() throws {
-        var recent = RecentNames()
-        for number in 0..<20 { recent.insert(try Self.entry("n\(number)"), now: 0) }
-        // One that is known already takes no other's place.
-        recent.insert(try Self.entry("n15"), now: 0)
-        for number in 0..<20 { #expect((Self.find("n\(number)", in: recent) != nil) == (number >= 12)) }
+    @Test func anAnswerThatIsUsedStaysAndTheOneUsedLeastGoes() throws {
+        var recent = RecentAnswers()
+        let names = try (0..<9).map { try #require(HostName("n\($0)")) }
+        for name in names[..<8] { recent.insert(Self.answer, for: name, expiry: 10, now: 0) }
+        #expect(recent.answer(for: names[0], now: 0) != nil)
+        recent.insert(Self.answer, for: names[8], expiry: 10, now: 0)
+        for (number, name) in names.enumerated() {
+            #expect((recent.answer(for: name, now: 0) != nil) == (number != 1))
+        }
     }
 }

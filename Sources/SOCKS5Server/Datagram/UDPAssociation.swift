@@ -1,6 +1,5 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
-internal import Tables
 internal import UVLoop
 
 /// Who has asked for an association.
@@ -15,8 +14,7 @@ protocol AssociationDelegate: AnyObject {
 /// number of targets.
 ///
 /// One socket faces the client, and is bound where its TCP connection ended; where there is only one port for all, it is
-/// that of a ``SharedPort``. Up to two face the targets, one a family, opened with the first datagram for it: to all targets the client has one address and port
-/// (endpoint-independent mapping, RFC 4787 section 4.1).
+/// that of a ``SharedPort``. A ``DatagramPath`` knows the targets.
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the session's, until all its sockets are closed.
@@ -27,24 +25,18 @@ final class UDPAssociation {
     private let slot: Clock.Slot
     private let settings: Configuration.UDP
     private let counters: Counters
-    private let room: DatagramRoom
-    private let subject: Subject
-    private let uploads: Meter?
+    private let source: ClientSource
     private let downloads: Meter?
     private(set) var latch: ClientLatch
-    /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
-    /// 5). One host more takes the place of the one that wasn't sent to for the longest time.
-    private var targets: RecentTable<SocketAddress.Host, Void>
     private var reassembly = Reassembly()
-    private var recentNames = RecentNames()
-    private var waiting: WaitingDatagrams
+    private var recentHeaders = RecentHeaders()
     private let ports: SharedPorts
     private var clientSocket: UDPSocket?
     /// Instead of it.
     private var shared: (port: SharedPort, number: SharedPort.Number)?
-    private var ipv4Socket: UDPSocket?
-    private var ipv6Socket: UDPSocket?
-    private var openSockets = 0
+    private var path: (any DatagramPath)?
+    /// Of the client's socket and the path, those that are not closed yet.
+    private var openParts = 0
     /// Payload relayed.
     private(set) var bytesClientToTarget = 0
     private(set) var bytesTargetToClient = 0
@@ -64,19 +56,16 @@ final class UDPAssociation {
         _ ports: SharedPorts,
         meter: (Direction) -> Meter?
     ) {
-        uploads = meter(.clientToTarget)
         downloads = meter(.targetToClient)
         self.delegate = delegate
         self.services = services
         self.slot = slot
-        self.subject = subject
+        source = ClientSource(subject.client)
         self.ports = ports
         settings = services.udp
         counters = services.counters
-        room = services.datagrams
         latch = ClientLatch(client: address, allowsRebinding: settings.allowsRebinding)
-        targets = RecentTable(maximum: settings.targetsPerAssociation)
-        waiting = WaitingDatagrams(services.budget)
+        path = DirectPath(self, services, for: subject, meter(.clientToTarget))
     }
 
     // MARK: - Begin and end
@@ -94,23 +83,20 @@ final class UDPAssociation {
         }
         do throws(UVError) {
             let bound = try openClientSide(at: local)
+            openParts += 1
             counters.add(.associations)
             return .success(advertised(bound))
         } catch {
             leaveLimits()
-            notePortShortage(error, settings.ports)
+            if error == .addressInUse {
+                services.portShortage.note(.udp, settings.ports, now: services.clock.now)
+            }
             return .failure(Refusal(reply: .generalFailure))
         }
     }
 
     struct Refusal: Error {
         let reply: Reply
-    }
-
-    private var source: ClientSource { ClientSource(subject.client) }
-
-    private func notePortShortage(_ error: UVError, _ range: PortRange?) {
-        if error == .addressInUse { services.portShortage.note(.udp, range, now: services.clock.now) }
     }
 
     /// - Returns: where the client is to send.
@@ -122,7 +108,7 @@ final class UDPAssociation {
         }
         let socket = try openClientSocket(at: local)
         clientSocket = socket
-        openSockets += 1
+        openParts += 1
         return socket.localAddress
     }
 
@@ -140,18 +126,17 @@ final class UDPAssociation {
 
     /// Once, after a successful ``open(at:)``.
     func close() {
-        for ticket in waiting.tickets { services.lookups.cancel(ticket) }
-        waiting.removeAll()
-        uploads?.giveBack()
         downloads?.giveBack()
         abandonFragments()
         if let (port, number) = shared { port.leave(number) }
         shared = nil
-        for socket in [clientSocket, ipv4Socket, ipv6Socket] { socket?.close() }
-        if openSockets == 0 { didCloseEverything() }
+        clientSocket?.close()
+        path?.close()
     }
 
-    private func didCloseEverything() {
+    private func partDidClose() {
+        openParts -= 1
+        guard openParts == 0 else { return }
         leaveLimits()
         delegate.associationDidClose()
     }
@@ -171,11 +156,11 @@ final class UDPAssociation {
     func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
         let now = services.clock.now
         guard latch.accepts(source, now: now) else { return drop(.foreign) }
-        if let recent = recentNames.entry(for: datagram, now: now) {
+        if let recent = recentHeaders.entry(for: datagram) {
             accepted(source, now)
             abandonFragments()
-            let payload = UnsafeRawBufferPointer(rebasing: datagram[recent.headerLength...])
-            return send(payload, to: recent.answer, of: recent.name, port: recent.port)
+            path?.send(UnsafeRawBufferPointer(rebasing: datagram[recent.headerLength...]), to: recent.target)
+            return
         }
         var cursor = ByteCursor()
         do throws(MalformedMessage) {
@@ -225,114 +210,12 @@ final class UDPAssociation {
     }
 
     private func forward(_ payload: UnsafeRawBufferPointer, to destination: Destination) {
-        let name: HostName
-        switch Target(destination) {
-        case nil: return drop(.nameNotFound)
-        case .address(let address, let port):
-            return send(payload, to: SocketAddress(address, port: port), named: nil)
-        case .name(let asked, _): name = asked
-        }
-        guard services.policy.access.denial(of: name, port: destination.port, to: subject) == nil else {
-            return drop(.denied)
-        }
-        if waiting.isWaiting(for: name) { return wait(payload, for: name, destination.port) }
-        guard waiting.hasRoomForName else { return drop(.queueFull) }
-        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answer in
-            for datagram in waiting.takeAll(for: name) {
-                datagram.payload.withUnsafeBytes { send($0, to: answer, of: name, port: datagram.port) }
-            }
-        }
-        switch outcome {
-        case .answer(let answer, let expiry):
-            send(payload, to: answer, of: name, port: destination.port)
-            let recent = RecentNames.Entry(destination, name, answer, expiry: expiry)
-            recentNames.insert(recent, now: services.clock.now)
-        case .pending(let ticket):
-            waiting.begin(name, ticket)
-            wait(payload, for: name, destination.port)
-        }
-    }
-
-    private func wait(_ payload: UnsafeRawBufferPointer, for name: HostName, _ port: UInt16) {
-        if !waiting.append(payload, for: name, port: port) { drop(.queueFull) }
-    }
-
-    private func send(
-        _ payload: UnsafeRawBufferPointer,
-        to answer: NameAnswer,
-        of name: HostName,
-        port: UInt16
-    ) {
-        switch answer {
-        case .success(let found):
-            let preferred = services.families.preferred
-            let target = Candidates.first(of: found, port: port, preferred: preferred) {
-                isAllowed($0, named: name)
-            }
-            guard let target else { return drop(.denied) }
-            send(payload, to: target, named: name)
-        case .failure(.tryAgain):
-            drop(.queueFull)
-        case .failure:
-            drop(.nameNotFound)
-        }
-    }
-
-    /// Every datagram to a target passes here, however its address was found.
-    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
-        guard isAllowed(target, named: name) else { return drop(.denied) }
-        guard uploads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
-        do throws(UVError) {
-            let socket = try socket(facing: target)
-            if settings.filtering == .addressDependent { targets[target.host] = () }
-            socket.send(payload, carrying: payload.count, to: target)
-        } catch {
-            notePortShortage(error, nil)
-            drop(DatagramDrop(error))
-        }
-    }
-
-    private func isAllowed(_ target: SocketAddress, named name: HostName?) -> Bool {
-        target.port != 0 && (services.families.only ?? target.family) == target.family
-            && services.policy.access.denial(
-                of: IPAddress(target.host),
-                port: target.port,
-                named: name,
-                to: subject
-            ) == nil
-    }
-
-    private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {
-        if let socket = target.isIPv6 ? ipv6Socket : ipv4Socket { return socket }
-        let socket = try UDPSocket(
-            on: services.loop,
-            isIPv6: target.isIPv6,
-            leavingBy: services.egress(of: subject),
-            delegate: self
-        )
-        openSockets += 1
-        if target.isIPv6 { ipv6Socket = socket } else { ipv4Socket = socket }
-        return socket
+        guard let target = Target(destination) else { return drop(.nameNotFound) }
+        if case .name = target { recentHeaders.insert(destination, target) }
+        path?.send(payload, to: target)
     }
 
     // MARK: - Target to client
-
-    private func receiveFromTarget(_ payload: UnsafeMutableRawBufferPointer, _ source: SocketAddress) {
-        guard settings.filtering == .endpointIndependent || targets.peek(source.host) != nil else {
-            return drop(.unsolicited)
-        }
-        // Sockets towards targets are opened by a client that has sent something.
-        guard let client = latch.address else { return }
-        guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
-        let payload = UnsafeRawBufferPointer(payload)
-        DatagramHeader(destination: Destination(source)).withEncoded { header in
-            if let clientSocket {
-                clientSocket.send(payload, behind: header, carrying: payload.count, to: client)
-            } else if let (port, number) = shared {
-                port.send(payload, behind: header, of: number, to: client)
-            }
-        }
-    }
 
     func didSendToClient(_ payload: Int, _ failure: UVError?) {
         if let failure { return drop(DatagramDrop(failure)) }
@@ -343,9 +226,35 @@ final class UDPAssociation {
     }
 }
 
+extension UDPAssociation: DatagramPathDelegate {
+    func pathDidReceive(_ payload: UnsafeRawBufferPointer, from source: SocketAddress) {
+        // A path knows no target before the client has sent something.
+        guard let client = latch.address else { return }
+        guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
+        DatagramHeader(destination: Destination(source)).withEncoded { header in
+            if let clientSocket {
+                clientSocket.send(payload, behind: header, carrying: payload.count, to: client)
+            } else if let (port, number) = shared {
+                port.send(payload, behind: header, of: number, to: client)
+            }
+        }
+    }
+
+    func pathDidSend(_ payload: Int) {
+        bytesClientToTarget += payload
+        counters.add(.bytesClientToTarget, UInt64(payload))
+        counters.add(.datagramsClientToTarget)
+    }
+
+    func pathDidDrop(_ cause: DatagramDrop) { drop(cause) }
+
+    func pathDidClose() { partDidClose() }
+}
+
+/// Of the client's socket.
 extension UDPAssociation: UDPSocketDelegate {
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer {
-        room.receiving
+        services.datagrams.receiving
     }
 
     func socket(
@@ -353,29 +262,14 @@ extension UDPAssociation: UDPSocketDelegate {
         didReceive datagram: UnsafeMutableRawBufferPointer,
         from peer: SocketAddress
     ) {
-        if socket === clientSocket {
-            receiveFromClient(UnsafeRawBufferPointer(datagram), peer)
-        } else {
-            receiveFromTarget(datagram, peer)
-        }
+        receiveFromClient(UnsafeRawBufferPointer(datagram), peer)
     }
 
     func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?) {
-        if socket === clientSocket {
-            didSendToClient(payload, failure)
-        } else if let failure {
-            drop(DatagramDrop(failure))
-        } else {
-            bytesClientToTarget += payload
-            counters.add(.bytesClientToTarget, UInt64(payload))
-            counters.add(.datagramsClientToTarget)
-        }
+        didSendToClient(payload, failure)
     }
 
-    func socketDidClose(_ socket: UDPSocket) {
-        openSockets -= 1
-        if openSockets == 0 { didCloseEverything() }
-    }
+    func socketDidClose(_ socket: UDPSocket) { partDidClose() }
 }
 
 extension DatagramHeader {
@@ -390,16 +284,5 @@ extension DatagramHeader {
                 )
             )
         }
-    }
-}
-
-extension DatagramDrop {
-    fileprivate init(_ error: UVError) {
-        self =
-            switch error {
-            case .tryAgain, .noBuffers, .outOfMemory: .queueFull
-            case .messageTooLong: .tooLong
-            default: .unreachable
-            }
     }
 }

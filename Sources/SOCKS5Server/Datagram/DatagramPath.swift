@@ -1,0 +1,38 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// One way for the datagrams of an association to their targets and back: so far ``DirectPath``.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the association's, until ``DatagramPathDelegate/pathDidClose()``.
+protocol DatagramPath: AnyObject {
+    /// Sends a payload of the client, now or when the target's address is known. What happens to it is reported.
+    ///
+    /// - Parameter payload: there until this returns.
+    func send(_ payload: UnsafeRawBufferPointer, to target: Target)
+
+    /// Once. Nothing but ``DatagramPathDelegate/pathDidClose()`` is reported from then on.
+    func close()
+}
+
+/// Whoever has the client at hand.
+protocol DatagramPathDelegate: AnyObject {
+    /// A target has sent something, which the client may have.
+    func pathDidReceive(_ payload: UnsafeRawBufferPointer, from source: SocketAddress)
+    /// A payload of so many bytes is on its way to its target.
+    func pathDidSend(_ payload: Int)
+    /// A payload of the client, or of a target, goes no further.
+    func pathDidDrop(_ cause: DatagramDrop)
+    func pathDidClose()
+}
+
+extension DatagramDrop {
+    init(_ error: UVError) {
+        self =
+            switch error {
+            case .tryAgain, .noBuffers, .outOfMemory: .queueFull
+            case .messageTooLong: .tooLong
+            default: .unreachable
+            }
+    }
+}

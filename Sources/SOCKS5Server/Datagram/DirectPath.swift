@@ -1,0 +1,171 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import Tables
+internal import UVLoop
+
+/// Sends datagrams straight to their targets: finds the addresses of names, asks the rules about each, and listens to
+/// what comes back.
+///
+/// Up to two sockets face the targets, one a family, opened with the first datagram for it: to all targets the client has
+/// one address and port (endpoint-independent mapping, RFC 4787 section 4.1).
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the association's, until all sockets are closed.
+final class DirectPath: DatagramPath {
+    private unowned let delegate: any DatagramPathDelegate
+    private unowned let services: Services
+    private let settings: Configuration.UDP
+    private let subject: Subject
+    /// What limits the payload of the client.
+    private let meter: Meter?
+    /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
+    /// 5). One host more takes the place of the one that wasn't sent to for the longest time.
+    private var targets: RecentTable<SocketAddress.Host, Void>
+    private var recentAnswers = RecentAnswers()
+    private var waiting: WaitingDatagrams
+    private var ipv4Socket: UDPSocket?
+    private var ipv6Socket: UDPSocket?
+    private var openSockets = 0
+
+    init(_ delegate: any DatagramPathDelegate, _ services: Services, for subject: Subject, _ meter: Meter?) {
+        self.delegate = delegate
+        self.services = services
+        self.subject = subject
+        self.meter = meter
+        settings = services.udp
+        targets = RecentTable(maximum: settings.targetsPerAssociation)
+        waiting = WaitingDatagrams(services.budget)
+    }
+
+    func close() {
+        for ticket in waiting.tickets { services.lookups.cancel(ticket) }
+        waiting.removeAll()
+        meter?.giveBack()
+        for socket in [ipv4Socket, ipv6Socket] { socket?.close() }
+        if openSockets == 0 { delegate.pathDidClose() }
+    }
+
+    // MARK: - To a target
+
+    func send(_ payload: UnsafeRawBufferPointer, to target: Target) {
+        switch target {
+        case .address(let address, let port):
+            send(payload, to: SocketAddress(address, port: port), named: nil)
+        case .name(let name, let port):
+            if let answer = recentAnswers.answer(for: name, now: services.clock.now) {
+                send(payload, to: answer, of: name, port: port)
+            } else {
+                lookUp(name, port, for: payload)
+            }
+        }
+    }
+
+    private func lookUp(_ name: HostName, _ port: UInt16, for payload: UnsafeRawBufferPointer) {
+        guard services.policy.access.denial(of: name, port: port, to: subject) == nil else {
+            return delegate.pathDidDrop(.denied)
+        }
+        if waiting.isWaiting(for: name) { return wait(payload, for: name, port) }
+        guard waiting.hasRoomForName else { return delegate.pathDidDrop(.queueFull) }
+        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answer in
+            for datagram in waiting.takeAll(for: name) {
+                datagram.payload.withUnsafeBytes { send($0, to: answer, of: name, port: datagram.port) }
+            }
+        }
+        switch outcome {
+        case .answer(let answer, let expiry):
+            recentAnswers.insert(answer, for: name, expiry: expiry, now: services.clock.now)
+            send(payload, to: answer, of: name, port: port)
+        case .pending(let ticket):
+            waiting.begin(name, ticket)
+            wait(payload, for: name, port)
+        }
+    }
+
+    private func wait(_ payload: UnsafeRawBufferPointer, for name: HostName, _ port: UInt16) {
+        if !waiting.append(payload, for: name, port: port) { delegate.pathDidDrop(.queueFull) }
+    }
+
+    private func send(
+        _ payload: UnsafeRawBufferPointer,
+        to answer: NameAnswer,
+        of name: HostName,
+        port: UInt16
+    ) {
+        switch answer {
+        case .success(let found):
+            let preferred = services.families.preferred
+            let target = Candidates.first(of: found, port: port, preferred: preferred) {
+                isAllowed($0, named: name)
+            }
+            guard let target else { return delegate.pathDidDrop(.denied) }
+            send(payload, to: target, named: name)
+        case .failure(.tryAgain):
+            delegate.pathDidDrop(.queueFull)
+        case .failure:
+            delegate.pathDidDrop(.nameNotFound)
+        }
+    }
+
+    /// Every datagram to a target passes here, however its address was found.
+    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
+        guard isAllowed(target, named: name) else { return delegate.pathDidDrop(.denied) }
+        guard meter?.admits(payload.count) ?? true else { return delegate.pathDidDrop(.overBandwidth) }
+        do throws(UVError) {
+            let socket = try socket(facing: target)
+            if settings.filtering == .addressDependent { targets[target.host] = () }
+            socket.send(payload, carrying: payload.count, to: target)
+        } catch {
+            if error == .addressInUse { services.portShortage.note(.udp, nil, now: services.clock.now) }
+            delegate.pathDidDrop(DatagramDrop(error))
+        }
+    }
+
+    private func isAllowed(_ target: SocketAddress, named name: HostName?) -> Bool {
+        target.port != 0 && (services.families.only ?? target.family) == target.family
+            && services.policy.access.denial(
+                of: IPAddress(target.host),
+                port: target.port,
+                named: name,
+                to: subject
+            ) == nil
+    }
+
+    private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {
+        if let socket = target.isIPv6 ? ipv6Socket : ipv4Socket { return socket }
+        let socket = try UDPSocket(
+            on: services.loop,
+            isIPv6: target.isIPv6,
+            leavingBy: services.egress(of: subject),
+            delegate: self
+        )
+        openSockets += 1
+        if target.isIPv6 { ipv6Socket = socket } else { ipv4Socket = socket }
+        return socket
+    }
+}
+
+extension DirectPath: UDPSocketDelegate {
+    func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer {
+        services.datagrams.receiving
+    }
+
+    func socket(
+        _ socket: UDPSocket,
+        didReceive datagram: UnsafeMutableRawBufferPointer,
+        from source: SocketAddress
+    ) {
+        guard settings.filtering == .endpointIndependent || targets.peek(source.host) != nil else {
+            return delegate.pathDidDrop(.unsolicited)
+        }
+        delegate.pathDidReceive(UnsafeRawBufferPointer(datagram), from: source)
+    }
+
+    func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?) {
+        if let failure { delegate.pathDidDrop(DatagramDrop(failure)) } else { delegate.pathDidSend(payload) }
+    }
+
+    func socketDidClose(_ socket: UDPSocket) {
+        openSockets -= 1
+        if openSockets == 0 { delegate.pathDidClose() }
+    }
+}
