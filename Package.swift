@@ -37,17 +37,18 @@ let package = Package(
         .target(name: "CUV", dependencies: ["CLibUV"]),
         .target(name: "Locks", swiftSettings: strict),
         .target(name: "Tables", swiftSettings: strict),
+        .target(name: "Text", swiftSettings: strict),
         .target(name: "UVLoop", dependencies: ["CUV", "Locks"], swiftSettings: strict),
         .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
         .target(
             name: "ProxyPolicy",
-            dependencies: ["CCrypt", "Locks", "SOCKS5Protocol", "Tables"],
+            dependencies: ["CCrypt", "Locks", "SOCKS5Protocol", "Tables", "Text"],
             swiftSettings: strict
         ),
         .target(
             name: "SOCKS5Server",
             dependencies: [
-                "Locks", "ProxyPolicy", "SOCKS5Protocol", "Tables", "UVLoop",
+                "Locks", "ProxyPolicy", "SOCKS5Protocol", "Tables", "Text", "UVLoop",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -56,7 +57,7 @@ let package = Package(
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "CProcess", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server",
+                "CProcess", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server", "Text",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -73,6 +74,7 @@ let package = Package(
             name: "SOCKS5ProtocolTests",
             dependencies: ["SOCKS5Protocol", "FuzzTargets", "TestSupport"]
         ),
+        .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"]),
         .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "SOCKS5Protocol", "TestSupport"]),
         .testTarget(
             name: "SOCKS5ServerTests",

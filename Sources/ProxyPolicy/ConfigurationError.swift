@@ -17,10 +17,3 @@ public struct ConfigurationError: Error, Sendable, CustomStringConvertible {
         throw ConfigurationError("\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)")
     }
 }
-
-extension String {
-    /// The text with everything but printable ASCII escaped, so that it can't forge a line of its own.
-    package var escapedForOneLine: String {
-        unicodeScalars.reduce(into: "") { $0 += $1.escaped(asASCII: true) }
-    }
-}

@@ -2,6 +2,7 @@ internal import CProcess
 internal import Glibc
 internal import SOCKS5Server
 internal import Synchronization
+internal import Text
 
 /// Standard error, a line at a time, in the order of writing.
 ///
@@ -124,7 +125,7 @@ private struct LineQueue: Sendable {
         let lost = StandardError.takeLost()
         guard lost > 0 else { return }
         let line =
-            "\(LineLogHandler.time()) warning the log goes on (\(lost) lines before this one were lost)\n"
+            "\(Timestamp.now()) warning the log goes on (\(lost) lines before this one were lost)\n"
         if !Self.isWritten(Array(line.utf8)[...]) { StandardError.noteLost(lost) }
     }
 

@@ -1,3 +1,5 @@
+internal import Text
+
 /// What the destination guard lets through though it isn't the public internet.
 public enum GuardException: Sendable, Hashable, CustomStringConvertible {
     /// Every address; this proxy's own listeners stay closed.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 
 /// A day of the UTC calendar.
 package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -47,13 +48,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// `YYYY-MM-DD`.
     package var description: String {
-        let calendar = calendar
-        func digits(_ number: Int32, _ count: Int) -> String {
-            let text = String(number)
-            return String(repeating: "0", count: max(0, count - text.count)) + text
-        }
-        return digits(calendar.tm_year + 1900, 4) + "-" + digits(calendar.tm_mon + 1, 2) + "-"
-            + digits(calendar.tm_mday, 2)
+        String(Timestamp(milliseconds: Int64(seconds) * 1000).description.prefix { $0 != "T" })
     }
 
     /// Parses `YYYY-MM-DD`. `nil`: it is something else, or no day of the years 1970 to 9999.

@@ -1,3 +1,5 @@
+internal import Text
+
 /// Which domain names a rule is about. Case and a trailing dot make no difference.
 ///
 /// | pattern | names |

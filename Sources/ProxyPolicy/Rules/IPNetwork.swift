@@ -1,4 +1,5 @@
 package import SOCKS5Protocol
+internal import Text
 
 /// An IPv4 or IPv6 network, `10.0.0.0/8` or `2001:db8::/32`; or one address, as a network of its own.
 ///

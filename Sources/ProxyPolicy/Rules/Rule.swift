@@ -1,4 +1,5 @@
 public import SOCKS5Protocol
+internal import Text
 
 /// Whether requests of some kind are carried out.
 ///

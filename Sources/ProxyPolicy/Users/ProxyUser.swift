@@ -1,4 +1,5 @@
 public import SOCKS5Protocol
+internal import Text
 
 /// A user who may log in (RFC 1929): name and password are bytes, 1 to 255 of each. Descriptions and mirrors
 /// don't show the password.

@@ -1,3 +1,5 @@
+internal import Text
+
 /// A file of users, a line each: `NAME:HASH` with a hash of crypt(5), or `NAME:{plain}PASSWORD`.
 ///
 /// The name ends at the first colon. Lines end with LF or CRLF; empty lines and those that begin with `#` are

@@ -1,5 +1,6 @@
 internal import ProxyPolicy
 public import SOCKS5Protocol
+internal import Text
 internal import UVLoop
 
 extension Configuration {

@@ -1,5 +1,6 @@
 public import ProxyPolicy
 internal import SOCKS5Protocol
+internal import Text
 internal import UVLoop
 
 /// A numeric address and port to listen on.

@@ -1,6 +1,7 @@
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import Text
 internal import UVLoop
 
 /// What there is to say about a session when it has ended.

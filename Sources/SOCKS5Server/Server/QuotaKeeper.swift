@@ -1,5 +1,6 @@
 internal import Logging
 internal import ProxyPolicy
+internal import Text
 internal import UVLoop
 
 /// Keeps what users have used of their quotas in a file, from one run of the server to the next.

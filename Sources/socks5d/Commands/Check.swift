@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Server
+internal import Text
 
 /// `socks5d check`: all that is wrong with a configuration, without serving it.
 struct Check: ParsableCommand {

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import ProxyPolicy
 internal import SOCKS5Server
+internal import Text
 
 /// `socks5d hash-password`: what stands behind the colon in a user file.
 ///

@@ -3,6 +3,7 @@ internal import Glibc
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
+internal import Text
 
 /// `socks5d probe`: makes one real request through any SOCKS5 server, and says each step with its time.
 struct Probe: ParsableCommand {

@@ -3,6 +3,7 @@ internal import Locks
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Server
+internal import Text
 
 /// Reads all settings again and takes what can change into use, beside the workers and one reload after the other.
 /// What is asked for before the server has started is done then.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Text
 
 /// `socks5d config`: what the settings are, and what a configuration file may have.
 struct ConfigurationCommand: ParsableCommand {

@@ -1,3 +1,5 @@
+internal import Text
+
 /// The settings that hold, each with where it came from: defaults, then a file, then the environment, then
 /// flags; what comes later wins.
 struct Effective<Model> {

@@ -1,3 +1,5 @@
+internal import Text
+
 /// Where in a file, both from 1; columns count characters.
 struct Place: Comparable, Hashable {
     let line: Int

@@ -1,3 +1,5 @@
+internal import Text
+
 /// The keys that a section may have.
 struct Table<Model> {
     let settings: [Setting<Model>]

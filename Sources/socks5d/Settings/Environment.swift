@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 
 /// The variables `SOCKS5D_…`.
 struct Environment {

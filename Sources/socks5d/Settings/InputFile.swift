@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 
 /// A file that an operator has named.
 enum InputFile {

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import ProxyPolicy
 internal import SOCKS5Server
+internal import Text
 
 /// Looks for settings that are valid and were hardly meant so: each is a warning, and nothing is refused.
 ///

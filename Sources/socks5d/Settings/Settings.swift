@@ -2,6 +2,7 @@ internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
+internal import Text
 
 /// What an operator has set, as ``Settings/table`` describes it: by a file, the environment and flags.
 struct Settings {

@@ -1,6 +1,7 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
+internal import Text
 
 // What addresses, users and rules are written as: mostly by the server's own parsers.
 

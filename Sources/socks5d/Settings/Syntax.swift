@@ -221,16 +221,3 @@ extension Duration {
 extension SyntaxForm {
     fileprivate static let time = pattern("([0-9]+\\.?[0-9]*|\\.[0-9]+)([mM]?[sS]|[mM]|[hH])?")
 }
-
-extension String {
-    /// The text with everything but printable ASCII escaped: one line, and no forged one.
-    var printable: String {
-        unicodeScalars.reduce(into: "") { text, scalar in
-            if (0x20...0x7e).contains(scalar.value) {
-                text.unicodeScalars.append(scalar)
-            } else {
-                text += scalar.escaped(asASCII: true)
-            }
-        }
-    }
-}

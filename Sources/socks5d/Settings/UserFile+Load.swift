@@ -1,5 +1,6 @@
 internal import ProxyPolicy
 internal import SOCKS5Server
+internal import Text
 
 extension UserFile {
     /// - Parameter place: in a configuration file, where it is named there.

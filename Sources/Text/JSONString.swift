@@ -1,0 +1,49 @@
+/// The inside of a JSON string. Nothing in it can end the string or the line, or turn the order in which it is shown.
+enum JSONString {
+    static func append(_ text: Span<UInt8>, to bytes: inout [UInt8]) {
+        var index = 0
+        while index < text.count {
+            let byte = text[index]
+            if byte < 0x80 {
+                append(ascii: byte, to: &bytes)
+                index += 1
+            } else {
+                let (scalar, length) = UTF8Text.scalar(at: index, of: text)
+                append(scalar, to: &bytes)
+                index += length
+            }
+        }
+    }
+
+    private static func append(ascii byte: UInt8, to bytes: inout [UInt8]) {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+            bytes.append(UInt8(ascii: "\\"))
+            bytes.append(byte)
+        case 0x00..<0x20, 0x7f:
+            append(escaped: UInt32(byte), to: &bytes)
+        default:
+            bytes.append(byte)
+        }
+    }
+
+    private static func append(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
+        switch scalar.value {
+        // Control characters, marks and embeddings of writing direction, ends of lines and paragraphs.
+        case 0x80...0x9f, 0x61c, 0x200e, 0x200f, 0x2028...0x202e, 0x2066...0x2069:
+            append(escaped: scalar.value, to: &bytes)
+        default:
+            bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+        }
+    }
+
+    /// - Parameter value: below 0x10000.
+    private static func append(escaped value: UInt32, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(UInt8(ascii: "u"))
+        for shift in stride(from: UInt32(12), through: 0, by: -4) {
+            let digit = UInt8(value >> shift & 0xf)
+            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
+        }
+    }
+}

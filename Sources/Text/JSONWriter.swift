@@ -1,0 +1,151 @@
+/// Writes JSON (RFC 8259) on one line, value by value, to the end of ``bytes``.
+///
+/// Strings may be any bytes. The caller is responsible for the order: a key before each value of an object, and an end
+/// for each begin.
+package struct JSONWriter: Sendable {
+    /// What is written so far. The caller may append what stands between two documents, such as a line's end.
+    package var bytes: [UInt8]
+    private var needsComma = false
+
+    /// - Parameter bytes: the writer goes on behind them.
+    package init(_ bytes: [UInt8] = []) {
+        self.bytes = bytes
+    }
+
+    /// Begins anew, and keeps the memory.
+    package mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        needsComma = false
+    }
+
+    // MARK: - Objects and arrays
+
+    package mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    package mutating func endObject() { end(UInt8(ascii: "}")) }
+    package mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    package mutating func endArray() { end(UInt8(ascii: "]")) }
+
+    package mutating func object(_ body: (inout JSONWriter) -> Void) {
+        beginObject()
+        body(&self)
+        endObject()
+    }
+
+    package mutating func array(_ body: (inout JSONWriter) -> Void) {
+        beginArray()
+        body(&self)
+        endArray()
+    }
+
+    /// - Parameter name: printable ASCII without quotes and backslashes. It is written as it is.
+    package mutating func key(_ name: StaticString) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        endKey()
+    }
+
+    /// - Parameter name: any text.
+    package mutating func key(_ name: String) {
+        string(name)
+        needsComma = false
+        bytes.append(UInt8(ascii: ":"))
+    }
+
+    private mutating func endKey() {
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    private mutating func begin(_ bracket: UInt8) {
+        separate()
+        bytes.append(bracket)
+        needsComma = false
+    }
+
+    private mutating func end(_ bracket: UInt8) {
+        bytes.append(bracket)
+        needsComma = true
+    }
+
+    private mutating func separate() {
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        needsComma = true
+    }
+
+    // MARK: - Values
+
+    /// - Parameter text: UTF-8; each part that isn't becomes U+FFFD.
+    package mutating func string(_ text: [UInt8]) { string(text.span) }
+
+    package mutating func string(_ text: String) {
+        // A string whose bytes are elsewhere, as those of Foundation, is copied.
+        var text = text
+        text.withUTF8 { string(Span(_unsafeElements: $0)) }
+    }
+
+    package mutating func string(_ text: Span<UInt8>) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        JSONString.append(text, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    package mutating func number(_ value: some FixedWidthInteger) {
+        separate()
+        bytes.append(decimal: value)
+    }
+
+    /// Infinite values and NaN, which JSON doesn't have, become `null`.
+    package mutating func number(_ value: Double) {
+        guard value.isFinite else { return null() }
+        separate()
+        bytes.append(contentsOf: value.description.utf8)
+    }
+
+    package mutating func bool(_ value: Bool) {
+        separate()
+        bytes.append(contentsOf: (value ? "true" : "false").utf8)
+    }
+
+    package mutating func null() {
+        separate()
+        bytes.append(contentsOf: "null".utf8)
+    }
+}
+
+// MARK: - A key and its value
+
+/// `nil` leaves out the key too.
+extension JSONWriter {
+    package mutating func field(_ name: StaticString, _ text: String?) {
+        guard let text else { return }
+        key(name)
+        string(text)
+    }
+
+    package mutating func field(_ name: StaticString, _ text: [UInt8]?) {
+        guard let text else { return }
+        key(name)
+        string(text)
+    }
+
+    package mutating func field(_ name: StaticString, _ value: (some FixedWidthInteger)?) {
+        guard let value else { return }
+        key(name)
+        number(value)
+    }
+
+    package mutating func field(_ name: StaticString, _ value: Double?) {
+        guard let value else { return }
+        key(name)
+        number(value)
+    }
+
+    package mutating func field(_ name: StaticString, _ value: Bool?) {
+        guard let value else { return }
+        key(name)
+        bool(value)
+    }
+}
