@@ -2,13 +2,13 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// `make soak`, for a minute instead of twenty.
+    /// `make soak`, for two minutes instead of twenty.
     @Suite(.client("python3", package: "python3"))
     struct SoakTests {
         @Test func noByteIsLostAndMemoryStaysFlatBesideFaultsAndReloads() async throws {
             let tunnels = min(1000, (try raiseDescriptorLimit() - 3000) / 2)
             try #require(tunnels >= 100, "too few descriptors to say anything")
-            let result = try await soak([ChildProcess.socks5d], seconds: 60, tunnels: tunnels, new: 200)
+            let result = try await soak([ChildProcess.socks5d], seconds: 120, tunnels: tunnels, new: 200)
             #expect(result.exitCode == 0, "\(result.output)\(result.errors)")
             #expect(result.output.hasSuffix("soak: passed\n"))
         }

@@ -322,7 +322,9 @@ private final class Gate<Answer: Sendable>: Sendable {
 
     private struct Waiting: NameResolver {
         let gate: Gate<ResolvedName>
-        func resolve(_ name: String) -> ResolverAnswer { .later { await gate.wait() } }
+        func resolve(_ name: String) -> ResolverAnswer {
+            name == "nowhere.test" ? .now(.notFound) : .later { await gate.wait() }
+        }
     }
 
     /// A worker without sessions ends, while sessions of another wait for a name that it has asked for.
@@ -338,6 +340,9 @@ private final class Gate<Answer: Sendable>: Sendable {
         let listener = try TestListener()
         defer { listener.close() }
         let last = try await onThread {
+            // Until lookups begin, names wait, and any worker may be the one to ask for them.
+            try expect(.hostUnreachable, through: port, to: Destination(name: "nowhere.test", port: 9))
+            try eventually("that session has left") { server.statistics.active == 0 }
             // One session on each worker.
             let first = try ask("a.test", listener.port, through: port)
             try eventually("it is asked") { gate.asked == 1 }
