@@ -7,6 +7,8 @@ package import SOCKS5Protocol
 package final class AccessPolicy: Sendable {
     private let rules: RuleTable
     private let userRules: UserRules
+    /// Those of each listener; empty where none has any.
+    private let listenerRules: [RuleTable]
     /// An embedder's, then ``rules`` is empty.
     private let ruleSet: (any RuleSet)?
     private let destinationGuard: DestinationGuard?
@@ -14,11 +16,13 @@ package final class AccessPolicy: Sendable {
     package init(
         _ rules: RuleTable,
         _ userRules: UserRules,
+        listeners: [RuleTable] = [],
         _ destinationGuard: DestinationGuard?,
         _ ruleSet: (any RuleSet)?
     ) {
         self.rules = rules
         self.userRules = userRules
+        listenerRules = listeners.allSatisfy(\.isEmpty) ? [] : listeners
         self.ruleSet = ruleSet
         self.destinationGuard = destinationGuard
     }
@@ -28,7 +32,9 @@ package final class AccessPolicy: Sendable {
     /// `nil` says no more than that: addresses are judged when they are known, those of a name, of whoever connects to
     /// a BIND that awaits anyone, and of each datagram's target.
     package func denial(of intent: Intent, to subject: Subject) -> Denial? {
-        let asksNobody = rules.isEmpty && userRules.isEmpty && destinationGuard == nil && subject.terms == nil
+        let asksNobody =
+            rules.isEmpty && userRules.isEmpty && listenerRules.isEmpty && destinationGuard == nil
+            && subject.terms == nil
         if asksNobody { return nil }
         return switch intent.target {
         case nil: ruleDenial(of: .unknown, to: subject)
@@ -97,7 +103,15 @@ package final class AccessPolicy: Sendable {
     }
 
     private func ruleDenial(of known: RuleTable.Known, to subject: Subject) -> Denial? {
-        switch subject.terms?.rules.verdict(on: known, to: subject)
+        if !listenerRules.isEmpty {
+            switch listenerRules[subject.listener].verdict(on: known, to: subject) {
+            case .allowed: return nil
+            case .denied(let rule): return .listenerRule(rule + 1)
+            case nil: break
+            }
+        }
+        return
+            switch subject.terms?.rules.verdict(on: known, to: subject)
             ?? userRules.verdict(on: known, to: subject)
         {
         case .allowed: nil

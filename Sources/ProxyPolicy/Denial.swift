@@ -4,6 +4,8 @@ package enum Denial: Hashable, Sendable {
     case rule(Int)
     /// By that of the user's own.
     case userRule(Int)
+    /// By that of the listener that the client came by.
+    case listenerRule(Int)
     /// By the destination guard.
     case destination(GuardReason)
     /// By a limit of the user.
@@ -16,6 +18,7 @@ package enum Denial: Hashable, Sendable {
         switch self {
         case .rule(let number): "rule \(number)"
         case .userRule(let number): "user's rule \(number)"
+        case .listenerRule(let number): "listener's rule \(number)"
         case .destination(let reason): "guard: \(reason.rawValue)"
         case .limit(let limit): limit.text
         case .ruleSet: "rule set"

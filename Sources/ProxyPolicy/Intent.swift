@@ -44,8 +44,10 @@ package enum Intent: Hashable, Sendable {
     }
 }
 
-/// Who asks for something, and by which command.
+/// Who asks for something, by which command, and where they came in.
 package struct Subject: Sendable {
+    /// The listener's place among all.
+    package let listener: Int
     package let client: Peer
     /// `nil`: no login is required.
     package let user: [UInt8]?
@@ -53,7 +55,14 @@ package struct Subject: Sendable {
     /// What a credential store has granted to the user.
     package let terms: UserTerms?
 
-    package init(client: Peer, user: [UInt8]?, command: SOCKSCommand, terms: UserTerms? = nil) {
+    package init(
+        client: Peer,
+        user: [UInt8]?,
+        command: SOCKSCommand,
+        terms: UserTerms? = nil,
+        listener: Int = 0
+    ) {
+        self.listener = listener
         self.client = client
         self.user = user
         self.command = command

@@ -5,8 +5,8 @@ internal import SOCKS5Protocol
 ///
 /// The defaults serve anyone on this machine: `127.0.0.1:1080`, no authentication.
 public struct Configuration: Sendable {
-    /// The addresses to listen on; port 0 lets the system choose one, see ``ProxyServer/boundAddresses``.
-    public var listen: [ListenAddress] = [.loopback]
+    /// The ways in, see also ``listen``. Port 0 lets the system choose one, see ``ProxyServer/boundAddresses``.
+    public var listeners = [ListenerSettings(.loopback)]
 
     /// Who may log in (RFC 1929). Empty: no authentication is asked for (method `00`).
     /// Not empty: only username/password (method `02`) is selected.
@@ -136,6 +136,7 @@ extension Configuration {
 
     /// Takes over what a reload changes.
     mutating func adoptPolicy(of other: Configuration) {
+        adoptPolicy(ofListeners: other.listeners)
         users = other.users
         credentialStore = other.credentialStore
         loginBan = other.loginBan
@@ -148,8 +149,6 @@ extension Configuration {
         limits.quotaFile = quotaFile
     }
 
-    var asksForLogin: Bool { !users.isEmpty || credentialStore != nil }
-
     /// Refuses what can't be served.
     func validate() throws(ProxyServerError) {
         do throws(ConfigurationError) {
@@ -157,17 +156,19 @@ extension Configuration {
         } catch {
             throw ProxyServerError(.invalidConfiguration, error.description)
         }
-        if !asksForLogin && !isOpen, let exposed = listen.first(where: { !$0.isLoopback }) {
+        let exposed = listeners.first { !asksForLogin(at: $0) && !$0.address.isLoopback }
+        if let exposed, !isOpen {
+            let cause = exposed.login == .never ? "asks nobody to log in" : "there are no users"
             throw ProxyServerError(
                 .openToNetwork,
-                "\(exposed) can be reached by other machines, and there are no users: "
+                "\(exposed.address) can be reached by other machines, and \(cause): "
                     + "add users, or say that it is meant to be open"
             )
         }
     }
 
     private func validateValues() throws(ConfigurationError) {
-        guard !listen.isEmpty else { throw ConfigurationError("no address to listen on") }
+        guard !listeners.isEmpty else { throw ConfigurationError("no address to listen on") }
         guard users.allSatisfy(\.isValid) else {
             throw ConfigurationError("a user's name and password have 1 to 255 bytes each (RFC 1929)")
         }
@@ -175,7 +176,9 @@ extension Configuration {
             throw ConfigurationError("users beside a credential store of one's own")
         }
         for user in users { try user.validateTerms() }
-        guard ruleSet == nil || rules.isEmpty && users.allSatisfy(\.rules.isEmpty) else {
+        let hasRules =
+            !rules.isEmpty || !users.allSatisfy(\.rules.isEmpty) || !listeners.allSatisfy(\.rules.isEmpty)
+        guard ruleSet == nil || !hasRules else {
             throw ConfigurationError("rules beside a rule set of one's own")
         }
         let numbers = [
@@ -191,7 +194,9 @@ extension Configuration {
             ("loginBan.failures", loginBan?.failures, 1...LoginBan.mostFailures),
         ]
         for (name, value, range) in numbers { try ConfigurationError.check(name, value, range) }
-        for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
+        for rules in [rules] + listeners.map(\.rules) {
+            for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
+        }
         try validateAdvertisedAddresses()
         let limits =
             [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, timeouts.unacknowledged]

@@ -1,21 +1,23 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One way in, with settings of its own: so far its address, and the method that its clients log in by, which is that
-/// of the policy for all.
+/// One way in, with settings of its own. Those that a reload changes are the ``Policy``'s.
 ///
 /// - Isolation: any thread; each worker accepts on a socket of its own for it.
 final class Listener: Sendable {
+    /// Its place in ``Configuration/listeners``.
+    let index: Int
     /// With the port that the system chose, if it was left to it.
     let address: SocketAddress
 
-    init(at address: SocketAddress) {
+    init(_ index: Int, at address: SocketAddress) {
+        self.index = index
         self.address = address
     }
 
     /// What the next client is spoken to with.
     func front(under policy: Policy) -> Front {
-        .socks5(ServerHandshake(requiring: policy.method))
+        .socks5(ServerHandshake(requiring: policy.methods[index]))
     }
 }
 

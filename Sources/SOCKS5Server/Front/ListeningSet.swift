@@ -2,7 +2,7 @@ internal import UVLoop
 
 /// The listening sockets of a server: one for each address and worker.
 struct ListeningSet {
-    /// In the order of ``Configuration/listen``.
+    /// In the order of ``Configuration/listeners``.
     let listeners: [Listener]
     /// By worker, then in the same order.
     let sockets: [[ListeningSocket]]
@@ -22,7 +22,7 @@ struct ListeningSet {
                     sockets[worker].append(socket)
                     shared = socket.boundAddress
                 }
-                listeners.append(Listener(at: shared))
+                listeners.append(Listener(listeners.count, at: shared))
             }
         } catch {
             for socket in sockets.joined() { socket.close() }

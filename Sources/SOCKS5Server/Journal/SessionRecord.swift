@@ -8,6 +8,8 @@ internal import UVLoop
 struct SessionRecord {
     /// Another one for each session of a server.
     let id: UInt64
+    /// The place of the listener in ``Configuration/listeners``.
+    let listener: Int
     let client: Peer
     /// Milliseconds on the loop's clock.
     let began: UInt64
@@ -22,8 +24,9 @@ struct SessionRecord {
     private(set) var bytesClientToTarget: UInt64 = 0
     private(set) var bytesTargetToClient: UInt64 = 0
 
-    init(id: UInt64, client: Peer, began: UInt64) {
+    init(id: UInt64, by listener: Int, client: Peer, began: UInt64) {
         self.id = id
+        self.listener = listener
         self.client = client
         self.began = began
     }
@@ -80,7 +83,8 @@ extension Subject {
             client: record.client,
             user: record.username,
             command: command,
-            terms: record.terms
+            terms: record.terms,
+            listener: record.listener
         )
     }
 }

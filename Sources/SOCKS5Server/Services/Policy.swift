@@ -9,6 +9,8 @@ internal import UVLoop
 /// an association that has long been there.
 final class Policy: Sendable {
     let access: AccessPolicy
+    /// The one method that each listener ever selects.
+    let methods: [AuthenticationMethod]
     /// `nil`: no login is required.
     let credentials: (any CredentialStore)?
     let loginBan: LoginBan?
@@ -29,9 +31,13 @@ final class Policy: Sendable {
         access = AccessPolicy(
             RuleTable(configuration.rules),
             UserRules(configuration.users),
+            listeners: configuration.listeners.map { RuleTable($0.rules) },
             configuration.guardsDestinations ? DestinationGuard(configuration, listeners: listeners) : nil,
             configuration.ruleSet
         )
+        methods = configuration.listeners.map {
+            configuration.asksForLogin(at: $0) ? .usernamePassword : .noAuthentication
+        }
         credentials =
             configuration.users.isEmpty
             ? configuration.credentialStore
@@ -46,9 +52,6 @@ final class Policy: Sendable {
         egress = commonEgress.socketOptions
         egressPerUser = configuration.egressPerUser
     }
-
-    /// The one method that is ever selected.
-    var method: AuthenticationMethod { credentials == nil ? .noAuthentication : .usernamePassword }
 
     /// By what the connections of a user leave.
     ///

@@ -31,17 +31,18 @@ final class Session {
         _ keeper: any SessionKeeper,
         _ services: Services,
         _ slot: Clock.Slot,
+        by listener: Listener,
         peer: Peer,
-        _ front: Front,
         _ places: SessionPlaces
     ) {
         self.keeper = keeper
         self.services = services
         self.slot = slot
         self.places = places
-        self.front = front
+        front = listener.front(under: services.policy)
         handshakePolicy = services.policy
-        record = SessionRecord(id: services.journal.nextSession(), client: peer, began: services.clock.now)
+        let id = services.journal.nextSession()
+        record = SessionRecord(id: id, by: listener.index, client: peer, began: services.clock.now)
     }
 
     /// Goes on with a session of another worker, see ``goOn(_:)``.

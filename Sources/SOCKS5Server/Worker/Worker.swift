@@ -178,8 +178,7 @@ final class Worker {
             return services.journal.connectionRefusedAtLimit(of: services.limit.maximum, now: clock.now)
         }
         places.keepPlace()
-        let front = arrival.listener.front(under: services.policy)
-        let session = Session(self, services, clock.enter(), peer: peer, front, places)
+        let session = Session(self, services, clock.enter(), by: arrival.listener, peer: peer, places)
         sessions.insert(session)
         session.start(accepted)
         if acknowledgementLook == nil { awaitAcknowledgementLook() }

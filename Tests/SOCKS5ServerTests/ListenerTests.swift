@@ -1,0 +1,218 @@
+import ProxyPolicy
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+@testable import SOCKS5Server
+
+/// Ways in with settings of their own.
+@Suite struct ListenerTests {
+    /// Both on loopback; `common` has settings of its own no more than its address.
+    private static func withTwoListeners(
+        _ configure: (inout Configuration) throws -> Void,
+        _ body: @escaping @Sendable (_ server: ProxyServer, _ common: Int, _ own: Int) throws -> Void
+    ) async throws {
+        var configuration = try twoListeners()
+        try configure(&configuration)
+        try await withServerObject({ $0 = configuration }) { server, _ in
+            let ports = server.boundAddresses.map(\.port)
+            try body(server, ports[0], ports[1])
+        }
+    }
+
+    private static func twoListeners() throws -> Configuration {
+        var configuration = Configuration()
+        configuration.listen = [
+            try ListenAddress(parsing: "127.0.0.1:0"), try ListenAddress(parsing: "127.0.0.2:0"),
+        ]
+        configuration.workers = 2
+        return configuration
+    }
+
+    private static func connect(to port: Int, host: String) throws -> TestSocket {
+        try TestSocket(connectingTo: port, host: host)
+    }
+
+    private static func method(at port: Int, host: String) throws -> AuthenticationMethod {
+        let socket = try connect(to: port, host: host)
+        defer { socket.close() }
+        try socket.send(Greeting(methods: [.noAuthentication, .usernamePassword]))
+        return try socket.receive(MethodSelection.self).method
+    }
+
+    private static func reply(_ command: SOCKSCommand, at port: Int, host: String, to target: Destination)
+        throws
+        -> Reply
+    {
+        let socket = try connect(to: port, host: host)
+        defer { socket.close() }
+        return try socket.request(command, target).reply
+    }
+
+    @Test func aListenerMayAskNobodyToLogInBesideOneThatAsksAll() async throws {
+        try await Self.withTwoListeners({
+            $0.users = [ProxyUser(name: "alice", password: "secret")]
+            $0.listeners[1].login = .never
+        }) { _, common, own in
+            let ofCommon = try Self.method(at: common, host: "127.0.0.1")
+            #expect(ofCommon == .usernamePassword)
+            let ofOwn = try Self.method(at: own, host: "127.0.0.2")
+            #expect(ofOwn == .noAuthentication)
+        }
+    }
+
+    @Test(arguments: [SOCKSCommand.connect, .bind, .udpAssociate])
+    func rulesOfAListenerAreAskedBeforeThoseForAll(_ command: SOCKSCommand) async throws {
+        try await Self.withTwoListeners({
+            $0.rules = [Rule(.deny, commands: [command])]
+            $0.listeners[1].rules = [Rule(.allow, commands: [command])]
+        }) { _, common, own in
+            let target = try TestListener()
+            defer { target.close() }
+            let destination = command == .connect ? Destination.loopback(target.port) : .unspecified
+            let denied = try Self.reply(command, at: common, host: "127.0.0.1", to: destination)
+            #expect(denied == .notAllowed)
+            let allowed = try Self.reply(command, at: own, host: "127.0.0.2", to: destination)
+            #expect(allowed == .succeeded)
+        }
+    }
+
+    @Test func whatNoRuleOfAListenerMatchesIsDecidedByTheOthers() async throws {
+        try await Self.withTwoListeners({
+            $0.rules = [Rule(.deny, ports: [try #require(PortRange(1, 65535))])]
+            $0.listeners[1].rules = [Rule(.allow, commands: [.bind])]
+        }) { _, _, own in
+            let target = Destination.loopback(9)
+            let reply = try Self.reply(.connect, at: own, host: "127.0.0.2", to: target)
+            #expect(reply == .notAllowed)
+        }
+    }
+
+    @Test func aListenerDeniesWhatTheUsersOwnRulesAllow() throws {
+        var user = ProxyUser(name: "alice", password: "secret")
+        user.rules = [Rule(.allow)]
+        let access = AccessPolicy(
+            RuleTable([]),
+            UserRules([user]),
+            listeners: [RuleTable([]), RuleTable([Rule(.allow, commands: [.bind]), Rule(.deny)])],
+            nil,
+            nil
+        )
+        let intent = Intent.connect(.address(.ipv4(.loopback), port: 80))
+        func denial(_ command: Intent, at listener: Int) -> Denial? {
+            let name = Array("alice".utf8)
+            return access.denial(
+                of: command,
+                to: Subject(client: someone, user: name, command: command.command, listener: listener)
+            )
+        }
+        #expect(denial(intent, at: 0) == nil)
+        #expect(denial(intent, at: 1) == .listenerRule(2))
+        #expect(denial(.bind(from: nil), at: 1) == nil)
+        #expect(Denial.listenerRule(2).text == "listener's rule 2")
+    }
+
+    @Test func theGuardKeepsClosedWhatAListenerAllows() async throws {
+        try await Self.withTwoListeners({
+            $0.destinationGuard.mode = .on
+            $0.listeners[1].rules = [Rule(.allow)]
+        }) { _, _, own in
+            let target = Destination.loopback(9)
+            let reply = try Self.reply(.connect, at: own, host: "127.0.0.2", to: target)
+            #expect(reply == .notAllowed)
+        }
+    }
+
+    /// The worker that has the port goes on with the client.
+    @Test func datagramsAreJudgedByTheListenerOfTheirAssociation() async throws {
+        let shared = try freePorts(1).lowerBound
+        try await Self.withTwoListeners({
+            $0.workers = 4
+            $0.udp.ports = PortRange(shared, shared)
+            let loopback = [try IPNetwork(parsing: "127.0.0.0/8")]
+            $0.listeners[1].rules = [Rule(.deny, commands: [.udpAssociate], networks: loopback)]
+        }) { server, common, own in
+            let target = try TestDatagramSocket()
+            defer { target.close() }
+            for _ in 0..<4 {
+                let allowed = try TestAssociation(through: common)
+                defer { allowed.close() }
+                try allowed.expectEcho(of: [1], from: target)
+                let denied = try TestAssociation(
+                    Self.connect(to: own, host: "127.0.0.2"),
+                    TestDatagramSocket(),
+                    .unspecified
+                )
+                defer { denied.close() }
+                let before = server.statistics.datagramsDropped(.denied)
+                try denied.send([2], to: target.address)
+                try eventually("it is dropped") { server.statistics.datagramsDropped(.denied) == before + 1 }
+            }
+        }
+    }
+
+    @Test func aReloadChangesTheSettingsOfAListenerByItsAddress() async throws {
+        try await Self.withTwoListeners({ $0.listeners[1].rules = [Rule(.deny)] }) { server, common, own in
+            let target = try TestListener()
+            defer { target.close() }
+            let destination = Destination.loopback(target.port)
+            func expectEventually(_ expected: Reply) throws {
+                try eventually("reply \(expected)") {
+                    try Self.reply(.connect, at: own, host: "127.0.0.2", to: destination) == expected
+                }
+            }
+            try expectEventually(.notAllowed)
+            var next = try Self.twoListeners()
+            next.listeners.reverse()
+            try server.reload(next)
+            try expectEventually(.succeeded)
+            next.listeners[0].rules = [Rule(.deny)]
+            try server.reload(next)
+            try expectEventually(.notAllowed)
+            // A configuration that doesn't know the address leaves its settings.
+            next.listeners.removeFirst()
+            next.rules = [Rule(.allow)]
+            try server.reload(next)
+            try expectEventually(.notAllowed)
+            let reply = try Self.reply(.connect, at: common, host: "127.0.0.1", to: destination)
+            #expect(reply == .succeeded)
+        }
+    }
+
+    @Test func aListenerOpenToStrangersIsRefusedThoughThereAreUsers() throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "192.0.2.1:0")]
+        configuration.users = [ProxyUser(name: "alice", password: "secret")]
+        _ = try ProxyServer(configuration: configuration)
+        configuration.listeners[0].login = .never
+        let error = #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
+        #expect(error?.code == .openToNetwork)
+        #expect(
+            error?.description.contains("192.0.2.1:0 can be reached by other machines, and asks nobody")
+                == true
+        )
+        configuration.isOpen = true
+        _ = try ProxyServer(configuration: configuration)
+    }
+
+    @Test func addressesThatAreSetKeepTheSettingsOfTheirListeners() throws {
+        var configuration = try Self.twoListeners()
+        configuration.listeners[1].login = .never
+        let other = try ListenAddress(parsing: "127.0.0.3:0")
+        configuration.listen = [other, configuration.listen[1]]
+        #expect(configuration.listeners.map(\.login) == [.asConfigured, .never])
+        #expect(configuration.listen.map(\.host) == ["127.0.0.3", "127.0.0.2"])
+    }
+
+    @Test func aRuleSetOfOnesOwnStandsBesideNoRulesOfListeners() throws {
+        struct Everything: RuleSet {
+            func decide(_ request: RuleRequest) -> RuleAnswer { .now(.allowed) }
+            func permits(_ target: RuleRequest) -> Bool { true }
+        }
+        var configuration = Configuration()
+        configuration.ruleSet = Everything()
+        _ = try ProxyServer(configuration: configuration)
+        configuration.listeners[0].rules = [Rule(.deny)]
+        #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
+    }
+}
