@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /// One block a connection; its owner is the handle's data.
@@ -149,6 +150,17 @@ static bool has_budget(cuv_tcp *tcp, const cuv_loop *loop) {
     return tcp->taken < loop->read_budget;
 }
 
+// recv(2) and send(2), but for glibc's: these are where a thread may be cancelled, which costs two locked instructions a
+// call, and nobody cancels threads here.
+
+static ssize_t receive(int descriptor, void *base, size_t length) {
+    return syscall(SYS_recvfrom, descriptor, base, length, 0, NULL, NULL);
+}
+
+static ssize_t transmit(int descriptor, const void *base, size_t length) {
+    return syscall(SYS_sendto, descriptor, base, length, MSG_NOSIGNAL, NULL, 0);
+}
+
 /// What libuv says without a buffer, UV_ENOBUFS, once each time the socket is readable.
 static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
     (void)count;
@@ -158,7 +170,7 @@ static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buff
     while (tcp->is_read && has_budget(tcp, loop)) {
         cuv_buffer room = loop->callbacks.buffer_wanted(tcp->uv.data);
         if (room.length == 0) return loop->callbacks.received(tcp->uv.data, 0);
-        ssize_t taken = recv(tcp->descriptor, room.base, room.length, 0);
+        ssize_t taken = receive(tcp->descriptor, room.base, room.length);
         if (taken > 0) {
             tcp->taken += (uint32_t)taken;
             loop->callbacks.received(tcp->uv.data, taken);
@@ -188,7 +200,7 @@ ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned coun
     if (uv_stream_get_write_queue_size((uv_stream_t *)&tcp->uv) > 0) return UV_EAGAIN;
     ssize_t sent;
     if (count == 1) {
-        sent = send(tcp->descriptor, buffers->base, buffers->length, MSG_NOSIGNAL);
+        sent = transmit(tcp->descriptor, buffers->base, buffers->length);
     } else {
         struct msghdr message = {.msg_iov = (struct iovec *)buffers, .msg_iovlen = count};
         sent = sendmsg(tcp->descriptor, &message, MSG_NOSIGNAL);

@@ -54,21 +54,25 @@ package final class EventLoop {
     /// Every callback of libuv enters Swift here, and is passed to the object that its handle belongs to.
     private static var callbacks: cuv_callbacks {
         cuv_callbacks(
-            woken: { EventLoop.of($0)?.delegate?.loopWoken() },
-            timer_fired: { EventLoop.of($0)?.delegate?.loopTimerFired() },
-            accepted: { TCPListener.of($0)?.accepted($1, $2) },
-            accept_failed: { TCPListener.of($0)?.acceptFailed($1) },
-            listener_closed: { TCPListener.of($0)?.closed() },
-            connected: { TCPStream.of($0)?.connected($1) },
-            buffer_wanted: { TCPStream.of($0)?.bufferWanted() ?? cuv_buffer(base: nil, length: 0) },
-            received: { TCPStream.of($0)?.received($1) },
-            written: { TCPStream.of($0)?.written($1) },
-            stream_closed: { TCPStream.of($0)?.closed() },
-            datagram_buffer_wanted: { UDPSocket.of($0)?.bufferWanted() ?? cuv_buffer(base: nil, length: 0) },
-            datagram_received: { UDPSocket.of($0)?.received($1, $2) },
-            datagram_sent: { UDPSocket.of($0)?.sent($1, $2) },
-            datagram_socket_closed: { UDPSocket.of($0)?.closed() },
-            resolved: { NameLookup.of($0)?.resolved($1, $2, $3) }
+            woken: { EventLoop.with($0) { $0.delegate?.loopWoken() } },
+            timer_fired: { EventLoop.with($0) { $0.delegate?.loopTimerFired() } },
+            accepted: { owner, descriptor, peer in
+                TCPListener.with(owner) { $0.accepted(descriptor, peer) }
+            },
+            accept_failed: { owner, error in TCPListener.with(owner) { $0.acceptFailed(error) } },
+            listener_closed: { TCPListener.of($0).closed() },
+            connected: { owner, status in TCPStream.with(owner) { $0.connected(status) } },
+            buffer_wanted: { TCPStream.with($0) { $0.bufferWanted() } },
+            received: { owner, count in TCPStream.with(owner) { $0.received(count) } },
+            written: { owner, status in TCPStream.with(owner) { $0.written(status) } },
+            stream_closed: { TCPStream.of($0).closed() },
+            datagram_buffer_wanted: { UDPSocket.with($0) { $0.bufferWanted() } },
+            datagram_received: { owner, datagram, peer in
+                UDPSocket.with(owner) { $0.received(datagram, peer) }
+            },
+            datagram_sent: { owner, payload, status in UDPSocket.with(owner) { $0.sent(payload, status) } },
+            datagram_socket_closed: { UDPSocket.of($0).closed() },
+            resolved: { NameLookup.of($0).resolved($1, $2, $3) }
         )
     }
 }
@@ -81,9 +85,16 @@ extension EventLoop: HandleOwner {}
 protocol HandleOwner: AnyObject {}
 
 extension HandleOwner {
-    static func of(_ owner: UnsafeMutableRawPointer?) -> Self? {
-        guard let owner else { return nil }
+    /// For a callback behind which the handle may be gone, and its reference with it.
+    static func of(_ owner: UnsafeMutableRawPointer?) -> Self {
+        guard let owner else { preconditionFailure("a handle without an owner") }
         return Unmanaged<Self>.fromOpaque(owner).takeUnretainedValue()
+    }
+
+    /// For all other callbacks, without a reference more: bytes come by them.
+    static func with<Result>(_ owner: UnsafeMutableRawPointer?, _ body: (Self) -> Result) -> Result {
+        guard let owner else { preconditionFailure("a handle without an owner") }
+        return Unmanaged<Self>.fromOpaque(owner)._withUnsafeGuaranteedRef(body)
     }
 
     /// The reference that a handle holds from now on, as its owner pointer.

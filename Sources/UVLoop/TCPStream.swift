@@ -32,7 +32,7 @@ package protocol TCPStreamDelegate: AnyObject {
 /// - Ownership: kept alive by its handle until ``TCPStreamDelegate/streamDidClose(_:)``. The delegate is not
 ///   retained and must be there until then.
 package final class TCPStream: HandleOwner {
-    package unowned var delegate: (any TCPStreamDelegate)?
+    @exclusivity(unchecked) package unowned var delegate: (any TCPStreamDelegate)?
     @exclusivity(unchecked) private var raw: OpaquePointer?
     @exclusivity(unchecked) private var isClosing = false
 

@@ -13,7 +13,7 @@ internal import UVLoop
 /// - Ownership: the association's, until all sockets are closed.
 final class DirectPath: DatagramPath {
     private unowned let delegate: any DatagramPathDelegate
-    private unowned let services: Services
+    private let services: Services
     private let settings: Configuration.UDP
     private let subject: Subject
     /// What limits the payload of the client.

@@ -5,7 +5,7 @@ internal import UVLoop
 ///
 /// - Isolation: the worker's thread.
 final class SharedPorts {
-    private unowned let services: Services
+    private let services: Services
     private var ports: [SocketAddress.Host: SharedPort] = [:]
 
     init(_ services: Services) {
@@ -37,7 +37,7 @@ final class SharedPort {
     typealias Number = Int
 
     private unowned let ports: SharedPorts
-    private unowned let services: Services
+    private let services: Services
     private let host: SocketAddress.Host
     private var socket: UDPSocket?
     private var associations: [Number: UDPAssociation] = [:]

@@ -20,7 +20,7 @@ protocol AssociationDelegate: AnyObject {
 /// - Ownership: the session's, until all its sockets are closed.
 final class UDPAssociation {
     private unowned let delegate: any AssociationDelegate
-    private unowned let services: Services
+    private let services: Services
     /// The session's.
     private let slot: Clock.Slot
     private let settings: Configuration.UDP

@@ -10,7 +10,7 @@ internal import UVLoop
 final class Pipe: BandwidthWaiter {
     /// What it is a part of, and reports to.
     unowned var relay: Relay?
-    private unowned let pool: BufferPool
+    private let pool: BufferPool
     private let counters: Counters
     @exclusivity(unchecked) private var source: TCPStream?
     @exclusivity(unchecked) private var sink: TCPStream?

@@ -46,8 +46,8 @@ final class Relay: TCPStreamDelegate {
     private static let mostDrained = 1 << 20
 
     private unowned let delegate: any RelayDelegate
-    private unowned let loop: EventLoop
-    private unowned let clock: Clock
+    private let loop: EventLoop
+    private let clock: Clock
     /// The session's.
     private let slot: Clock.Slot
     // With the slot in one word.
@@ -255,12 +255,13 @@ final class Relay: TCPStreamDelegate {
     }
 
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
-        pipe(from: stream).bufferForReading()
+        // Not by `pipe(from:)`, which would retain the pipe.
+        stream === client ? clientToTarget.bufferForReading() : targetToClient.bufferForReading()
     }
 
     func stream(_ stream: TCPStream, didRead count: Int) {
         noteActivity()
-        pipe(from: stream).didRead(count)
+        if stream === client { clientToTarget.didRead(count) } else { targetToClient.didRead(count) }
         switch stage {
         case .relaying, .closing: break
         case .opening: delegate.clientDidSend()

@@ -8,7 +8,7 @@ internal import UVLoop
 /// - Isolation: the worker's thread.
 final class Await: Connector, TCPListenerDelegate {
     private unowned let delegate: any ConnectorDelegate
-    private unowned let services: Services
+    private let services: Services
     /// Whose connection is awaited, from any of its addresses; `nil`: anyone's.
     private let target: Target?
     private let subject: Subject

@@ -8,7 +8,7 @@ internal import UVLoop
 /// - Isolation: the worker's thread.
 /// - Ownership: the ``Connector``'s that wants to know.
 final class CandidateSearch {
-    private unowned let services: Services
+    private let services: Services
     private let subject: Subject
     private var ticket: NameTicket?
     /// The answer of the cache that the candidates come from, until it is forgotten.

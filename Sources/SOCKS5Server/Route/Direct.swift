@@ -7,7 +7,7 @@ internal import UVLoop
 /// - Isolation: the worker's thread.
 final class Direct: Connector, TCPStreamDelegate {
     private unowned let delegate: any ConnectorDelegate
-    private unowned let services: Services
+    private let services: Services
     private let target: Target
     private let subject: Subject
     private let search: CandidateSearch

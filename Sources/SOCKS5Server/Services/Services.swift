@@ -8,7 +8,8 @@ internal import UVLoop
 /// workers share.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the worker's; sessions and their parts point at it unowned.
+/// - Ownership: the worker's, its sessions' and their parts'. It owns none of those, so there is no circle. A constant
+///   that isn't `unowned` costs nothing to use, as each byte's way does.
 final class Services {
     let loop: EventLoop
     let clock: Clock

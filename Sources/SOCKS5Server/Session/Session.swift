@@ -9,7 +9,7 @@ internal import UVLoop
 /// - Ownership: the worker's table holds the session until no stream or socket of it is open.
 final class Session {
     private unowned let keeper: any SessionKeeper
-    private unowned let services: Services
+    private let services: Services
     /// The place in the clock, and in the worker's table.
     let slot: Clock.Slot
     @exclusivity(unchecked) private(set) var record: SessionRecord
