@@ -11,6 +11,7 @@ let package = Package(
     name: "socks5d",
     products: [
         .library(name: "SOCKS5Server", targets: ["SOCKS5Server"]),
+        .library(name: "SOCKS5Admin", targets: ["SOCKS5Admin"]),
         .library(name: "SOCKS5Protocol", targets: ["SOCKS5Protocol"]),
         .executable(name: "socks5d", targets: ["socks5d"]),
     ],
@@ -53,6 +54,12 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "CPage", exclude: ["page.html"]),
+        .target(
+            name: "SOCKS5Admin",
+            dependencies: ["CPage", "Locks", "SOCKS5Protocol", "SOCKS5Server", "Text"],
+            swiftSettings: strict
+        ),
         .target(name: "CProcess"),
         .executableTarget(
             name: "socks5d",
@@ -81,6 +88,10 @@ let package = Package(
             dependencies: [
                 "Locks", "ProxyPolicy", "SOCKS5Server", "SOCKS5Protocol", "Tables", "UVLoop", "TestSupport",
             ]
+        ),
+        .testTarget(
+            name: "SOCKS5AdminTests",
+            dependencies: ["SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server", "TestSupport", "Text"]
         ),
         .testTarget(
             name: "CommandLineTests",

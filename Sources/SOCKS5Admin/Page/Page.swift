@@ -1,0 +1,154 @@
+internal import Text
+
+/// The page of the admin listener: the file that the program holds, with the first table in it for browsers that run no
+/// scripts.
+package enum Page {
+    /// What a session's row shows. All text may be from the wire.
+    package struct Row: Sendable {
+        package var destination: String
+        /// The one that was dialled; `nil`: none, or as asked for.
+        package var address: String?
+        /// As bytes (RFC 1929).
+        package var user: [UInt8]?
+        package var client: String
+        package var age: Duration
+        /// Since the last byte.
+        package var idle: Duration?
+        /// Payload in bytes.
+        package var sent: UInt64
+        package var received: UInt64
+    }
+
+    /// One page of the table of sessions.
+    package struct Table: Sendable {
+        package var rows: [Row]
+        /// The sessions that the filter matches, and all.
+        package var matched: Int
+        package var total: Int
+        package var offset: Int
+        /// How many rows a page has.
+        package var limit: Int
+        package var filter: Filter
+        /// As `/sessions` knows it.
+        package var sort: String?
+    }
+
+    /// As it was asked for: any text. Empty: everything matches.
+    package struct Filter: Sendable {
+        package var user = ""
+        package var client = ""
+        package var destination = ""
+    }
+
+    /// How many sessions the page shows at once.
+    package static let rows = 25
+
+    /// - Parameter nonce: letters and digits, other ones for each answer; the same as for ``contentSecurityPolicy(nonce:)``.
+    package static func html(_ status: Status, _ table: Table, nonce: String) -> [UInt8] {
+        PageTemplate.page.filled { place, html in
+            switch place {
+            case .nonce: html.append(contentsOf: nonce.utf8)
+            case .state: HTMLText.append(status.state.rawValue, to: &html)
+            case .stateText: HTMLText.append(status.state.text, to: &html)
+            case .listeners: HTMLText.append(status.listeners.map(\.name).joined(separator: ", "), to: &html)
+            case .user: HTMLText.append(table.filter.user, to: &html)
+            case .client: HTMLText.append(table.filter.client, to: &html)
+            case .destination: HTMLText.append(table.filter.destination, to: &html)
+            case .rows: for row in table.rows { append(row, to: &html) }
+            case .range: HTMLText.append(table.range, to: &html)
+            case .pages: append(linksOf: table, to: &html)
+            case .totals: HTMLText.append(status.totals, to: &html)
+            case .build: HTMLText.append("socks5d \(status.version) · libuv \(status.libuv)", to: &html)
+            }
+        }
+    }
+
+    /// The header of the same name. The page's own style and script run, and nothing else does; it talks to its own
+    /// server alone, and stands in no other page's frame.
+    package static func contentSecurityPolicy(nonce: String) -> String {
+        """
+        default-src 'none'; script-src 'nonce-\(nonce)'; style-src 'nonce-\(nonce)'; img-src data:; \
+        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
+        """
+    }
+
+    /// 128 bits that nobody can guess.
+    package static func newNonce() -> String {
+        (0..<2).map { _ in
+            let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+
+    // MARK: - The table
+
+    private static func append(_ row: Row, to html: inout [UInt8]) {
+        func cell(_ text: String, _ kind: String, label: String? = nil) {
+            let label = label.map { " data-label=\"\($0)\"" } ?? ""
+            html.append(contentsOf: "<td role=\"cell\" class=\"\(kind)\"\(label)><bdi>".utf8)
+            HTMLText.append(text, to: &html)
+            html.append(contentsOf: "</bdi>".utf8)
+        }
+        html.append(contentsOf: "<tr role=\"row\">".utf8)
+        cell(row.destination, "t-destination")
+        if let address = row.address {
+            html.append(contentsOf: "<small><bdi>".utf8)
+            HTMLText.append(address, to: &html)
+            html.append(contentsOf: "</bdi></small>".utf8)
+        }
+        cell(row.user.map { String(decoding: $0, as: UTF8.self) } ?? "–", "t-user")
+        cell(row.client, "t-client")
+        cell(row.age.inWords, "t-time n", label: "Age")
+        cell(row.idle?.inWords ?? "–", "t-time n", label: "Idle")
+        cell(row.sent.inBytes, "t-bytes n", label: "Sent")
+        cell(row.received.inBytes, "t-bytes n", label: "Received")
+        html.append(contentsOf: "<td role=\"cell\" class=\"t-end\"></tr>\n".utf8)
+    }
+
+    /// To the pages before and behind, for a browser that runs no scripts.
+    private static func append(linksOf table: Table, to html: inout [UInt8]) {
+        func link(_ text: String, offset: Int) {
+            var query: [(String, String)] = [
+                ("user", table.filter.user), ("client", table.filter.client),
+                ("destination", table.filter.destination), ("sort", table.sort ?? ""),
+            ].filter { !$0.1.isEmpty }
+            query.append(("offset", "\(offset)"))
+            html.append(contentsOf: "<a class=\"button\" href=\"/?".utf8)
+            HTMLText.append(
+                query.map { "\($0)=\($1.percentEncoded)" }.joined(separator: "&"),
+                to: &html
+            )
+            html.append(contentsOf: "\">\(text)</a> ".utf8)
+        }
+        if table.offset > 0 { link("Previous", offset: max(0, table.offset - table.limit)) }
+        let next = table.offset.addingReportingOverflow(table.rows.count).partialValue
+        if next < table.matched, !table.rows.isEmpty { link("Next", offset: next) }
+    }
+}
+
+extension Page.Table {
+    fileprivate var range: String {
+        guard !rows.isEmpty else { return "No sessions" }
+        let (first, last) = (offset + 1, offset + rows.count)
+        return "\(first)–\(last) of \(matched)" + (matched == total ? "" : ", \(total) in all")
+    }
+}
+
+extension Status {
+    fileprivate var totals: String {
+        let time = Duration.milliseconds(now.milliseconds - started.milliseconds).inWords
+        return
+            "\(bytes.received.inBytes) received and \(bytes.sent.inBytes) sent by \(sessions.accepted) sessions in \(time)"
+    }
+}
+
+extension Status.State {
+    fileprivate var text: String {
+        switch self {
+        case .starting: "Starting"
+        case .running: "Running"
+        case .draining: "Draining"
+        case .ended: "Ended"
+        }
+    }
+}
