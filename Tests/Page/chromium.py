@@ -136,7 +136,7 @@ class Chromium:
         end = time.monotonic() + seconds
         while not self.value(expression):
             if time.monotonic() > end:
-                text = self.value("document.body.innerText")
+                text = self.value("document.body.innerText")[:1500]
                 raise Failure(f"{reason}: not within {seconds} s; {self.complaints}; the page:\n{text}")
             time.sleep(0.02)
 

@@ -6,6 +6,7 @@ import math
 import random
 import re
 import secrets
+import socket
 import threading
 import time
 from datetime import datetime, timezone
@@ -209,6 +210,36 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"matched": len(rows), "ended": len(rows)})
 
 
+class Server(ThreadingHTTPServer):
+    """Ends its connections with itself, as a process does."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments):
+        self.connections = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request, client_address):
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, *_):
+        pass
+
+    def end(self):
+        self.shutdown()
+        self.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
 class Mock:
     """A server at a port that stays the same when it starts again."""
 
@@ -219,14 +250,12 @@ class Mock:
 
     def start(self):
         handler = type("WorldHandler", (Handler,), {"world": self.world})
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", self.port), handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.end()
 
     @property
     def url(self):
