@@ -34,7 +34,10 @@ class World:
 
     def __init__(self, sessions=0, seed=1, history=HISTORY):
         self.random = random.Random(seed)
+        #: Asked for by everything but the page itself.
         self.token = None
+        #: Whether anything may be changed at all.
+        self.is_open = True
         self.lock = threading.Lock()
         self.started = time.time() - 12 * 86400 - 3 * 3600
         self.pid = self.random.randrange(1000, 30000)
@@ -180,6 +183,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query))
         with self.world.lock:
+            if url.path != "/" and not self.permitted():
+                return self.answer(401, b"a token is required\n", "text/plain")
             match url.path:
                 case "/":
                     nonce = secrets.token_hex(16)
@@ -200,7 +205,9 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         with self.world.lock:
             if not self.permitted():
-                return self.answer(401, b"a token is needed\n", "text/plain")
+                return self.answer(401, b"a token is required\n", "text/plain")
+            if not self.world.is_open:
+                return self.answer(403, b"nothing is changed without a token\n", "text/plain")
             if match := re.fullmatch(r"/sessions/(\d+)", unquote(url.path)):
                 rows = [row for row in self.world.sessions if row["id"] == int(match[1])]
                 self.world.end(rows)

@@ -195,21 +195,31 @@ class Tests:
 
     def test_a_token_is_asked_for_and_kept_in_memory_alone(self):
         self.world.token = "open sesame"
+        self.browser.open(self.mock.url)
+        self.browser.wait("document.getElementById('alert').textContent.includes('asks for its token')", "the news", 5)
+        self.browser.click("#alert button")
+        refused = "document.getElementById('dialog-wrong').textContent.includes('refuses')"
+        for given, answer in [("wrong", refused), ("open sesame", "!document.getElementById('dialog').open")]:
+            self.browser.type(given)
+            self.browser.enter()
+            self.browser.wait(answer, given, 5)
+        self.browser.wait(f"{ROWS} === 25 && document.getElementById('alert').textContent === ''", "the table", 5)
+        self.end_first()
+        self.browser.wait("!document.getElementById('dialog').open", "the end without another question", 5)
+        check(len(self.world.ended) == 1, "one ended")
+        check(self.browser.value("localStorage.length + sessionStorage.length + document.cookie.length") == 0, "kept")
+        check(self.browser.value("document.querySelector('[type=password]').value") == "", "kept in the field")
+        check(not [url for url in self.browser.requests if "sesame" in url], "in an address")
+        self.forgive("401")
+
+    def test_a_refusal_of_the_server_is_shown_in_its_words(self):
+        self.world.is_open = False
         self.load()
         self.end_first()
-        self.browser.wait("!document.getElementById('dialog-token').hidden", "the token's field", 5)
-        self.browser.type("wrong")
-        self.browser.enter()
-        self.browser.wait("document.getElementById('dialog-wrong').textContent.includes('refuses')", "the refusal", 5)
-        self.browser.type("open sesame")
-        self.browser.enter()
-        self.browser.wait("!document.getElementById('dialog').open", "the yes", 5)
-        self.browser.wait(f"!document.querySelector('[data-id=\"{self.world.ended[0]['id']}\"]')", "its row goes", 5)
-        self.end_first()
-        self.browser.wait("!document.getElementById('dialog').open", "the second one without a question for it", 5)
-        check(len(self.world.ended) == 2, "both ended")
-        check(self.browser.value("localStorage.length + sessionStorage.length + document.cookie.length") == 0, "kept")
-        self.forgive("401")
+        self.browser.wait("document.getElementById('dialog-wrong').textContent.includes('nothing is changed without a token')", "the words", 5)
+        check(self.browser.value("document.getElementById('dialog-token').hidden"), "a token is asked for in vain")
+        check(len(self.world.sessions) == 60, "ended")
+        self.forgive("403")
 
     # Life
 
