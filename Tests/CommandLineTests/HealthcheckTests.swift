@@ -21,11 +21,15 @@ import Testing
         }
     }
 
-    @Test func aServerWithUsersIsFineWithoutALogin() async throws {
+    @Test func aServerWithUsersIsFineWithoutALoginAndWritesNothingAboutIt() async throws {
         try await withSocks5d(Invocation("--user", "alice:secret", "--log-level", "info")) { child, port in
             let result = try Self.check(port).start().waitForEnd()
             #expect(result.exitCode == 0)
-            _ = try child.waitForLine(containing: "outcome=\"client left\"")
+            try expectLogin("alice", "secret", at: port)
+            let line = try child.waitForLine(containing: "session ended")
+            #expect(line.contains("user=alice"))
+            let errors = try child.stop().errors
+            #expect(errors.split(separator: "\n").count { $0.contains("session ended") } == 1)
         }
     }
 

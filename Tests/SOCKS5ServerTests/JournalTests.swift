@@ -58,21 +58,8 @@ import Testing
 }
 
 @Suite struct JournalTests {
-    private final class Events: SessionObserver {
-        private let events = Guarded<[SessionEvent]>([])
-
-        func observe(_ event: SessionEvent) { events.withLock { $0.append(event) } }
-
-        var began: [SessionInfo] {
-            events.withLock { $0.compactMap { if case .began(let info) = $0 { info } else { nil } } }
-        }
-        var ended: [SessionInfo] {
-            events.withLock { $0.compactMap { if case .ended(let info) = $0 { info } else { nil } } }
-        }
-    }
-
     @Test func anObserverIsToldOfEachSessionOnceWhenItBeginsAndOnceWhenItEnds() async throws {
-        let events = Events()
+        let events = RecordedSessions()
         try await withServerObject({
             $0.workers = 2
             $0.observer = events

@@ -158,8 +158,18 @@ private func source(_ number: Int) -> ClientSource {
         var table = Self.table(parallel: 0)
         for number in 0..<3 { #expect(table.ask("a\(number)", for: source(1), number, now: 0).isWait) }
         #expect(table.ask("b", for: source(2), 3, now: 0).isWait)
-        #expect(table.open(parallel: 4) == ["a0", "b", "a1"])
+        #expect(table.open(parallel: 4, now: 0) == ["a0", "b", "a1"])
         #expect(table.finished("a0", found, now: 0).next == ["a2"])
+    }
+
+    @Test func theBeginOfALookupIsKnownWhileItRuns() {
+        var table = Self.table(parallel: 0)
+        _ = table.ask("a", for: source(1), 1, now: 10)
+        #expect(table.begin(of: "a") == nil)
+        _ = table.open(parallel: 4, now: 25)
+        #expect(table.begin(of: "a") == 25)
+        _ = table.finished("a", found, now: 30)
+        #expect(table.begin(of: "a") == nil)
     }
 
     @Test func whoAsksForANameThatWaitsBehindAnotherDoesNotWaitThere() {
@@ -248,7 +258,7 @@ private func source(_ number: Int) -> ClientSource {
                 table.ask("name", for: source($0), $0, now: 0).ticket
             }
             for ticket in tickets.dropLast() { table.cancel(ticket) }
-            #expect(table.open(parallel: 4) == ["name"])
+            #expect(table.open(parallel: 4, now: 0) == ["name"])
             #expect(table.finished("name", found, now: 0).askers.map(\.1) == [count - 1])
         }
     }
@@ -263,7 +273,7 @@ private func source(_ number: Int) -> ClientSource {
             for (number, ticket) in tickets.enumerated().reversed() where number % 2 == 1 {
                 table.cancel(ticket)
             }
-            var running = table.open(parallel: 2)
+            var running = table.open(parallel: 2, now: 0)
             var told = 0
             while let name = running.popLast() {
                 let (askers, next) = table.finished(name, found, now: 0)

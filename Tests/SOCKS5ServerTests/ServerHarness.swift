@@ -39,6 +39,26 @@ final class RecordedLog: Sendable {
     }
 }
 
+/// The sessions that a server has told of.
+final class RecordedSessions: SessionObserver {
+    private let events = Guarded<[SessionEvent]>([])
+
+    func observe(_ event: SessionEvent) { events.withLock { $0.append(event) } }
+
+    var began: [SessionInfo] {
+        events.withLock { $0.compactMap { if case .began(let info) = $0 { info } else { nil } } }
+    }
+    var ended: [SessionInfo] {
+        events.withLock { $0.compactMap { if case .ended(let info) = $0 { info } else { nil } } }
+    }
+
+    /// Waits for the end of the session of this number, in the order of the ends.
+    func next(after count: Int) throws -> SessionInfo {
+        try eventually("session \(count) has ended") { ended.count > count }
+        return ended[count]
+    }
+}
+
 /// Runs a server on a port of its own, `body` beside it in a thread, and stops the server; then no session is
 /// left, and none was forgotten by the counters.
 func withServer<Result: Sendable>(

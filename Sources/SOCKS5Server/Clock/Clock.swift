@@ -51,6 +51,12 @@ final class Clock {
 
     func clearDeadline(of slot: Slot) { deadlines.clear(slot) }
 
+    /// Milliseconds since the session's deadline was set; `nil`: it has none.
+    func sinceDeadlineWasSet(of slot: Slot) -> UInt64? { deadlines.age(of: slot, now: loop.now) }
+
+    /// Milliseconds.
+    func duration(of deadline: Deadline) -> UInt64 { deadlines.duration(of: deadline) }
+
     /// The session whose deadline of a kind was set the longest time ago.
     func first(with deadline: Deadline) -> Slot? { deadlines.first(with: deadline) }
 

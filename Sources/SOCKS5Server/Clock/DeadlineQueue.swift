@@ -103,6 +103,15 @@ struct DeadlineQueue<Owner> {
         entries[index].next = Self.none
     }
 
+    /// Milliseconds since the slot's deadline was set; `nil`: it has none.
+    func age(of slot: Slot, now: UInt64) -> UInt64? {
+        let entry = entries[slot.index]
+        guard let deadline = entry.deadline else { return nil }
+        return now &+ durations[deadline.rawValue] &- entry.expiry
+    }
+
+    func duration(of deadline: Deadline) -> UInt64 { durations[deadline.rawValue] }
+
     /// The earliest expiry of all.
     var next: UInt64? {
         // Loops over sequences allocate where nothing is optimised, as in tests; the timer fires while bytes move.

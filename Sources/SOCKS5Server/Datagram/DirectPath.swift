@@ -66,9 +66,9 @@ final class DirectPath: DatagramPath {
         }
         if waiting.isWaiting(for: name) { return wait(payload, for: name, port) }
         guard waiting.hasRoomForName else { return delegate.pathDidDrop(.queueFull) }
-        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answer in
+        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] found in
             for datagram in waiting.takeAll(for: name) {
-                datagram.payload.withUnsafeBytes { send($0, to: answer, of: name, port: datagram.port) }
+                datagram.payload.withUnsafeBytes { send($0, to: found.answer, of: name, port: datagram.port) }
             }
         }
         switch outcome {

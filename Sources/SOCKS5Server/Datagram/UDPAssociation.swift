@@ -40,6 +40,7 @@ final class UDPAssociation {
     /// Payload relayed.
     private(set) var bytesClientToTarget = 0
     private(set) var bytesTargetToClient = 0
+    private(set) var datagrams = DatagramCounts()
 
     /// - Parameters:
     ///   - slot: of the session, whose deadline the association sets.
@@ -148,6 +149,7 @@ final class UDPAssociation {
 
     private func drop(_ cause: DatagramDrop) {
         counters.add(cause)
+        datagrams.count(cause)
     }
 
     // MARK: - Client to target
@@ -221,6 +223,7 @@ final class UDPAssociation {
         if let failure { return drop(DatagramDrop(failure)) }
         services.clock.set(.udpIdle, for: slot)
         bytesTargetToClient += payload
+        datagrams.targetToClient &+= 1
         counters.add(.bytesTargetToClient, UInt64(payload))
         counters.add(.datagramsTargetToClient)
     }
@@ -242,6 +245,7 @@ extension UDPAssociation: DatagramPathDelegate {
 
     func pathDidSend(_ payload: Int) {
         bytesClientToTarget += payload
+        datagrams.clientToTarget &+= 1
         counters.add(.bytesClientToTarget, UInt64(payload))
         counters.add(.datagramsClientToTarget)
     }

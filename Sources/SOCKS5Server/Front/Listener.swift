@@ -5,19 +5,19 @@ internal import UVLoop
 ///
 /// - Isolation: any thread; each worker accepts on a socket of its own for it.
 final class Listener: Sendable {
-    /// Its place in ``Configuration/listeners``.
-    let index: Int
     /// With the port that the system chose, if it was left to it.
     let address: SocketAddress
+    /// And its place among others.
+    let name: ListenerName
 
     init(_ index: Int, at address: SocketAddress) {
-        self.index = index
         self.address = address
+        name = ListenerName(index, address.description)
     }
 
     /// What the next client is spoken to with.
     func front(under policy: Policy) -> Front {
-        .socks5(ServerHandshake(requiring: policy.methods[index]))
+        .socks5(ServerHandshake(requiring: policy.methods[name.index]))
     }
 }
 

@@ -21,7 +21,7 @@ final class Journal {
         self.counters = counters
         self.logger = logger
         self.observer = observer
-        lastSession = UInt64(worker) << 48
+        lastSession = SessionRecord.firstID(ofWorker: worker)
     }
 
     // MARK: - Sessions

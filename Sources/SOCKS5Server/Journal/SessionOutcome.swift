@@ -64,3 +64,64 @@ enum SessionOutcome: Equatable {
         }
     }
 }
+
+// MARK: - Words
+
+extension SessionOutcome {
+    /// As far as the outcome alone says it, see ``SessionRecord/code``.
+    var code: SessionInfo.Outcome {
+        switch self {
+        case .completed: .completed
+        case .refused(let reply): Self.code(of: reply)
+        case .denied(.rule), .denied(.userRule), .denied(.listenerRule), .denied(.ruleSet): .deniedByRule
+        case .denied(.destination): .deniedByGuard
+        case .denied(.limit(.quotaPerUser)), .quotaUsedUp: .quotaUsedUp
+        case .denied(.limit): .deniedByLimit
+        case .noAcceptableMethod: .noAcceptableMethod
+        case .loginRefused: .loginFailed
+        case .loginUnchecked: .loginUnchecked
+        case .notSOCKS5: .notSOCKS5
+        case .clientLeft: .clientLeft
+        case .aborted(by: .client, _): .abortedByClient
+        case .aborted(by: .target, _): .abortedByTarget
+        case .timedOut(let deadline): Self.code(ofMissed: deadline)
+        case .displaced: .displaced
+        case .stopped: .stopped
+        }
+    }
+
+    private static func code(of reply: Reply) -> SessionInfo.Outcome {
+        switch reply {
+        case .succeeded: .completed
+        case .generalFailure: .generalFailure
+        // The number of associations of a source.
+        case .notAllowed: .deniedByLimit
+        case .networkUnreachable: .networkUnreachable
+        case .hostUnreachable: .hostUnreachable
+        case .connectionRefused: .connectionRefused
+        case .ttlExpired: .dialTimedOut
+        case .commandNotSupported: .commandNotSupported
+        case .addressTypeNotSupported: .addressTypeNotSupported
+        }
+    }
+
+    private static func code(ofMissed deadline: Deadline) -> SessionInfo.Outcome {
+        switch deadline {
+        case .handshake, .lateRefusal, .refusal: .handshakeTimedOut
+        case .dial, .bind: .dialTimedOut
+        case .idle, .halfClosed, .udpIdle, .turn, .look: .idleTimedOut
+        }
+    }
+
+    /// `nil`: the server has refused it.
+    var endedBy: SessionInfo.EndedBy? {
+        switch self {
+        case .completed, .clientLeft, .aborted(by: .client, _): .client
+        case .aborted(by: .target, _): .target
+        case .timedOut, .refused(.ttlExpired): .timeout
+        case .displaced, .quotaUsedUp, .denied(.limit), .refused(.notAllowed): .limit
+        case .stopped: .stop
+        case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5: nil
+        }
+    }
+}

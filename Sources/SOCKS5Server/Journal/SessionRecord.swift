@@ -4,57 +4,198 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// What there is to say about a session when it has ended.
+/// What there is to say about a session, while it runs and when it has ended.
+///
+/// Kept for each session that runs, hence in an order that leaves no gaps.
 struct SessionRecord {
-    /// Another one for each session of a server.
+    /// Another one for each session of a server. The upper 16 bits are the worker that has accepted it.
     let id: UInt64
-    /// The place of the listener in ``Configuration/listeners``.
-    let listener: Int
-    let client: Peer
     /// Milliseconds on the loop's clock.
     let began: UInt64
+    let listener: ListenerName
     var username: [UInt8]?
     /// What the credential store has granted to the user.
     var terms: UserTerms?
-    var command: SOCKSCommand?
-    var destination: Destination?
+    /// What the client has sent instead of a message that can be carried out.
+    var unreadable: Unreadable?
+    private var traffic: Traffic?
+    let client: Peer
+    private(set) var command: SOCKSCommand?
+    var method: SessionInfo.Method?
+    /// The last one that was given.
+    var reply: Reply?
+    private(set) var stage = SessionInfo.Stage.accepted
+    private(set) var destination: Destination?
+    private(set) var dialAttempts: UInt8 = 0
+    /// The side whose direction has ended first.
+    var firstEnd: SessionOutcome.Side?
+    /// Where the target is, and our end of its connection.
+    private(set) var address: Peer?
+    /// Of libuv; 0: none.
+    private var errorCode: Int32 = 0
+    private(set) var bound: Peer?
+    private(set) var times = SessionTimes()
     var outcome: SessionOutcome?
-    /// Whether a target was connected.
-    var hasRelayed = false
-    private(set) var bytesClientToTarget: UInt64 = 0
-    private(set) var bytesTargetToClient: UInt64 = 0
 
-    init(id: UInt64, by listener: Int, client: Peer, began: UInt64) {
+    /// What was relayed. Only the parts of the session know it while it runs, so that it takes no place in it.
+    private final class Traffic: Sendable {
+        let sent: UInt64
+        let received: UInt64
+        let datagrams: DatagramCounts?
+
+        init(_ sent: UInt64, _ received: UInt64, _ datagrams: DatagramCounts?) {
+            self.sent = sent
+            self.received = received
+            self.datagrams = datagrams
+        }
+    }
+
+    init(id: UInt64, listener: ListenerName, client: Peer, began: UInt64) {
         self.id = id
         self.listener = listener
         self.client = client
         self.began = began
     }
 
+    var worker: Int { Int(id >> 48) }
+    /// Whether a target was connected.
+    var hasRelayed: Bool { stage == .relay }
+
+    var bytesClientToTarget: UInt64 { traffic?.sent ?? 0 }
+    var bytesTargetToClient: UInt64 { traffic?.received ?? 0 }
+    var datagrams: DatagramCounts? { traffic?.datagrams }
+
+    static func firstID(ofWorker worker: Int) -> UInt64 { UInt64(worker) << 48 }
+}
+
+// MARK: - Notes
+
+/// Times are milliseconds on the loop's clock.
+extension SessionRecord {
+    /// A later stage is never followed by an earlier one.
+    mutating func enter(_ stage: SessionInfo.Stage) {
+        self.stage = max(self.stage, stage)
+    }
+
+    mutating func loginDidBegin(now: UInt64) {
+        enter(.login)
+        times.noteLoginBegin(now - began)
+    }
+
+    mutating func loginDidEnd(now: UInt64) {
+        times.noteLoginEnd(now - began)
+    }
+
+    mutating func requestDidCome(_ request: SOCKSRequest, now: UInt64) {
+        enter(.policy)
+        times.noteHandshake(now - began)
+        command = request.command
+        destination = request.destination
+    }
+
+    mutating func successDidGo(now: UInt64) {
+        reply = .succeeded
+        times.noteReady(now - began)
+    }
+
+    mutating func noteIdle(_ milliseconds: UInt64) {
+        times.noteIdle(milliseconds)
+    }
+
+    /// What the connector knows so far; the last of it counts.
+    mutating func note(_ route: RouteNotes, now: UInt64) {
+        address = route.address.map { Peer($0) }
+        bound = route.bound.map { Peer($0) }
+        errorCode = route.error?.code ?? 0
+        dialAttempts = route.attempts
+        if let asked = route.lookupAsked {
+            enter(.lookup)
+            let end = route.lookupEnded ?? now
+            let began = min(max(asked, route.lookupBegan ?? asked), end)
+            times.noteLookup(end - asked, waited: began - asked)
+        }
+        if let began = route.dialBegan {
+            enter(.dial)
+            times.noteDial(now - began)
+        }
+    }
+
+    /// Where the association relays: its address of this machine.
+    mutating func noteBound(_ address: SocketAddress) {
+        bound = Peer(address)
+    }
+
     /// Payload; below zero where not even the reply was written.
-    mutating func note(sent: Int, received: Int) {
-        bytesClientToTarget = UInt64(max(0, sent))
-        bytesTargetToClient = UInt64(max(0, received))
+    ///
+    /// - Parameter datagrams: of an association.
+    mutating func note(sent: Int, received: Int, _ datagrams: DatagramCounts? = nil) {
+        traffic = Traffic(UInt64(max(0, sent)), UInt64(max(0, received)), datagrams)
+    }
+}
+
+// MARK: - Words
+
+extension SessionRecord {
+    /// - Parameters:
+    ///   - now: milliseconds on the loop's clock.
+    ///   - moment: the same on the system's clock.
+    func info(now: UInt64, _ moment: Timestamp = .now()) -> SessionInfo {
+        SessionInfo(self, now: now, moment)
     }
 
-    /// - Parameter now: milliseconds on the loop's clock.
-    func info(now: UInt64) -> SessionInfo {
-        SessionInfo(
-            id: id,
-            client: client,
-            user: username,
-            command: command,
-            target: command == .udpAssociate ? nil : destination.flatMap { Target($0) },
-            bytesClientToTarget: bytesClientToTarget,
-            bytesTargetToClient: bytesTargetToClient,
-            duration: .milliseconds(Int64(now - began)),
-            outcome: outcome?.text
-        )
+    var code: SessionInfo.Outcome? {
+        switch outcome {
+        case nil: nil
+        // A health check greets, and leaves at the answer.
+        case .clientLeft? where stage == .accepted || stage == .handshake && method != nil: .probe
+        case .refused(.generalFailure)? where unreadable == .portZero: .badDestination
+        case .refused(.hostUnreachable)? where stage <= .policy: .badDestination
+        case .refused(.hostUnreachable)? where stage == .lookup: .nameNotFound
+        case let outcome?: outcome.code
+        }
     }
 
-    /// One line a session, at `info`. What came from the wire is escaped.
+    var endedBy: SessionInfo.EndedBy? {
+        if case .completed? = outcome { firstEnd == .target ? .target : .client } else { outcome?.endedBy }
+    }
+
+    /// `rule 3`, `user's rule 3` or `rule set`, if one has refused the request.
+    var rule: String? {
+        switch outcome {
+        case .denied(let denial)?:
+            switch denial {
+            case .rule, .userRule, .listenerRule, .ruleSet: denial.text
+            case .destination, .limit: nil
+            }
+        default: nil
+        }
+    }
+
+    /// What there is to say beside the outcome. May have any bytes in it.
+    var reason: String? {
+        if let unreadable { return unreadable.text }
+        return switch outcome {
+        case .denied(.destination(let reason))?: reason.rawValue
+        case .denied(.limit(let limit))?: limit.text
+        case .timedOut(let deadline)?: deadline.text
+        default: nil
+        }
+    }
+
+    /// As `ECONNREFUSED`.
+    var errorName: String? {
+        switch outcome {
+        case .aborted(_, let error)?: error.description
+        case .refused(let reply)?:
+            errorCode != 0 && Reply(UVError(code: errorCode)) == reply
+                ? UVError(code: errorCode).description : nil
+        default: nil
+        }
+    }
+
+    /// One line a session, at `info`. What came from the wire is escaped. Probes leave none.
     func log(to logger: Logger, now: UInt64) {
-        guard logger.logLevel <= .info else { return }
+        guard logger.logLevel <= .info, code != .probe else { return }
         var metadata: Logger.Metadata = [
             "client": "\(client)",
             "outcome": "\(outcome?.text ?? "")",
@@ -84,7 +225,20 @@ extension Subject {
             user: record.username,
             command: command,
             terms: record.terms,
-            listener: record.listener
+            listener: record.listener.index
         )
+    }
+}
+
+/// A way in, as logs and metrics call it. One for all its sessions.
+final class ListenerName: Sendable {
+    /// The place of the listener in ``Configuration/listeners``.
+    let index: Int
+    /// Where it listens.
+    let text: String
+
+    init(_ index: Int, _ text: String) {
+        self.index = index
+        self.text = text
     }
 }

@@ -6,9 +6,15 @@ internal import UVLoop
 /// The way to a worker that has asked for a name. Any thread.
 struct NamePost: Sendable {
     /// Hands an answer over; nothing happens where the worker has ended.
-    let answer: @Sendable (NameTicket, NameAnswer) -> Void
+    let answer: @Sendable (NameTicket, FoundName) -> Void
     /// Asks it to look a name up. False where it takes nothing any more.
     let lookUp: @Sendable (String) -> Bool
+}
+
+/// What was found, and when somebody began to look, in milliseconds on the loop's clock.
+struct FoundName: Sendable {
+    let answer: NameAnswer
+    let began: UInt64
 }
 
 /// The names of all workers.
@@ -35,7 +41,7 @@ final class Lookups: NameLookupDelegate {
     private let loop: EventLoop
     private let post: NamePost
     private var isClosed = false
-    private var asking: [NameTicket: (NameAnswer) -> Void] = [:]
+    private var asking: [NameTicket: (FoundName) -> Void] = [:]
 
     init(
         _ names: Names,
@@ -57,7 +63,7 @@ final class Lookups: NameLookupDelegate {
     func resolve(
         _ name: HostName,
         for client: Peer,
-        _ answered: @escaping (NameAnswer) -> Void
+        _ answered: @escaping (FoundName) -> Void
     ) -> Outcome {
         let name = name.description
         let now = loop.now
@@ -83,7 +89,7 @@ final class Lookups: NameLookupDelegate {
 
     /// Names may be looked up from now on; what all workers have been asked for begins here.
     func open(atOnce count: Int) {
-        lookUp(names.withLock { $0.open(parallel: count) })
+        lookUp(names.withLock { [now = loop.now] in $0.open(parallel: count, now: now) })
     }
 
     func cancel(_ ticket: NameTicket) {
@@ -92,8 +98,8 @@ final class Lookups: NameLookupDelegate {
     }
 
     /// An answer has come through the mailbox, maybe after it was cancelled.
-    func pass(_ answer: NameAnswer, to ticket: NameTicket) {
-        asking.removeValue(forKey: ticket)?(answer)
+    func pass(_ found: FoundName, to ticket: NameTicket) {
+        asking.removeValue(forKey: ticket)?(found)
     }
 
     /// Looks up what another worker can't any more, for sessions of this one.
@@ -156,8 +162,10 @@ final class Lookups: NameLookupDelegate {
     /// - Returns: the names to be looked up next.
     private func finish(_ name: String, _ answer: NameAnswer) -> [String] {
         let now = loop.now
+        let began = names.withLock { $0.begin(of: name) } ?? now
         let (askers, next) = names.withLock { $0.finished(name, answer, now: now) }
-        for (ticket, post) in askers { post.answer(ticket, answer) }
+        let found = FoundName(answer: answer, began: began)
+        for (ticket, post) in askers { post.answer(ticket, found) }
         return next
     }
 

@@ -32,6 +32,8 @@ struct NameTable<Asker: Sendable> {
     private struct Pending {
         /// Who pays for the lookup that runs; `nil`: it waits.
         var payer: ClientSource?
+        /// When that has begun.
+        var began: UInt64 = 0
         var askers: [NameTicket: (asker: Asker, source: ClientSource)] = [:]
         /// Where it waits, and how many of the source ask for it.
         var places: [ClientSource: (place: Queue.Place, askers: Int)] = [:]
@@ -66,7 +68,7 @@ struct NameTable<Asker: Sendable> {
         let ticket = NameTicket(name: name, number: lastNumber)
         pending[name, default: Pending()].askers[ticket] = (asker, source)
         if isRunning || mustWait { return .wait(ticket) }
-        start(name, payer: source)
+        start(name, payer: source, now)
         return .lookUp(ticket)
     }
 
@@ -91,6 +93,11 @@ struct NameTable<Asker: Sendable> {
         if pending[name]?.askers.isEmpty == true { pending[name] = nil }
     }
 
+    /// When the lookup of a name has begun; `nil`: none runs.
+    func begin(of name: String) -> UInt64? {
+        pending[name].flatMap { $0.payer == nil ? nil : $0.began }
+    }
+
     /// A lookup has ended.
     ///
     /// - Returns: whom to tell, and the names that the caller is to look up next.
@@ -106,7 +113,7 @@ struct NameTable<Asker: Sendable> {
         let others = (runningPerSource[payer] ?? 1) - 1
         runningPerSource[payer] = others > 0 ? others : nil
         cache.insert(answer, for: name, now: now)
-        return (lookup.askers.map { ($0.key, $0.value.asker) }, startWaiting())
+        return (lookup.askers.map { ($0.key, $0.value.asker) }, startWaiting(now))
     }
 
     /// Who waits for a name.
@@ -117,36 +124,37 @@ struct NameTable<Asker: Sendable> {
     /// So many lookups may run at once from now on.
     ///
     /// - Returns: the names that the caller is to look up.
-    mutating func open(parallel: Int) -> [String] {
+    mutating func open(parallel: Int, now: UInt64) -> [String] {
         self.parallel = parallel
-        return startWaiting()
+        return startWaiting(now)
     }
 
-    private mutating func startWaiting() -> [String] {
+    private mutating func startWaiting(_ now: UInt64) -> [String] {
         var names: [String] = []
-        while let name = startNext() { names.append(name) }
+        while let name = startNext(now) { names.append(name) }
         return names
     }
 
     /// The first source to come gets half of all lookups, the second half of the rest, and so on.
     private var mostPerSource: Int { min(parallelPerSource, parallel - running) }
 
-    private mutating func startNext() -> String? {
+    private mutating func startNext(_ now: UInt64) -> String? {
         guard running < parallel else { return nil }
         let (shares, most) = (runningPerSource, mostPerSource)
         guard let (payer, name) = queue.takeNext(where: { (shares[$0] ?? 0) < most }) else { return nil }
         pending[name]?.places[payer] = nil
-        start(name, payer: payer)
+        start(name, payer: payer, now)
         return name
     }
 
     /// It waits nowhere any more.
-    private mutating func start(_ name: String, payer: ClientSource) {
+    private mutating func start(_ name: String, payer: ClientSource, _ now: UInt64) {
         running += 1
         runningPerSource[payer, default: 0] += 1
         for (place, _) in (pending[name]?.places ?? [:]).values { queue.remove(place) }
         pending[name]?.places = [:]
         pending[name]?.payer = payer
+        pending[name]?.began = now
     }
 
     /// - Returns: false where too much waits already.

@@ -54,6 +54,8 @@ final class Relay: TCPStreamDelegate {
     @exclusivity(unchecked) private var openStreams: UInt8 = 0
     @exclusivity(unchecked) private var finishedPipes: UInt8 = 0
     @exclusivity(unchecked) private var hasKeepalive = false
+    /// The side whose direction has ended first.
+    @exclusivity(unchecked) private(set) var firstEnd: SessionOutcome.Side?
     let client: TCPStream
     @exclusivity(unchecked) private var target: TCPStream?
     let clientToTarget: Pipe
@@ -274,6 +276,7 @@ final class Relay: TCPStreamDelegate {
         switch stage {
         case .relaying:
             noteActivity()
+            if firstEnd == nil { firstEnd = side(of: stream) }
             pipe(from: stream).sourceDidEnd()
         case .opening:
             clientToTarget.sourceDidEnd()

@@ -34,6 +34,8 @@ final class Await: Connector, TCPListenerDelegate {
         search = CandidateSearch(services, subject)
     }
 
+    var notes: RouteNotes { search.notes }
+
     func start() {
         guard let target else { return listen(for: []) }
         search.start(target) { [unowned self] candidates in
@@ -57,8 +59,10 @@ final class Await: Connector, TCPListenerDelegate {
             let socket = try Self.open(place.listen, ports)
             listener = try TCPListener(socket, on: services.loop, delegate: self)
             awaited = peers.map(\.host)
+            search.notes.noteListening(socket.boundAddress, now: services.clock.now)
             delegate.connectorDidReport(.listening(place.advertised(socket.boundAddress)))
         } catch {
+            search.notes.note(error)
             if error == .addressInUse { services.portShortage.note(.bind, ports, now: services.clock.now) }
             delegate.connectorDidReport(.failed(Reply(error)))
         }
@@ -118,8 +122,10 @@ final class Await: Connector, TCPListenerDelegate {
                 services.closer.close(stream)
                 throw error
             }
+            search.notes.address = peer
             delegate.connectorDidReport(.connected(stream, bound: peer))
         } catch {
+            search.notes.note(error)
             delegate.connectorDidReport(.failed(Reply(error)))
         }
     }
@@ -127,6 +133,7 @@ final class Await: Connector, TCPListenerDelegate {
     /// Descriptors have run out.
     func listener(_ listener: TCPListener, didPauseFor error: UVError) {
         cancel()
+        search.notes.note(error)
         delegate.connectorDidReport(.failed(Reply(error)))
     }
 

@@ -13,6 +13,8 @@ final class CandidateSearch {
     private var ticket: NameTicket?
     /// The answer of the cache that the candidates come from, until it is forgotten.
     private var cached: (name: HostName, port: UInt16, expiry: UInt64)?
+    /// The connector's. Of the first lookup, its times.
+    var notes = RouteNotes()
 
     init(_ services: Services, _ subject: Subject) {
         self.services = services
@@ -53,13 +55,16 @@ final class CandidateSearch {
     }
 
     private func lookUp(_ name: HostName, _ port: UInt16, _ found: @escaping (Candidates) -> Void) {
-        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answer in
+        notes.lookupDidStart(now: services.clock.now)
+        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] answered in
             ticket = nil
-            found(candidates(answer, name, port))
+            notes.lookupDidEnd(began: answered.began, now: services.clock.now)
+            found(candidates(answered.answer, name, port))
         }
         switch outcome {
         case .answer(let answer, let expiry):
             cached = (name, port, expiry)
+            notes.lookupDidEnd(began: nil, now: services.clock.now)
             found(candidates(answer, name, port))
         case .pending(let ticket): self.ticket = ticket
         }
@@ -68,9 +73,10 @@ final class CandidateSearch {
     private func candidates(_ answer: NameAnswer, _ name: HostName, _ port: UInt16) -> Candidates {
         switch answer {
         case .success(let found):
-            candidates(found.map { SocketAddress(host: $0.host, port: port) }, named: name)
+            return candidates(found.map { SocketAddress(host: $0.host, port: port) }, named: name)
         case .failure(let error):
-            .none(Reply(error))
+            notes.note(error)
+            return .none(Reply(error))
         }
     }
 

@@ -8,6 +8,9 @@ internal import UVLoop
 /// - Ownership: the session's, from the request until a target is there or none can be. The connector owns the streams
 ///   and listeners that it opens, but for the stream that it reports.
 protocol Connector: AnyObject {
+    /// What it has done so far.
+    var notes: RouteNotes { get }
+
     /// Begins. The first report may come before this returns.
     func start()
 

@@ -12,7 +12,8 @@ final class Direct: Connector, TCPStreamDelegate {
     private let subject: Subject
     private let search: CandidateSearch
     @exclusivity(unchecked) private var race: DialRace?
-    @exclusivity(unchecked) private var attempts: [(attempt: DialRace.Attempt, stream: TCPStream)] = []
+    @exclusivity(unchecked) private var attempts:
+        [(attempt: DialRace.Attempt, stream: TCPStream, address: SocketAddress)] = []
 
     init(_ delegate: any ConnectorDelegate, _ services: Services, to target: Target, for subject: Subject) {
         self.delegate = delegate
@@ -21,6 +22,8 @@ final class Direct: Connector, TCPStreamDelegate {
         self.subject = subject
         search = CandidateSearch(services, subject)
     }
+
+    var notes: RouteNotes { search.notes }
 
     func start() {
         search.start(target) { [unowned self] in dial($0) }
@@ -71,16 +74,19 @@ final class Direct: Connector, TCPStreamDelegate {
             case .take(let attempt, let losers):
                 search.cancel()
                 for loser in losers { close(loser) }
-                if let stream = take(attempt) { report(stream) }
+                if let winner = take(attempt) { report(winner.stream, winner.address) }
             case .giveUp(let reply):
                 delegate.connectorDidReport(.failed(reply))
             }
         }
     }
 
-    private func report(_ stream: TCPStream) {
+    private func report(_ stream: TCPStream, _ address: SocketAddress) {
         do throws(UVError) {
-            delegate.connectorDidReport(.connected(stream, bound: try stream.localAddress()))
+            let bound = try stream.localAddress()
+            search.notes.address = address
+            search.notes.bound = bound
+            delegate.connectorDidReport(.connected(stream, bound: bound))
         } catch {
             services.closer.close(stream)
             delegate.connectorDidReport(.failed(Reply(error)))
@@ -94,25 +100,28 @@ final class Direct: Connector, TCPStreamDelegate {
     /// - Returns: what follows where it fails at once.
     private func connect(_ attempt: DialRace.Attempt, to address: SocketAddress) -> DialRace.Action? {
         delegate.connectorDidBeginAttempt()
+        search.notes.attemptDidBegin(to: address, now: services.clock.now)
         do throws(UVError) {
             let stream = try TCPStream(on: services.loop, delegate: self)
-            attempts.append((attempt, stream))
+            attempts.append((attempt, stream, address))
             try stream.connect(to: address, by: services.egress(of: subject))
             return nil
         } catch {
             if error == .addressInUse { services.portShortage.note(.connect, nil, now: services.clock.now) }
             close(attempt)
+            search.notes.note(error)
             return race?.failed(attempt, Reply(error))
         }
     }
 
-    private func take(_ attempt: DialRace.Attempt) -> TCPStream? {
+    private func take(_ attempt: DialRace.Attempt) -> (stream: TCPStream, address: SocketAddress)? {
         guard let index = attempts.firstIndex(where: { $0.attempt == attempt }) else { return nil }
-        return attempts.remove(at: index).stream
+        let taken = attempts.remove(at: index)
+        return (taken.stream, taken.address)
     }
 
     private func close(_ attempt: DialRace.Attempt) {
-        if let stream = take(attempt) { services.closer.close(stream) }
+        if let taken = take(attempt) { services.closer.close(taken.stream) }
     }
 
     // MARK: TCPStreamDelegate
@@ -121,6 +130,7 @@ final class Direct: Connector, TCPStreamDelegate {
         guard let attempt = attempts.first(where: { $0.stream === stream })?.attempt else { return }
         if let error {
             close(attempt)
+            search.notes.note(error)
             if let action = race?.failed(attempt, Reply(error)) { perform(action) }
         } else if let action = race?.connected(attempt) {
             perform(action)

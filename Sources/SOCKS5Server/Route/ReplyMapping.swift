@@ -35,3 +35,11 @@ extension Reply {
         }
     }
 }
+
+extension RouteNotes {
+    /// Keeps the error if its reply tells the client more than that of the last one.
+    mutating func note(_ error: UVError) {
+        if let last = self.error, Reply(last).rank <= Reply(error).rank { return }
+        self.error = error
+    }
+}

@@ -8,24 +8,25 @@ internal import UVLoop
 /// - Isolation: the worker's thread.
 /// - Ownership: the worker's table holds the session until no stream or socket of it is open.
 final class Session {
-    private unowned let keeper: any SessionKeeper
-    private let services: Services
+    // In an order that leaves no gaps: there may be many.
+    unowned let keeper: any SessionKeeper
+    let services: Services
+    @exclusivity(unchecked) var record: SessionRecord
+    /// Whether another worker goes on with the client: there is nothing to count or log here.
+    private(set) var isHandedOver = false
+    /// Of relay and association, those that are not closed yet.
+    @exclusivity(unchecked) private var openParts: UInt8 = 0
     /// The place in the clock, and in the worker's table.
     let slot: Clock.Slot
-    @exclusivity(unchecked) private(set) var record: SessionRecord
-    @exclusivity(unchecked) private var places: SessionPlaces
-    @exclusivity(unchecked) private var machine = SessionMachine()
+    @exclusivity(unchecked) var places: SessionPlaces
+    @exclusivity(unchecked) var machine = SessionMachine()
     @exclusivity(unchecked) private var front: Front
     /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
     @exclusivity(unchecked) private var handshakePolicy: Policy?
-    @exclusivity(unchecked) private var pending = PendingAnswer.nothing
+    @exclusivity(unchecked) var pending = PendingAnswer.nothing
     /// From ``start(_:)`` on.
-    @exclusivity(unchecked) private var relay: Relay?
-    @exclusivity(unchecked) private var association: UDPAssociation?
-    /// Of relay and association, those that are not closed yet.
-    @exclusivity(unchecked) private var openParts = 0
-    /// Whether another worker goes on with the client: there is nothing to count or log here.
-    private(set) var isHandedOver = false
+    @exclusivity(unchecked) private(set) var relay: Relay?
+    @exclusivity(unchecked) private(set) var association: UDPAssociation?
 
     init(
         _ keeper: any SessionKeeper,
@@ -41,8 +42,12 @@ final class Session {
         self.places = places
         front = listener.front(under: services.policy)
         handshakePolicy = services.policy
-        let id = services.journal.nextSession()
-        record = SessionRecord(id: id, by: listener.index, client: peer, began: services.clock.now)
+        record = SessionRecord(
+            id: services.journal.nextSession(),
+            listener: listener.name,
+            client: peer,
+            began: services.clock.now
+        )
     }
 
     /// Goes on with a session of another worker, see ``goOn(_:)``.
@@ -83,10 +88,10 @@ final class Session {
         }
     }
 
-    private func perform(_ action: SessionMachine.Action) {
+    func perform(_ action: SessionMachine.Action) {
         switch action {
         case .none: break
-        case .answer(let bytes): relay?.targetToClient.send(bytes)
+        case .answer(let bytes): answer(bytes)
         case .verify(let credentials): verify(credentials)
         case .conclude(let isRight): perform(machine.on(.message(front.decided(isRight: isRight))))
         case .noteLoginFailure(let message): noteLoginFailure(message)
@@ -106,16 +111,27 @@ final class Session {
 
     // MARK: - Handshake
 
-    private func receive() {
+    func receive() {
+        record.enter(.handshake)
         while machine.isNegotiating, let pipe = relay?.clientToTarget {
-            let (consumed, action) = pipe.withHeldBytes { front.receive($0) }
+            let (consumed, action) = pipe.withHeldBytes {
+                let result = front.receive($0)
+                record.note(result.action, to: $0)
+                return result
+            }
             pipe.consume(consumed)
             if case .receiveMore = action { return pipe.holdSparingly() }
             perform(machine.on(.message(action)))
         }
     }
 
+    private func answer(_ bytes: [UInt8]) {
+        if record.method == nil { record.method = handshakePolicy?.method(of: record.listener) }
+        relay?.targetToClient.send(bytes)
+    }
+
     private func verify(_ credentials: Credentials) {
+        record.loginDidBegin(now: services.clock.now)
         let login = Login(credentials: credentials, client: record.client)
         guard let store = handshakePolicy?.credentials else {
             preconditionFailure("a login that nobody asked for")
@@ -139,6 +155,7 @@ final class Session {
     }
 
     private func loginDidEnd(_ verdict: LoginVerdict, _ username: [UInt8]) {
+        record.loginDidEnd(now: services.clock.now)
         switch verdict {
         case .accepted: record.username = username
         case .granted(let terms): (record.username, record.terms) = (username, terms)
@@ -162,8 +179,7 @@ final class Session {
     // MARK: - Request
 
     private func judge(_ request: SOCKSRequest) {
-        record.command = request.command
-        record.destination = request.destination
+        record.requestDidCome(request, now: services.clock.now)
         handshakePolicy = nil
         places.requestDidCome(services)
         guard let pipe = relay?.clientToTarget else { return }
@@ -226,20 +242,22 @@ final class Session {
 
     private func timeOutConnector() {
         guard case .target(let connector) = pending else { return }
+        noteRoute()
         pending = .nothing
         perform(machine.on(.failed(connector.timeOut())))
     }
 
     /// Says success with an address, then leaves client and target to the relay.
-    private func relay(_ target: TCPStream, boundTo bound: SocketAddress) {
+    func relay(_ target: TCPStream, boundTo bound: SocketAddress) {
         guard case .relay = machine.on(.opened) else { return services.closer.close(target) }
-        record.hasRelayed = true
+        record.enter(.relay)
         places.endHandshake(of: record.client, services)
         relay?.begin(with: target, success(bound)) { places.meter(of: $0, services) }
     }
 
     private func success(_ bound: SocketAddress) -> [UInt8] {
         services.counters.add(.succeeded)
+        record.successDidGo(now: services.clock.now)
         return front.response(.succeeded, boundTo: Destination(bound))
     }
 
@@ -276,6 +294,8 @@ final class Session {
         self.association = association
         openParts += 1
         guard case .associate = machine.on(.opened) else { return association.close() }
+        record.enter(.relay)
+        record.noteBound(bound)
         services.clock.set(.udpIdle, for: slot)
         relay?.targetToClient.send(success(bound))
         if !machine.hasEnded { relay?.discard() }
@@ -289,7 +309,10 @@ final class Session {
         record.outcome = outcome
         places.endHandshake(of: record.client, services)
         services.clock.set(.refusal, for: slot)
-        if case .reply(let reply) = answer { services.counters.add(reply) }
+        if case .reply(let reply) = answer {
+            services.counters.add(reply)
+            record.reply = reply
+        }
         relay?.refuse(sending: front.bytes(of: answer))
         relay?.clientToTarget.release()
     }
@@ -302,18 +325,20 @@ final class Session {
     }
 
     private func close(byReset: Bool) {
+        noteIdle()
         services.clock.clearDeadline(of: slot)
         association?.close()
         relay?.close(byReset: byReset)
     }
 
     private func giveUpPending() {
+        noteRoute()
         let last = pending
         pending = .nothing
         last.giveUp(services)
     }
 
-    private func partDidClose() {
+    func partDidClose() {
         openParts -= 1
         if openParts == 0 && machine.hasEnded { didCloseEverything() }
     }
@@ -324,97 +349,4 @@ final class Session {
         record = recordOfNow
         keeper.sessionDidEnd(self)
     }
-}
-
-// MARK: - From the worker
-
-extension Session {
-    var info: SessionInfo { recordOfNow.info(now: services.clock.now) }
-
-    /// With the payload that was relayed so far.
-    private var recordOfNow: SessionRecord {
-        var record = record
-        if let association {
-            record.note(sent: association.bytesClientToTarget, received: association.bytesTargetToClient)
-        } else if record.hasRelayed, let relay {
-            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
-        }
-        return record
-    }
-
-    func deadlineDidPass(_ deadline: Deadline) {
-        if machine.missesDeadlines { services.counters.add(.timedOut) }
-        perform(machine.on(.deadlinePassed(deadline)))
-    }
-
-    /// - Returns: the turn to wait for next; `nil`: none.
-    func turnCame() -> Deadline? {
-        let looksAgain = relay?.look() ?? false
-        if machine.isOpening {
-            if case .target(let connector) = pending { connector.tick() }
-            if machine.isOpening { return .turn }
-        }
-        return looksAgain && !machine.hasEnded ? .look : nil
-    }
-
-    /// - Parameter interval: milliseconds since the last look.
-    func lookForVanishedPeers(_ interval: UInt64) { relay?.lookForVanishedPeers(interval) }
-
-    func quotaDidEnd(of accounts: Set<ObjectIdentifier>) {
-        guard places.isOne(of: accounts), places.isQuotaUsedUp(services) else { return }
-        perform(machine.on(.quotaUsedUp))
-    }
-
-    /// A new client gets the place of this session, which has not sent its request.
-    func giveWay() {
-        places.passOnPlace(services)
-        perform(machine.on(.displaced))
-    }
-
-    func stop() { perform(machine.on(.stopped)) }
-}
-
-// MARK: - From its parts
-
-extension Session: RelayDelegate {
-    func clientDidSend() { receive() }
-
-    /// Nobody may be left to read the answer to a request whose client has ended, so that such a session counts as a
-    /// handshake until there is one.
-    func clientDidEnd() {
-        perform(machine.on(.clientEnded(isHalfClose: relay?.clientToTarget.isEmpty == false)))
-        if machine.isOpening { places.beginHandshake(of: record.client, services) }
-    }
-
-    func relayDidEnd(_ how: Relay.End) {
-        perform(machine.on(.relayEnded(how)))
-    }
-
-    func relayDidClose() { partDidClose() }
-}
-
-extension Session: ConnectorDelegate {
-    func connectorDidReport(_ event: ConnectEvent) {
-        if case .listening = event {} else { pending = .nothing }
-        switch event {
-        case .listening(let address): perform(machine.on(.listening(address)))
-        case .connected(let target, let bound): relay(target, boundTo: bound)
-        case .failed(let reply): perform(machine.on(.failed(reply)))
-        case .denied(let denial): perform(machine.on(.denied(denial)))
-        }
-    }
-
-    func connectorDidBeginAttempt() {
-        services.clock.awaitTurn(.turn, of: slot)
-    }
-}
-
-extension Session: AssociationDelegate {
-    func takePlaceForAssociation() -> Bool {
-        // Its own handshake is over, and must not give way.
-        services.clock.clearDeadline(of: slot)
-        return keeper.takePlace()
-    }
-
-    func associationDidClose() { partDidClose() }
 }

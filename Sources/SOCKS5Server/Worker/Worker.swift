@@ -2,6 +2,7 @@ internal import Locks
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import Text
 internal import UVLoop
 
 /// One thread with one loop: accepts clients, and owns their sessions until they end.
@@ -23,7 +24,7 @@ final class Worker {
         /// Names can be looked up from now on, so many at once.
         case lookupsStarted(atOnce: Int)
         /// A name that this worker has asked for.
-        case nameAnswered(NameTicket, NameAnswer)
+        case nameAnswered(NameTicket, FoundName)
         /// A name that sessions of this worker wait for, and that the worker which was to look it up can't any more.
         case lookUp(String)
         /// What a ``CredentialStore`` says to a login that waits for it, by its number.
@@ -237,6 +238,11 @@ final class Worker {
         finishIfStopped()
     }
 
+    private func sessionInfos() -> [SessionInfo] {
+        let moment = Timestamp.now()
+        return sessions.all.map { $0.info(moment) }
+    }
+
     /// The last one is handed to another thread: freeing one of 10,000 users here would hold up the sessions.
     private func adopt(_ policy: Policy) {
         let last = services.policy
@@ -305,13 +311,13 @@ extension Worker: EventLoopDelegate {
             switch command {
             case .handedOver(let handed, let arrival): takeOver(handed, arrival)
             case .associate(let handed): takeOver(handed)
-            case .list(let answer): answer(sessions.all.map { $0.info })
+            case .list(let answer): answer(sessionInfos())
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)
             case .lookupsStarted(let count): services.lookups.open(atOnce: count)
-            case .nameAnswered(let ticket, let answer): services.lookups.pass(answer, to: ticket)
+            case .nameAnswered(let ticket, let found): services.lookups.pass(found, to: ticket)
             case .lookUp(let name): services.lookups.takeOver(name)
             case .loginAnswered(let number, let verdict): services.logins.pass(verdict, to: number)
             case .quotaEnded(let account): usedUp.append(account)

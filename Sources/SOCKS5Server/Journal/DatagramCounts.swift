@@ -1,0 +1,35 @@
+/// The datagrams of one association, or of all that a session had.
+public struct DatagramCounts: Sendable {
+    public internal(set) var clientToTarget: UInt64 = 0
+    public internal(set) var targetToClient: UInt64 = 0
+    /// By ``DatagramDrop``; empty until there is one.
+    private var drops: [UInt32] = []
+
+    init() {}
+
+    /// Those that were not relayed, for this reason.
+    public subscript(drop: DatagramDrop) -> UInt64 {
+        drops.isEmpty ? 0 : UInt64(drops[drop.rawValue])
+    }
+
+    /// Those that were not relayed.
+    public var dropped: UInt64 { drops.reduce(0) { $0 + UInt64($1) } }
+
+    mutating func count(_ drop: DatagramDrop) {
+        if drops.isEmpty { drops = [UInt32](repeating: 0, count: DatagramDrop.allCases.count) }
+        drops[drop.rawValue] &+= 1
+    }
+}
+
+extension DatagramDrop {
+    /// In logs and metrics.
+    public var word: String {
+        switch self {
+        case .foreign, .malformed, .fragment, .denied, .unreachable, .unsolicited: "\(self)"
+        case .nameNotFound: "name_not_found"
+        case .queueFull: "queue_full"
+        case .tooLong: "too_long"
+        case .overBandwidth: "over_bandwidth"
+        }
+    }
+}

@@ -1,0 +1,114 @@
+internal import ProxyPolicy
+public import SOCKS5Protocol
+package import Text
+internal import UVLoop
+
+/// One session, as it was at one moment. Passed on by reference; what isn't asked for costs nothing.
+public struct SessionInfo: Sendable {
+    private final class Snapshot: Sendable {
+        let record: SessionRecord
+        let moment: Timestamp
+        let milliseconds: UInt64
+
+        init(_ record: SessionRecord, _ moment: Timestamp, _ milliseconds: UInt64) {
+            self.record = record
+            self.moment = moment
+            self.milliseconds = milliseconds
+        }
+    }
+
+    private let snapshot: Snapshot
+    private var record: SessionRecord { snapshot.record }
+
+    /// - Parameters:
+    ///   - now: milliseconds on the loop's clock.
+    ///   - moment: the same on the system's clock.
+    init(_ record: SessionRecord, now: UInt64, _ moment: Timestamp) {
+        snapshot = Snapshot(record, moment, now - record.began)
+    }
+
+    /// When the session was like this.
+    package var moment: Timestamp { snapshot.moment }
+
+    // MARK: - Who and what
+
+    /// The same in every event of the session, and another one for each session of a server.
+    public var id: UInt64 { record.id }
+    /// Where the client has connected to: the address of ``Configuration/listen``, with the port that the system chose.
+    public var listener: String { record.listener.text }
+    /// The number of the worker that has accepted the session, from 0.
+    public var worker: Int { record.worker }
+    /// When the session began, since 1970 (UTC).
+    public var started: Duration { .milliseconds(snapshot.moment.milliseconds) - duration }
+    public var client: Peer { record.client }
+    /// `nil`: nothing of a protocol that is known has come.
+    public var `protocol`: ProxyProtocol? { record.method == nil && record.command == nil ? nil : .socks5 }
+    /// How clients have to log in. `nil`: none was selected, yet or at all.
+    public var method: Method? { record.method }
+    /// Who has logged in, as bytes (RFC 1929). `nil`: nobody has, yet or at all.
+    public var user: [UInt8]? { record.username }
+    /// `nil`: there was no request, yet or at all.
+    public var command: SOCKSCommand? { record.command }
+    /// What the request is for. `nil`: none is known, as with UDP ASSOCIATE.
+    public var target: Target? {
+        record.command == .udpAssociate ? nil : record.destination.flatMap { Target($0) }
+    }
+
+    /// Where the target is: as dialled, last tried, or connected from. `nil`: nothing was.
+    public var address: Peer? { record.address }
+    /// This server's end of the target's connection, of a BIND or an association. `nil`: there is none.
+    public var bound: Peer? { record.bound }
+
+    // MARK: - How it goes
+
+    public var stage: Stage { record.stage }
+    /// The last reply to the request (RFC 1928 section 6).
+    public var reply: Reply? { record.reply }
+    /// How it has ended. `nil`: it goes on.
+    public var outcome: Outcome? { record.code }
+    /// The rule that has refused the request.
+    public var rule: String? { record.rule }
+    /// What else there is to say about the outcome. Has any bytes in it that a client has sent: escape it.
+    public var reason: String? { record.reason }
+    /// Why it has ended. `nil`: it goes on, or was refused.
+    public var endedBy: EndedBy? { record.endedBy }
+    /// The system's or the resolver's error, as `ECONNREFUSED`.
+    public var error: String? { record.errorName }
+    /// To how many addresses a connection was tried.
+    public var dialAttempts: Int { Int(record.dialAttempts) }
+
+    // MARK: - How much
+
+    /// Payload relayed so far.
+    public var bytesClientToTarget: UInt64 { record.bytesClientToTarget }
+    public var bytesTargetToClient: UInt64 { record.bytesTargetToClient }
+    /// Of a UDP association; `nil`: it isn't one.
+    public var datagrams: DatagramCounts? { record.datagrams }
+
+    // MARK: - How long. `nil`: the stage was not reached, or goes on.
+
+    /// From the accept to the whole request.
+    public var handshake: Duration? { Self.duration(record.times.handshake) }
+    /// From the credentials to the verdict on them.
+    public var login: Duration? { Self.duration(record.times.login) }
+    /// Of ``lookup``, the time until the lookup could begin.
+    public var lookupWait: Duration? { Self.duration(record.times.lookupWait) }
+    /// For the addresses of the target's name.
+    public var lookup: Duration? { Self.duration(record.times.lookup) }
+    /// From the first attempt to the connected target, or to the failure.
+    public var dial: Duration? { Self.duration(record.times.dial) }
+    /// From the accept to the reply of success.
+    public var ready: Duration? { Self.duration(record.times.ready) }
+    /// Since the last byte; of a session that has ended, before the end.
+    public var idle: Duration? { Self.duration(record.times.idle) }
+    /// From the accept on.
+    public var duration: Duration { .milliseconds(Int64(snapshot.milliseconds)) }
+
+    /// The same in milliseconds, without a detour.
+    package var times: SessionTimes { record.times }
+    package var milliseconds: UInt64 { snapshot.milliseconds }
+
+    private static func duration(_ milliseconds: UInt64?) -> Duration? {
+        milliseconds.map { .milliseconds(Int64($0)) }
+    }
+}

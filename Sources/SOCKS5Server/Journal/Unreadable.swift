@@ -1,0 +1,80 @@
+internal import SOCKS5Protocol
+
+/// What a client has sent that can't be carried out, as a log says it.
+///
+/// Only a guess, and only from the first bytes; none of them is kept but for a name.
+enum Unreadable: Equatable {
+    /// The first bytes of another protocol.
+    case http, tls, socks4, proxyHeader
+    /// A version that is no protocol known here.
+    case version(UInt8)
+    /// A CMD other than 1, 2 and 3.
+    case command(UInt8)
+    /// An ATYP other than 1, 3 and 4.
+    case addressType(UInt8)
+    /// A name with bytes that no name has, or none.
+    case name([UInt8])
+    case portZero
+
+    /// Of a client that doesn't speak SOCKS5.
+    ///
+    /// - Parameter bytes: what has come so far.
+    init?(greeting bytes: RawSpan) {
+        guard let first = bytes.bytes(0..<1)?.first else { return nil }
+        self =
+            switch first {
+            case 0x04: .socks4
+            case 0x16: .tls
+            // PROXY header, version 2: CR LF CR LF NUL CR LF QUIT LF.
+            case 0x0d: .proxyHeader
+            case UInt8(ascii: "P") where bytes.bytes(0..<5)?.elementsEqual("PROXY".utf8) == true: .proxyHeader
+            // The methods of HTTP are words in capitals.
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"): .http
+            default: .version(first)
+            }
+    }
+
+    /// Of a request that was rejected as soon as that could be seen.
+    ///
+    /// - Parameter bytes: the request, from VER on.
+    init?(request bytes: RawSpan) {
+        do throws(MalformedMessage) {
+            _ = try SOCKSRequest.decode(bytes)
+            return nil
+        } catch {
+            switch error {
+            case .unknownCommand(let code): self = .command(code)
+            case .unknownAddressType(let code): self = .addressType(code)
+            case .badDomainName:
+                let length = bytes.bytes(4..<5)?.first.map { Int($0) } ?? 0
+                self = .name(bytes.bytes(5..<(5 + length)) ?? [])
+            case .portZero: self = .portZero
+            case .badVersion(let version): self = .version(version)
+            case .unknownReply, .badReserved: return nil
+            }
+        }
+    }
+
+    /// Fixed words, but for a name, which may be any bytes.
+    var text: String {
+        switch self {
+        case .http: "looks like HTTP"
+        case .tls: "looks like TLS"
+        case .socks4: "looks like SOCKS4"
+        case .proxyHeader: "looks like a PROXY header"
+        case .version(let number): "version \(number)"
+        case .command(let number): "command \(number)"
+        case .addressType(let number): "address type \(number)"
+        case .name(let bytes): bytes.isEmpty ? "empty name" : "name \(String(decoding: bytes, as: UTF8.self))"
+        case .portZero: "port 0"
+        }
+    }
+}
+
+extension RawSpan {
+    /// `nil` where there are not so many.
+    fileprivate func bytes(_ range: Range<Int>) -> [UInt8]? {
+        guard range.upperBound <= byteCount else { return nil }
+        return range.map { unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+    }
+}

@@ -1,0 +1,88 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+// MARK: - From the worker
+
+extension Session {
+    func deadlineDidPass(_ deadline: Deadline) {
+        if record.hasRelayed { record.noteIdle(services.clock.duration(of: deadline)) }
+        if machine.missesDeadlines { services.counters.add(.timedOut) }
+        perform(machine.on(.deadlinePassed(deadline)))
+    }
+
+    /// - Returns: the turn to wait for next; `nil`: none.
+    func turnCame() -> Deadline? {
+        let looksAgain = relay?.look() ?? false
+        if machine.isOpening {
+            if case .target(let connector) = pending { connector.tick() }
+            if machine.isOpening { return .turn }
+        }
+        return looksAgain && !machine.hasEnded ? .look : nil
+    }
+
+    /// - Parameter interval: milliseconds since the last look.
+    func lookForVanishedPeers(_ interval: UInt64) { relay?.lookForVanishedPeers(interval) }
+
+    func quotaDidEnd(of accounts: Set<ObjectIdentifier>) {
+        guard places.isOne(of: accounts), places.isQuotaUsedUp(services) else { return }
+        perform(machine.on(.quotaUsedUp))
+    }
+
+    /// A new client gets the place of this session, which has not sent its request.
+    func giveWay() {
+        places.passOnPlace(services)
+        perform(machine.on(.displaced))
+    }
+
+    func stop() { perform(machine.on(.stopped)) }
+}
+
+// MARK: - From its parts
+
+extension Session: RelayDelegate {
+    func clientDidSend() { receive() }
+
+    /// Nobody may be left to read the answer to a request whose client has ended, so that such a session counts as a
+    /// handshake until there is one.
+    func clientDidEnd() {
+        perform(machine.on(.clientEnded(isHalfClose: relay?.clientToTarget.isEmpty == false)))
+        if machine.isOpening { places.beginHandshake(of: record.client, services) }
+    }
+
+    func relayDidEnd(_ how: Relay.End) {
+        perform(machine.on(.relayEnded(how)))
+    }
+
+    func relayDidClose() { partDidClose() }
+}
+
+extension Session: ConnectorDelegate {
+    func connectorDidReport(_ event: ConnectEvent) {
+        if case .listening = event {
+        } else {
+            noteRoute()
+            pending = .nothing
+        }
+        switch event {
+        case .listening(let address): perform(machine.on(.listening(address)))
+        case .connected(let target, let bound): relay(target, boundTo: bound)
+        case .failed(let reply): perform(machine.on(.failed(reply)))
+        case .denied(let denial): perform(machine.on(.denied(denial)))
+        }
+    }
+
+    func connectorDidBeginAttempt() {
+        services.clock.awaitTurn(.turn, of: slot)
+    }
+}
+
+extension Session: AssociationDelegate {
+    func takePlaceForAssociation() -> Bool {
+        // Its own handshake is over, and must not give way.
+        services.clock.clearDeadline(of: slot)
+        return keeper.takePlace()
+    }
+
+    func associationDidClose() { partDidClose() }
+}

@@ -1,0 +1,62 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import Text
+internal import UVLoop
+
+/// What a session tells of itself.
+extension Session {
+    /// - Parameter moment: of the system's clock.
+    func info(_ moment: Timestamp) -> SessionInfo {
+        recordOfNow.info(now: services.clock.now, moment)
+    }
+
+    /// With what only its parts know so far.
+    var recordOfNow: SessionRecord {
+        var record = record
+        if case .target(let connector) = pending { record.note(connector.notes, now: services.clock.now) }
+        if let association {
+            record.note(
+                sent: association.bytesClientToTarget,
+                received: association.bytesTargetToClient,
+                association.datagrams
+            )
+        } else if record.hasRelayed, let relay {
+            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
+            record.firstEnd = relay.firstEnd
+        }
+        if let idle { record.noteIdle(idle) }
+        return record
+    }
+
+    /// While the session's deadline is still set.
+    func noteIdle() {
+        if let idle { record.noteIdle(idle) }
+    }
+
+    /// Milliseconds since the last byte. Bytes set the deadline, so that nothing else has to be kept for it.
+    private var idle: UInt64? { record.hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
+
+    func noteRoute() {
+        if case .target(let connector) = pending { record.note(connector.notes, now: services.clock.now) }
+    }
+}
+
+extension SessionRecord {
+    /// The client's next message was read.
+    ///
+    /// - Parameter bytes: with the message at the front.
+    mutating func note(_ action: Front.Action, to bytes: RawSpan) {
+        switch action {
+        case .abort: unreadable = Unreadable(greeting: bytes)
+        case .reject: unreadable = Unreadable(request: bytes)
+        case .receiveMore, .answer, .verify, .open, .refuse, .refuseLogin: break
+        }
+    }
+}
+
+extension Policy {
+    /// How the clients of a listener log in.
+    func method(of listener: ListenerName) -> SessionInfo.Method {
+        methods[listener.index] == .usernamePassword ? .password : .none
+    }
+}
