@@ -21,10 +21,11 @@ help: ## List the targets.
 setup: ## Install what building and testing need (or name it, when not permitted).
 	@scripts/setup build test
 
-run: ## Build release and serve on 127.0.0.1:1080.
+run: ## Build release and serve on 127.0.0.1:1080, with state and control on 127.0.0.1:9080.
 	@scripts/setup build
 	swift build -c release --product socks5d
-	exec "$$(swift build -c release --show-bin-path)/socks5d" $(ARGS)
+	SOCKS5D_ADMIN="$${SOCKS5D_ADMIN:-127.0.0.1:9080}" \
+	  exec "$$(swift build -c release --show-bin-path)/socks5d" $(ARGS)
 
 build: ## Build release; warnings are errors.
 	@scripts/setup build

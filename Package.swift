@@ -35,6 +35,11 @@ let package = Package(
             pkgConfig: "yaml-0.1",
             providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]
         ),
+        // Debian has no pkg-config file for it: the module map names the library.
+        .systemLibrary(
+            name: "CHTTPParser",
+            providers: [.apt(["libhttp-parser-dev"]), .brew(["http-parser"])]
+        ),
         .target(name: "CUV", dependencies: ["CLibUV"]),
         .target(name: "Locks", swiftSettings: strict),
         .target(name: "Tables", swiftSettings: strict),
@@ -57,14 +62,19 @@ let package = Package(
         .target(name: "CPage", exclude: ["page.html"]),
         .target(
             name: "SOCKS5Admin",
-            dependencies: ["CPage", "Locks", "SOCKS5Protocol", "SOCKS5Server", "Text"],
+            dependencies: [
+                "CHTTPParser", "CPage", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server", "Text",
+                "UVLoop",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .target(name: "CProcess"),
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "CProcess", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server", "Text",
+                "CProcess", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server",
+                "Text",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -91,12 +101,15 @@ let package = Package(
         ),
         .testTarget(
             name: "SOCKS5AdminTests",
-            dependencies: ["SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server", "TestSupport", "Text"]
+            dependencies: [
+                "Locks", "SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server", "TestSupport", "Text", "UVLoop",
+            ]
         ),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "socks5d", "Locks", "ProxyPolicy", "SOCKS5Protocol", "SOCKS5Server", "TestSupport",
+                "socks5d", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server",
+                "TestSupport",
             ]
         ),
         .testTarget(

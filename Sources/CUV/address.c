@@ -30,7 +30,7 @@ void cuv_address_from(cuv_address *address, const struct sockaddr *from) {
         address->is_ipv6 = true;
         address->high = read_be64(in6->sin6_addr.s6_addr);
         address->scope = in6->sin6_scope_id;
-    } else {
+    } else if (from->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)from;
         address->low = ntohl(in->sin_addr.s_addr);
         address->port = ntohs(in->sin_port);

@@ -93,6 +93,12 @@ package struct ListeningSocket: Sendable {
         try UVError.check(cuv_listen_probe(&raw, options.rawValue))
     }
 
+    /// Takes over a descriptor that listens.
+    fileprivate init(descriptor: Int32) {
+        self.descriptor = descriptor
+        boundAddress = SocketAddress(host: .ipv4(0), port: 0)
+    }
+
     /// Closes a socket that no ``TCPListener`` has taken.
     package func close() {
         cuv_descriptor_close(descriptor)
@@ -106,7 +112,34 @@ package struct ListeningSocket: Sendable {
     }
 }
 
-/// Accepts connections on a loop.
+/// The file of a unix socket that listens.
+package struct UnixSocketFile: Sendable {
+    package let path: String
+    private let identity: cuv_file_identity
+
+    /// Listens, in place of a file that a dead process has left behind.
+    ///
+    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something else than a socket is there, and what
+    /// socket(2), bind(2) or listen(2) fails with.
+    ///
+    /// - Parameter mode: of the file, as 0o600: says who may connect.
+    package static func listen(
+        at path: String,
+        mode: UInt32
+    ) throws(UVError) -> (file: UnixSocketFile, socket: ListeningSocket) {
+        var descriptor: Int32 = -1
+        var identity = cuv_file_identity()
+        try UVError.check(cuv_listen_unix(path, mode, &descriptor, &identity))
+        return (UnixSocketFile(path: path, identity: identity), ListeningSocket(descriptor: descriptor))
+    }
+
+    /// Removes the file, unless another socket has taken its place.
+    package func remove() {
+        cuv_unlink_unix(path, identity)
+    }
+}
+
+/// Accepts connections on a loop, of TCP or of a unix socket. A client of the latter has the address 0.0.0.0:0.
 ///
 /// - Isolation: the loop's thread.
 /// - Ownership: kept alive by its handle until ``TCPListenerDelegate/listenerDidClose(_:)``. The delegate is not

@@ -26,7 +26,7 @@ package protocol TCPStreamDelegate: AnyObject {
     func streamDidClose(_ stream: TCPStream)
 }
 
-/// One TCP connection on a loop.
+/// One TCP connection on a loop, or an accepted one of a unix socket.
 ///
 /// - Isolation: the loop's thread.
 /// - Ownership: kept alive by its handle until ``TCPStreamDelegate/streamDidClose(_:)``. The delegate is not

@@ -241,6 +241,7 @@ import Testing
         switch name {
         case "config": "configuration file \(bad)"
         case "user-file": "user file \(bad)"
+        case "admin-token-file": "admin token file \(bad)"
         default: Origin.variable.name(of: name)
         }
     }

@@ -38,6 +38,8 @@ enum Setting {
         ("idle-timeout", "5m", "5 minutes"),
         ("half-closed-timeout", "0.5", "1e400"),
         ("drain-timeout", "0", "nan"),
+        ("admin", "127.0.0.1:0", "nowhere"),
+        ("admin-token-file", projectFolder + "/examples/admin-token", "/nonexistent/token"),
         ("log-level", "error", "loud"),
         ("allow-destinations", "private,192.0.2.0/24", "10.0.0.1/8"),
         ("no-bind", "1", "perhaps"),

@@ -18,7 +18,7 @@ typedef struct cuv_tcp cuv_tcp;
 typedef struct cuv_udp cuv_udp;
 typedef struct cuv_lookup cuv_lookup;
 
-/// An IPv4 or IPv6 socket address; all numbers in host order.
+/// An IPv4 or IPv6 socket address; all numbers in host order. The peer of a unix socket has zeroes.
 /// An IPv4 address stands in the lower 32 bits of `low`. What comes from the system is never an IPv4-mapped address.
 typedef struct {
     uint64_t high;
@@ -33,6 +33,12 @@ typedef struct {
     void *base;
     size_t length;
 } cuv_buffer;
+
+/// Tells one file from all others that there are at the same time.
+typedef struct {
+    uint64_t device;
+    uint64_t number;
+} cuv_file_identity;
 
 /// What an outgoing socket leaves by; zeroes leave it to the kernel.
 typedef struct {
@@ -141,6 +147,14 @@ int cuv_listen(const cuv_address *address, unsigned flags, int *descriptor, cuv_
 /// Binds and closes again: says whether another listener holds the address, which SO_REUSEPORT would hide.
 int cuv_listen_probe(const cuv_address *address, unsigned flags);
 
+/// Opens a listening unix socket that only users with `mode` (as 0600) may connect to: never, even for a moment, others.
+/// `identity` tells the file from one that replaces it. A file that a dead process has left behind is replaced;
+/// `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it is no socket.
+int cuv_listen_unix(const char *path, uint32_t mode, int *descriptor, cuv_file_identity *identity);
+
+/// Removes the file of a unix socket, unless another one has taken its place.
+void cuv_unlink_unix(const char *path, cuv_file_identity identity);
+
 /// The address that this machine would use to reach `target`, with port 0, by asking the routing table: nothing
 /// is sent.
 int cuv_local_address_towards(const cuv_address *target, cuv_address *local);
@@ -189,7 +203,8 @@ void cuv_listener_close(cuv_listener *listener);
 /// A stream without a socket, to be connected; NULL without memory.
 cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner);
 
-/// Gives the stream an accepted descriptor; it stays the caller's if this fails.
+/// Gives the stream an accepted descriptor, of a TCP or unix socket, between which libuv makes no difference on Linux;
+/// it stays the caller's if this fails.
 int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
 
 /// `UV_EADDRNOTAVAIL`: the source address isn't one of this machine's, or there is none for the target.

@@ -1,18 +1,18 @@
 public import ProxyPolicy
 internal import SOCKS5Protocol
 internal import Text
-internal import UVLoop
+package import UVLoop
 
 /// A numeric address and port to listen on.
 public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
-    let socketAddress: SocketAddress
+    package let socketAddress: SocketAddress
 
     /// `127.0.0.1:1080`
     public static let loopback = ListenAddress(
         SocketAddress(host: .ipv4(0x7f00_0001), port: 1080)
     )
 
-    init(_ socketAddress: SocketAddress) {
+    package init(_ socketAddress: SocketAddress) {
         self.socketAddress = socketAddress
     }
 

@@ -1,10 +1,12 @@
 /// Lets one event a second through, with the number of events since the last one that was.
-struct RateLimit {
+package struct RateLimit {
     private var last: UInt64?
     private var events = 0
 
+    package init() {}
+
     /// - Parameter now: milliseconds on the loop's clock. Another worker's may be a turn ahead.
-    mutating func count(now: UInt64) -> Int? {
+    package mutating func count(now: UInt64) -> Int? {
         events += 1
         if let last, now < last &+ 1000 { return nil }
         last = now

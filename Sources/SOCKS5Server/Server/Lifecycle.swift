@@ -1,3 +1,14 @@
+/// How far a ``ProxyServer`` has come.
+public enum ServerStage: String, Sendable {
+    /// Not started yet.
+    case idle
+    case starting
+    case running
+    /// Takes no new clients, and its sessions come to their end.
+    case draining
+    case ended
+}
+
 /// The life of a server: idle, starting, running, draining, ended. Decides what a call does that may come at any
 /// moment, a stop during the start among them.
 ///
@@ -28,6 +39,17 @@ struct Lifecycle {
     }
 
     private var stage = Stage.idle
+
+    /// How far the server has come.
+    var current: ServerStage {
+        switch stage {
+        case .idle: .idle
+        case .starting(_, let isStopping): isStopping ? .draining : .starting
+        case .running: .running
+        case .draining: .draining
+        case .ended: .ended
+        }
+    }
 
     /// Whether a stop was asked for, or the start has failed, and no thread runs any more.
     var hasEnded: Bool {

@@ -73,6 +73,9 @@ public final class ProxyServer: Sendable {
     /// The addresses that are listened on, with the ports the system chose; empty before ``start()``.
     public var boundAddresses: [ListenAddress] { state.withLock { $0.boundAddresses } }
 
+    /// How far it has come, as of this moment.
+    public var stage: ServerStage { state.withLock { $0.lifecycle.current } }
+
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
 

@@ -24,14 +24,14 @@ enum Help {
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
           --open                   serve other machines without a login
           --workers N, --share-port  threads (one per core); let others share the port
-          --max-connections N      sessions at once (default: what descriptors allow)
-          --buffer-memory SIZE     memory for waiting data (64M or less)
+          --max-connections N, --buffer-memory SIZE   sessions; memory of waiting data
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
           --udp-filtering WHO      may answer: address (default) or endpoint (anyone)
           --advertise ADDR         address at which clients reach this machine
           --allow-destinations LIST  private destinations: private, all, networks
+          --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
           --log-level LEVEL, --version, --help   debug, info, notice, error, ...
 
         TIME LIMITS              (a plain number is seconds; 500ms, 5m, 1h)

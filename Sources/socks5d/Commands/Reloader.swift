@@ -2,6 +2,7 @@ internal import CProcess
 internal import Locks
 internal import Logging
 internal import ProxyPolicy
+internal import SOCKS5Admin
 internal import SOCKS5Server
 internal import Text
 
@@ -16,6 +17,7 @@ final class Reloader: Sendable {
     }
 
     private let server: ProxyServer
+    private let admin: AdminServer?
     private let started: Loaded
     private let load: @Sendable () throws -> Loaded
     private let logger: Logger
@@ -26,11 +28,13 @@ final class Reloader: Sendable {
     ///   - load: reads the same files, variables and flags again.
     init(
         _ server: ProxyServer,
+        _ admin: AdminServer?,
         _ started: Loaded,
         _ logger: Logger,
         load: @escaping @Sendable () throws -> Loaded
     ) {
         self.server = server
+        self.admin = admin
         self.started = started
         self.load = load
         self.logger = logger
@@ -80,6 +84,7 @@ final class Reloader: Sendable {
         do {
             let next = try load()
             try server.reload(next.configuration)
+            if let token = next.admin?.token { admin?.use(token) }
             let left = next.settingsThatNeedARestart(since: started)
             for warning in next.warnings { logger.warning("\(warning)") }
             for file in next.files where InputFile.isOrphaned(file) {

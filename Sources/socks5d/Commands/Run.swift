@@ -3,6 +3,7 @@ internal import Glibc
 internal import Locks
 internal import Logging
 internal import ProxyPolicy
+internal import SOCKS5Admin
 internal import SOCKS5Server
 
 /// `socks5d run`: serves until a signal ends it.
@@ -96,6 +97,8 @@ private final class Program: Sendable {
 /// The server, and what the program does with it.
 private final class Service: Sendable {
     let reloader: Reloader
+    /// `nil`: there is none.
+    private let admin: AdminServer?
     private let server: ProxyServer
     private let configuration: Configuration
     private let logger: Logger
@@ -112,10 +115,24 @@ private final class Service: Sendable {
             throw Failure(error)
         }
         Self.warnOfFewDescriptors(server, wanted: settings.configuration.maxConnections, logger)
-        reloader = Reloader(server, settings, logger) { try Loaded(options, environment) }
+        admin = try Self.admin(of: server, settings.admin, logger)
+        reloader = Reloader(server, admin, settings, logger) { try Loaded(options, environment) }
         configuration = settings.configuration
         self.server = server
         self.logger = logger
+    }
+
+    private static func admin(
+        of server: ProxyServer,
+        _ configuration: AdminConfiguration?,
+        _ logger: Logger
+    ) throws -> AdminServer? {
+        guard let configuration else { return nil }
+        do throws(AdminError) {
+            return try AdminServer(server, configuration: configuration, logger: logger)
+        } catch {
+            throw Failure(error)
+        }
     }
 
     /// Whoever sets a low number of connections means it.
@@ -134,6 +151,12 @@ private final class Service: Sendable {
 
     func start() {
         Task {
+            // First, so that it can say that the proxy doesn't serve yet.
+            do throws(AdminError) {
+                try admin?.start()
+            } catch {
+                Socks5d.fail(Failure(error))
+            }
             do throws(ProxyServerError) {
                 try await server.start()
             } catch {
@@ -141,7 +164,7 @@ private final class Service: Sendable {
                 if error.code == .stopped { return }
                 Socks5d.fail(Failure(error))
             }
-            Banner(server, configuration).write()
+            Banner(server, configuration, admin: admin?.boundAddress).write()
             reloader.serverDidStart()
         }
     }
@@ -154,6 +177,7 @@ private final class Service: Sendable {
         )
         Task {
             await server.stop(grace: grace)
+            await admin?.stop()
             Socks5d.finish(0)
         }
     }
@@ -163,7 +187,7 @@ private final class Service: Sendable {
 struct Banner {
     private let lines: [String]
 
-    init(_ server: ProxyServer, _ configuration: Configuration) {
+    init(_ server: ProxyServer, _ configuration: Configuration, admin: AdminAddress?) {
         let hasUsers = !configuration.users.isEmpty
         let addresses = server.boundAddresses
         var lines = [
@@ -182,6 +206,9 @@ struct Banner {
                 "destinations: the public internet"
                     + (allowed.isEmpty ? " (--allow-destinations)" : ", \(allowed)")
             )
+        }
+        if let admin {
+            lines.append("admin: " + (admin.isUnix ? "\(admin)" : "http://\(admin)/"))
         }
         if let first = addresses.first {
             let user = hasUsers ? " --proxy-user NAME:PASSWORD" : ""

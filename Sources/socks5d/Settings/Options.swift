@@ -58,6 +58,10 @@ struct Options: ParsableArguments, Sendable {
     var udpFiltering: String?
     @Option(help: .setting("udp-idle-timeout"))
     var udpIdleTimeout: String?
+    @Option(help: .setting("admin"))
+    var admin: String?
+    @Option(help: .setting("admin-token-file"))
+    var adminTokenFile: String?
     @Option(help: .setting("log-level"))
     var logLevel: String?
 }

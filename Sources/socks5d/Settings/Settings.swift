@@ -1,5 +1,6 @@
 internal import Logging
 internal import ProxyPolicy
+internal import SOCKS5Admin
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
@@ -11,6 +12,7 @@ struct Settings {
     var userFile: String?
     var rules: [RuleEntry] = []
     var logLevel = Logger.Level.notice
+    var admin = AdminSettings()
 
     /// A user of the configuration file or of a flag.
     struct UserEntry {
@@ -37,6 +39,8 @@ struct Settings {
 struct Loaded: Sendable {
     let configuration: Configuration
     let logLevel: Logger.Level
+    /// `nil`: there is no admin server.
+    let admin: AdminConfiguration?
     /// What to say once there is a log.
     private(set) var warnings: [String] = []
     /// The paths of what was read.
@@ -58,10 +62,11 @@ struct Loaded: Sendable {
     init(_ effective: Effective<Settings>, _ environment: Environment) throws {
         fixed = effective.rows { !Settings.isReloadable($0) }
         warnings = environment.warnings
-        files = [effective.file, effective.model.userFile].compactMap(\.self)
+        files = [effective.file, effective.model.userFile, effective.model.admin.tokenFile].compactMap(\.self)
         listenPlace = effective.place(of: "listen")
         let settings = effective.model
         logLevel = settings.logLevel
+        admin = try AdminConfiguration(effective)
         var configuration = settings.configuration
         configuration.rules = settings.rules.compactMap(\.rule)
         configuration.users = settings.users.compactMap { entry in
@@ -192,6 +197,7 @@ extension Effective<Settings> {
         guard let slash = file.lastIndex(of: "/") else { return }
         func found(_ path: String) -> String { path.hasPrefix("/") ? path : file[...slash] + path }
         model.userFile = model.userFile.map(found)
+        model.admin.tokenFile = model.admin.tokenFile.map(found)
         model.configuration.limits.quotaFile = model.configuration.limits.quotaFile.map(found)
     }
 }

@@ -1,0 +1,59 @@
+#include "internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 128 };
+
+/// Whether a process listens on the socket.
+static bool is_alive(const struct sockaddr_un *address) {
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    // Better not to start than to take the socket of another process away.
+    if (probe < 0) return true;
+    int result = connect(probe, (const struct sockaddr *)address, sizeof *address) < 0 ? errno : 0;
+    close(probe);
+    return result != ECONNREFUSED && result != ENOENT;
+}
+
+/// Binds, in place of a socket that nobody listens on.
+static int bind_anew(int descriptor, const struct sockaddr_un *address) {
+    const struct sockaddr *plain = (const struct sockaddr *)address;
+    if (bind(descriptor, plain, sizeof *address) == 0) return 0;
+    if (errno != EADDRINUSE) return -errno;
+    struct stat facts;
+    if (lstat(address->sun_path, &facts) < 0) return -errno;
+    if (!S_ISSOCK(facts.st_mode)) return UV_EEXIST;
+    if (is_alive(address)) return UV_EADDRINUSE;
+    if (unlink(address->sun_path) < 0 && errno != ENOENT) return -errno;
+    return bind(descriptor, plain, sizeof *address) < 0 ? -errno : 0;
+}
+
+int cuv_listen_unix(const char *path, uint32_t mode, int *out, cuv_file_identity *identity) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return UV_ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    // Linux makes the file with the mode of the socket, without the bits of the umask, which belongs to all threads.
+    int error = fchmod(descriptor, mode) < 0 ? -errno : bind_anew(descriptor, &address);
+    struct stat facts;
+    if (error == 0 && (lstat(path, &facts) < 0 || chmod(path, mode) < 0 || listen(descriptor, BACKLOG) < 0))
+        error = -errno;
+    if (error < 0) {
+        close(descriptor);
+        return error;
+    }
+    *identity = (cuv_file_identity){.device = facts.st_dev, .number = facts.st_ino};
+    *out = descriptor;
+    return 0;
+}
+
+void cuv_unlink_unix(const char *path, cuv_file_identity identity) {
+    struct stat facts;
+    if (lstat(path, &facts) == 0 && facts.st_dev == identity.device && facts.st_ino == identity.number)
+        unlink(path);
+}

@@ -1,0 +1,44 @@
+/// One thing to ask the admin server for.
+struct Route: Sendable {
+    /// - Parameter arguments: the parts of the path that the route leaves open, decoded.
+    typealias Handler =
+        @Sendable (_ request: Request, _ arguments: [String], _ context: AdminContext) async ->
+        Response
+
+    /// Whether it only tells something, or changes something.
+    enum Kind: Sendable {
+        case reading, changing
+    }
+
+    /// As in a request; that of GET also serves HEAD.
+    let method: String
+    let kind: Kind
+    let handler: Handler
+    /// `nil`: any text.
+    private let segments: [String?]
+
+    /// - Parameter path: a `*` between two slashes stands for any text.
+    init(_ method: String, _ path: String, _ kind: Kind, _ handler: @escaping Handler) {
+        self.method = method
+        self.kind = kind
+        self.handler = handler
+        segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map {
+            $0 == "*" ? nil : String($0)
+        }
+    }
+
+    /// What stands for the open parts of the path; `nil` if it is another path.
+    func arguments(in path: [String]) -> [String]? {
+        guard path.count == segments.count else { return nil }
+        var arguments: [String] = []
+        for (part, segment) in zip(path, segments) {
+            if let segment {
+                guard part == segment else { return nil }
+            } else {
+                guard !part.isEmpty else { return nil }
+                arguments.append(part)
+            }
+        }
+        return arguments
+    }
+}

@@ -1,0 +1,7 @@
+extension Route {
+    /// Everything that there is to ask for.
+    static let all: [Route] = [
+        Route("GET", "/healthz", .reading, Health.alive),
+        Route("GET", "/readyz", .reading, Health.ready),
+    ]
+}

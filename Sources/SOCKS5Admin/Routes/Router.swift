@@ -1,0 +1,35 @@
+/// Decides by a request alone who answers it. Pure.
+struct Router: Sendable {
+    enum Decision: Sendable {
+        /// At once, without asking anybody.
+        case answer(Response)
+        case run(Route, arguments: [String])
+    }
+
+    private let routes: [Route]
+
+    init(_ routes: [Route] = Route.all) {
+        self.routes = routes
+    }
+
+    /// - Parameter access: who may ask, at the place where the client has connected.
+    func decide(_ request: Request, _ access: Access) -> Decision {
+        if let refusal = access.refusal(of: request) { return .answer(refusal) }
+        let path = request.segments
+        let found = routes.compactMap { route in route.arguments(in: path).map { (route, $0) } }
+        guard !found.isEmpty else { return .answer(Response(404, "there is no \(request.path)")) }
+        let method = request.method == "HEAD" ? "GET" : request.method
+        guard let (route, arguments) = found.first(where: { $0.0.method == method }) else {
+            let methods = found.flatMap { $0.0.method == "GET" ? ["GET", "HEAD"] : [$0.0.method] }
+            let allowed = methods.joined(separator: ", ")
+            return .answer(
+                Response(405, "\(request.path) doesn't take \(request.method); it takes \(allowed)")
+                    .adding("Allow", allowed)
+            )
+        }
+        if route.kind == .changing, let refusal = access.refusal(ofChange: request) {
+            return .answer(refusal)
+        }
+        return .run(route, arguments: arguments)
+    }
+}

@@ -1,0 +1,231 @@
+internal import Glibc
+internal import Logging
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+internal import UVLoop
+
+/// The loop of the admin server: accepts its clients, and owns their connections.
+///
+/// - Isolation: its thread, but for the mailbox. Handlers run in tasks of their own, and answer through the mailbox.
+final class AdminLoop {
+    enum Command: Sendable {
+        /// What the request of a connection is answered.
+        case answered(connection: UInt64, Response)
+        case stop
+    }
+
+    let loop: EventLoop
+    let limits: HTTPLimits
+    private let mailbox: Mailbox<Command>
+    private let context: AdminContext
+    private let address: AdminAddress
+    private let token: @Sendable () -> AdminToken?
+    private let router = Router()
+    private var listener: TCPListener?
+    private var connections: [UInt64: AdminConnection] = [:]
+    private var lastConnection: UInt64 = 0
+    /// Bytes of answers that wait to be read.
+    private var waitingBytes = 0
+    private var timer: UInt64?
+    private var acceptRetry: UInt64?
+    private var refusals = RateLimit()
+    private var isStopping = false
+    private var isFinished = false
+    /// Where reads of all connections go.
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
+
+    /// Serves until ``Command/stop``; takes over the socket.
+    static func serve(
+        _ socket: AdminSocket,
+        _ mailbox: Mailbox<Command>,
+        _ context: AdminContext,
+        _ limits: HTTPLimits,
+        token: @escaping @Sendable () -> AdminToken?
+    ) {
+        let server: AdminLoop
+        do throws(UVError) {
+            server = try AdminLoop(socket.address, mailbox, context, limits, token)
+        } catch {
+            socket.socket.close()
+            context.logger.error("the admin server can't start", metadata: ["error": "\(error)"])
+            return
+        }
+        server.run(socket.socket)
+    }
+
+    private init(
+        _ address: AdminAddress,
+        _ mailbox: Mailbox<Command>,
+        _ context: AdminContext,
+        _ limits: HTTPLimits,
+        _ token: @escaping @Sendable () -> AdminToken?
+    ) throws(UVError) {
+        loop = try EventLoop(readBudget: 64 << 10)
+        self.address = address
+        self.mailbox = mailbox
+        self.context = context
+        self.limits = limits
+        self.token = token
+    }
+
+    deinit {
+        room.deallocate()
+    }
+
+    private func run(_ socket: ListeningSocket) {
+        do throws(UVError) {
+            listener = try TCPListener(socket, on: loop, delegate: self)
+        } catch {
+            context.logger.error("the admin server can't listen", metadata: ["error": "\(error)"])
+        }
+        mailbox.open(on: loop)
+        loop.run(self)
+        do {
+            try loop.close()
+        } catch {
+            preconditionFailure("a handle is open behind the end of the loop: \(error)")
+        }
+    }
+
+    // MARK: - From the connections
+
+    /// Answers the request sooner or later by ``AdminConnection/answer(_:)``, unless the connection has ended.
+    func serve(_ request: Request, of connection: AdminConnection) {
+        switch router.decide(request, access(of: connection)) {
+        case .answer(let response):
+            if [401, 403].contains(response.status) { noteRefusal(request, response, of: connection) }
+            connection.answer(bounded(response))
+        case .run(let route, let arguments):
+            let (number, client, mailbox, context) = (connection.number, connection.client, mailbox, context)
+            Task {
+                let response = await route.handler(request, arguments, context)
+                if route.kind == .changing { context.note(request, response, by: client) }
+                mailbox.post(.answered(connection: number, response))
+            }
+        }
+    }
+
+    private func noteRefusal(_ request: Request, _ response: Response, of connection: AdminConnection) {
+        guard let refused = refusals.count(now: loop.now) else { return }
+        context.noteRefusal(request, response, by: connection.client, refused)
+    }
+
+    private func access(of connection: AdminConnection) -> Access {
+        switch address {
+        case .unix: return Access(place: .unix, token: nil)
+        case .tcp(let listen):
+            let addresses = [listen, connection.localAddress].compactMap(\.self).map {
+                HostAndPort(host: $0.host, port: UInt16($0.port))
+            }
+            return Access(place: .tcp(addresses: addresses), token: token())
+        }
+    }
+
+    /// All answers together, so that slow readers of large ones cost no more than that.
+    private func bounded(_ response: Response) -> Response {
+        waitingBytes + response.body.count <= limits.waitingAnswers
+            ? response
+            : Response(503, "too many answers wait to be read; try again").adding("Retry-After", "5")
+    }
+
+    func holdBytes(_ count: Int) { waitingBytes += count }
+    func releaseBytes(_ count: Int) { waitingBytes -= count }
+
+    /// Milliseconds on the loop's clock at which something may be due.
+    func wake(at time: UInt64) {
+        guard time < timer ?? .max else { return }
+        timer = time
+        loop.setTimer(after: time > loop.now ? time - loop.now : 0)
+    }
+
+    func connectionDidClose(_ connection: AdminConnection) {
+        connections[connection.number] = nil
+        if acceptRetry != nil { resumeListening() }
+        finishIfStopped()
+    }
+
+    // MARK: - Stop
+
+    private func stop() {
+        guard !isStopping else { return }
+        isStopping = true
+        listener?.close()
+        for connection in connections.values { connection.close() }
+    }
+
+    private func finishIfStopped() {
+        guard isStopping, !isFinished, listener == nil, connections.isEmpty, mailbox.closeIfEmpty() else {
+            return
+        }
+        isFinished = true
+        loop.finish()
+    }
+
+    private func resumeListening() {
+        acceptRetry = nil
+        if !isStopping { listener?.resume() }
+    }
+}
+
+extension AdminLoop: EventLoopDelegate {
+    func loopWoken() {
+        for command in mailbox.takeAll() {
+            switch command {
+            case .answered(let number, let response): connections[number]?.answer(bounded(response))
+            case .stop: stop()
+            }
+        }
+        finishIfStopped()
+    }
+
+    func loopTimerFired() {
+        timer = nil
+        let now = loop.now
+        for connection in connections.values { connection.look(at: now) }
+        if let retry = acceptRetry {
+            if retry <= now { resumeListening() } else { wake(at: retry) }
+        }
+    }
+}
+
+extension AdminLoop: TCPListenerDelegate {
+    func listener(
+        _ listener: TCPListener,
+        didAccept descriptor: consuming AcceptedDescriptor,
+        from peer: SocketAddress
+    ) {
+        // What isn't taken is closed.
+        guard !isStopping, makeRoom() else { return }
+        lastConnection += 1
+        do throws(UVError) {
+            let client = address.isUnix ? "unix" : "\(peer)"
+            let connection = try AdminConnection(self, lastConnection, client: client)
+            connections[lastConnection] = connection
+            connection.open(descriptor)
+        } catch {
+            context.logger.warning("the admin server can't take a client", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// - Returns: false where all connections are busy.
+    private func makeRoom() -> Bool {
+        guard connections.count >= limits.connections else { return true }
+        guard let longest = connections.values.filter(\.isIdle).min(by: { $0.idleSince < $1.idleSince })
+        else {
+            return false
+        }
+        longest.close()
+        return true
+    }
+
+    /// Accepting goes on when a connection has ended, or after a second.
+    func listener(_ listener: TCPListener, didPauseFor error: UVError) {
+        acceptRetry = loop.now + 1000
+        wake(at: loop.now + 1000)
+    }
+
+    func listenerDidClose(_ listener: TCPListener) {
+        self.listener = nil
+        finishIfStopped()
+    }
+}

@@ -1,0 +1,120 @@
+internal import Locks
+public import Logging
+internal import SOCKS5Protocol
+public import SOCKS5Server
+internal import UVLoop
+
+/// Tells over HTTP how a ``ProxyServer`` does, and takes orders for it.
+///
+/// ```swift
+/// let admin = try AdminServer(server, configuration: AdminConfiguration(address: .unix(path: path)))
+/// try await admin.start()
+/// ```
+///
+/// Serves in a thread of its own, which takes nothing from the workers, from ``start()`` until ``stop()``; once in its
+/// life. It may start before the proxy does: until that serves, `/readyz` says so. Each call may come at any moment,
+/// from any thread.
+public final class AdminServer: Sendable {
+    private enum Stage {
+        case idle
+        case running(AdminSocket, Mailbox<AdminLoop.Command>)
+        case ended
+    }
+
+    private struct State {
+        var stage = Stage.idle
+        var hasEnded = false
+        var awaitingEnd: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let configuration: AdminConfiguration
+    private let context: AdminContext
+    private let state = Guarded(State())
+    private let token: Guarded<AdminToken?>
+
+    /// Nothing is opened yet.
+    ///
+    /// - Parameter logger: told of each change that was asked for, at `notice`, and of trouble at `warning`.
+    /// - Throws: ``AdminError/Code/openToNetwork``.
+    public init(
+        _ server: ProxyServer,
+        configuration: AdminConfiguration,
+        logger: Logger = Logger(label: "socks5d")
+    ) throws(AdminError) {
+        try configuration.validate()
+        self.configuration = configuration
+        token = Guarded(configuration.token)
+        context = AdminContext(server: server, logger: logger)
+    }
+
+    /// What is listened on, with the port that the system chose; `nil` before ``start()``.
+    public var boundAddress: AdminAddress? {
+        state.withLock { state in
+            if case .running(let socket, _) = state.stage { socket.address } else { nil }
+        }
+    }
+
+    /// From now on clients have to know this token. A server without one can get one, and never loses it again.
+    public func use(_ token: AdminToken) {
+        self.token.withLock { $0 = token }
+    }
+
+    /// Listens, and begins to serve.
+    ///
+    /// - Throws: ``AdminError/Code/cannotListen``, ``AdminError/Code/systemFailure``,
+    ///   ``AdminError/Code/alreadyStarted``.
+    public func start() throws(AdminError) {
+        try state.withLock { state throws(AdminError) in
+            guard case .idle = state.stage else {
+                throw AdminError(.alreadyStarted, "an admin server starts once; this one has started")
+            }
+            let socket = try AdminSocket(configuration.address)
+            let mailbox = Mailbox<AdminLoop.Command>()
+            do throws(UVError) {
+                try LoopThread.start(named: "socks5d-admin", atLowPriority: false) { [self] in
+                    AdminLoop.serve(socket, mailbox, context, configuration.limits) { [token] in
+                        token.withLock { $0 }
+                    }
+                    threadDidEnd()
+                }
+            } catch {
+                socket.socket.close()
+                socket.removeFile()
+                throw AdminError(.systemFailure, "the thread of the admin server can't start: \(error)")
+            }
+            state.stage = .running(socket, mailbox)
+        }
+    }
+
+    /// Stops listening and ends all connections; answers that are under way are lost. Returns when all has ended.
+    public func stop() async {
+        let mailbox: Mailbox<AdminLoop.Command>? = state.withLock { state in
+            defer { state.stage = .ended }
+            switch state.stage {
+            case .idle, .ended:
+                return nil
+            case .running(let socket, let mailbox):
+                socket.removeFile()
+                return mailbox
+            }
+        }
+        guard let mailbox else { return }
+        mailbox.post(.stop)
+        await withCheckedContinuation { continuation in
+            let hasEnded = state.withLock { state in
+                if !state.hasEnded { state.awaitingEnd.append(continuation) }
+                return state.hasEnded
+            }
+            if hasEnded { continuation.resume() }
+        }
+    }
+
+    private func threadDidEnd() {
+        let awaiting = state.withLock { state in
+            state.hasEnded = true
+            defer { state.awaitingEnd = [] }
+            return state.awaitingEnd
+        }
+        for continuation in awaiting { continuation.resume() }
+    }
+}

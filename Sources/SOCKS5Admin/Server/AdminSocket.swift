@@ -1,0 +1,45 @@
+internal import SOCKS5Server
+internal import Text
+internal import UVLoop
+
+/// The socket that the admin server listens on, from its opening to its end.
+struct AdminSocket: Sendable {
+    let socket: ListeningSocket
+    /// With the port that the system chose, if it was left to it.
+    let address: AdminAddress
+    private let file: UnixSocketFile?
+
+    /// - Throws: ``AdminError/Code/cannotListen`` with what to do.
+    init(_ address: AdminAddress) throws(AdminError) {
+        do throws(UVError) {
+            switch address {
+            case .tcp(let listen):
+                socket = try ListeningSocket(listen.socketAddress, [])
+                self.address = .tcp(ListenAddress(socket.boundAddress))
+                file = nil
+            case .unix(let path):
+                let (file, socket) = try UnixSocketFile.listen(at: path, mode: 0o600)
+                (self.file, self.socket) = (file, socket)
+                self.address = address
+            }
+        } catch {
+            throw AdminError(.cannotListen, Self.text(address, error))
+        }
+    }
+
+    /// Removes a unix socket's file.
+    func removeFile() { file?.remove() }
+
+    private static func text(_ address: AdminAddress, _ error: UVError) -> String {
+        let place = "the admin server can't listen on \(address.description.escapedForOneLine)"
+        switch (address, error) {
+        case (.tcp, .addressInUse): return "\(place): another socket does; choose another port"
+        case (.unix, .addressInUse): return "\(place): another process does; stop it, or choose another path"
+        case (.tcp, .addressNotAvailable): return "\(place): it isn't an address of this machine"
+        case (.unix, .alreadyExists): return "\(place): something else than a socket is there"
+        case (.unix, .noSuchFile): return "\(place): its folder doesn't exist"
+        case (_, .permissionDenied): return "\(place): permission denied"
+        case (_, _): return "\(place): \(error)"
+        }
+    }
+}

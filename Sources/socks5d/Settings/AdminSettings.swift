@@ -1,0 +1,84 @@
+internal import ProxyPolicy
+internal import SOCKS5Admin
+internal import Text
+
+/// What is set of the admin server.
+struct AdminSettings: Sendable {
+    /// `nil`: it is off.
+    var address: AdminAddress?
+    var tokenFile: String?
+
+    static var group: Setting<Settings> {
+        .group(
+            "admin",
+            "The admin server: state and control over HTTP.",
+            [
+                .value(
+                    "listen",
+                    \.admin.address,
+                    .adminAddress,
+                    flag: "admin",
+                    "ADDRESS:PORT or unix:PATH; if not set, there is no admin server."
+                ),
+                .value(
+                    "token-file",
+                    \.admin.tokenFile,
+                    .path,
+                    flag: "admin-token-file",
+                    "File with the token that admin clients send; required where other machines reach them."
+                ),
+            ]
+        )
+    }
+}
+
+extension Syntax<AdminAddress> {
+    static var adminAddress: Syntax {
+        Syntax(
+            expected: "ADDRESS:PORT or unix:PATH, as 127.0.0.1:9080",
+            parsing: AdminAddress.init(parsing:)
+        )
+    }
+}
+
+extension AdminToken {
+    /// - Parameter place: in a configuration file, where it is named there.
+    static func load(_ path: String, namedAt place: String?) throws -> AdminToken {
+        let kind = (place.map { "\($0): " } ?? "") + "admin token file"
+        var bytes = try InputFile.read(path, kind)
+        while bytes.last == UInt8(ascii: "\n") || bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        guard let token = AdminToken(bytes) else {
+            throw Failure.configuration(
+                "\(kind) \(path.printable) has no token; expected 16 to 1024 letters, digits or signs on one line"
+            )
+        }
+        return token
+    }
+}
+
+extension AdminConfiguration {
+    /// - Throws: ``Failure`` where other machines would reach an admin server without a token.
+    init?(_ effective: Effective<Settings>) throws {
+        let settings = effective.model.admin
+        let token = try settings.tokenFile.map {
+            try AdminToken.load($0, namedAt: effective.place(of: "admin.token-file"))
+        }
+        guard let address = settings.address else { return nil }
+        self.init(address: address, token: token)
+        do throws(AdminError) {
+            try validate()
+        } catch {
+            let place = effective.place(of: "admin.listen").map { "\($0): " } ?? ""
+            throw Failure.configuration("\(place)\(error.description)")
+        }
+    }
+}
+
+extension Failure {
+    init(_ error: AdminError) {
+        switch error.code {
+        case .openToNetwork: self = .configuration(error.description)
+        default: self = .runtime(error.description)
+        }
+    }
+}
