@@ -57,7 +57,7 @@ import Testing
 
     @Test func portsComeFromTheRangeAndWhenAllAreTakenTheServerLivesOn() async throws {
         let range = try freePorts(3)
-        try await withServer({ $0.udp.ports = PortRange(range.lowerBound, range.upperBound) }) { port in
+        try await withServer({ $0.udp.ports = PortRange(range.lowerBound...range.upperBound) }) { port in
             var associations = try (0..<3).map { _ in try TestAssociation(through: port) }
             #expect(Set(associations.map(\.bound.port)) == Set(range))
             let refused = try TestSocket(connectingTo: port)
@@ -236,7 +236,7 @@ import Testing
     {
         // A port that the system gives to nobody else meanwhile.
         let own = try freePorts(1).lowerBound
-        try await withServerObject({ $0.udp.ports = PortRange(own, own) }) { server, port in
+        try await withServerObject({ $0.udp.ports = PortRange(own) }) { server, port in
             let association = try TestAssociation(through: port)
             defer { association.socket.close() }
             let target = try TestDatagramSocket()

@@ -62,6 +62,25 @@ import Testing
         try await task.value
     }
 
+    @Test func whoHasStartedAServerCanWaitForItsEnd() async throws {
+        var configuration = Configuration()
+        configuration.listen = [.loopback(port: 0)]
+        configuration.timeouts.drain = .milliseconds(10)
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
+        try await server.start()
+        #expect(server.boundAddresses.first?.port != 0)
+        async let ended: Void = server.waitUntilEnded()
+        let client = try await onThread { [port = server.boundAddresses[0].port] in
+            try TestSocket(connectingTo: port)
+        }
+        defer { client.close() }
+        try await onThread { try eventually("it serves") { server.statistics.active == 1 } }
+        await server.stop()
+        await ended
+        await server.waitUntilEnded()
+        #expect(server.statistics.active == 0)
+    }
+
     /// From before the start to behind its end.
     @Test func aStopDuringTheStartIsNotLost() async throws {
         var outcomes: Set<String> = []

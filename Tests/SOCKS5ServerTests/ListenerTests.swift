@@ -79,7 +79,7 @@ import Testing
 
     @Test func whatNoRuleOfAListenerMatchesIsDecidedByTheOthers() async throws {
         try await Self.withTwoListeners({
-            $0.rules = [Rule(.deny, ports: [try #require(PortRange(1, 65535))])]
+            $0.rules = [Rule(.deny, ports: [PortRange(1...65535)])]
             $0.listeners[1].rules = [Rule(.allow, commands: [.bind])]
         }) { _, _, own in
             let target = Destination.loopback(9)
@@ -128,7 +128,7 @@ import Testing
         let shared = try freePorts(1).lowerBound
         try await Self.withTwoListeners({
             $0.workers = 4
-            $0.udp.ports = PortRange(shared, shared)
+            $0.udp.ports = PortRange(shared)
             let loopback = [try IPNetwork(parsing: "127.0.0.0/8")]
             $0.listeners[1].rules = [Rule(.deny, commands: [.udpAssociate], networks: loopback)]
         }) { server, common, own in
@@ -193,6 +193,14 @@ import Testing
         )
         configuration.isOpen = true
         _ = try ProxyServer(configuration: configuration)
+    }
+
+    @Test func twoUsersOfOneNameAreRefused() throws {
+        var configuration = Configuration()
+        configuration.users = ["alice", "bob", "alice"].map { ProxyUser(name: $0, password: "secret") }
+        let error = #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
+        #expect(error?.code == .invalidConfiguration)
+        #expect(error?.description == "two users are called 'alice'")
     }
 
     @Test func addressesThatAreSetKeepTheSettingsOfTheirListeners() throws {

@@ -40,6 +40,12 @@ enum HashOfSecret {
         #expect(try matches(hash, Array(password.utf8)) == true)
     }
 
+    @Test func aStoreOfOnesOwnCanCheckAHash() throws {
+        let hash = try PasswordHash(hashing: Array("hunter2".utf8), method: .bcrypt, cost: 4)
+        #expect(hash.matches(Array("hunter2".utf8)) == true)
+        #expect(hash.matches(Array("hunter3".utf8)) == false)
+    }
+
     @Test func aPasswordIsComparedWhole() throws {
         let long = [UInt8](repeating: 0x61, count: 72)
         let bcrypt = try PasswordHash(hashing: long, method: .bcrypt, cost: 4).text

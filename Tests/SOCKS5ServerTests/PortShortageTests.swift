@@ -6,7 +6,7 @@ import Testing
     @Test func aShortageOfAKindIsALineASecond() {
         let log = RecordedLog()
         let shortage = PortShortage(log.logger)
-        let range = PortRange(20_000, 20_999)
+        let range = PortRange(20_000...20_999)
         for now in stride(from: 5000 as UInt64, to: 7000, by: 10) { shortage.note(.udp, range, now: now) }
         #expect(log.count(of: "no local port is free") == 2)
         // Another kind has a line of its own, also from a worker whose clock is behind.

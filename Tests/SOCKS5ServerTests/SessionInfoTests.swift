@@ -20,7 +20,7 @@ import Testing
         _ body: @escaping @Sendable (RecordedSessions, Int) throws -> Void
     ) async throws {
         let sessions = RecordedSessions()
-        let ports = try #require(PortRange(1, 65534))
+        let ports = PortRange(1...65534)
         try await withServerObject({
             $0.observer = sessions
             $0.nameResolver = Names()

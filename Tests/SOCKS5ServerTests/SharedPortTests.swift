@@ -15,7 +15,7 @@ import Testing
         try await withServerObject(
             {
                 $0.workers = workers
-                $0.udp.ports = PortRange(own, own)
+                $0.udp.ports = PortRange(own)
                 configure(&$0)
             },
             body
@@ -121,7 +121,7 @@ import Testing
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         configuration.workers = 4
         configuration.maxConnections = 8
-        configuration.udp.ports = PortRange(own, own)
+        configuration.udp.ports = PortRange(own)
         configuration.limits.connectionsPerSource = 4
         let server = try ProxyServer(configuration: configuration, logger: log.logger)
         try await server.start()
@@ -166,7 +166,7 @@ import Testing
             var configuration = Configuration()
             configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
             configuration.workers = workers
-            configuration.udp.ports = PortRange(own, own)
+            configuration.udp.ports = PortRange(own)
             let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
             try await server.start()
             let port = try #require(server.boundAddresses.first?.port)

@@ -1,4 +1,4 @@
-package import SOCKS5Protocol
+public import SOCKS5Protocol
 internal import Text
 
 /// An IPv4 or IPv6 network, `10.0.0.0/8` or `2001:db8::/32`; or one address, as a network of its own.
@@ -36,6 +36,18 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
             )
         }
         self = network
+    }
+
+    /// Whether an address is in it; an IPv4-mapped one counts as IPv4.
+    public func contains(_ address: IPAddress) -> Bool {
+        switch (prefix, address.unmapped) {
+        case (.ipv4(let bits, let length), .ipv4(let address)):
+            length == 0 || (bits ^ address.rawValue) >> (32 - length) == 0
+        case (.ipv6(let bits, let length), .ipv6(let address)):
+            length == 0 || (bits ^ address.bits) >> (128 - length) == 0
+        case (.ipv4, .ipv6), (.ipv6, .ipv4):
+            false
+        }
     }
 
     /// The network of `length` bits around an address.

@@ -1,25 +1,41 @@
+internal import Text
+
 /// Ports: those that a firewall lets through, or those that a rule is about.
 public struct PortRange: Sendable, Hashable, CustomStringConvertible {
     public let lowest: UInt16
     public let highest: UInt16
 
-    /// `nil`: port 0, or the wrong way round.
-    public init?(_ lowest: UInt16, _ highest: UInt16) {
-        guard lowest > 0, lowest <= highest else { return nil }
-        self.lowest = lowest
-        self.highest = highest
+    /// - Precondition: port 0, which stands for any, isn't one of them.
+    public init(_ ports: ClosedRange<UInt16>) {
+        precondition(ports.lowerBound > 0, "port 0 in a range of ports")
+        lowest = ports.lowerBound
+        highest = ports.upperBound
     }
 
-    /// Parses `20000-20999`, or `20000` alone. `nil`: it is something else.
-    public init?(parsing text: String) {
+    /// One port.
+    ///
+    /// - Precondition: it isn't 0, which stands for any.
+    public init(_ port: UInt16) {
+        self.init(port...port)
+    }
+
+    /// Parses `20000-20999`, or `20000` alone.
+    ///
+    /// - Throws: ``ConfigurationError``.
+    public init(parsing text: String) throws(ConfigurationError) {
         let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         let ports = ends.compactMap { digits in
             digits.allSatisfy { $0.isASCII && $0.isNumber } ? UInt16(digits) : nil
         }
-        guard ports.count == ends.count, let lowest = ports.first, let highest = ports.last else {
-            return nil
+        guard ports.count == ends.count, let lowest = ports.first, let highest = ports.last, lowest > 0,
+            lowest <= highest
+        else {
+            throw ConfigurationError(
+                "'\(text.escapedForOneLine)' is no range of ports; expected two from 1 to 65535, the lower one first, "
+                    + "as 20000-20999, or one alone"
+            )
         }
-        self.init(lowest, highest)
+        self.init(lowest...highest)
     }
 
     /// `20000-20999`

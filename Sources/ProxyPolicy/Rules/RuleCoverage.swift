@@ -95,10 +95,10 @@ extension PortRange {
     /// The same ports in as few ranges as possible.
     fileprivate static func union(_ ranges: [PortRange]) -> [PortRange] {
         ranges.sorted { $0.lowest < $1.lowest }.reduce(into: []) { merged, range in
-            guard let last = merged.last, Int(range.lowest) <= Int(last.highest) + 1,
-                let both = PortRange(last.lowest, Swift.max(last.highest, range.highest))
-            else { return merged.append(range) }
-            merged[merged.count - 1] = both
+            guard let last = merged.last, Int(range.lowest) <= Int(last.highest) + 1 else {
+                return merged.append(range)
+            }
+            merged[merged.count - 1] = PortRange(last.lowest...Swift.max(last.highest, range.highest))
         }
     }
 }

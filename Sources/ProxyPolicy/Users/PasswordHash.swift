@@ -73,8 +73,18 @@ public struct PasswordHash: Hashable, Sendable {
         try self.init(parsing: String(cString: output))
     }
 
-    /// Whether it is the hash of this password, in time that depends on neither. Takes milliseconds to seconds.
-    /// `nil`: it can't be computed now, as without memory.
+    /// Whether it is the hash of this password, in time that depends on neither; for a ``CredentialStore`` that has
+    /// hashes.
+    ///
+    /// Takes milliseconds to seconds, and blocks for so long: for a thread of your own, never for
+    /// ``CredentialStore/verify(_:)`` itself. How many run at once is up to you. `nil`: it can't be computed now, as without
+    /// memory.
+    ///
+    /// A NUL would end a password within libcrypt, and bcrypt looks at 72 bytes only: what is longer is
+    /// refused, at the same cost, rather than compared in part.
+    public func matches(_ password: [UInt8]) -> Bool? { matches(password, Scratch()) }
+
+    /// The same, in memory that is there already.
     ///
     /// A NUL would end a password within libcrypt, and bcrypt looks at 72 bytes only: what is longer is
     /// refused, at the same cost, rather than compared in part.

@@ -1,5 +1,6 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import Text
 
 /// What a ``ProxyServer`` serves, to whom, and within which bounds.
 ///
@@ -175,7 +176,14 @@ extension Configuration {
         guard users.isEmpty || credentialStore == nil else {
             throw ConfigurationError("users beside a credential store of one's own")
         }
-        for user in users { try user.validateTerms() }
+        var names: Set<[UInt8]> = []
+        for user in users {
+            guard names.insert(user.name).inserted else {
+                let name = String(decoding: user.name, as: UTF8.self).escapedForOneLine
+                throw ConfigurationError("two users are called '\(name)'")
+            }
+            try user.validateTerms()
+        }
         let hasRules =
             !rules.isEmpty || !users.allSatisfy(\.rules.isEmpty) || !listeners.allSatisfy(\.rules.isEmpty)
         guard ruleSet == nil || !hasRules else {

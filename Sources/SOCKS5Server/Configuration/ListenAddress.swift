@@ -1,5 +1,5 @@
 public import ProxyPolicy
-internal import SOCKS5Protocol
+public import SOCKS5Protocol
 internal import Text
 package import UVLoop
 
@@ -11,6 +11,18 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     public static let loopback = ListenAddress(
         SocketAddress(host: .ipv4(0x7f00_0001), port: 1080)
     )
+
+    /// - Parameter port: 0: the system chooses one.
+    public init(_ address: IPAddress, port: UInt16) {
+        socketAddress = SocketAddress(address, port: port)
+    }
+
+    /// `127.0.0.1`
+    ///
+    /// - Parameter port: 0: the system chooses one.
+    public static func loopback(port: UInt16) -> ListenAddress {
+        ListenAddress(.ipv4(.loopback), port: port)
+    }
 
     package init(_ socketAddress: SocketAddress) {
         self.socketAddress = socketAddress

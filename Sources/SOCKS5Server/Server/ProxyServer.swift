@@ -306,10 +306,16 @@ public final class ProxyServer: Sendable {
     /// Returns when all sessions have ended. A name lookup that is still running keeps its thread until it
     /// comes back. A second call shortens the first one's grace, and returns with it. Before ``start()`` it returns at
     /// once, and the server will never start; during ``start()`` that one throws.
-    public func stop(grace: Duration) async {
-        requestStop(grace)
+    ///
+    /// - Parameter grace: `nil`: ``Configuration/Timeouts/drain``.
+    public func stop(grace: Duration? = nil) async {
+        requestStop(grace ?? configuration.timeouts.drain)
         await ended()
     }
+
+    /// Suspends until the server has ended, whoever stops it. For a program that has called ``start()`` itself, as to
+    /// learn the ports that the system chose; ``run()`` does both.
+    public func waitUntilEnded() async { await ended() }
 
     /// Starts, serves until the task is cancelled or ``stop(grace:)`` is called, and drains for
     /// ``Configuration/Timeouts/drain``: the shape of a `ServiceLifecycle.Service`.

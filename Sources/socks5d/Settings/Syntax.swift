@@ -115,7 +115,7 @@ extension Syntax<Int> {
 extension Syntax<PortRange> {
     static var portRange: Syntax {
         Syntax(expected: "ports, as 20000-20999", form: .pattern("[0-9]+(-[0-9]+)?")) { text in
-            PortRange(parsing: text)
+            try? PortRange(parsing: text)
         } write: { ports in
             ports.lowest == ports.highest ? "\(ports.lowest)" : ports.description
         }

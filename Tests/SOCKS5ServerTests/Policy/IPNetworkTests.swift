@@ -7,6 +7,17 @@ import UVLoop
 
 @Suite struct IPNetworkTests {
     @Test(arguments: [
+        ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"), ("0.0.0.0/0", "255.255.255.255", "::1"),
+        ("192.0.2.1", "192.0.2.1", "192.0.2.0"), ("::/0", "2001:db8::1", "10.0.0.1"),
+        ("2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::"), ("::1", "::1", "::2"),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", "::ffff:11.1.2.3"),
+    ]) func aNetworkKnowsWhichAddressesItHas(_ text: String, _ inside: String, _ outside: String) throws {
+        let network = try IPNetwork(parsing: text)
+        #expect(network.contains(try #require(IPAddress(inside))))
+        #expect(!network.contains(try #require(IPAddress(outside))))
+    }
+
+    @Test(arguments: [
         ("10.0.0.0/8", "10.0.0.0/8"), ("10.1.2.3", "10.1.2.3/32"), ("0.0.0.0/0", "0.0.0.0/0"),
         ("255.255.255.255/32", "255.255.255.255/32"), ("2001:db8::/32", "2001:db8::/32"),
         ("2001:DB8:0:0::1", "2001:db8::1/128"), ("::/0", "::/0"), ("::1", "::1/128"),
@@ -138,7 +149,7 @@ import UVLoop
             ends.append((min(one, other), max(one, other)))
         }
         for (lowest, highest) in ends {
-            let range = try #require(PortRange(lowest, highest))
+            let range = PortRange(lowest...highest)
             let prefixes = range.prefixes(value: 0)
             #expect(prefixes.count <= 30)
             let table = PrefixTable(prefixes)

@@ -15,7 +15,7 @@ import Testing
     }
 
     private static func ports(_ texts: String...) -> [PortRange] {
-        texts.compactMap { PortRange(parsing: $0) }
+        texts.compactMap { try? PortRange(parsing: $0) }
     }
 
     @Test func aRuleWithoutCriteriaCoversAllAndIsCoveredByItsLikesAlone() throws {

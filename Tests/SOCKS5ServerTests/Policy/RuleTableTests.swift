@@ -73,7 +73,7 @@ import UVLoop
             commands: [.connect, .udpAssociate],
             networks: [try Self.network("10.0.0.0/8"), try Self.network("fc00::/7")],
             domains: [try Self.domain(".x.test"), try Self.domain("y.test")],
-            ports: [try #require(PortRange(parsing: "25")), try #require(PortRange(parsing: "80-90"))]
+            ports: [try PortRange(parsing: "25"), try PortRange(parsing: "80-90")]
         )
         let rules = RuleTable([rule])
         func denies(
@@ -131,7 +131,7 @@ import UVLoop
         let udp = try Self.subject("10.0.0.1", nil, .udpAssociate)
         #expect(RuleTable([Rule(.deny, commands: [.udpAssociate])]).denial(of: .unknown, to: udp) == 0)
         #expect(RuleTable([Rule(.deny, commands: [.bind])]).denial(of: .unknown, to: udp) == nil)
-        let port53 = try #require(PortRange(53, 53))
+        let port53 = PortRange(53)
         let onlyDNS = RuleTable([Rule(.allow, ports: [port53]), Rule(.deny)])
         #expect(onlyDNS.denial(of: .unknown, to: udp) == nil)
         #expect(onlyDNS.denial(of: try Self.at("1.1.1.1", 53), to: udp) == nil)
@@ -141,8 +141,8 @@ import UVLoop
     /// More rules than a word has bits, each of them the first to match once.
     @Test(arguments: [1, 63, 64, 65, 200]) func anyNumberOfRulesIsAsked(_ count: Int) throws {
         let rules = RuleTable(
-            try (0..<count).map { index in
-                Rule(.deny, ports: [try #require(PortRange(UInt16(index + 1), UInt16(count)))])
+            (0..<count).map { index in
+                Rule(.deny, ports: [PortRange(UInt16(index + 1)...UInt16(count))])
             }
         )
         for index in 0..<count {
@@ -150,8 +150,8 @@ import UVLoop
             #expect(rules.denial(of: target, to: Self.anyone) == 0)
         }
         let reversed = RuleTable(
-            try (0..<count).map { index in
-                Rule(.deny, ports: [try #require(PortRange(UInt16(index + 1), UInt16(index + 1)))])
+            (0..<count).map { index in
+                Rule(.deny, ports: [PortRange(UInt16(index + 1))])
             } + [Rule(.allow), Rule(.deny)]
         )
         for index in 0..<(count + 10) {
@@ -206,7 +206,7 @@ import UVLoop
                     "'\(text)', seed \(seed)"
                 )
             }
-            if let range = PortRange(parsing: text) { #expect(range.lowest <= range.highest) }
+            if let range = try? PortRange(parsing: text) { #expect(range.lowest <= range.highest) }
             _ = try? GuardException(parsing: text)
             _ = try? Rule.command(parsing: text)
         }
@@ -254,7 +254,7 @@ import UVLoop
         let networks = (0...7 as ClosedRange<UInt32>).map {
             IPNetwork(.ipv4(IPv4Address(rawValue: $0)), length: 29 + Int($0 % 4))
         }
-        let ports = [(1, 1), (2, 5), (4, 8), (8, 9)].compactMap { PortRange($0.0, $0.1) }
+        let ports = [(1, 1), (2, 5), (4, 8), (8, 9)].map { PortRange($0.0...$0.1) }
         let domains = try ["a.b", ".b", "*.b", "a*.b", "*"].map(domain)
         return Rule(
             Bool.random(using: &random) ? .allow : .deny,
