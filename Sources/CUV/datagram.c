@@ -313,6 +313,7 @@ static bool receive(cuv_udp *udp) {
 static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)events;
     cuv_udp *udp = (cuv_udp *)poll;
+    cuv_turn_begins(cuv_loop_of(poll->loop));
     if (status < 0) {
         // libuv gives a socket with an error up, which is about an earlier datagram or the network.
         int error;

@@ -6,6 +6,16 @@
 #include <netinet/in.h>
 #include <uv.h>
 
+/// How long the turns of a loop took, see `cuv_turns_create`. Its thread writes, others read, by relaxed atomics.
+struct cuv_turns {
+    /// One more than there are bounds: turns that took longer than all of them.
+    uint64_t counts[CUV_TURN_BOUNDS + 1];
+    uint64_t milliseconds;
+};
+
+/// Ascending; most turns don't exceed the first.
+static const uint64_t cuv_turn_bounds[CUV_TURN_BOUNDS] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
+
 struct cuv_loop {
     uv_loop_t uv;
     uv_async_t async;
@@ -16,6 +26,10 @@ struct cuv_loop {
     size_t read_budget;
     /// Counts the turns, so that a stream can tell whether its budget is a new one.
     uint32_t turn;
+    /// The loop's time at the first callback of the turn; 0: there was none yet.
+    uint64_t began;
+    /// NULL: nobody wants to know. Not the loop's.
+    cuv_turns *turns;
     /// Of streams, that nobody uses (stream.c).
     union cuv_request *requests;
     unsigned idle_requests;
@@ -24,6 +38,28 @@ struct cuv_loop {
 };
 
 static inline cuv_loop *cuv_loop_of(const uv_loop_t *loop) { return (cuv_loop *)loop->data; }
+
+/// Only the loop's thread counts, so that nothing is lost between load and store.
+static inline void cuv_count(uint64_t *count, uint64_t amount) {
+    __atomic_store_n(count, *count + amount, __ATOMIC_RELAXED);
+}
+
+void cuv_turns_note_long(cuv_turns *turns, uint64_t milliseconds);
+
+/// Called first by each callback of libuv's. Costs no look at a clock: libuv has looked before it calls anyone.
+static inline void cuv_turn_begins(cuv_loop *loop) {
+    if (loop->began == 0) loop->began = uv_now(&loop->uv);
+}
+
+/// Called before the loop waits, when libuv has looked at the clock behind the callbacks.
+static inline void cuv_turn_ends(cuv_loop *loop) {
+    if (loop->began == 0) return;
+    uint64_t taken = uv_now(&loop->uv) - loop->began;
+    loop->began = 0;
+    if (loop->turns == NULL) return;
+    if (taken == 0) return cuv_count(&loop->turns->counts[0], 1);
+    cuv_turns_note_long(loop->turns, taken);
+}
 
 /// Finds a peer that vanished. Accepted connections inherit it.
 int cuv_keepalive(int descriptor);

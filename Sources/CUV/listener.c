@@ -121,6 +121,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     cuv_listener *listener = (cuv_listener *)poll;
+    cuv_turn_begins(cuv_loop_of(poll->loop));
     for (int i = 0; i < ACCEPTS_A_TURN && !uv_is_closing((uv_handle_t *)poll); i++) {
         int error = accept_one(listener);
         if (error == -EAGAIN) return;

@@ -94,6 +94,7 @@ unsigned cuv_lookup_pool_start(void) {
 
 static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *result) {
     cuv_lookup *lookup = (cuv_lookup *)request;
+    cuv_turn_begins(cuv_loop_of(request->loop));
     cuv_address addresses[2 * MAX_OF_A_FAMILY];
     size_t count = 0, of_family[2] = {0, 0};
     for (struct addrinfo *info = result; info != NULL; info = info->ai_next) {

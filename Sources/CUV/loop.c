@@ -4,17 +4,26 @@
 
 static void on_woken(uv_async_t *handle) {
     cuv_loop *loop = cuv_loop_of(handle->loop);
+    cuv_turn_begins(loop);
     loop->callbacks.woken(loop->owner);
 }
 
 static void on_timer(uv_timer_t *handle) {
     cuv_loop *loop = cuv_loop_of(handle->loop);
+    cuv_turn_begins(loop);
     loop->callbacks.timer_fired(loop->owner);
+    // libuv 1.44 looks at the clock before its timers, and the next time behind the wait.
+    uv_update_time(&loop->uv);
 }
 
-static void on_prepare(uv_prepare_t *handle) { cuv_loop_of(handle->loop)->turn += 1; }
+static void on_prepare(uv_prepare_t *handle) {
+    cuv_loop *loop = cuv_loop_of(handle->loop);
+    loop->turn += 1;
+    cuv_turn_ends(loop);
+}
 
-int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_loop **out) {
+int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_turns *turns,
+                    cuv_loop **out) {
     cuv_loop *loop = calloc(1, sizeof *loop);
     if (loop == NULL) return UV_ENOMEM;
     int error = uv_loop_init(&loop->uv);
@@ -25,6 +34,7 @@ int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_loop
     loop->uv.data = loop;
     loop->callbacks = *callbacks;
     loop->read_budget = read_budget;
+    loop->turns = turns;
     error = uv_async_init(&loop->uv, &loop->async, on_woken);
     if (error < 0) {
         uv_loop_close(&loop->uv);

@@ -85,6 +85,7 @@ static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buff
 static void on_connected(uv_connect_t *request, int status) {
     cuv_tcp *tcp = (cuv_tcp *)request->handle;
     cuv_loop *loop = cuv_loop_of(tcp->uv.loop);
+    cuv_turn_begins(loop);
     give_back_request(loop, (union cuv_request *)request);
     loop->callbacks.connected(tcp->uv.data, status);
     if (!tcp->is_read) uv_read_stop((uv_stream_t *)&tcp->uv);
@@ -167,6 +168,7 @@ static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buff
     (void)buffer;
     cuv_tcp *tcp = (cuv_tcp *)stream;
     cuv_loop *loop = cuv_loop_of(stream->loop);
+    cuv_turn_begins(loop);
     while (tcp->is_read && has_budget(tcp, loop)) {
         cuv_buffer room = loop->callbacks.buffer_wanted(tcp->uv.data);
         if (room.length == 0) return loop->callbacks.received(tcp->uv.data, 0);
@@ -226,6 +228,7 @@ size_t cuv_tcp_send_room(const cuv_tcp *tcp) {
 static void on_written(uv_write_t *request, int status) {
     cuv_tcp *tcp = (cuv_tcp *)request->handle;
     cuv_loop *loop = cuv_loop_of(tcp->uv.loop);
+    cuv_turn_begins(loop);
     give_back_request(loop, (union cuv_request *)request);
     loop->callbacks.written(tcp->uv.data, status);
 }

@@ -16,12 +16,17 @@ package protocol EventLoopDelegate: AnyObject {
 package final class EventLoop {
     let raw: OpaquePointer
     private unowned var delegate: (any EventLoopDelegate)?
+    /// The loop writes into its memory.
+    private let turns: TurnTimes?
 
-    /// - Parameter readBudget: bytes that one stream may deliver before the others get their turn.
-    package init(readBudget: Int) throws(UVError) {
+    /// - Parameters:
+    ///   - readBudget: bytes that one stream may deliver before the others get their turn.
+    ///   - turns: is told how long the callbacks of each turn take.
+    package init(readBudget: Int, turns: TurnTimes? = nil) throws(UVError) {
         var callbacks = Self.callbacks
         var created: OpaquePointer?
-        try UVError.check(cuv_loop_create(&callbacks, readBudget, &created))
+        self.turns = turns
+        try UVError.check(cuv_loop_create(&callbacks, readBudget, turns?.forLoop, &created))
         guard let created else { throw .outOfMemory }
         raw = created
     }

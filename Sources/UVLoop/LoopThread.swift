@@ -32,6 +32,13 @@ package enum LoopThread {
         }
     }
 
+    /// Milliseconds on the loops' clock, as of now (``EventLoop/now``).
+    package static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+    }
+
     /// How many threads can be started at once, up to so many, and whether `spare` bytes of addresses are left beside
     /// them: tried out.
     package static func startable(_ wanted: Int, spare: Int) -> (threads: Int, hasSpare: Bool) {

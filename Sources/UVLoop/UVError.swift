@@ -39,6 +39,8 @@ package struct UVError: Error, Hashable, CustomStringConvertible {
     package static let notPermitted = UVError(code: -EPERM)
     package static let outOfMemory = UVError(code: -ENOMEM)
     package static let permissionDenied = UVError(code: -EACCES)
+    package static let tooManyFiles = UVError(code: -EMFILE)
+    package static let tooManyFilesInSystem = UVError(code: -ENFILE)
     package static let tryAgain = UVError(code: -EAGAIN)
     package static let timedOut = UVError(code: -ETIMEDOUT)
 

@@ -17,6 +17,7 @@ typedef struct cuv_listener cuv_listener;
 typedef struct cuv_tcp cuv_tcp;
 typedef struct cuv_udp cuv_udp;
 typedef struct cuv_lookup cuv_lookup;
+typedef struct cuv_turns cuv_turns;
 
 /// An IPv4 or IPv6 socket address; all numbers in host order. The peer of a unix socket has zeroes.
 /// An IPv4 address stands in the lower 32 bits of `low`. What comes from the system is never an IPv4-mapped address.
@@ -168,8 +169,24 @@ void cuv_descriptor_close(int descriptor);
 
 // MARK: - Loop
 
-/// `read_budget`: bytes that one stream may deliver before the other streams get their turn.
-int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_loop **loop);
+/// How long the callbacks of a loop's turns took, to the millisecond of libuv's clock: a histogram that any thread may
+/// read. NULL: out of memory.
+cuv_turns *cuv_turns_create(void);
+/// Behind the end of its loop.
+void cuv_turns_free(cuv_turns *turns);
+
+enum { CUV_TURN_BOUNDS = 13 };
+/// Turns that took no longer than the bound of this bucket and longer than the one before; the last bucket,
+/// `CUV_TURN_BOUNDS`, has no bound.
+uint64_t cuv_turns_count(const cuv_turns *turns, unsigned bucket);
+/// Milliseconds.
+uint64_t cuv_turns_bound(unsigned bucket);
+/// Of all turns together.
+uint64_t cuv_turns_milliseconds(const cuv_turns *turns);
+
+/// `read_budget`: bytes that one stream may deliver before the other streams get their turn. `turns`: may be NULL;
+/// outlives the loop.
+int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_turns *turns, cuv_loop **loop);
 
 /// Runs until `cuv_loop_finish` was called and every handle and request is gone.
 void cuv_loop_run(cuv_loop *loop, void *owner);
