@@ -1,9 +1,9 @@
 /// Reads bytes that may not be UTF-8.
-enum UTF8Text {
+package enum UTF8Text {
     /// - Precondition: the byte at `index` isn't ASCII.
     /// - Returns: the scalar and its length in bytes. U+FFFD stands for a part that is not UTF-8; such a part is as long
     ///   as Unicode says (chapter 3.9, "maximal subpart"), so that `String(decoding:as:)` reads the same.
-    static func scalar(at index: Int, of text: Span<UInt8>) -> (Unicode.Scalar, length: Int) {
+    package static func scalar(at index: Int, of text: Span<UInt8>) -> (Unicode.Scalar, length: Int) {
         let first = text[index]
         guard let (length, second) = shape(first) else { return ("\u{fffd}", 1) }
         var value = UInt32(first) & (0x7f >> UInt32(length))

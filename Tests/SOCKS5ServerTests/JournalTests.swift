@@ -40,11 +40,20 @@ import Testing
             for (index, limit) in LimitRefusal.allCases.enumerated() {
                 for _ in 0...index { worker.add(limit) }
             }
-            for (index, reply) in Reply.allCases.enumerated() { for _ in 0...index { worker.add(reply) } }
+            for (index, reply) in Reply.allCases.enumerated() {
+                for _ in 0...index { worker.add(reply, to: index % 2 == 0 ? .bind : nil) }
+            }
         }
         let sum = Statistics(workers)
         for (index, counter) in Counter.allCases.enumerated() where counter != .ended {
-            #expect(sum[counter] == 2 * (index + 1))
+            // What a worker counts of TCP alone, and of datagrams.
+            let parts: [Counter] =
+                switch counter {
+                case .bytesClientToTarget: [counter, .datagramBytesClientToTarget]
+                case .bytesTargetToClient: [counter, .datagramBytesTargetToClient]
+                default: [Counter.allCases[index]]
+                }
+            #expect(sum[counter] == parts.reduce(0) { $0 + 2 * ($1.rawValue + 1) })
         }
         #expect(sum[.ended] == 0)
         for (index, drop) in DatagramDrop.allCases.enumerated() {

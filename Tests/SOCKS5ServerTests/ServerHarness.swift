@@ -88,6 +88,7 @@ func withServerObject<Result: Sendable>(
     }
     await server.stop(grace: .zero)
     #expect(server.statistics.active == 0)
+    expectAgreement(of: server)
     return result
 }
 
@@ -196,6 +197,7 @@ private func withRelay(
     }
     await server.stop(grace: .seconds(5))
     #expect(server.statistics.active == 0)
+    expectAgreement(of: server)
 }
 
 /// FNV-1a over a stream of bytes.

@@ -7,7 +7,7 @@ import Testing
 /// What is special about streams that are spliced; the tests of relays run with and without it.
 @Suite struct SpliceTests {
     @Test func aWorkerHasSoManyPipesAndNoMore() {
-        let pool = PipePool(MemoryBudget(limit: 64 << 20), .bulk)
+        let pool = PipePool(MemoryBudget(limit: 64 << 20), .bulk, Counters())
         for _ in 0..<3 {
             let pipes = (0..<PipePool.atMost).compactMap { _ in pool.lend() }
             #expect(pipes.count == PipePool.atMost)
@@ -18,7 +18,7 @@ import Testing
 
     @Test func pipesCountAsMemoryWhileTheyAreOnLoan() throws {
         let budget = MemoryBudget(limit: 2 << 20)
-        let pool = PipePool(budget, .bulk)
+        let pool = PipePool(budget, .bulk, Counters())
         // The first leaves less than eight times another.
         let first = try #require(pool.lend())
         #expect(pool.lend() == nil)
@@ -67,7 +67,7 @@ import Testing
         var lane = SpliceLane()
         lane.beginPayload(.bulk)
         let bulk = 64 << 10
-        let pool = PipePool(MemoryBudget(limit: 1 << 20), .bulk)
+        let pool = PipePool(MemoryBudget(limit: 1 << 20), .bulk, Counters())
         for (count, isTaken, opens) in [(bulk, false, false), (bulk - 1, true, false), (bulk, true, true)] {
             lane.note(count, wasTakenAtOnce: isTaken, pool)
             #expect(lane.isOpen == opens, "\(count) \(isTaken)")

@@ -1,7 +1,7 @@
 internal import SOCKS5Protocol
 
 /// Why the destination guard refuses an address.
-package enum GuardReason: String, Sendable {
+package enum GuardReason: String, CaseIterable, Sendable {
     case unspecified, loopback, `private`, shared
     case linkLocal = "link-local"
     /// What clouds tell their machines, passwords among it.

@@ -1,4 +1,5 @@
 internal import Locks
+internal import Synchronization
 
 /// What a user has of the server, over all workers.
 package final class Account: Sendable {
@@ -12,9 +13,32 @@ package final class Account: Sendable {
     }
 
     fileprivate let state: Guarded<State>
+    /// For those who must not hold up a worker: bytes of the last period in which the quota was used, and the first
+    /// second of that period.
+    private let used = Atomic<Int>(0)
+    private let periodBegan = Atomic<Int>(.min)
+    package let activity: UserActivity
+    /// Whether it stays, for numbers of its own in metrics.
+    fileprivate let isNamed: Bool
 
-    fileprivate init(_ usage: QuotaUsage = QuotaUsage()) {
+    /// - Parameter group: of those who have no numbers of their own.
+    fileprivate init(_ usage: QuotaUsage = QuotaUsage(), in group: UserActivity?) {
         state = Guarded(State(usage: usage))
+        activity = UserActivity(in: group)
+        isNamed = group == nil
+        publish(usage.latest)
+    }
+
+    private func publish(_ record: QuotaUsage.Record?) {
+        guard let record else { return }
+        used.store(record.bytes, ordering: .relaxed)
+        periodBegan.store(record.first.seconds, ordering: .relaxed)
+    }
+
+    /// What is used of a quota in its period. Locks nothing; at the change of periods it may be late by a moment.
+    package func used(of quota: Quota, _ today: UTCDay) -> Int {
+        let isCurrent = periodBegan.load(ordering: .relaxed) >= quota.period.first(of: today).seconds
+        return isCurrent ? used.load(ordering: .relaxed) : 0
     }
 
     package func isReady(_ direction: Direction, _ now: UInt64) -> Bool {
@@ -40,6 +64,7 @@ package final class Account: Sendable {
     package func use(_ bytes: Int, _ quota: Quota, _ today: UTCDay) -> Bool {
         state.withLock { state in
             let isUsedUp = state.usage.add(bytes, quota, today)
+            publish(state.usage.active)
             if isUsedUp == (state.reported == quota) { return false }
             state.reported = isUsedUp ? quota : nil
             return isUsedUp
@@ -51,7 +76,7 @@ package final class Account: Sendable {
     /// - Parameter now: nanoseconds on the loops' clock.
     fileprivate func isIdle(_ now: UInt64, _ today: UTCDay) -> Bool {
         state.withLock { state in
-            state.connections == 0 && state.usage.isOver(today) && state.buckets[0].isReady(now)
+            !isNamed && state.connections == 0 && state.usage.isOver(today) && state.buckets[0].isReady(now)
                 && state.buckets[1].isReady(now)
         }
     }
@@ -59,6 +84,7 @@ package final class Account: Sendable {
     /// A session has ended.
     package func leave() {
         state.withLock { $0.connections -= 1 }
+        activity.leave()
     }
 }
 
@@ -66,23 +92,34 @@ package final class Account: Sendable {
 package final class AccountTable: Sendable {
     private struct Contents {
         var accounts: [[UInt8]: Account] = [:]
+        var named: [(name: [UInt8], account: Account)] = []
         /// With so many, those that nobody needs any longer are looked for. Twice as many as were needed last time:
         /// so each costs its share of one look.
         var sweepAt = 1024
 
-        mutating func account(of name: [UInt8], _ now: UInt64, _ today: UTCDay) -> Account {
+        mutating func account(
+            of name: [UInt8],
+            in others: UserActivity,
+            _ now: UInt64,
+            _ today: UTCDay
+        ) -> Account {
             if let account = accounts[name] { return account }
             if accounts.count >= sweepAt {
                 accounts = accounts.filter { !$0.value.isIdle(now, today) }
                 sweepAt = max(1024, 2 * accounts.count)
             }
-            let account = Account()
+            let account = Account(in: others)
             accounts[name] = account
             return account
         }
     }
 
+    /// Users who have numbers of their own in metrics.
+    package static let mostNamed = 1000
+
     private let contents = Guarded(Contents())
+    /// All users without a name in metrics.
+    package let others = UserActivity()
     private let clock: @Sendable () -> UTCDay
     /// Told of an account whose quota is used up, by the thread in which that happens.
     package let quotaDidEnd: @Sendable (Account) -> Void
@@ -102,9 +139,31 @@ package final class AccountTable: Sendable {
     /// Before there are any: what users had used when the server last ran.
     package func restore(_ usages: [[UInt8]: QuotaUsage]) {
         contents.withLock { contents in
-            for (name, usage) in usages { contents.accounts[name] = Account(usage) }
+            for (name, usage) in usages { contents.accounts[name] = Account(usage, in: others) }
         }
     }
+
+    /// Gives users numbers of their own in metrics, the first ones while there is room. They stay for good: no counter
+    /// disappears, or goes on as another one, when a user does. One who is connected keeps the place among the others.
+    package func name(_ users: some Sequence<[UInt8]>) {
+        contents.withLock { contents in
+            for name in users {
+                if contents.named.count == Self.mostNamed { return }
+                let known = contents.accounts[name]
+                if let known, known.isNamed { continue }
+                let usage = known.map { account in
+                    account.state.withLock { (isFree: $0.connections == 0, usage: $0.usage) }
+                }
+                if usage?.isFree == false { continue }
+                let account = Account(usage?.usage ?? QuotaUsage(), in: nil)
+                contents.accounts[name] = account
+                contents.named.append((name, account))
+            }
+        }
+    }
+
+    /// Users with numbers of their own, in the order in which they got them.
+    package var named: [(name: [UInt8], account: Account)] { contents.withLock { $0.named } }
 
     /// What users have used.
     package func usages() -> [(name: [UInt8], usage: QuotaUsage)] {
@@ -114,19 +173,22 @@ package final class AccountTable: Sendable {
 
     /// Takes a user's place for a session; ``Account/leave()`` gives it back.
     ///
-    /// - Parameter now: milliseconds on the loops' clock.
+    /// - Parameters:
+    ///   - limits: `nil`: there are none.
+    ///   - now: milliseconds on the loops' clock.
     /// - Throws: the limit that it would exceed; then nothing is taken.
-    package func enter(_ name: [UInt8], _ limits: UserBounds, now: UInt64) throws(LimitRefusal) -> Account {
+    package func enter(_ name: [UInt8], _ limits: UserBounds?, now: UInt64) throws(LimitRefusal) -> Account {
         let today = today
         return try contents.withLock { contents throws(LimitRefusal) in
-            let account = contents.account(of: name, now &* 1_000_000, today)
+            let account = contents.account(of: name, in: others, now &* 1_000_000, today)
             let refusal: LimitRefusal? = account.state.withLock { state in
-                if state.connections >= limits.connections { return .connectionsPerUser }
-                if let quota = limits.quota, state.usage.isUsedUp(quota, today) { return .quotaPerUser }
+                if let limits, state.connections >= limits.connections { return .connectionsPerUser }
+                if let quota = limits?.quota, state.usage.isUsedUp(quota, today) { return .quotaPerUser }
                 state.connections += 1
                 return nil
             }
             if let refusal { throw refusal }
+            account.activity.enter()
             return account
         }
     }

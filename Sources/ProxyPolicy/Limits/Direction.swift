@@ -1,4 +1,5 @@
 /// Of bytes, as the limits count them.
+@usableFromInline
 package enum Direction: Int {
     case clientToTarget, targetToClient
 }

@@ -11,6 +11,17 @@ public enum LimitRefusal: Int, CaseIterable, Error {
     /// ``UserLimits/quota``.
     case quotaPerUser
 
+    /// In metrics.
+    public var word: String {
+        switch self {
+        case .connectionsPerSource: "connections_per_source"
+        case .handshakesPerSource: "handshakes_per_source"
+        case .newConnectionsPerSource: "new_connections_per_source"
+        case .connectionsPerUser: "connections_per_user"
+        case .quotaPerUser: "quota_per_user"
+        }
+    }
+
     /// For the log: fixed words.
     package var text: String {
         switch self {

@@ -15,7 +15,8 @@ package struct QuotaUsage: Sendable {
         }
     }
 
-    private var active: Record?
+    /// Of the period that goes on.
+    private(set) var active: Record?
     private var other: Record?
     /// For what ``active`` is right.
     private var checked: (day: UTCDay, period: Quota.Period)?
@@ -26,6 +27,9 @@ package struct QuotaUsage: Sendable {
 
     /// What there is to keep.
     package var records: [Record] { [active, other].compactMap(\.self).filter { $0.bytes > 0 } }
+
+    /// Of the last period in which something was used.
+    var latest: Record? { records.max { $0.first < $1.first } }
 
     package init() {}
 

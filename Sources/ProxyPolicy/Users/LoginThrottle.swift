@@ -45,6 +45,8 @@ package struct LoginThrottle {
     package var ban: LoginBan?
     private var histories = RecentTable<ClientSource, History>(maximum: maximumSources)
 
+    private var lastBanEnd: UInt64 = 0
+
     package init(_ ban: LoginBan?) {
         self.ban = ban
     }
@@ -59,9 +61,21 @@ package struct LoginThrottle {
             history.has(ban.failures, within: ban.window.milliseconds, now)
         {
             history.bannedUntil = now &+ ban.duration.milliseconds
+            lastBanEnd = max(lastBanEnd, history.bannedUntil)
             return .banned
         }
         return isLate ? .late : .atOnce
+    }
+
+    /// Sources that are banned. O(n) in those that are remembered, if there was a ban lately.
+    package func bans(now: UInt64) -> Int {
+        guard ban != nil, lastBanEnd > now else { return 0 }
+        var count = 0
+        _ = histories.first { history in
+            if history.bannedUntil > now { count += 1 }
+            return false
+        }
+        return count
     }
 
     package func isBanned(_ source: ClientSource, now: UInt64) -> Bool {

@@ -25,6 +25,7 @@ final class UDPAssociation {
     private let slot: Clock.Slot
     private let settings: Configuration.UDP
     private let counters: Counters
+    private let tally: UserActivity.Tally?
     private let source: ClientSource
     private let downloads: Meter?
     private(set) var latch: ClientLatch
@@ -47,6 +48,7 @@ final class UDPAssociation {
     ///   - subject: who has asked for it.
     ///   - address: where the client's TCP connection comes from.
     ///   - ports: if all associations share one.
+    ///   - tally: counts the payload for the user.
     ///   - meter: what limits the payload of a direction.
     init(
         _ delegate: any AssociationDelegate,
@@ -55,6 +57,7 @@ final class UDPAssociation {
         for subject: Subject,
         at address: IPAddress,
         _ ports: SharedPorts,
+        _ tally: UserActivity.Tally?,
         meter: (Direction) -> Meter?
     ) {
         downloads = meter(.targetToClient)
@@ -65,6 +68,7 @@ final class UDPAssociation {
         self.ports = ports
         settings = services.udp
         counters = services.counters
+        self.tally = tally
         latch = ClientLatch(client: address, allowsRebinding: settings.allowsRebinding)
         path = DirectPath(self, services, for: subject, meter(.clientToTarget))
     }
@@ -76,7 +80,10 @@ final class UDPAssociation {
     /// - Parameter local: where the client has reached this server.
     /// - Returns: where the client is to send to, or the reply that says why there is nothing open.
     func open(at local: SocketAddress) -> Result<SocketAddress, Refusal> {
-        guard services.associations.enter(source) else { return .failure(Refusal(reply: .notAllowed)) }
+        guard services.associations.enter(source) else {
+            counters.add(.associationsAtLimit)
+            return .failure(Refusal(reply: .notAllowed))
+        }
         // Up to four descriptors are two places.
         guard delegate.takePlaceForAssociation() else {
             services.associations.leave(source)
@@ -145,6 +152,11 @@ final class UDPAssociation {
     private func leaveLimits() {
         services.limit.leave()
         services.associations.leave(source)
+    }
+
+    private func count(_ payload: Int, _ direction: Direction) {
+        counters.addDatagram(UInt64(payload), direction)
+        tally?.add(UInt64(payload), direction)
     }
 
     private func drop(_ cause: DatagramDrop) {
@@ -224,8 +236,7 @@ final class UDPAssociation {
         services.clock.set(.udpIdle, for: slot)
         bytesTargetToClient += payload
         datagrams.targetToClient &+= 1
-        counters.add(.bytesTargetToClient, UInt64(payload))
-        counters.add(.datagramsTargetToClient)
+        count(payload, .targetToClient)
     }
 }
 
@@ -246,8 +257,7 @@ extension UDPAssociation: DatagramPathDelegate {
     func pathDidSend(_ payload: Int) {
         bytesClientToTarget += payload
         datagrams.clientToTarget &+= 1
-        counters.add(.bytesClientToTarget, UInt64(payload))
-        counters.add(.datagramsClientToTarget)
+        count(payload, .clientToTarget)
     }
 
     func pathDidDrop(_ cause: DatagramDrop) { drop(cause) }

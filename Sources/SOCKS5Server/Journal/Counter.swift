@@ -11,6 +11,8 @@ public enum Counter: Int, CaseIterable, Sendable {
     case displacedHandshakes
     /// Connections closed at once, since their source is banned by ``Configuration/loginBan``.
     case refusedAsBanned
+    /// Logins with the right user and password.
+    case succeededLogins
     /// Logins with a wrong user or password (RFC 1929).
     case failedLogins
     /// Logins refused without a look at them, since too many waited, or ``LoginVerdict/unavailable``.
@@ -21,8 +23,14 @@ public enum Counter: Int, CaseIterable, Sendable {
     case endedByQuota
     /// Payload relayed, of TCP and of UDP, counted while the sessions run.
     case bytesClientToTarget, bytesTargetToClient
+    /// Of these, the payload of datagrams.
+    case datagramBytesClientToTarget, datagramBytesTargetToClient
+    /// Of these, what the kernel has moved by itself, see ``Splicing``.
+    case splicedClientToTarget, splicedTargetToClient
     /// UDP associations that were granted.
     case associations
+    /// UDP associations that were refused, since their source had as many as it may.
+    case associationsAtLimit
     /// Datagrams that were relayed.
     case datagramsClientToTarget, datagramsTargetToClient
 }

@@ -1,55 +1,137 @@
+internal import Locks
 internal import ProxyPolicy
 internal import SOCKS5Protocol
-internal import Synchronization
 
 /// What one worker has counted since its start.
 ///
-/// Written by the worker's thread alone, read by any: loads and stores, no read-modify-write.
+/// Written by the worker's thread alone, read by any.
 final class Counters: Sendable {
-    private struct Count: ~Copyable, Sendable {
-        let value = Atomic<UInt64>(0)
-    }
-
     /// By ``Counter``.
-    private let counts = InlineArray<14, Count> { _ in Count() }
+    private let counts = InlineArray<20, Count> { _ in Count() }
     /// By ``DatagramDrop``.
     private let drops = InlineArray<10, Count> { _ in Count() }
     /// By ``LimitRefusal``.
     private let refusals = InlineArray<5, Count> { _ in Count() }
-    /// By the REP field.
-    private let replies = InlineArray<9, Count> { _ in Count() }
+    /// By command and the REP field.
+    private let replies = InlineArray<36, Count> { _ in Count() }
+    /// By command and ``SessionInfo/Outcome``.
+    private let ends = InlineArray<160, Count> { _ in Count() }
+    /// By ``ConnectResult``, IPv4 first, then IPv6.
+    private let connects = InlineArray<12, Count> { _ in Count() }
+    /// By ``AcceptError``.
+    private let acceptErrors = InlineArray<5, Count> { _ in Count() }
+    /// By ``PolicyDecision``.
+    private let decisions = InlineArray<272, Count> { _ in Count() }
     /// Sessions that have not sent their whole request; not a count of what has happened.
-    private let openHandshakes = Atomic<Int>(0)
+    private let openHandshakes = Gauge()
+    private let openPipes = Gauge()
+    /// In the order of ``Configuration/listen``.
+    let listeners: [ListenerCounters]
+
+    /// From the accept to the whole request.
+    let handshakeTimes = Histogram(.stage)
+    let lookupTimes = Histogram(.stage)
+    let dialTimes = Histogram(.stage)
+    let sessionTimes = Histogram(.session)
+
+    init(listeners: Int = 1) {
+        self.listeners = (0..<listeners).map { _ in ListenerCounters() }
+    }
 
     // MARK: - The worker's thread
 
-    func add(_ counter: Counter, _ amount: UInt64 = 1) { Self.add(amount, to: counts[counter.rawValue]) }
-    func add(_ drop: DatagramDrop) { Self.add(1, to: drops[drop.rawValue]) }
-    func add(_ refusal: LimitRefusal) { Self.add(1, to: refusals[refusal.rawValue]) }
-    func add(_ reply: Reply) { Self.add(1, to: replies[Int(reply.rawValue)]) }
+    func add(_ counter: Counter, _ amount: UInt64 = 1) { counts[counter.rawValue].add(amount) }
+    func add(_ drop: DatagramDrop) { drops[drop.rawValue].add() }
+    func add(_ refusal: LimitRefusal) { refusals[refusal.rawValue].add() }
+    func add(_ error: AcceptError) { acceptErrors[error.rawValue].add() }
+    func add(_ decision: PolicyDecision) { decisions[decision.number].add() }
+
+    /// - Parameter command: `nil`: one that isn't known.
+    func add(_ reply: Reply, to command: SOCKSCommand?) { replies[Self.place(of: reply, command)].add() }
+
+    /// - Parameter command: `nil`: no request has come.
+    func add(_ outcome: SessionInfo.Outcome, of command: SOCKSCommand?) {
+        ends[Self.place(of: outcome, command)].add()
+    }
+
+    func add(_ result: ConnectResult, isIPv6: Bool) { connects[Self.place(of: result, isIPv6)].add() }
+
+    /// Payload of a TCP connection.
+    func add(_ bytes: UInt64, _ direction: Direction) {
+        switch direction {
+        case .clientToTarget: counts[Counter.bytesClientToTarget.rawValue].add(bytes)
+        case .targetToClient: counts[Counter.bytesTargetToClient.rawValue].add(bytes)
+        }
+    }
+
+    /// A part of that, which has not passed this process.
+    func addSpliced(_ bytes: UInt64, _ direction: Direction) {
+        switch direction {
+        case .clientToTarget: counts[Counter.splicedClientToTarget.rawValue].add(bytes)
+        case .targetToClient: counts[Counter.splicedTargetToClient.rawValue].add(bytes)
+        }
+    }
+
+    /// A datagram with so much payload.
+    func addDatagram(_ bytes: UInt64, _ direction: Direction) {
+        switch direction {
+        case .clientToTarget:
+            counts[Counter.datagramBytesClientToTarget.rawValue].add(bytes)
+            counts[Counter.datagramsClientToTarget.rawValue].add()
+        case .targetToClient:
+            counts[Counter.datagramBytesTargetToClient.rawValue].add(bytes)
+            counts[Counter.datagramsTargetToClient.rawValue].add()
+        }
+    }
 
     /// A session has ended. Whoever sees that sees at least what was counted before.
-    func publishEnd() {
-        let ended = self[.ended]
-        counts[Counter.ended.rawValue].value.store(ended &+ 1, ordering: .releasing)
-    }
+    func publishEnd() { counts[Counter.ended.rawValue].publish() }
 
-    func handshakeDidBegin() { openHandshakes.store(handshakes &+ 1, ordering: .relaxed) }
-    func handshakeDidEnd() { openHandshakes.store(handshakes &- 1, ordering: .relaxed) }
-
-    private static func add(_ amount: UInt64, to count: borrowing Count) {
-        count.value.store(count.value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
-    }
+    func handshakeDidBegin() { openHandshakes.add(1) }
+    func handshakeDidEnd() { openHandshakes.add(-1) }
+    func pipeWasLent() { openPipes.add(1) }
+    func pipeCameBack() { openPipes.add(-1) }
 
     // MARK: - Any thread
 
-    subscript(counter: Counter) -> UInt64 { counts[counter.rawValue].value.load(ordering: .relaxed) }
-    subscript(drop: DatagramDrop) -> UInt64 { drops[drop.rawValue].value.load(ordering: .relaxed) }
-    subscript(refusal: LimitRefusal) -> UInt64 { refusals[refusal.rawValue].value.load(ordering: .relaxed) }
-    subscript(reply: Reply) -> UInt64 { replies[Int(reply.rawValue)].value.load(ordering: .relaxed) }
+    subscript(counter: Counter) -> UInt64 { counts[counter.rawValue].value }
+    subscript(drop: DatagramDrop) -> UInt64 { drops[drop.rawValue].value }
+    subscript(refusal: LimitRefusal) -> UInt64 { refusals[refusal.rawValue].value }
+    subscript(error: AcceptError) -> UInt64 { acceptErrors[error.rawValue].value }
+    subscript(decision: PolicyDecision) -> UInt64 { decisions[decision.number].value }
+
+    subscript(reply: Reply, command: SOCKSCommand?) -> UInt64 {
+        replies[Self.place(of: reply, command)].value
+    }
+
+    subscript(outcome: SessionInfo.Outcome, command: SOCKSCommand?) -> UInt64 {
+        ends[Self.place(of: outcome, command)].value
+    }
+
+    subscript(result: ConnectResult, isIPv6 isIPv6: Bool) -> UInt64 {
+        connects[Self.place(of: result, isIPv6)].value
+    }
+
+    /// To all commands.
+    func sum(of reply: Reply) -> UInt64 {
+        SOCKSCommand.allCases.reduce(self[reply, nil]) { $0 + self[reply, $1] }
+    }
 
     /// Read before ``Counter/accepted``, it is never larger.
-    var publishedEnds: UInt64 { counts[Counter.ended.rawValue].value.load(ordering: .acquiring) }
+    var publishedEnds: UInt64 { counts[Counter.ended.rawValue].published }
 
-    var handshakes: Int { openHandshakes.load(ordering: .relaxed) }
+    var handshakes: Int { openHandshakes.value }
+    var pipes: Int { openPipes.value }
+
+    private static func place(of reply: Reply, _ command: SOCKSCommand?) -> Int {
+        Int(command?.rawValue ?? 0) * Reply.allCases.count + Int(reply.rawValue)
+    }
+
+    private static func place(of outcome: SessionInfo.Outcome, _ command: SOCKSCommand?) -> Int {
+        Int(command?.rawValue ?? 0) * 40 + outcome.number
+    }
+
+    private static func place(of result: ConnectResult, _ isIPv6: Bool) -> Int {
+        (isIPv6 ? ConnectResult.allCases.count : 0) + result.rawValue
+    }
 }

@@ -10,6 +10,7 @@ final class Journal {
     let counters: Counters
     let logger: Logger
     private let observer: (any SessionObserver)?
+    let worker: Int
     private var lastSession: UInt64
     private var limitWarning = RateLimit()
     private var displacedWarning = RateLimit()
@@ -21,6 +22,7 @@ final class Journal {
         self.counters = counters
         self.logger = logger
         self.observer = observer
+        self.worker = worker
         lastSession = SessionRecord.firstID(ofWorker: worker)
     }
 
@@ -34,25 +36,57 @@ final class Journal {
 
     func sessionDidBegin(_ record: SessionRecord) {
         counters.add(.accepted)
+        counters.listeners[record.listener.index].sessionDidBegin()
         observer?.observe(.began(record.info(now: record.began)))
+    }
+
+    /// - Parameter record: with the command.
+    func requestDidCome(_ record: SessionRecord) {
+        let listener = counters.listeners[record.listener.index]
+        listener.add(.completed)
+        if let command = record.command { listener.requestDidCome(command) }
+        if let time = record.times.handshake { counters.handshakeTimes.observe(milliseconds: time) }
+    }
+
+    func requestDenied(_ denial: Denial) {
+        if case .limit(let limit) = denial { counters.add(limit) }
+        if let decision = PolicyDecision(denial) { counters.add(decision) }
+    }
+
+    /// The target is found and connected, or isn't.
+    func routeDidEnd(_ record: SessionRecord) {
+        if let time = record.times.lookup { counters.lookupTimes.observe(milliseconds: time) }
+        if let time = record.times.dial { counters.dialTimes.observe(milliseconds: time) }
     }
 
     /// - Parameter now: milliseconds on the loop's clock.
     func sessionDidEnd(_ record: SessionRecord, now: UInt64) {
+        count(record, now)
         counters.publishEnd()
         observer?.observe(.ended(record.info(now: now)))
         record.log(to: logger, now: now)
     }
 
+    private func count(_ record: SessionRecord, _ now: UInt64) {
+        let listener = counters.listeners[record.listener.index]
+        listener.sessionDidEnd(record.command)
+        counters.sessionTimes.observe(milliseconds: now - record.began)
+        guard let outcome = record.code else { return }
+        counters.add(outcome, of: record.command)
+        if record.command == nil { listener.add(.ended(outcome)) }
+    }
+
     // MARK: - Connections that become no session
 
-    func connectionRefusedAsBanned() {
+    func connectionRefusedAsBanned(by listener: ListenerName) {
         counters.add(.refusedAsBanned)
+        counters.listeners[listener.index].add(.banned)
     }
 
     /// - Parameter maximum: the sessions that there may be.
-    func connectionRefusedAtLimit(of maximum: Int, now: UInt64) {
+    func connectionRefusedAtLimit(of maximum: Int, by listener: ListenerName, now: UInt64) {
         counters.add(.refusedAtLimit)
+        counters.listeners[listener.index].add(.connections)
         guard let refused = limitWarning.count(now: now) else { return }
         logger.warning(
             "connections refused at the limit",
@@ -60,8 +94,9 @@ final class Journal {
         )
     }
 
-    func connectionRefused(_ peer: Peer, by limit: LimitRefusal, now: UInt64) {
+    func connectionRefused(_ peer: Peer, by limit: LimitRefusal, at listener: ListenerName, now: UInt64) {
         counters.add(limit)
+        counters.listeners[listener.index].add(ConnectionRefusal(limit))
         guard let refused = sourceWarning.count(now: now) else { return }
         logger.warning(
             "connections refused by a limit",
@@ -80,6 +115,7 @@ final class Journal {
     }
 
     func acceptingDidPause(for error: UVError, now: UInt64) {
+        counters.add(AcceptError(error))
         guard pauseWarning.count(now: now) != nil else { return }
         logger.warning("accepting pauses", metadata: ["error": "\(error)"])
     }

@@ -33,8 +33,10 @@ public struct Statistics: Sendable {
             for counter in Counter.allCases { counts[counter.rawValue] += counters[counter] }
             for drop in DatagramDrop.allCases { drops[drop.rawValue] += counters[drop] }
             for limit in LimitRefusal.allCases { refusals[limit.rawValue] += counters[limit] }
-            for reply in Reply.allCases { replies[Int(reply.rawValue)] += counters[reply] }
+            for reply in Reply.allCases { replies[Int(reply.rawValue)] += counters.sum(of: reply) }
         }
         counts[Counter.ended.rawValue] = ended
+        counts[Counter.bytesClientToTarget.rawValue] += counts[Counter.datagramBytesClientToTarget.rawValue]
+        counts[Counter.bytesTargetToClient.rawValue] += counts[Counter.datagramBytesTargetToClient.rawValue]
     }
 }

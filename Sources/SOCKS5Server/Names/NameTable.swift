@@ -1,3 +1,4 @@
+internal import Locks
 internal import ProxyPolicy
 internal import Tables
 internal import UVLoop
@@ -48,6 +49,7 @@ struct NameTable<Asker: Sendable> {
     /// Sources that pay for a lookup.
     private var runningPerSource: [ClientSource: Int] = [:]
     private var lastNumber: UInt64 = 0
+    let counts = NameCounts()
 
     /// - Parameter parallel: how many lookups may run at once; none: all wait for ``open(parallel:)``.
     init(_ settings: Configuration.Resolver, parallel: Int = 0) {
@@ -58,10 +60,16 @@ struct NameTable<Asker: Sendable> {
     }
 
     mutating func ask(_ name: String, for source: ClientSource, _ asker: Asker, now: UInt64) -> Outcome {
-        if let (answer, expiry) = cache.answer(to: name, now: now) { return .answer(answer, expiry: expiry) }
+        if let (answer, expiry) = cache.answer(to: name, now: now) {
+            counts.hits.add()
+            return .answer(answer, expiry: expiry)
+        }
+        counts.misses.add()
+        defer { noteQueue() }
         let isRunning = pending[name]?.payer != nil
         let mustWait = (runningPerSource[source] ?? 0) >= mostPerSource
         if !isRunning && mustWait && !enqueue(name, for: source) {
+            counts.refusals.add()
             return .answer(.failure(.tryAgain), expiry: now)
         }
         lastNumber += 1
@@ -89,6 +97,7 @@ struct NameTable<Asker: Sendable> {
             return
         }
         queue.remove(place)
+        noteQueue()
         pending[name]?.places[source] = nil
         if pending[name]?.askers.isEmpty == true { pending[name] = nil }
     }
@@ -132,6 +141,7 @@ struct NameTable<Asker: Sendable> {
     private mutating func startWaiting(_ now: UInt64) -> [String] {
         var names: [String] = []
         while let name = startNext(now) { names.append(name) }
+        noteQueue()
         return names
     }
 
@@ -145,6 +155,11 @@ struct NameTable<Asker: Sendable> {
         pending[name]?.places[payer] = nil
         start(name, payer: payer, now)
         return name
+    }
+
+    private func noteQueue() {
+        counts.running.set(running)
+        counts.waiting.set(queue.count)
     }
 
     /// It waits nowhere any more.

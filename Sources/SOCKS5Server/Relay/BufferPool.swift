@@ -66,9 +66,9 @@ final class BufferPool {
     @exclusivity(unchecked) private var idle = InlineArray<4, IdleRings>(repeating: IdleRings())
     @exclusivity(unchecked) private var lent = 0
 
-    init(_ budget: MemoryBudget, _ splicing: Splicing = .bulk) {
+    init(_ budget: MemoryBudget, _ splicing: Splicing = .bulk, _ counters: Counters = Counters()) {
         self.budget = budget
-        pipes = PipePool(budget, splicing)
+        pipes = PipePool(budget, splicing, counters)
     }
 
     var isShort: Bool { budget.isShort }

@@ -2,12 +2,15 @@ internal import Synchronization
 
 /// The one number that bounds the memory of all rings of all workers.
 final class MemoryBudget: Sendable {
-    private let limit: Int
+    let limit: Int
     private let used = Atomic<Int>(0)
 
     init(limit: Int) {
         self.limit = limit
     }
+
+    /// Bytes in use, idle rings that are kept among them.
+    var bytes: Int { min(max(0, used.load(ordering: .relaxed)), limit) }
 
     /// Half of it is used: by streams that stall, since others give their memory back at once.
     var isShort: Bool { used.load(ordering: .relaxed) > limit / 2 }

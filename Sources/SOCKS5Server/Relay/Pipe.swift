@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import UVLoop
 
 /// One direction of a session: what its source sends goes to its sink, with backpressure.
@@ -19,7 +20,7 @@ final class Pipe: BandwidthWaiter {
     /// What the next loan is for: it follows how full the reads come back.
     @exclusivity(unchecked) private var size = BufferPool.Size.tiny
     /// Of the payload, once there is some.
-    @exclusivity(unchecked) private var counter: Counter?
+    @exclusivity(unchecked) private var direction: Direction?
     @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
     @exclusivity(unchecked) private var ring = RingBuffer()
     @exclusivity(unchecked) private var lane = SpliceLane()
@@ -27,6 +28,8 @@ final class Pipe: BandwidthWaiter {
     @exclusivity(unchecked) private var pendingWrite = 0
     /// How much may be read, once there is payload. `nil`: anything.
     @exclusivity(unchecked) var meter: Meter?
+    /// Counts what is written, once there is payload, for the user.
+    @exclusivity(unchecked) var tally: UserActivity.Tally?
     /// Payload handed to the sink.
     @exclusivity(unchecked) private(set) var bytesWritten = 0
     /// ``bytesWritten`` when the acknowledgements were last looked at, or a number that it never is.
@@ -42,7 +45,7 @@ final class Pipe: BandwidthWaiter {
     /// What follows is payload, behind a reply that may still wait in the ring. The small ring that did for the
     /// handshake no longer will.
     func beginPayload(behind reply: Bool) {
-        counter = reply ? .bytesTargetToClient : .bytesClientToTarget
+        direction = reply ? .targetToClient : .clientToTarget
         size = .medium
         bytesWritten = reply ? -ring.count : 0
         lane.beginPayload(pool.pipes.splicing)
@@ -248,7 +251,10 @@ final class Pipe: BandwidthWaiter {
     private func count(_ written: Int) {
         let before = max(0, bytesWritten)
         bytesWritten += written
-        if let counter, bytesWritten > before { counters.add(counter, UInt64(bytesWritten - before)) }
+        guard let direction, bytesWritten > before else { return }
+        let payload = UInt64(bytesWritten - before)
+        counters.add(payload, direction)
+        tally?.add(payload, direction)
     }
 
     private func writeRing(to sink: TCPStream) throws(UVError) {
@@ -259,7 +265,9 @@ final class Pipe: BandwidthWaiter {
     }
 
     private func writeLane(to sink: TCPStream) throws(UVError) {
-        count(try lane.drain(to: sink, pool.pipes))
+        let drained = try lane.drain(to: sink, pool.pipes)
+        count(drained)
+        if let direction { counters.addSpliced(UInt64(drained), direction) }
         guard lane.holdsBytes else { return }
         if ring.loan == nil { ring = pool.lend(.holding(lane.count)) }
         ring.append(try lane.spill(into: ring.writable, pool.pipes))
@@ -344,6 +352,7 @@ final class Pipe: BandwidthWaiter {
         returnBuffer()
         meter?.giveBack()
         meter = nil
+        tally = nil
         source = nil
         sink = nil
     }

@@ -96,13 +96,21 @@ final class Relay: TCPStreamDelegate {
     ///
     /// - Parameters:
     ///   - target: connected, and the relay's from now on.
+    ///   - tally: counts the payload for the user.
     ///   - meter: what limits a direction.
-    func begin(with target: TCPStream, _ reply: [UInt8], meter: (Direction) -> Meter?) {
+    func begin(
+        with target: TCPStream,
+        _ reply: [UInt8],
+        _ tally: UserActivity.Tally?,
+        meter: (Direction) -> Meter?
+    ) {
         self.target = target
         openStreams += 1
         target.delegate = self
         clientToTarget.meter = meter(.clientToTarget)
         targetToClient.meter = meter(.targetToClient)
+        clientToTarget.tally = tally
+        targetToClient.tally = tally
         stage = .relaying
         noteActivity()
         targetToClient.send(reply)

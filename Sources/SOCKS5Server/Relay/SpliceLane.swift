@@ -112,13 +112,15 @@ final class PipePool {
 
     let splicing: Splicing
     private let budget: MemoryBudget
+    private let counters: Counters
     private var idle: [SplicePipe] = []
     private var lent = 0
     /// Fewer where the system has denied one.
     private var limit = atMost
 
-    init(_ budget: MemoryBudget, _ splicing: Splicing) {
+    init(_ budget: MemoryBudget, _ splicing: Splicing, _ counters: Counters) {
         self.budget = budget
+        self.counters = counters
         self.splicing = splicing
     }
 
@@ -139,11 +141,13 @@ final class PipePool {
             return nil
         }
         lent += 1
+        counters.pipeWasLent()
         return pipe
     }
 
     func takeBack(_ pipe: SplicePipe) {
         lent -= 1
+        counters.pipeCameBack()
         budget.release(Self.capacity)
         if pipe.count == 0 && idle.count < Self.kept { idle.append(pipe) }
     }

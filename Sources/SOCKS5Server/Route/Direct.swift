@@ -31,7 +31,7 @@ final class Direct: Connector, TCPStreamDelegate {
 
     func cancel() {
         search.cancel()
-        for attempt in attempts { close(attempt.attempt) }
+        for attempt in attempts { abandon(attempt.attempt) }
     }
 
     /// A name that isn't found in time is one that isn't found, as glibc has it for a resolver that doesn't answer.
@@ -65,7 +65,7 @@ final class Direct: Connector, TCPStreamDelegate {
             next = nil
             switch action {
             case .connect(let attempt, let address, let dropped):
-                if let dropped { close(dropped) }
+                if let dropped { abandon(dropped) }
                 next = connect(attempt, to: address)
             case .wait:
                 break
@@ -73,7 +73,7 @@ final class Direct: Connector, TCPStreamDelegate {
                 search.startAgain { [unowned self] in lookUpDidEnd($0) }
             case .take(let attempt, let losers):
                 search.cancel()
-                for loser in losers { close(loser) }
+                for loser in losers { abandon(loser) }
                 if let winner = take(attempt) { report(winner.stream, winner.address) }
             case .giveUp(let reply):
                 delegate.connectorDidReport(.failed(reply))
@@ -108,6 +108,7 @@ final class Direct: Connector, TCPStreamDelegate {
             return nil
         } catch {
             if error == .addressInUse { services.portShortage.note(.connect, nil, now: services.clock.now) }
+            services.counters.add(ConnectResult(error), isIPv6: address.isIPv6)
             close(attempt)
             search.notes.note(error)
             return race?.failed(attempt, Reply(error))
@@ -120,6 +121,12 @@ final class Direct: Connector, TCPStreamDelegate {
         return (taken.stream, taken.address)
     }
 
+    private func abandon(_ attempt: DialRace.Attempt) {
+        guard let taken = take(attempt) else { return }
+        services.counters.add(.abandoned, isIPv6: taken.address.isIPv6)
+        services.closer.close(taken.stream)
+    }
+
     private func close(_ attempt: DialRace.Attempt) {
         if let taken = take(attempt) { services.closer.close(taken.stream) }
     }
@@ -127,7 +134,8 @@ final class Direct: Connector, TCPStreamDelegate {
     // MARK: TCPStreamDelegate
 
     func stream(_ stream: TCPStream, didConnect error: UVError?) {
-        guard let attempt = attempts.first(where: { $0.stream === stream })?.attempt else { return }
+        guard let (attempt, _, address) = attempts.first(where: { $0.stream === stream }) else { return }
+        services.counters.add(error.map { ConnectResult($0) } ?? .connected, isIPv6: address.isIPv6)
         if let error {
             close(attempt)
             search.notes.note(error)

@@ -14,9 +14,13 @@ internal import UVLoop
 /// Serves in threads of its own, one a worker, from ``start()`` until ``stop(grace:)``; once in its life. Each call
 /// may come at any moment, from any thread. Installs no signal handler.
 public final class ProxyServer: Sendable {
-    private struct State {
+    struct State {
         var lifecycle = Lifecycle()
         var boundAddresses: [ListenAddress] = []
+        /// From the start on, and what the limits of users are.
+        var shared: Shared?
+        var limits: LimitTable?
+        var reloads = MetricsSnapshot.Reloads()
         var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -31,9 +35,9 @@ public final class ProxyServer: Sendable {
 
     private let configuration: Configuration
     private let logger: Logger
-    private let crew: Crew
-    private let hashThreads = HashThreads()
-    private let state = Guarded(State())
+    let crew: Crew
+    let hashThreads = HashThreads()
+    let state = Guarded(State())
     /// `nil` until the server has started; held by a reload.
     private let service = Guarded<Service?>(nil)
 
@@ -62,7 +66,7 @@ public final class ProxyServer: Sendable {
         self.configuration = configuration
         self.logger = logger
         workers = configuration.workers ?? LoopThread.availableCores
-        crew = Crew(workers: workers)
+        crew = Crew(workers: workers, listeners: configuration.listeners.count)
         let allowed = ConnectionLimit.allowedByDescriptors(
             workers: workers,
             listeners: configuration.listen.count
@@ -129,6 +133,7 @@ public final class ProxyServer: Sendable {
         let accounts = AccountTable { [crew] account in
             for member in crew.members { member.mailbox.post(.quotaEnded(account)) }
         }
+        accounts.name(configuration.users.lazy.map(\.name))
         let keeper = try configuration.limits.quotaFile.map { path throws(ProxyServerError) in
             try QuotaKeeper(path, accounts, logger)
         }
@@ -144,6 +149,9 @@ public final class ProxyServer: Sendable {
         let policy = Policy(configuration, listeners: listening.boundAddresses, hashThreads)
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses.map { ListenAddress($0) }
+            state.shared = shared
+            state.limits = policy.limits
+            state.reloads.lastSuccess = .now
             state.quotas = keeper.map { keeper in Task { await keeper.run() } }
         }
         for (index, sockets) in listening.sockets.enumerated() {
@@ -175,6 +183,10 @@ public final class ProxyServer: Sendable {
     ///   server would then serve anyone on an address that others reach, and ``ProxyServerError/Code/notStarted``.
     ///   Everything stays as it was.
     public func reload(_ configuration: Configuration) throws(ProxyServerError) {
+        try noted { () throws(ProxyServerError) in try adopt(configuration) }
+    }
+
+    private func adopt(_ configuration: Configuration) throws(ProxyServerError) {
         try configuration.validate()
         try service.withLock { service throws(ProxyServerError) in
             guard let current = service else {
@@ -194,6 +206,8 @@ public final class ProxyServer: Sendable {
             service?.configuration = next
             service?.policy = policy
             current.shared.throttle.withLock { $0.ban = policy.loginBan }
+            current.shared.accounts.name(next.users.lazy.map(\.name))
+            state.withLock { $0.limits = policy.limits }
             for member in crew.members { member.mailbox.post(.adopt(policy)) }
         }
     }

@@ -26,6 +26,9 @@ final class HashThreads: Sendable {
         state = Guarded(State(schedule: HashSchedule(limits)))
     }
 
+    /// Hashes that wait to be computed.
+    var waiting: Int { state.withLock { $0.schedule.waiting } }
+
     /// Whether hash and password belong together. `nil`: nobody has looked, since too many wait, the task was
     /// cancelled, or memory is short.
     func compute(_ work: HashWork, for source: ClientSource) async -> Bool? {

@@ -55,7 +55,7 @@ final class Services {
         self.logins = logins
         self.decisions = decisions
         clock = Clock(loop) { shared.duration(of: $0) }
-        pool = BufferPool(shared.budget, shared.splicing)
+        pool = BufferPool(shared.budget, shared.splicing, journal.counters)
         bind = shared.bind
         udp = shared.udp
         families = shared.families

@@ -18,6 +18,7 @@ final class Shared: Sendable {
     let budget: MemoryBudget
     let splicing: Splicing
     let names: Names
+    let nameCounts: NameCounts
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families
     let portShortage: PortShortage
@@ -38,7 +39,9 @@ final class Shared: Sendable {
         throttle = Guarded(LoginThrottle(configuration.loginBan))
         budget = MemoryBudget(limit: configuration.bufferMemory ?? MemoryBudget.standardLimit())
         splicing = configuration.splicing
-        names = Guarded(NameTable(configuration.resolver))
+        let table = NameTable<NamePost>(configuration.resolver)
+        nameCounts = table.counts
+        names = Guarded(table)
         nameResolver = configuration.nameResolver
         families = configuration.families
         portShortage = PortShortage(logger)

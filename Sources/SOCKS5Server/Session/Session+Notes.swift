@@ -36,8 +36,11 @@ extension Session {
     /// Milliseconds since the last byte. Bytes set the deadline, so that nothing else has to be kept for it.
     private var idle: UInt64? { record.hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
 
+    /// The connector has ended, or comes to its end.
     func noteRoute() {
-        if case .target(let connector) = pending { record.note(connector.notes, now: services.clock.now) }
+        guard case .target(let connector) = pending else { return }
+        record.note(connector.notes, now: services.clock.now)
+        services.journal.routeDidEnd(record)
     }
 }
 

@@ -157,12 +157,17 @@ final class Session {
     private func loginDidEnd(_ verdict: LoginVerdict, _ username: [UInt8]) {
         record.loginDidEnd(now: services.clock.now)
         switch verdict {
-        case .accepted: record.username = username
-        case .granted(let terms): (record.username, record.terms) = (username, terms)
+        case .accepted: loginDidSucceed(username, nil)
+        case .granted(let terms): loginDidSucceed(username, terms)
         case .refused: break
         case .unavailable: services.counters.add(.uncheckedLogins)
         }
         perform(machine.on(.loginAnswered(verdict)))
+    }
+
+    private func loginDidSucceed(_ username: [UInt8], _ terms: UserTerms?) {
+        services.counters.add(.succeededLogins)
+        (record.username, record.terms) = (username, terms)
     }
 
     private func noteLoginFailure(_ message: [UInt8]) {
@@ -180,6 +185,7 @@ final class Session {
 
     private func judge(_ request: SOCKSRequest) {
         record.requestDidCome(request, now: services.clock.now)
+        services.journal.requestDidCome(record)
         handshakePolicy = nil
         places.requestDidCome(services)
         guard let pipe = relay?.clientToTarget else { return }
@@ -251,12 +257,13 @@ final class Session {
     func relay(_ target: TCPStream, boundTo bound: SocketAddress) {
         guard case .relay = machine.on(.opened) else { return services.closer.close(target) }
         record.enter(.relay)
+        services.counters.add(.allowed)
         places.endHandshake(of: record.client, services)
-        relay?.begin(with: target, success(bound)) { places.meter(of: $0, services) }
+        relay?.begin(with: target, success(bound), places.tally(services)) { places.meter(of: $0, services) }
     }
 
     private func success(_ bound: SocketAddress) -> [UInt8] {
-        services.counters.add(.succeeded)
+        services.counters.add(.succeeded, to: record.command)
         record.successDidGo(now: services.clock.now)
         return front.response(.succeeded, boundTo: Destination(bound))
     }
@@ -269,7 +276,15 @@ final class Session {
             let local = try relay.client.localAddress()
             if keeper.isForeign(portAt: local) { return handOver(relay, local) }
             let ports = keeper.sharedPorts
-            let association = UDPAssociation(self, services, slot, for: subject, at: address, ports) {
+            let association = UDPAssociation(
+                self,
+                services,
+                slot,
+                for: subject,
+                at: address,
+                ports,
+                places.tally(services)
+            ) {
                 places.meter(of: $0, services)
             }
             switch association.open(at: local) {
@@ -296,6 +311,7 @@ final class Session {
         guard case .associate = machine.on(.opened) else { return association.close() }
         record.enter(.relay)
         record.noteBound(bound)
+        services.counters.add(.allowed)
         services.clock.set(.udpIdle, for: slot)
         relay?.targetToClient.send(success(bound))
         if !machine.hasEnded { relay?.discard() }
@@ -305,12 +321,12 @@ final class Session {
 
     private func refuse(_ answer: SessionMachine.LastAnswer, _ outcome: SessionOutcome) {
         giveUpPending()
-        if case .denied(.limit(let limit)) = outcome { services.counters.add(limit) }
+        if case .denied(let denial) = outcome { services.journal.requestDenied(denial) }
         record.outcome = outcome
         places.endHandshake(of: record.client, services)
         services.clock.set(.refusal, for: slot)
         if case .reply(let reply) = answer {
-            services.counters.add(reply)
+            services.counters.add(reply, to: record.command)
             record.reply = reply
         }
         relay?.refuse(sending: front.bytes(of: answer))

@@ -10,7 +10,7 @@ struct SessionPlaces {
     private var isUnfinished = false
     /// Of those that ``ConnectionLimit`` has.
     private var hasPlace = false
-    /// Of the user, behind the request, and the limits that bind it.
+    /// Of the user, behind the request, and the limits that bind it, if there are any.
     private var account: Account?
     private var user: UserBounds?
 
@@ -70,7 +70,8 @@ struct SessionPlaces {
     ///   - terms: what a credential store has granted to the user.
     /// - Returns: the limit that it would exceed; then nothing is taken.
     mutating func enter(as user: [UInt8]?, _ terms: UserTerms?, _ services: Services) -> LimitRefusal? {
-        guard let name = user, let limits = services.policy.limits.limits(of: name, terms) else { return nil }
+        guard let name = user else { return nil }
+        let limits = services.policy.limits.limits(of: name, terms)
         do throws(LimitRefusal) {
             account = try services.accounts.enter(name, limits, now: services.clock.now)
             self.user = limits
@@ -101,6 +102,11 @@ struct SessionPlaces {
             account,
             user
         )
+    }
+
+    /// Where the worker counts the user's payload. `nil`: nobody has logged in.
+    func tally(_ services: Services) -> UserActivity.Tally? {
+        account?.activity.tally(ofWorker: services.journal.worker)
     }
 
     /// Gives all of them back.

@@ -14,13 +14,20 @@ struct Crew: Sendable {
     /// Any thread.
     final class Member: Sendable {
         let mailbox = Mailbox<Worker.Command>()
-        let counters = Counters()
+        let counters: Counters
+        /// How long its turns take, and the processor time of its thread.
+        let turns = TurnTimes()
+        let time = ThreadTime()
         private let sessions = Atomic<Int>(Member.closed)
         /// Keeps the counts of two workers, which change all the time, out of one cache line.
         private let distance = InlineArray<12, UInt64>(repeating: 0)
 
         /// More than there can be sessions: a worker that doesn't serve yet, or has to stop, never has the fewest.
         private static let closed = 1 << 40
+
+        init(listeners: Int) {
+            counters = Counters(listeners: listeners)
+        }
 
         var load: Int { sessions.load(ordering: .relaxed) }
         /// Whether it serves: its mailbox is read.
@@ -32,8 +39,8 @@ struct Crew: Sendable {
         func leave() { sessions.wrappingSubtract(1, ordering: .relaxed) }
     }
 
-    init(workers: Int) {
-        members = (0..<workers).map { _ in Member() }
+    init(workers: Int, listeners: Int = 1) {
+        members = (0..<workers).map { _ in Member(listeners: listeners) }
     }
 
     /// Who is to have the connection that this worker has accepted; counted there as a session already.

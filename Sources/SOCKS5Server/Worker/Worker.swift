@@ -73,7 +73,7 @@ final class Worker {
         self.crew = crew
         member = crew.members[index]
         self.didStop = didStop
-        let loop = try EventLoop(readBudget: Self.readBudget)
+        let loop = try EventLoop(readBudget: Self.readBudget, turns: crew.members[index].turns)
         let mailbox = member.mailbox
         resolutions = PendingAnswers { mailbox.post(.nameResolved($0, $1)) }
         let post = NamePost(
@@ -112,7 +112,9 @@ final class Worker {
         }
         mailbox.open(on: loop)
         member.open()
+        member.time.begin()
         loop.run(self)
+        member.time.end()
         do {
             try loop.close()
         } catch {
@@ -166,17 +168,26 @@ final class Worker {
         let peer = Peer(arrival.peer)
         guard !services.isBanned(peer) else {
             member.leave()
-            return services.journal.connectionRefusedAsBanned()
+            return services.journal.connectionRefusedAsBanned(by: arrival.listener.name)
         }
         var places = SessionPlaces()
         if let limit = places.enter(from: peer, services) {
             member.leave()
-            return services.journal.connectionRefused(peer, by: limit, now: clock.now)
+            return services.journal.connectionRefused(
+                peer,
+                by: limit,
+                at: arrival.listener.name,
+                now: clock.now
+            )
         }
         guard takePlace() else {
             member.leave()
             places.leave(peer, services)
-            return services.journal.connectionRefusedAtLimit(of: services.limit.maximum, now: clock.now)
+            return services.journal.connectionRefusedAtLimit(
+                of: services.limit.maximum,
+                by: arrival.listener.name,
+                now: clock.now
+            )
         }
         places.keepPlace()
         let session = Session(self, services, clock.enter(), by: arrival.listener, peer: peer, places)

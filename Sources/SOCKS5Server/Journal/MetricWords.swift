@@ -1,0 +1,185 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+// The words that metrics have for what happens beside sessions. They don't change: dashboards ask for them.
+
+/// Why a connection became no session.
+public enum ConnectionRefusal: Int, CaseIterable, Sendable {
+    /// By ``Configuration/loginBan``.
+    case banned
+    /// By ``Configuration/maxConnections``.
+    case connections
+    /// By ``ProxyLimits``.
+    case connectionsPerSource, handshakesPerSource, newConnectionsPerSource
+
+    init(_ limit: LimitRefusal) {
+        self =
+            switch limit {
+            case .connectionsPerSource: .connectionsPerSource
+            case .handshakesPerSource: .handshakesPerSource
+            case .newConnectionsPerSource: .newConnectionsPerSource
+            // Of users, who aren't known yet.
+            case .connectionsPerUser, .quotaPerUser: .connections
+            }
+    }
+
+    public var word: String {
+        switch self {
+        case .banned: "banned"
+        case .connections: "connections"
+        case .connectionsPerSource: "connections_per_source"
+        case .handshakesPerSource: "handshakes_per_source"
+        case .newConnectionsPerSource: "new_connections_per_source"
+        }
+    }
+}
+
+/// How an attempt to connect to one address has ended.
+public enum ConnectResult: Int, CaseIterable, Sendable {
+    case connected, refused, unreachable, timedOut
+    /// For another reason.
+    case failed
+    /// Given up, since another address was faster, or the session had ended.
+    case abandoned
+
+    init(_ error: UVError) {
+        self =
+            switch Reply(error) {
+            case .connectionRefused: .refused
+            case .networkUnreachable, .hostUnreachable: .unreachable
+            case .ttlExpired: .timedOut
+            case .succeeded, .generalFailure, .notAllowed, .commandNotSupported, .addressTypeNotSupported:
+                .failed
+            }
+    }
+
+    public var word: String {
+        switch self {
+        case .connected: "connected"
+        case .refused: "refused"
+        case .unreachable: "unreachable"
+        case .timedOut: "timed_out"
+        case .failed: "failed"
+        case .abandoned: "abandoned"
+        }
+    }
+}
+
+/// Why accepting has paused: the system lacks something.
+public enum AcceptError: Int, CaseIterable, Sendable {
+    /// Descriptors of the process, or of the system.
+    case tooManyFiles, tooManyFilesInSystem
+    case noBuffers, outOfMemory
+    case other
+
+    init(_ error: UVError) {
+        self =
+            switch error {
+            case .tooManyFiles: .tooManyFiles
+            case .tooManyFilesInSystem: .tooManyFilesInSystem
+            case .noBuffers: .noBuffers
+            case .outOfMemory: .outOfMemory
+            default: .other
+            }
+    }
+
+    public var word: String {
+        switch self {
+        case .tooManyFiles: "EMFILE"
+        case .tooManyFilesInSystem: "ENFILE"
+        case .noBuffers: "ENOBUFS"
+        case .outOfMemory: "ENOMEM"
+        case .other: "other"
+        }
+    }
+}
+
+/// What was decided about a request.
+public enum PolicyDecision: Hashable, Sendable {
+    /// It was carried out.
+    case allowed
+    /// Denied by the rule of this number, from 1. Higher numbers than ``lastRule`` count together as the next one.
+    case rule(Int)
+    case userRule
+    case listenerRule
+    /// By an embedder's ``RuleSet``.
+    case ruleSet
+    /// By the destination guard, for the reason of this number.
+    case destination(Int)
+
+    static let lastRule = 255
+    private static let reasons = GuardReason.allCases
+
+    /// `nil`: a limit of the user, which is none of the policy's.
+    init?(_ denial: Denial) {
+        switch denial {
+        case .rule(let number): self = .rule(min(number, Self.lastRule + 1))
+        case .userRule: self = .userRule
+        case .listenerRule: self = .listenerRule
+        case .ruleSet: self = .ruleSet
+        case .destination(let reason): self = .destination(Self.reasons.firstIndex(of: reason) ?? 0)
+        case .limit: return nil
+        }
+    }
+
+    static let all: [PolicyDecision] =
+        [.allowed, .userRule, .listenerRule, .ruleSet] + reasons.indices.map { .destination($0) }
+        + (1...lastRule + 1).map { .rule($0) }
+
+    /// Below 272.
+    var number: Int {
+        switch self {
+        case .allowed: 0
+        case .userRule: 1
+        case .listenerRule: 2
+        case .ruleSet: 3
+        case .destination(let reason): 4 + reason
+        case .rule(let number): 15 + number
+        }
+    }
+
+    /// What has denied it; empty: nothing has.
+    public var rule: String {
+        switch self {
+        case .allowed: ""
+        case .rule(Self.lastRule + 1): "other rules"
+        case .rule(let number): "rule \(number)"
+        case .userRule: "user's rule"
+        case .listenerRule: "listener's rule"
+        case .ruleSet: "rule set"
+        case .destination(let reason): "guard: \(Self.reasons[reason].rawValue)"
+        }
+    }
+}
+
+/// How a handshake has ended.
+public enum HandshakeResult: Hashable, Sendable {
+    /// By a request.
+    case completed
+    /// The session has ended before.
+    case ended(SessionInfo.Outcome)
+
+    static let all = [HandshakeResult.completed] + SessionInfo.Outcome.all.map { .ended($0) }
+
+    var number: Int {
+        switch self {
+        case .completed: 0
+        case .ended(let outcome): 1 + outcome.number
+        }
+    }
+
+    public var word: String {
+        switch self {
+        case .completed: "completed"
+        case .ended(let outcome): outcome.rawValue
+        }
+    }
+}
+
+extension SessionInfo.Outcome {
+    static let all = allCases
+
+    /// Its place among all, below 40.
+    var number: Int { Self.all.firstIndex(of: self) ?? 0 }
+}

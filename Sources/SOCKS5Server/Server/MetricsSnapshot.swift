@@ -1,0 +1,192 @@
+internal import Locks
+internal import ProxyPolicy
+public import SOCKS5Protocol
+internal import UVLoop
+
+/// All numbers of a ``ProxyServer`` at one moment, since its start and over all workers: for a metrics page, or for a
+/// program's own.
+///
+/// The numbers are read one after the other while the workers go on: each is right, their sum may be of slightly
+/// different moments. Counts never fall.
+public struct MetricsSnapshot: Sendable {
+    /// One of ``Configuration/listeners``.
+    public struct Listener: Sendable {
+        /// Its address, with the port that the system chose.
+        public let name: String
+        /// Connections that became sessions.
+        public let accepted: UInt64
+        /// Connections that became none.
+        public let refused: [(reason: ConnectionRefusal, count: UInt64)]
+        /// Those that have happened.
+        public let handshakes: [(result: HandshakeResult, count: UInt64)]
+        /// Sessions that run; without a command, their request hasn't come.
+        public let sessions: [(command: SOCKSCommand?, count: Int)]
+    }
+
+    /// One worker.
+    public struct Worker: Sendable {
+        /// How long the callbacks of each turn of the loop took, to the millisecond.
+        public let turns: HistogramSnapshot
+        /// The processor time of its thread, in seconds.
+        public let processorTime: Double
+    }
+
+    /// One user, or several.
+    public struct User: Sendable {
+        /// As bytes (RFC 1929). `nil`: all users who have no numbers of their own.
+        public let name: [UInt8]?
+        /// With a request, those that run.
+        public let sessions: Int
+        /// Payload that was relayed; it grows while sessions run.
+        public let bytesClientToTarget: UInt64
+        public let bytesTargetToClient: UInt64
+        /// In the period that goes on. `nil`: there is no quota.
+        public let quotaUsed: Int?
+    }
+
+    public struct Lookups: Sendable {
+        /// Under way, and waiting for their turn.
+        public var running = 0
+        public var waiting = 0
+        /// Questions that the cache could answer, and others.
+        public var cacheHits: UInt64 = 0
+        public var cacheMisses: UInt64 = 0
+        /// Of these, refused since too many waited.
+        public var refused: UInt64 = 0
+    }
+
+    public struct Reloads: Sendable {
+        public var succeeded: UInt64 = 0
+        public var failed: UInt64 = 0
+        /// Since 1970 (UTC); the start counts as one.
+        public var lastSuccess: Duration?
+    }
+
+    public internal(set) var statistics: Statistics
+    public internal(set) var listeners: [Listener] = []
+    public internal(set) var workers: [Worker] = []
+    /// The first 1,000 of ``Configuration/users``, and the others together as the last one.
+    public internal(set) var users: [User] = []
+    /// Those that have happened. Without a command, no request had come.
+    public internal(set) var ended: [(command: SOCKSCommand?, outcome: SessionInfo.Outcome, count: UInt64)] =
+        []
+    public internal(set) var replies: [(command: SOCKSCommand?, reply: Reply, count: UInt64)] = []
+    public internal(set) var decisions: [(decision: PolicyDecision, count: UInt64)] = []
+    public internal(set) var connectAttempts: [(isIPv6: Bool, result: ConnectResult, count: UInt64)] = []
+    public internal(set) var acceptErrors: [(error: AcceptError, count: UInt64)] = []
+    /// From the accept to the whole request.
+    public internal(set) var handshakeTimes: HistogramSnapshot
+    /// For the addresses of the target's name, the time in the queue included.
+    public internal(set) var lookupTimes: HistogramSnapshot
+    /// From the first attempt to the connected target, or to the failure.
+    public internal(set) var dialTimes: HistogramSnapshot
+    /// Of sessions that have ended.
+    public internal(set) var sessionTimes: HistogramSnapshot
+    public internal(set) var lookups = Lookups()
+    public internal(set) var reloads = Reloads()
+    /// Of ``Configuration/bufferMemory``, in bytes.
+    public internal(set) var bufferBytes = 0
+    public internal(set) var bufferLimit = 0
+    /// Pipes that bytes are spliced through at this moment.
+    public internal(set) var pipesInUse = 0
+    /// Password hashes that wait to be computed.
+    public internal(set) var loginsQueued = 0
+    /// Sources that are banned.
+    public internal(set) var bans = 0
+    /// ``ProxyServer/maxConnections``.
+    public internal(set) var sessionsLimit = 0
+    /// Whether a stop was asked for.
+    public internal(set) var isDraining = false
+}
+
+extension MetricsSnapshot {
+    private static let commands = [nil] + SOCKSCommand.allCases.map { Optional($0) }
+
+    /// - Parameter listeners: their names.
+    init(_ members: [Crew.Member], listeners: [String]) {
+        let all = members.map(\.counters)
+        // First, as within: then no more have ended than there were.
+        statistics = Statistics(all)
+        handshakeTimes = Histogram.sum(all.map(\.handshakeTimes), .stage)
+        lookupTimes = Histogram.sum(all.map(\.lookupTimes), .stage)
+        dialTimes = Histogram.sum(all.map(\.dialTimes), .stage)
+        sessionTimes = Histogram.sum(all.map(\.sessionTimes), .session)
+        workers = members.map { Worker(turns: HistogramSnapshot($0.turns), processorTime: $0.time.seconds) }
+        self.listeners = listeners.enumerated().map { index, name in
+            Listener(name, all.map { $0.listeners[index] })
+        }
+        func sum(_ count: (Counters) -> UInt64) -> UInt64 { all.reduce(0) { $0 + count($1) } }
+        for command in Self.commands {
+            for outcome in SessionInfo.Outcome.all {
+                let count = sum { $0[outcome, command] }
+                if count > 0 { ended.append((command, outcome, count)) }
+            }
+            for reply in Reply.allCases {
+                let count = sum { $0[reply, command] }
+                if count > 0 { replies.append((command, reply, count)) }
+            }
+        }
+        for decision in PolicyDecision.all {
+            let count = sum { $0[decision] }
+            if count > 0 || decision == .allowed { decisions.append((decision, count)) }
+        }
+        for isIPv6 in [false, true] {
+            for result in ConnectResult.allCases {
+                connectAttempts.append((isIPv6, result, sum { $0[result, isIPv6: isIPv6] }))
+            }
+        }
+        acceptErrors = AcceptError.allCases.map { error in (error, sum { $0[error] }) }
+        pipesInUse = all.reduce(0) { $0 + $1.pipes }
+    }
+
+    mutating func add(_ shared: Shared, _ limits: LimitTable, now: UInt64) {
+        bufferBytes = shared.budget.bytes
+        bufferLimit = shared.budget.limit
+        bans = shared.throttle.withLock { $0.bans(now: now) }
+        lookups = Lookups(shared.nameCounts)
+        let today = shared.accounts.today
+        users = shared.accounts.named.map { name, account in
+            let quota = limits.limits(of: name)?.quota
+            return User(name, account.activity, quotaUsed: quota.map { account.used(of: $0, today) })
+        }
+        users.append(User(nil, shared.accounts.others, quotaUsed: nil))
+    }
+}
+
+extension MetricsSnapshot.Listener {
+    fileprivate init(_ name: String, _ all: [ListenerCounters]) {
+        func sum(_ count: (ListenerCounters) -> UInt64) -> UInt64 { all.reduce(0) { $0 + count($1) } }
+        self.name = name
+        accepted = sum { $0.connectionsAccepted }
+        refused = ConnectionRefusal.allCases.map { reason in (reason, sum { $0[reason] }) }
+        handshakes = HandshakeResult.all.compactMap { result in
+            let count = sum { $0[result] }
+            return count > 0 || result == .completed ? (result, count) : nil
+        }
+        sessions = MetricsSnapshot.commands.map { command in
+            // Read while one begins or ends, the parts may not fit.
+            (command, max(0, all.reduce(0) { $0 + $1[command] }))
+        }
+    }
+}
+
+extension MetricsSnapshot.User {
+    fileprivate init(_ name: [UInt8]?, _ activity: UserActivity, quotaUsed: Int?) {
+        self.name = name
+        self.quotaUsed = quotaUsed
+        sessions = activity.sessions
+        (bytesClientToTarget, bytesTargetToClient) = activity.bytes
+    }
+}
+
+extension MetricsSnapshot.Lookups {
+    fileprivate init(_ counts: NameCounts) {
+        self.init(
+            running: counts.running.value,
+            waiting: counts.waiting.value,
+            cacheHits: counts.hits.value,
+            cacheMisses: counts.misses.value,
+            refused: counts.refusals.value
+        )
+    }
+}

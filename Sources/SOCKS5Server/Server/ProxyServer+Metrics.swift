@@ -1,0 +1,50 @@
+internal import Locks
+internal import ProxyPolicy
+internal import Text
+internal import UVLoop
+
+extension ProxyServer {
+    /// All numbers there are. Reads what the workers publish, and holds none of them up. Any thread.
+    public func metrics() -> MetricsSnapshot {
+        let state = state.withLock { state in
+            (
+                listeners: state.boundAddresses.map(\.description), shared: state.shared,
+                limits: state.limits,
+                reloads: state.reloads, isDraining: state.lifecycle.isStopping
+            )
+        }
+        var snapshot = MetricsSnapshot(crew.members, listeners: state.listeners)
+        if let shared = state.shared, let limits = state.limits {
+            snapshot.add(shared, limits, now: LoopThread.now)
+        }
+        snapshot.loginsQueued = hashThreads.waiting
+        snapshot.sessionsLimit = maxConnections
+        snapshot.reloads = state.reloads
+        snapshot.isDraining = state.isDraining
+        return snapshot
+    }
+
+    /// The files for a reload can't be read.
+    package func noteFailedReload() {
+        state.withLock { $0.reloads.failed += 1 }
+    }
+
+    /// Runs a reload, and counts it.
+    func noted(_ reload: () throws(ProxyServerError) -> Void) throws(ProxyServerError) {
+        do throws(ProxyServerError) {
+            try reload()
+        } catch {
+            noteFailedReload()
+            throw error
+        }
+        state.withLock { state in
+            state.reloads.succeeded += 1
+            state.reloads.lastSuccess = .now
+        }
+    }
+}
+
+extension Duration {
+    /// Since 1970 (UTC).
+    static var now: Duration { .milliseconds(Timestamp.now().milliseconds) }
+}
