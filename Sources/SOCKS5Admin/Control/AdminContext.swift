@@ -6,6 +6,8 @@ internal import Text
 struct AdminContext: Sendable {
     let server: ProxyServer
     let logger: Logger
+    let version: String
+    let logLinesDropped: @Sendable () -> UInt64
 }
 
 extension AdminContext {

@@ -3,5 +3,6 @@ extension Route {
     static let all: [Route] = [
         Route("GET", "/healthz", .reading, Health.alive),
         Route("GET", "/readyz", .reading, Health.ready),
+        Route("GET", "/metrics", .reading, MetricsPage.answer),
     ]
 }

@@ -44,7 +44,12 @@ public final class AdminServer: Sendable {
         try configuration.validate()
         self.configuration = configuration
         token = Guarded(configuration.token)
-        context = AdminContext(server: server, logger: logger)
+        context = AdminContext(
+            server: server,
+            logger: logger,
+            version: configuration.version,
+            logLinesDropped: configuration.logLinesDropped
+        )
     }
 
     /// What is listened on, with the port that the system chose; `nil` before ``start()``.

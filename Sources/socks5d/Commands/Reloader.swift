@@ -82,7 +82,7 @@ final class Reloader: Sendable {
 
     private func reloadNow() {
         do {
-            let next = try load()
+            let next = try loadNoted()
             try server.reload(next.configuration)
             if let token = next.admin?.token { admin?.use(token) }
             let left = next.settingsThatNeedARestart(since: started)
@@ -114,6 +114,16 @@ final class Reloader: Sendable {
             refuse(Failure(error).messages)
         } catch {
             refuse(["\(error)"])
+        }
+    }
+
+    /// The server itself counts what it refuses.
+    private func loadNoted() throws -> Loaded {
+        do {
+            return try load()
+        } catch {
+            server.noteFailedReload()
+            throw error
         }
     }
 

@@ -65,6 +65,7 @@ extension AdminConfiguration {
         }
         guard let address = settings.address else { return nil }
         self.init(address: address, token: token)
+        version = Socks5d.version
         do throws(AdminError) {
             try validate()
         } catch {

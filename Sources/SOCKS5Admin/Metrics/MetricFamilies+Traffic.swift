@@ -1,0 +1,96 @@
+internal import SOCKS5Server
+
+extension MetricFamily {
+    static let ofTraffic: [MetricFamily] = [
+        MetricFamily(
+            .counter,
+            "socks5d_bytes_total",
+            ["direction", "transport"],
+            "Payload that was relayed; sent: from clients to targets. Grows while sessions run."
+        ) { input, writer in
+            let numbers = input.server.statistics
+            let datagrams = (
+                numbers[.datagramBytesClientToTarget], numbers[.datagramBytesTargetToClient]
+            )
+            writer.add(numbers[.bytesClientToTarget] - datagrams.0, "sent", "tcp")
+            writer.add(numbers[.bytesTargetToClient] - datagrams.1, "received", "tcp")
+            writer.add(datagrams.0, "sent", "udp")
+            writer.add(datagrams.1, "received", "udp")
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_spliced_bytes_total",
+            ["direction"],
+            "Of the payload, what the kernel has moved by itself."
+        ) {
+            $1.add($0.server.statistics[.splicedClientToTarget], "sent")
+            $1.add($0.server.statistics[.splicedTargetToClient], "received")
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_datagrams_total",
+            ["direction"],
+            "Datagrams that were relayed; sent: from clients to targets."
+        ) {
+            $1.add($0.server.statistics[.datagramsClientToTarget], "sent")
+            $1.add($0.server.statistics[.datagramsTargetToClient], "received")
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_datagrams_dropped_total",
+            ["reason"],
+            "Datagrams that were not relayed."
+        ) { input, writer in
+            for drop in DatagramDrop.allCases {
+                writer.add(input.server.statistics.datagramsDropped(drop), drop.word)
+            }
+        },
+        MetricFamily(.gauge, "socks5d_buffer_bytes", "Memory of buffers in use, by all workers.") {
+            $1.add($0.server.bufferBytes)
+        },
+        MetricFamily(.gauge, "socks5d_buffer_limit_bytes", "Memory that buffers may use.") {
+            $1.add($0.server.bufferLimit)
+        },
+        MetricFamily(.gauge, "socks5d_pipes_in_use", "Pipes that hold bytes on their way past this process.")
+        {
+            $1.add($0.server.pipesInUse)
+        },
+    ]
+
+    /// The users of the configuration, up to a number, and the rest as one.
+    static let ofUsers: [MetricFamily] = [
+        MetricFamily(
+            .gauge,
+            "socks5d_user_sessions",
+            ["user"],
+            "Sessions of a user that run, with a request; other: users who have no numbers of their own."
+        ) { for user in $0.server.users { $1.add(user.sessions, of: [text(user)]) } },
+        MetricFamily(
+            .counter,
+            "socks5d_user_bytes_total",
+            ["user", "direction"],
+            "Payload of a user that was relayed; sent: from the client to targets."
+        ) {
+            for user in $0.server.users {
+                let name = text(user)
+                $1.add(user.bytesClientToTarget, of: [name, sent])
+                $1.add(user.bytesTargetToClient, of: [name, received])
+            }
+        },
+        MetricFamily(
+            .gauge,
+            "socks5d_user_quota_used_bytes",
+            ["user"],
+            "What a user with a quota has used of it in the period that goes on."
+        ) { for user in $0.server.users { if let used = user.quotaUsed { $1.add(used, of: [text(user)]) } } },
+    ]
+
+    private static let (sent, received) = (Array("sent".utf8), Array("received".utf8))
+
+    /// A user who is called as the others are has another name here.
+    private static func text(_ user: MetricsSnapshot.User) -> [UInt8] {
+        let others = Array("other".utf8)
+        guard let name = user.name else { return others }
+        return name == others ? Array("%6Fther".utf8) : LabelText.text(of: name)
+    }
+}

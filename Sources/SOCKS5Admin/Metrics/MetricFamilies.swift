@@ -1,0 +1,162 @@
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+
+extension MetricFamily {
+    /// All there are, in the order in which they are written.
+    package static let all: [MetricFamily] =
+        ofServer + ofSessions + ofTraffic + ofUsers + ofLimits + ofNames + ofWorkers + ofProcess
+
+    private static let ofServer: [MetricFamily] = [
+        MetricFamily(.gauge, "socks5d_build_info", ["version", "libuv"], "1, with the versions in use.") {
+            $1.add(1, $0.version, ProxyServer.libuvVersion)
+        },
+        MetricFamily(
+            .gauge,
+            "socks5d_draining",
+            "1 if a stop was asked for: no new client is accepted. Otherwise 0."
+        ) { $1.add($0.server.isDraining ? 1 : 0) },
+        MetricFamily(.counter, "socks5d_reloads_total", ["result"], "Reloads of the configuration.") {
+            $1.add($0.server.reloads.succeeded, "succeeded")
+            $1.add($0.server.reloads.failed, "failed")
+        },
+        MetricFamily(
+            .gauge,
+            "socks5d_last_reload_success_timestamp_seconds",
+            "When the last successful reload was, or else the start, in seconds since 1970 (UTC)."
+        ) { input, writer in
+            let seconds = input.server.reloads.lastSuccess.map { $0 / .milliseconds(1) / 1000 }
+            writer.add(seconds ?? 0)
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_log_lines_dropped_total",
+            "Lines of logs that were lost, since what they go to was too slow."
+        ) { $1.add($0.logLinesDropped) },
+    ]
+
+    private static let ofSessions: [MetricFamily] = [
+        MetricFamily(
+            .counter,
+            "socks5d_connections_accepted_total",
+            ["listener"],
+            "Connections that became sessions."
+        ) { for listener in $0.server.listeners { $1.add(listener.accepted, listener.name) } },
+        MetricFamily(
+            .counter,
+            "socks5d_connections_refused_total",
+            ["listener", "reason"],
+            "Connections that were closed at once, by a ban or a limit."
+        ) { input, writer in
+            for listener in input.server.listeners {
+                for (reason, count) in listener.refused { writer.add(count, listener.name, reason.word) }
+            }
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_accept_errors_total",
+            ["errno"],
+            "How often accepting has paused, since the system lacked something."
+        ) { for (error, count) in $0.server.acceptErrors { $1.add(count, error.word) } },
+        MetricFamily(
+            .counter,
+            "socks5d_handshakes_total",
+            ["listener", "result"],
+            "Handshakes that have ended: completed by a request, or as the session has ended before."
+        ) { input, writer in
+            for listener in input.server.listeners {
+                for (result, count) in listener.handshakes { writer.add(count, listener.name, result.word) }
+            }
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_logins_total",
+            ["result"],
+            "Logins: accepted, refused, or unchecked and refused, since nobody could look at them in time."
+        ) {
+            $1.add($0.server.statistics[.succeededLogins], "accepted")
+            $1.add($0.server.statistics[.failedLogins], "refused")
+            $1.add($0.server.statistics[.uncheckedLogins], "unchecked")
+        },
+        MetricFamily(.gauge, "socks5d_logins_queued", "Password hashes that wait to be computed.") {
+            $1.add($0.server.loginsQueued)
+        },
+        MetricFamily(
+            .gauge,
+            "socks5d_sessions",
+            ["listener", "command"],
+            "Sessions that run, by the command of the request; none: it hasn't come yet."
+        ) { input, writer in
+            for listener in input.server.listeners {
+                for (command, count) in listener.sessions { writer.add(count, listener.name, word(command)) }
+            }
+        },
+        MetricFamily(.gauge, "socks5d_sessions_limit", "Sessions that may run at once.") {
+            $1.add($0.server.sessionsLimit)
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_sessions_ended_total",
+            ["command", "outcome"],
+            "Sessions that have ended, by their outcome."
+        ) {
+            for (command, outcome, count) in $0.server.ended {
+                $1.add(count, word(command), outcome.rawValue)
+            }
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_replies_total",
+            ["command", "reply"],
+            "Replies to requests, by the number of RFC 1928 section 6; a BIND has two."
+        ) {
+            for (command, reply, count) in $0.server.replies {
+                $1.add(count, word(command), "\(reply.rawValue)")
+            }
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_policy_decisions_total",
+            ["decision", "rule"],
+            "Requests that were carried out, and requests that were denied, by what has denied them."
+        ) {
+            for (decision, count) in $0.server.decisions {
+                $1.add(count, decision == .allowed ? "allowed" : "denied", decision.rule)
+            }
+        },
+        MetricFamily(
+            .counter,
+            "socks5d_connect_attempts_total",
+            ["family", "result"],
+            "Attempts to connect to an address of a target; abandoned: another one was faster, or nobody waited."
+        ) {
+            for (isIPv6, result, count) in $0.server.connectAttempts {
+                $1.add(count, isIPv6 ? "ipv6" : "ipv4", result.word)
+            }
+        },
+        MetricFamily(.histogram, "socks5d_handshake_seconds", "From the accept to the whole request.") {
+            $1.add($0.server.handshakeTimes)
+        },
+        MetricFamily(
+            .histogram,
+            "socks5d_lookup_seconds",
+            "For the addresses of a target's name, from the cache too, time in the queue included."
+        ) { $1.add($0.server.lookupTimes) },
+        MetricFamily(
+            .histogram,
+            "socks5d_dial_seconds",
+            "From the first attempt to connect to the connected target, or to the failure."
+        ) { $1.add($0.server.dialTimes) },
+        MetricFamily(.histogram, "socks5d_session_seconds", "Of sessions that have ended, accept to end.") {
+            $1.add($0.server.sessionTimes)
+        },
+    ]
+
+    static func word(_ command: SOCKSCommand?) -> String {
+        switch command {
+        case nil: "none"
+        case .connect: "connect"
+        case .bind: "bind"
+        case .udpAssociate: "udp_associate"
+        }
+    }
+}
