@@ -210,10 +210,11 @@ extension AdminLoop: TCPListenerDelegate {
     /// - Returns: false where all connections are busy.
     private func makeRoom() -> Bool {
         guard connections.count >= limits.connections else { return true }
-        guard let longest = connections.values.filter(\.isIdle).min(by: { $0.idleSince < $1.idleSince })
-        else {
-            return false
+        // Several may have come within a millisecond.
+        let longest = connections.values.filter(\.isIdle).min {
+            ($0.idleSince, $0.number) < ($1.idleSince, $1.number)
         }
+        guard let longest else { return false }
         longest.close()
         return true
     }
