@@ -56,6 +56,21 @@ public struct RecentTable<Key: Hashable, Value> {
         return nil
     }
 
+    /// Every key with its value, the last one used first, without counting that as a use. O(n).
+    @inlinable
+    public func forEach(_ body: (Key, Value) -> Void) {
+        var slot = order.last
+        while let current = slot {
+            body(entries[current].key, entries[current].value)
+            slot = entries.slot(before: current)
+        }
+    }
+
+    @inlinable
+    public mutating func removeAll() {
+        while let oldest = order.first { slots[entries.remove(oldest, from: &order).key] = nil }
+    }
+
     /// The same key often comes several times in a row.
     @inlinable
     func slot(of key: Key) -> ListPool<Entry>.Slot? {

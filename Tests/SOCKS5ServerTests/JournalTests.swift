@@ -113,15 +113,8 @@ import Testing
         }
     }
 
-    /// For a thread that may block.
     private func listed(by server: ProxyServer) throws -> [SessionInfo] {
-        let answer = Guarded<[SessionInfo]?>(nil)
-        Task {
-            let sessions = await server.sessions()
-            answer.withLock { $0 = sessions }
-        }
-        try eventually("the workers have answered") { answer.withLock { $0 != nil } }
-        return answer.withLock { $0 ?? [] }
+        try awaited { await server.sessions() }
     }
 
     @Test func aRunningSessionIsListedWithTheBytesSoFar() async throws {

@@ -88,9 +88,14 @@ private enum Stage: String, CaseIterable {
         let isRefusing = stage == .refusing
         let unreachable = SessionOutcome.refused(.hostUnreachable)
 
-        let stopped: Machine.Action =
-            isRefusing ? .end(unreachable, byReset: true) : stage == .ended ? .none : end(.stopped)
-        #expect(on(.stopped) == stopped)
+        let endings: [(Machine.Event, SessionOutcome)] = [
+            (.stopped, .stopped), (.endedByAdmin, .endedByAdmin), (.revoked, .revoked),
+        ]
+        for (event, outcome) in endings {
+            let expected: Machine.Action =
+                isRefusing ? .end(unreachable, byReset: true) : stage == .ended ? .none : end(outcome)
+            #expect(on(event) == expected)
+        }
 
         // In the other stages nobody may ask for the place.
         if [.negotiating, .verifying, .delayingRefusal].contains(stage) {

@@ -59,7 +59,7 @@ import UVLoop
         private func anytimeEvent(_ random: inout SeededGenerator) -> SessionMachine.Event {
             let mayPass = ![.failureCount, .judgement].contains(waiting) && ends == 0
             let events: [SessionMachine.Event] = [
-                .stopped, .quotaUsedUp, .relayEnded(.completed),
+                .stopped, .endedByAdmin, .revoked, .quotaUsedUp, .relayEnded(.completed),
                 .relayEnded(.aborted(by: .client, .connectionReset)),
                 .clientEnded(isHalfClose: Bool.random(using: &random)), .clientEnded(isHalfClose: true),
                 mayPass ? .deadlinePassed(.idle) : .quotaUsedUp,

@@ -187,3 +187,15 @@ public final class TestThread: Sendable {
         try result.withLock { $0 }?.get()
     }
 }
+
+/// What `body` returns, for a thread that may block.
+public func awaited<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) throws -> Value {
+    let answer = Guarded<Value?>(nil)
+    Task {
+        let value = await body()
+        answer.withLock { $0 = value }
+    }
+    try eventually("an answer has come") { answer.withLock { $0 != nil } }
+    guard let value = answer.withLock({ $0 }) else { throw TestFailure("no answer") }
+    return value
+}

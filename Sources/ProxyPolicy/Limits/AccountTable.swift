@@ -71,6 +71,14 @@ package final class Account: Sendable {
         }
     }
 
+    fileprivate func resetQuota() {
+        state.withLock { state in
+            state.usage = QuotaUsage()
+            state.reported = nil
+            used.store(0, ordering: .relaxed)
+        }
+    }
+
     /// Whether a new account would be the same.
     ///
     /// - Parameter now: nanoseconds on the loops' clock.
@@ -165,10 +173,27 @@ package final class AccountTable: Sendable {
     /// Users with numbers of their own, in the order in which they got them.
     package var named: [(name: [UInt8], account: Account)] { contents.withLock { $0.named } }
 
+    /// All users who are known, in no order.
+    package var all: [(name: [UInt8], account: Account)] {
+        contents.withLock { $0.accounts }.map { (name: $0.key, account: $0.value) }
+    }
+
+    /// - Returns: `nil` where nothing is known of the user.
+    package func account(of name: [UInt8]) -> Account? { contents.withLock { $0.accounts[name] } }
+
     /// What users have used.
     package func usages() -> [(name: [UInt8], usage: QuotaUsage)] {
         let accounts = contents.withLock { $0.accounts }
         return accounts.map { name, account in (name, account.state.withLock { $0.usage }) }
+    }
+
+    /// Lets a user have used nothing of a quota.
+    ///
+    /// - Returns: false where nothing is known of the user.
+    package func reset(_ name: [UInt8]) -> Bool {
+        let account = account(of: name)
+        account?.resetQuota()
+        return account != nil
     }
 
     /// Takes a user's place for a session; ``Account/leave()`` gives it back.

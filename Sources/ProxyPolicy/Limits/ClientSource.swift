@@ -2,7 +2,7 @@ package import SOCKS5Protocol
 
 /// Whom limits count as one: an IPv4 address, the /64 that an IPv6 address is in, which is the least that anyone is
 /// given (RFC 6177), or all processes of this machine.
-package struct ClientSource: Hashable, Sendable {
+package struct ClientSource: Hashable, Sendable, CustomStringConvertible {
     private enum Kind: Hashable {
         case ipv4(UInt32)
         case ipv6(UInt64)
@@ -16,6 +16,15 @@ package struct ClientSource: Hashable, Sendable {
         case .ip(.ipv4(let address), _): kind = .ipv4(address.rawValue)
         case .ip(.ipv6(let address), _): kind = .ipv6(address.high)
         case .local: kind = .local
+        }
+    }
+
+    /// `192.0.2.1`, `2001:db8::/64` or `local`.
+    package var description: String {
+        switch kind {
+        case .ipv4(let bits): "\(IPv4Address(rawValue: bits))"
+        case .ipv6(let high): "\(IPv6Address(high: high, low: 0))/64"
+        case .local: "local"
         }
     }
 }

@@ -67,15 +67,23 @@ package struct LoginThrottle {
         return isLate ? .late : .atOnce
     }
 
-    /// Sources that are banned. O(n) in those that are remembered, if there was a ban lately.
-    package func bans(now: UInt64) -> Int {
-        guard ban != nil, lastBanEnd > now else { return 0 }
-        var count = 0
-        _ = histories.first { history in
-            if history.bannedUntil > now { count += 1 }
-            return false
+    /// Sources that are banned.
+    package func bans(now: UInt64) -> Int { banned(now: now).count }
+
+    /// The sources that are banned, each with the time at which its ban ends. O(n) in those that are remembered, if there was
+    /// a ban lately.
+    package func banned(now: UInt64) -> [(source: ClientSource, end: UInt64)] {
+        guard ban != nil, lastBanEnd > now else { return [] }
+        var banned: [(source: ClientSource, end: UInt64)] = []
+        histories.forEach { source, history in
+            if history.bannedUntil > now { banned.append((source, history.bannedUntil)) }
         }
-        return count
+        return banned
+    }
+
+    /// The source has never failed.
+    package mutating func forget(_ source: ClientSource) {
+        histories[source] = nil
     }
 
     package func isBanned(_ source: ClientSource, now: UInt64) -> Bool {

@@ -1,5 +1,5 @@
 internal import Locks
-internal import SOCKS5Protocol
+package import SOCKS5Protocol
 
 /// Computes a hash beside the workers, for a source that takes its turn with others. `nil`: nobody has looked, since too
 /// many wait, the task was cancelled, or memory is short.
@@ -75,6 +75,11 @@ package final class UserTable: CredentialStore {
             _ = nobody.matches(login.credentials.password)
             return refuse(login)
         }
+    }
+
+    /// Whether there is such a user, who may log in now and from this address.
+    package func admits(_ user: [UInt8], from client: Peer) -> Bool {
+        secrets[user] != nil && terms.admit(user, from: client)
     }
 
     private func refuse(_ login: Login) -> LoginAnswer {

@@ -11,6 +11,7 @@ final class Journal {
     let logger: Logger
     private let observer: (any SessionObserver)?
     let worker: Int
+    private(set) var recent = RecentSessions()
     private var lastSession: UInt64
     private var limitWarning = RateLimit()
     private var displacedWarning = RateLimit()
@@ -65,6 +66,7 @@ final class Journal {
         counters.publishEnd()
         observer?.observe(.ended(record.info(now: now)))
         record.log(to: logger, now: now)
+        recent.add(record, now: now)
     }
 
     private func count(_ record: SessionRecord, _ now: UInt64) {
@@ -77,6 +79,11 @@ final class Journal {
     }
 
     // MARK: - Connections that become no session
+
+    func connectionRefusedWhileDraining(by listener: ListenerName) {
+        counters.add(.refusedWhileDraining)
+        counters.listeners[listener.index].add(.draining)
+    }
 
     func connectionRefusedAsBanned(by listener: ListenerName) {
         counters.add(.refusedAsBanned)

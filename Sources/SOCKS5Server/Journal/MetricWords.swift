@@ -10,6 +10,8 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case banned
     /// By ``Configuration/maxConnections``.
     case connections
+    /// During ``ProxyServer/drain(within:)``.
+    case draining
     /// By ``ProxyLimits``.
     case connectionsPerSource, handshakesPerSource, newConnectionsPerSource
 
@@ -28,6 +30,7 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
         switch self {
         case .banned: "banned"
         case .connections: "connections"
+        case .draining: "draining"
         case .connectionsPerSource: "connections_per_source"
         case .handshakesPerSource: "handshakes_per_source"
         case .newConnectionsPerSource: "new_connections_per_source"

@@ -32,13 +32,19 @@ enum SessionOutcome: Equatable {
     case displaced
     /// The user's quota is used up.
     case quotaUsedUp
+    /// Somebody who may do so has ended it, see ``ProxyServer/end(_:)``.
+    case endedByAdmin
+    /// The users and rules of the moment would refuse it, see ``ProxyServer/endRefused()``.
+    case revoked
     /// The server was stopped, and the time to drain is over.
     case stopped
 
     /// Whether the peers must see a reset: what was relayed so far isn't all there is.
     var isAbort: Bool {
         switch self {
-        case .aborted, .stopped, .quotaUsedUp, .displaced, .timedOut(.idle), .timedOut(.halfClosed): true
+        case .aborted, .stopped, .endedByAdmin, .revoked, .quotaUsedUp, .displaced, .timedOut(.idle),
+            .timedOut(.halfClosed):
+            true
         case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
             .clientLeft, .timedOut:
             false
@@ -60,6 +66,8 @@ enum SessionOutcome: Equatable {
         case .timedOut(let deadline): "timed out, \(deadline.text)"
         case .displaced: "displaced"
         case .quotaUsedUp: "quota used up"
+        case .endedByAdmin: "ended by admin"
+        case .revoked: "revoked"
         case .stopped: "stopped"
         }
     }
@@ -86,6 +94,8 @@ extension SessionOutcome {
         case .aborted(by: .target, _): .abortedByTarget
         case .timedOut(let deadline): Self.code(ofMissed: deadline)
         case .displaced: .displaced
+        case .endedByAdmin: .endedByAdmin
+        case .revoked: .revoked
         case .stopped: .stopped
         }
     }
@@ -120,6 +130,8 @@ extension SessionOutcome {
         case .aborted(by: .target, _): .target
         case .timedOut, .refused(.ttlExpired): .timeout
         case .displaced, .quotaUsedUp, .denied(.limit), .refused(.notAllowed): .limit
+        case .endedByAdmin: .admin
+        case .revoked: .reload
         case .stopped: .stop
         case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5: nil
         }

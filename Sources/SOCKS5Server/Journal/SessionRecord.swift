@@ -8,7 +8,7 @@ internal import UVLoop
 ///
 /// Kept for each session that runs, hence in an order that leaves no gaps.
 struct SessionRecord {
-    /// Another one for each session of a server. The upper 16 bits are the worker that has accepted it.
+    /// Another one for each session of a server. The bits above the 40th are the worker that has accepted it.
     let id: UInt64
     /// Milliseconds on the loop's clock.
     let began: UInt64
@@ -57,7 +57,7 @@ struct SessionRecord {
         self.began = began
     }
 
-    var worker: Int { Int(id >> 48) }
+    var worker: Int { Int(id >> Self.countBits) }
     /// Whether a target was connected.
     var hasRelayed: Bool { stage == .relay }
 
@@ -65,7 +65,10 @@ struct SessionRecord {
     var bytesTargetToClient: UInt64 { traffic?.received ?? 0 }
     var datagrams: DatagramCounts? { traffic?.datagrams }
 
-    static func firstID(ofWorker worker: Int) -> UInt64 { UInt64(worker) << 48 }
+    static func firstID(ofWorker worker: Int) -> UInt64 { UInt64(worker) << countBits }
+
+    /// With up to 1,024 workers no number is larger than 2^53, from where on JavaScript rounds.
+    private static let countBits: UInt64 = 40
 }
 
 // MARK: - Notes

@@ -37,6 +37,12 @@ struct NameCache {
         if entries?.peek(name)?.expiry == expiry { entries?[name] = nil }
     }
 
+    /// - Returns: how many there were.
+    mutating func removeAll() -> Int {
+        defer { entries?.removeAll() }
+        return entries?.count ?? 0
+    }
+
     /// Keeps what the name's servers have said; not what failed on this machine.
     mutating func insert(_ answer: NameAnswer, for name: String, now: UInt64) {
         let lifetime =

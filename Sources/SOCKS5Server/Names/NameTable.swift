@@ -85,6 +85,11 @@ struct NameTable<Asker: Sendable> {
         cache.forget(name, goodUntil: expiry)
     }
 
+    /// Forgets all answers; lookups that run go on.
+    ///
+    /// - Returns: how many there were.
+    mutating func forgetAll() -> Int { cache.removeAll() }
+
     /// Nothing is to be told to this one any more. A lookup that runs goes on, and its answer is kept; one that
     /// nobody waits for any more doesn't begin.
     mutating func cancel(_ ticket: NameTicket) {

@@ -10,7 +10,7 @@ extension ProxyServer {
             (
                 listeners: state.boundAddresses.map(\.description), shared: state.shared,
                 limits: state.limits,
-                reloads: state.reloads, isDraining: state.lifecycle.isStopping
+                reloads: state.reloads, isDraining: state.lifecycle.isStopping || state.drain != nil
             )
         }
         var snapshot = MetricsSnapshot(crew.members, listeners: state.listeners)

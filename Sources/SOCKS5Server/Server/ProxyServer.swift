@@ -21,6 +21,8 @@ public final class ProxyServer: Sendable {
         var shared: Shared?
         var limits: LimitTable?
         var reloads = MetricsSnapshot.Reloads()
+        /// Ends sessions while no new clients are taken; `nil`: clients are taken.
+        var drain: Task<Void, Never>?
         var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -33,7 +35,7 @@ public final class ProxyServer: Sendable {
         var policy: Policy
     }
 
-    private let configuration: Configuration
+    let configuration: Configuration
     private let logger: Logger
     let crew: Crew
     let hashThreads = HashThreads()
@@ -78,24 +80,15 @@ public final class ProxyServer: Sendable {
     public var boundAddresses: [ListenAddress] { state.withLock { $0.boundAddresses } }
 
     /// How far it has come, as of this moment.
-    public var stage: ServerStage { state.withLock { $0.lifecycle.current } }
+    public var stage: ServerStage {
+        state.withLock { state in
+            let stage = state.lifecycle.current
+            return stage == .running && state.drain != nil ? .draining : stage
+        }
+    }
 
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
-
-    /// The sessions of this moment, those of each worker in the order of its table. Asks the workers, which answer in
-    /// their next turn; empty before ``start()`` and behind the end.
-    public func sessions() async -> [SessionInfo] {
-        var all: [SessionInfo] = []
-        for member in crew.members where member.isOpen {
-            all += await withCheckedContinuation { answered in
-                if !member.mailbox.post(.list({ answered.resume(returning: $0) })) {
-                    answered.resume(returning: [])
-                }
-            }
-        }
-        return all
-    }
 
     /// What each worker has counted so far.
     package var statisticsOfWorkers: [Statistics] {
@@ -382,7 +375,8 @@ public final class ProxyServer: Sendable {
             }
             if hasEnded { continuation.resume() }
         }
-        let quotas = state.withLock { $0.quotas }
+        let (quotas, drain) = state.withLock { ($0.quotas, $0.drain) }
+        drain?.cancel()
         quotas?.cancel()
         await quotas?.value
     }

@@ -53,6 +53,28 @@ final class Policy: Sendable {
         egressPerUser = configuration.egressPerUser
     }
 
+    /// Whether a session that has come so far would come so far again.
+    ///
+    /// A credential store that isn't the built-in one can't be asked without the password: it says no more.
+    func isStillAllowed(_ record: SessionRecord) -> Bool {
+        let needsLogin = methods[record.listener.index] == .usernamePassword
+        if needsLogin, let user = record.username, let users = credentials as? UserTable,
+            !users.admits(user, from: record.client)
+        {
+            return false
+        }
+        guard let command = record.command else { return true }
+        if needsLogin && record.username == nil { return false }
+        let subject = Subject(record, command)
+        guard let destination = record.destination,
+            let intent = Intent(SOCKSRequest(command: command, destination: destination))
+        else { return true }
+        if access.denial(of: intent, to: subject) != nil { return false }
+        guard command == .connect, case .ip(let address, let port)? = record.address else { return true }
+        let name: HostName? = if case .name(let name, _)? = intent.target { name } else { nil }
+        return access.denial(of: address, port: port, named: name, to: subject) == nil
+    }
+
     /// By what the connections of a user leave.
     ///
     /// - Parameter terms: what a credential store has granted to the user.

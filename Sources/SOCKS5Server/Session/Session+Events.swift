@@ -36,6 +36,20 @@ extension Session {
     }
 
     func stop() { perform(machine.on(.stopped)) }
+
+    func endByAdmin() { perform(machine.on(.endedByAdmin)) }
+
+    /// Ends where the policy of the moment would not let it come so far. A handshake goes on with that policy's users.
+    ///
+    /// - Returns: whether it has ended.
+    func endIfRefused() -> Bool {
+        guard !machine.hasEnded else { return false }
+        let policy = services.policy
+        adoptForHandshake(policy)
+        guard isLoginPending || !policy.isStillAllowed(record) else { return false }
+        perform(machine.on(.revoked))
+        return true
+    }
 }
 
 // MARK: - From its parts

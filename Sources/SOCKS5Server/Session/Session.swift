@@ -130,6 +130,14 @@ final class Session {
         relay?.targetToClient.send(bytes)
     }
 
+    /// Whether a login is being judged by users who may no longer be the right ones.
+    var isLoginPending: Bool { if case .login = pending { true } else { false } }
+
+    /// - Parameter policy: asks for logins where the one that the handshake began with does.
+    func adoptForHandshake(_ policy: Policy) {
+        if handshakePolicy != nil, policy.credentials != nil { handshakePolicy = policy }
+    }
+
     private func verify(_ credentials: Credentials) {
         record.loginDidBegin(now: services.clock.now)
         let login = Login(credentials: credentials, client: record.client)

@@ -55,6 +55,9 @@ struct SessionMachine {
         case quotaUsedUp
         /// A new client gets the place of this one.
         case displaced
+        case endedByAdmin
+        /// New users or rules would refuse the session.
+        case revoked
         case stopped
     }
 
@@ -150,6 +153,8 @@ struct SessionMachine {
         case .deadlinePassed(let deadline): deadlinePassed(deadline)
         case .quotaUsedUp: quotaUsedUp()
         case .displaced: displaced()
+        case .endedByAdmin: end(.endedByAdmin)
+        case .revoked: end(.revoked)
         case .stopped: end(.stopped)
         }
     }

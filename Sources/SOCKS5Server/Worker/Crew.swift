@@ -19,6 +19,7 @@ struct Crew: Sendable {
         let turns = TurnTimes()
         let time = ThreadTime()
         private let sessions = Atomic<Int>(Member.closed)
+        private let hasStarted = Atomic<Bool>(false)
         /// Keeps the counts of two workers, which change all the time, out of one cache line.
         private let distance = InlineArray<12, UInt64>(repeating: 0)
 
@@ -30,10 +31,13 @@ struct Crew: Sendable {
         }
 
         var load: Int { sessions.load(ordering: .relaxed) }
-        /// Whether it serves: its mailbox is read.
-        var isOpen: Bool { load < Self.closed }
+        /// Whether its mailbox is read, until that takes no more.
+        var isServing: Bool { hasStarted.load(ordering: .relaxed) }
 
-        func open() { sessions.wrappingSubtract(Self.closed, ordering: .relaxed) }
+        func open() {
+            sessions.wrappingSubtract(Self.closed, ordering: .relaxed)
+            hasStarted.store(true, ordering: .relaxed)
+        }
         func close() { sessions.wrappingAdd(Self.closed, ordering: .relaxed) }
         func enter() { sessions.wrappingAdd(1, ordering: .relaxed) }
         func leave() { sessions.wrappingSubtract(1, ordering: .relaxed) }

@@ -2,7 +2,6 @@ internal import Locks
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Protocol
-internal import Text
 internal import UVLoop
 
 /// One thread with one loop: accepts clients, and owns their sessions until they end.
@@ -15,8 +14,8 @@ final class Worker {
         case handedOver(HandedDescriptor, Arrival)
         /// A client with a UDP ASSOCIATE request for the port that this worker has.
         case associate(HandedSession)
-        /// Say which sessions there are.
-        case list(@Sendable ([SessionInfo]) -> Void)
+        /// From somebody who looks after the server.
+        case control(WorkerControl)
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
         /// Ask this one from now on.
@@ -37,7 +36,7 @@ final class Worker {
         case nameResolved(UInt64, ResolvedName)
     }
 
-    private let services: Services
+    let services: Services
     let sharedPorts: SharedPorts
     private let resolutions: PendingAnswers<ResolvedName>
     private let crew: Crew
@@ -47,8 +46,10 @@ final class Worker {
     private let didStop: @Sendable () -> Void
     private var listeners: [(listener: Listener, socket: TCPListener)] = []
     private var openListeners = 0
-    @exclusivity(unchecked) private var sessions = SessionTable()
+    @exclusivity(unchecked) private(set) var sessions = SessionTable()
     private var drainEnd: UInt64?
+    /// Whether new clients are taken.
+    var isIntakeOpen = true
     private var isStopping = false
     private var isFinished = false
     private var acceptRetry: UInt64?
@@ -249,11 +250,6 @@ final class Worker {
         finishIfStopped()
     }
 
-    private func sessionInfos() -> [SessionInfo] {
-        let moment = Timestamp.now()
-        return sessions.all.map { $0.info(moment) }
-    }
-
     /// The last one is handed to another thread: freeing one of 10,000 users here would hold up the sessions.
     private func adopt(_ policy: Policy) {
         let last = services.policy
@@ -322,7 +318,7 @@ extension Worker: EventLoopDelegate {
             switch command {
             case .handedOver(let handed, let arrival): takeOver(handed, arrival)
             case .associate(let handed): takeOver(handed)
-            case .list(let answer): answer(sessionInfos())
+            case .control(let control): take(control)
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
@@ -373,6 +369,10 @@ extension Worker: TCPListenerDelegate {
     ) {
         guard let listener = listeners.first(where: { $0.socket === socket })?.listener else {
             preconditionFailure("a connection by a listener that the worker doesn't have")
+        }
+        // What isn't taken is closed, so that the client tries another server.
+        guard isIntakeOpen else {
+            return services.journal.connectionRefusedWhileDraining(by: listener.name)
         }
         place(descriptor, Arrival(listener: listener, peer: peer))
     }
