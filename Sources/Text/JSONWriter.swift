@@ -109,6 +109,12 @@ package struct JSONWriter: Sendable {
         bytes.append(contentsOf: (value ? "true" : "false").utf8)
     }
 
+    /// - Parameter json: one value, written already.
+    package mutating func value(_ json: some Sequence<UInt8>) {
+        separate()
+        bytes.append(contentsOf: json)
+    }
+
     package mutating func null() {
         separate()
         bytes.append(contentsOf: "null".utf8)

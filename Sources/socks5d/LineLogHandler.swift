@@ -5,11 +5,16 @@ internal import Text
 ///
 /// Everything but printable ASCII is escaped, so that no peer can forge a line.
 struct LineLogHandler: LogHandler {
-    var logLevel: Logger.Level
+    private var level: LogLevelSwitch
     var metadata: Logger.Metadata = [:]
 
-    init(_ logLevel: Logger.Level) {
-        self.logLevel = logLevel
+    init(_ level: LogLevelSwitch) {
+        self.level = level
+    }
+
+    var logLevel: Logger.Level {
+        get { level.value }
+        set { level = LogLevelSwitch(newValue) }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -44,6 +44,7 @@ func withAdmin<Result: Sendable>(
     at address: String = "127.0.0.1:0",
     token: String? = nil,
     startingProxy: Bool = true,
+    actions: AdminActions = AdminActions(),
     logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
     limits change: (inout HTTPLimits) -> Void = { _ in },
     proxy configure: (inout Configuration) -> Void = { _ in },
@@ -57,7 +58,7 @@ func withAdmin<Result: Sendable>(
     var settings = AdminConfiguration(address: try AdminAddress(parsing: address))
     settings.token = token.flatMap { AdminToken(Array($0.utf8)) }
     change(&settings.limits)
-    let admin = try AdminServer(proxy, configuration: settings, logger: logger)
+    let admin = try AdminServer(proxy, configuration: settings, actions: actions, logger: logger)
     try admin.start()
     if startingProxy { try await proxy.start() }
     let bound = try #require(admin.boundAddress)

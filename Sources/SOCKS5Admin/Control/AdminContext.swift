@@ -5,6 +5,7 @@ internal import Text
 /// What the handlers of requests may use.
 struct AdminContext: Sendable {
     let server: ProxyServer
+    let actions: AdminActions
     let logger: Logger
     let version: String
     let logLinesDropped: @Sendable () -> UInt64

@@ -34,11 +34,14 @@ public final class AdminServer: Sendable {
 
     /// Nothing is opened yet.
     ///
-    /// - Parameter logger: told of each change that was asked for, at `notice`, and of trouble at `warning`.
+    /// - Parameters:
+    ///   - actions: what the program can do.
+    ///   - logger: told of each change that was asked for, at `notice`, and of trouble at `warning`.
     /// - Throws: ``AdminError/Code/openToNetwork``.
     public init(
         _ server: ProxyServer,
         configuration: AdminConfiguration,
+        actions: AdminActions = AdminActions(),
         logger: Logger = Logger(label: "socks5d")
     ) throws(AdminError) {
         try configuration.validate()
@@ -46,6 +49,7 @@ public final class AdminServer: Sendable {
         token = Guarded(configuration.token)
         context = AdminContext(
             server: server,
+            actions: actions,
             logger: logger,
             version: configuration.version,
             logLinesDropped: configuration.logLinesDropped

@@ -14,37 +14,51 @@ final class Reloader: Sendable {
         var isRunning = true
         /// Asked for again meanwhile: what was read may be old.
         var isWanted = false
+        /// Whom to tell of the next one.
+        var asking: [@Sendable (AdminActions.ReloadResult) -> Void] = []
+        /// What was taken into use last, and whom to tell of it.
+        var adopted: Loaded
+        var whenAdopted: (@Sendable (Loaded) -> Void)?
     }
 
     private let server: ProxyServer
-    private let admin: AdminServer?
     private let started: Loaded
     private let load: @Sendable () throws -> Loaded
     private let logger: Logger
-    private let state = Guarded(State())
+    private let state: Guarded<State>
 
     /// - Parameters:
     ///   - started: what the server was started with.
     ///   - load: reads the same files, variables and flags again.
     init(
         _ server: ProxyServer,
-        _ admin: AdminServer?,
         _ started: Loaded,
         _ logger: Logger,
         load: @escaping @Sendable () throws -> Loaded
     ) {
         self.server = server
-        self.admin = admin
         self.started = started
         self.load = load
         self.logger = logger
+        state = Guarded(State(adopted: started))
     }
 
+    /// Lets `body` see all that is taken into use from now on.
+    func whenAdopted(_ body: @escaping @Sendable (Loaded) -> Void) {
+        state.withLock { $0.whenAdopted = body }
+    }
+
+    /// The settings that hold, without secrets.
+    var settings: [EffectiveRow] { state.withLock { $0.adopted }.rows(startedWith: started) }
+
     /// Any thread; returns at once.
-    func reload() {
+    ///
+    /// - Parameter answer: told how it has gone.
+    func reload(_ answer: (@Sendable (AdminActions.ReloadResult) -> Void)? = nil) {
         let isFirst = state.withLock { state in
             defer { state.isRunning = true }
             state.isWanted = true
+            if let answer { state.asking.append(answer) }
             return !state.isRunning
         }
         if isFirst { startThread() }
@@ -61,30 +75,41 @@ final class Reloader: Sendable {
     private func startThread() {
         do throws(ProxyServerError) {
             try ProxyServer.inThread(named: "socks5d-reload", atLowPriority: true) { [self] in
-                while takeTurn() {
-                    reloadNow()
+                while let asking = takeTurn() {
+                    let result = reloadNow()
+                    for answer in asking { answer(result) }
                     giveMemoryBack()
                 }
             }
         } catch {
-            state.withLock { $0.isRunning = false }
-            refuse([error.description])
+            let asking = state.withLock { state in
+                defer { state.asking = [] }
+                state.isRunning = false
+                return state.asking
+            }
+            let result = refuse([error.description])
+            for answer in asking { answer(result) }
         }
     }
 
-    private func takeTurn() -> Bool {
+    /// - Returns: whom to tell; `nil`: no reload is asked for any more.
+    private func takeTurn() -> [@Sendable (AdminActions.ReloadResult) -> Void]? {
         state.withLock { state in
-            defer { state.isWanted = false }
+            defer { (state.isWanted, state.asking) = (false, []) }
             state.isRunning = state.isWanted
-            return state.isWanted
+            return state.isWanted ? state.asking : nil
         }
     }
 
-    private func reloadNow() {
+    private func reloadNow() -> AdminActions.ReloadResult {
         do {
             let next = try loadNoted()
             try server.reload(next.configuration)
-            if let token = next.admin?.token { admin?.use(token) }
+            let adopted = state.withLock { state in
+                state.adopted = next
+                return state.whenAdopted
+            }
+            adopted?(next)
             let left = next.settingsThatNeedARestart(since: started)
             for warning in next.warnings { logger.warning("\(warning)") }
             for file in next.files where InputFile.isOrphaned(file) {
@@ -108,12 +133,17 @@ final class Reloader: Sendable {
                     "rules": "\(next.configuration.rules.count)",
                 ]
             )
+            return .adopted(
+                users: next.configuration.users.count,
+                rules: next.configuration.rules.count,
+                needingRestart: left
+            )
         } catch let failure as Failure {
-            refuse(failure.messages)
+            return refuse(failure.messages)
         } catch let error as ProxyServerError {
-            refuse(Failure(error).messages)
+            return refuse(Failure(error).messages)
         } catch {
-            refuse(["\(error)"])
+            return refuse(["\(error)"])
         }
     }
 
@@ -133,8 +163,9 @@ final class Reloader: Sendable {
         try? ProxyServer.inThread(named: "socks5d-trim") { process_trim() }
     }
 
-    private func refuse(_ reasons: [String]) {
+    private func refuse(_ reasons: [String]) -> AdminActions.ReloadResult {
         for reason in reasons { logger.error("\(reason)") }
         logger.error("not reloaded: everything stays as it was")
+        return .refused(reasons: reasons)
     }
 }

@@ -106,7 +106,8 @@ private final class Service: Sendable {
     /// Reads the settings; nothing is opened yet.
     init(_ options: Options, _ environment: Environment) throws {
         let settings = try Loaded(options, environment)
-        let logger = Logger(label: "socks5d") { _ in LineLogHandler(settings.logLevel) }
+        let logLevel = LogLevelSwitch(settings.logLevel)
+        let logger = Logger(label: "socks5d") { _ in LineLogHandler(logLevel) }
         for warning in settings.warnings { logger.warning("\(warning)") }
         let server = try settings.server(logger)
         do throws(ProxyServerError) {
@@ -115,8 +116,8 @@ private final class Service: Sendable {
             throw Failure(error)
         }
         Self.warnOfFewDescriptors(server, wanted: settings.configuration.maxConnections, logger)
-        admin = try Self.admin(of: server, settings.admin, logger)
-        reloader = Reloader(server, admin, settings, logger) { try Loaded(options, environment) }
+        reloader = Reloader(server, settings, logger) { try Loaded(options, environment) }
+        admin = try Self.admin(of: server, settings.admin, reloader, logLevel, logger)
         configuration = settings.configuration
         self.server = server
         self.logger = logger
@@ -125,11 +126,21 @@ private final class Service: Sendable {
     private static func admin(
         of server: ProxyServer,
         _ configuration: AdminConfiguration?,
+        _ reloader: Reloader,
+        _ logLevel: LogLevelSwitch,
         _ logger: Logger
     ) throws -> AdminServer? {
         guard let configuration else { return nil }
+        let actions = AdminActions(reloader, logLevel)
         do throws(AdminError) {
-            return try AdminServer(server, configuration: configuration, logger: logger)
+            let admin = try AdminServer(
+                server,
+                configuration: configuration,
+                actions: actions,
+                logger: logger
+            )
+            reloader.whenAdopted { if let token = $0.admin?.token { admin.use(token) } }
+            return admin
         } catch {
             throw Failure(error)
         }

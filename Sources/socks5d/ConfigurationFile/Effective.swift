@@ -30,12 +30,13 @@ struct Effective<Model> {
     /// The path of the file; `nil`: none was read.
     private(set) var file: String?
     private var root: YAMLNode?
-    private var origins: [String: Origin] = [:]
+    private(set) var origins: [String: Origin] = [:]
     private let table: Table<Model>
 
-    init(_ table: Table<Model>, defaults: Model) {
+    init(_ table: Table<Model>, defaults: Model, origins: [String: Origin] = [:]) {
         self.table = table
         model = defaults
+        self.origins = origins
     }
 
     /// Takes what the file says. With problems, the settings aren't to be used.

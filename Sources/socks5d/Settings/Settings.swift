@@ -6,7 +6,7 @@ internal import SOCKS5Server
 internal import Text
 
 /// What an operator has set, as ``Settings/table`` describes it: by a file, the environment and flags.
-struct Settings {
+struct Settings: Sendable {
     var configuration = Configuration()
     var users: [UserEntry] = []
     var userFile: String?
@@ -15,7 +15,7 @@ struct Settings {
     var admin = AdminSettings()
 
     /// A user of the configuration file or of a flag.
-    struct UserEntry {
+    struct UserEntry: Sendable {
         var name: [UInt8] = []
         var password: [UInt8]?
         var hash: PasswordHash?
@@ -27,7 +27,7 @@ struct Settings {
     }
 
     /// One of both.
-    struct RuleEntry {
+    struct RuleEntry: Sendable {
         var allow: Rule?
         var deny: Rule?
 
@@ -47,6 +47,7 @@ struct Loaded: Sendable {
     let files: [String]
     /// Settings whose change needs a restart.
     private let fixed: [EffectiveRow]
+    private let settings: SettingsSnapshot
     /// The place of `listen` in the configuration file, where that says it.
     private let listenPlace: String?
 
@@ -61,6 +62,7 @@ struct Loaded: Sendable {
     /// - Parameter effective: what has been read already, but for the user file.
     init(_ effective: Effective<Settings>, _ environment: Environment) throws {
         fixed = effective.rows { !Settings.isReloadable($0) }
+        settings = SettingsSnapshot(effective)
         warnings = environment.warnings
         files = [effective.file, effective.model.userFile, effective.model.admin.tokenFile].compactMap(\.self)
         listenPlace = effective.place(of: "listen")
@@ -111,6 +113,11 @@ struct Loaded: Sendable {
     /// Those whose change a reload doesn't take into use: what differs here from an earlier state.
     func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
         zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
+    }
+
+    /// What holds where a server that was started with `earlier` settings has taken these into use.
+    func rows(startedWith earlier: Loaded) -> [EffectiveRow] {
+        settings.rows { Settings.isReloadable($0) } + earlier.fixed
     }
 
     /// A server with these settings, on which nothing is opened yet.

@@ -1,0 +1,35 @@
+public import Logging
+
+/// What the program around the server can do for the admin server. What is `nil` is answered 501.
+public struct AdminActions: Sendable {
+    /// How a reload of the settings has gone.
+    public enum ReloadResult: Sendable {
+        /// - Parameter needingRestart: settings that have changed, and aren't taken into use.
+        case adopted(users: Int, rules: Int, needingRestart: [String])
+        /// Everything is as it was.
+        case refused(reasons: [String])
+    }
+
+    /// One setting as it holds.
+    public struct Setting: Sendable {
+        public var key: String
+        /// As JSON, without what is secret; `nil`: not set.
+        public var value: String?
+        /// `default`, a flag, a variable, or a file with line and column.
+        public var origin: String
+
+        public init(key: String, value: String?, origin: String) {
+            self.key = key
+            self.value = value
+            self.origin = origin
+        }
+    }
+
+    /// Reads the settings again, and takes into use what can change.
+    public var reload: (@Sendable () async -> ReloadResult)?
+    public var settings: (@Sendable () async -> [Setting])?
+    public var logLevel: (@Sendable () -> Logger.Level)?
+    public var setLogLevel: (@Sendable (Logger.Level) -> Void)?
+
+    public init() {}
+}

@@ -1,0 +1,55 @@
+internal import Text
+
+/// What a request asks for behind the `?`. Each key is known and given once: a slip must not make a filter wider.
+struct Query {
+    private var values: [String: String] = [:]
+
+    /// - Throws: a refusal with status 400 that says what is known.
+    init(_ request: Request, _ keys: String...) throws(Refusal) {
+        for (name, value) in request.query {
+            guard keys.contains(name) else {
+                let known = keys.isEmpty ? "none" : keys.joined(separator: ", ")
+                throw Refusal(
+                    400,
+                    "'\(name.escapedForOneLine)' is no query of \(request.path); expected \(known)"
+                )
+            }
+            guard values.updateValue(value, forKey: name) == nil else {
+                throw Refusal(400, "'\(name)' is given twice; expected once")
+            }
+        }
+    }
+
+    /// `nil`: not given, or empty.
+    func text(_ key: String) -> String? { values[key].flatMap { $0.isEmpty ? nil : $0 } }
+
+    func number(_ key: String, in range: ClosedRange<Int>, else standard: Int) throws(Refusal) -> Int {
+        guard let text = text(key) else { return standard }
+        guard let number = Int(text), range.contains(number) else {
+            throw Refusal(
+                400,
+                "\(key) is '\(text.escapedForOneLine)'; expected \(range.lowerBound) to \(range.upperBound)"
+            )
+        }
+        return number
+    }
+
+    func flag(_ key: String) throws(Refusal) -> Bool {
+        guard let text = text(key) else { return false }
+        guard let flag = ["true": true, "1": true, "false": false, "0": false][text] else {
+            throw Refusal(400, "\(key) is '\(text.escapedForOneLine)'; expected true or false")
+        }
+        return flag
+    }
+}
+
+extension Query {
+    /// The answer that `body` makes of the query, or the one that says what is wrong with it.
+    static func answering(_ body: () async throws(Refusal) -> Response) async -> Response {
+        do throws(Refusal) {
+            return try await body()
+        } catch {
+            return error.response
+        }
+    }
+}

@@ -1,0 +1,47 @@
+internal import SOCKS5Server
+
+/// In which order sessions are listed.
+struct SessionOrder: Sendable {
+    private enum Key: String, CaseIterable {
+        case id, age, idle, sent, received, user
+    }
+
+    private let key: Key
+    private let isDescending: Bool
+
+    /// - Parameter text: a key, behind `-` where the largest comes first; `nil`: by number.
+    /// - Throws: a refusal with status 400.
+    init(_ text: String?) throws(Refusal) {
+        let text = text ?? Key.id.rawValue
+        isDescending = text.hasPrefix("-")
+        guard let key = Key(rawValue: String(isDescending ? text.dropFirst() : text[...])) else {
+            let keys = Key.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Refusal(400, "there is no such sort; expected one of \(keys), or - and one of them")
+        }
+        self.key = key
+    }
+
+    func sorted(_ sessions: [SessionInfo]) -> [SessionInfo] {
+        switch key {
+        case .id: sorted(sessions) { $0.id }
+        case .age: sorted(sessions) { $0.milliseconds }
+        // Where no byte can have come, the age is what it waits for.
+        case .idle: sorted(sessions) { $0.times.idle ?? $0.milliseconds }
+        case .sent: sorted(sessions) { $0.bytesClientToTarget }
+        case .received: sorted(sessions) { $0.bytesTargetToClient }
+        case .user: sorted(sessions) { String(decoding: $0.user ?? [], as: UTF8.self) }
+        }
+    }
+
+    private func sorted<Value: Comparable>(
+        _ sessions: [SessionInfo],
+        by value: (SessionInfo) -> Value
+    ) -> [SessionInfo] {
+        // Equal ones by their numbers, so that pages don't overlap.
+        let keyed = sessions.map { (value: value($0), id: $0.id, session: $0) }
+        return keyed.sorted { left, right in
+            if left.value == right.value { return left.id < right.id }
+            return isDescending ? left.value > right.value : left.value < right.value
+        }.map(\.session)
+    }
+}

@@ -1,0 +1,85 @@
+internal import SOCKS5Server
+internal import Text
+
+/// The table of sessions: what it shows, and what is ended of it.
+enum Sessions {
+    private static let usualLimit = 100
+    private static let highestLimit = 1000
+    /// About what a session takes as JSON.
+    private static let usualLength = 640
+
+    @Sendable static func list(_ request: Request, _ arguments: [String], _ context: AdminContext) async
+        -> Response
+    {
+        await Query.answering { () throws(Refusal) in
+            let query = try Query(request, "user", "client", "destination", "id", "limit", "offset", "sort")
+            let filter = try SessionFilter(query)
+            let order = try SessionOrder(query.text("sort"))
+            let limit = try query.number("limit", in: 0...highestLimit, else: usualLimit)
+            let offset = try query.number("offset", in: 0...(1 << 30), else: 0)
+            let all = await context.server.sessions()
+            let matched = all.filter(filter.matches)
+            let ended = await context.server.recentSessions().filter(filter.matches)
+            let shown = order.sorted(matched).dropFirst(offset).prefix(limit)
+            return Response(json: document(total: all.count, matched: matched.count, Array(shown), ended))
+        }
+    }
+
+    static func document(total: Int, matched: Int, _ shown: [SessionInfo], _ ended: [SessionInfo]) -> [UInt8]
+    {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(usualLength * (shown.count + ended.count) + 128)
+        var json = JSONWriter(bytes)
+        var clock = TimestampWriter()
+        json.object { json in
+            json.field("total", total)
+            json.field("matched", matched)
+            json.key("sessions")
+            json.array { json in for session in shown { SessionDocument.append(session, to: &json, &clock) } }
+            json.key("ended")
+            json.array { json in for session in ended { SessionDocument.append(session, to: &json, &clock) } }
+        }
+        return json.bytes
+    }
+
+    @Sendable static func endOne(_ request: Request, _ arguments: [String], _ context: AdminContext) async
+        -> Response
+    {
+        await Query.answering { () throws(Refusal) in
+            _ = try Query(request)
+            guard let id = arguments.first.flatMap({ UInt64($0) }) else {
+                throw Refusal(400, "the session is no number; expected DELETE /sessions/ID")
+            }
+            guard await context.server.end(id) else { throw Refusal(404, "there is no session \(id)") }
+            return Response.counts(("ended", 1))
+        }
+    }
+
+    @Sendable static func end(_ request: Request, _ arguments: [String], _ context: AdminContext) async
+        -> Response
+    {
+        await Query.answering { () throws(Refusal) in
+            let query = try Query(request, "user", "client", "destination", "id", "dry_run")
+            let filter = try SessionFilter(query)
+            let isDryRun = try query.flag("dry_run")
+            guard !filter.isEmpty else {
+                throw Refusal(
+                    400,
+                    "a filter is missing; expected user, client, destination or id ('*' for all)"
+                )
+            }
+            let matched = Set(await context.server.sessions().filter(filter.matches).map(\.id))
+            let ended = isDryRun ? 0 : await context.server.end(matched)
+            return Response.counts(("matched", matched.count), ("ended", ended))
+        }
+    }
+}
+
+extension Response {
+    /// An object of numbers.
+    static func counts(_ counts: (name: StaticString, count: Int)...) -> Response {
+        var json = JSONWriter()
+        json.object { json in for (name, count) in counts { json.field(name, count) } }
+        return Response(json: json.bytes)
+    }
+}
