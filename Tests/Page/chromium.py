@@ -22,14 +22,26 @@ class Chromium:
         commands, self._send = os.pipe()
         self._receive, answers = os.pipe()
         arguments = [
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
-            f"--user-data-dir={folder}", "--remote-debugging-pipe",
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--hide-scrollbars",
+            f"--user-data-dir={folder}",
+            "--remote-debugging-pipe",
         ]
         # The browser reads from descriptor 3 and writes to 4.
         shell = ["sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh", *arguments]
         self._process = subprocess.Popen(
-            shell, cwd=folder, pass_fds=(commands, answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            shell,
+            cwd=folder,
+            pass_fds=(commands, answers),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         os.close(commands)
         os.close(answers)
@@ -76,7 +88,9 @@ class Chromium:
         values = message.get("params", {})
         match message["method"]:
             case "Runtime.exceptionThrown":
-                self.complaints.append(values["exceptionDetails"].get("exception", {}).get("description", "exception"))
+                self.complaints.append(
+                    values["exceptionDetails"].get("exception", {}).get("description", "exception")
+                )
             case "Runtime.consoleAPICalled":
                 self.complaints.append(f"console: {values['args']}")
             case "Log.entryAdded":
@@ -114,7 +128,10 @@ class Chromium:
 
     def resize(self, width, height=900, scale=1):
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale,
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
             mobile=width < 600,
         )
 
@@ -142,7 +159,9 @@ class Chromium:
 
     def press(self, key, code=0, text=None):
         values = {"key": key, "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text or "", **values)
+        self.call(
+            "Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text or "", **values
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", **values)
 
     def enter(self):

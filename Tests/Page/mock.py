@@ -19,7 +19,11 @@ HISTORY = 900
 
 
 def rfc3339(seconds):
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(seconds, timezone.utc)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 class World:
@@ -27,9 +31,18 @@ class World:
 
     users = ["alice", "bob", "carol", "backup", "build", "dora", "mailer", "nightly", "ops", "staging", "zoe"]
     hosts = [
-        "registry.example.net", "api.example.com", "cdn.example.org", "mirror.example.edu", "mail.example.com",
-        "updates.example.net", "git.example.org", "s3.eu-central.example.cloud", "telemetry.example.io",
-        "search.example.com", "video.example.tv", "chat.example.im",
+        "registry.example.net",
+        "api.example.com",
+        "cdn.example.org",
+        "mirror.example.edu",
+        "mail.example.com",
+        "updates.example.net",
+        "git.example.org",
+        "s3.eu-central.example.cloud",
+        "telemetry.example.io",
+        "search.example.com",
+        "video.example.tv",
+        "chat.example.im",
     ]
 
     def __init__(self, sessions=0, seed=1, history=HISTORY):
@@ -62,16 +75,29 @@ class World:
         host = draw.choices(self.hosts, [30, 22, 18, 12, 9, 7, 6, 5, 4, 3, 2, 2])[0]
         age = int(draw.expovariate(1 / 900_000)) + 40
         row = {
-            "id": self.next, "listener": "0.0.0.0:1080", "worker": draw.randrange(4), "protocol": "socks5",
+            "id": self.next,
+            "listener": "0.0.0.0:1080",
+            "worker": draw.randrange(4),
+            "protocol": "socks5",
             "client_ip": f"10.{draw.randrange(3)}.{draw.randrange(8)}.{draw.randrange(2, 40)}",
-            "client_port": draw.randrange(32768, 61000), "method": "password",
+            "client_port": draw.randrange(32768, 61000),
+            "method": "password",
             "user": draw.choices(self.users, [20, 16, 13, 11, 9, 8, 6, 5, 4, 3, 2])[0],
             "command": draw.choices(["connect", "udp_associate", "bind"], [96, 3, 1])[0],
-            "destination": host, "destination_port": draw.choices([443, 80, 22, 5432], [80, 10, 6, 4])[0],
-            "address": f"203.0.113.{draw.randrange(1, 250)}:443", "stage": "relay", "reply": 0, "dial_attempts": 1,
-            "lookup_ms": draw.randrange(1, 40), "dial_ms": draw.randrange(3, 90), "ready_ms": draw.randrange(9, 160),
-            "bytes_sent": int(draw.lognormvariate(10, 2.4)), "bytes_received": int(draw.lognormvariate(12.5, 2.8)),
-            "age_ms": age, "idle_ms": int(age * draw.random() ** 6), "time": rfc3339(time.time() - age / 1000),
+            "destination": host,
+            "destination_port": draw.choices([443, 80, 22, 5432], [80, 10, 6, 4])[0],
+            "address": f"203.0.113.{draw.randrange(1, 250)}:443",
+            "stage": "relay",
+            "reply": 0,
+            "dial_attempts": 1,
+            "lookup_ms": draw.randrange(1, 40),
+            "dial_ms": draw.randrange(3, 90),
+            "ready_ms": draw.randrange(9, 160),
+            "bytes_sent": int(draw.lognormvariate(10, 2.4)),
+            "bytes_received": int(draw.lognormvariate(12.5, 2.8)),
+            "age_ms": age,
+            "idle_ms": int(age * draw.random() ** 6),
+            "time": rfc3339(time.time() - age / 1000),
         }
         if row["command"] == "udp_associate":
             for key in ["destination", "destination_port", "address"]:
@@ -87,45 +113,78 @@ class World:
         for row in rows:
             self.sessions.remove(row)
             over = {key: value for key, value in row.items() if key not in ("age_ms", "idle_ms")}
-            over |= {"event": "session_ended", "outcome": outcome, "ended_by": "admin", "duration_ms": row["age_ms"]}
+            over |= {
+                "event": "session_ended",
+                "outcome": outcome,
+                "ended_by": "admin",
+                "duration_ms": row["age_ms"],
+            }
             self.ended.insert(0, over)
 
     def pace(self, second):
         """Sent, received and sessions of one second: waves with noise, the same for each ask."""
         noise = random.Random(second)
-        wave = 0.55 + 0.25 * math.sin(second / 140) + 0.12 * math.sin(second / 37) + 0.08 * math.sin(second / 11)
+        wave = (
+            0.55 + 0.25 * math.sin(second / 140) + 0.12 * math.sin(second / 37) + 0.08 * math.sin(second / 11)
+        )
         burst = 1.9 if second % 311 < 26 else 1
         received = int(wave * burst * 42e6 * noise.uniform(0.82, 1.16))
         sent = int((0.5 + 0.3 * math.sin(second / 90)) * 11e6 * noise.uniform(0.75, 1.25))
         base = max(len(self.sessions), 1)
-        return sent, received, int(base * (0.93 + 0.06 * math.sin(second / 170)) * noise.uniform(0.995, 1.005))
+        return (
+            sent,
+            received,
+            int(base * (0.93 + 0.06 * math.sin(second / 170)) * noise.uniform(0.995, 1.005)),
+        )
 
     def status(self, since):
         now = int(time.time())
         first = max(now - self.history + 1, since + 1, int(self.started))
         samples = [self.pace(second) for second in range(first, now + 1)]
         return {
-            "version": "0.1.0", "libuv": "1.44.2", "pid": self.pid, "state": self.state,
-            "started": rfc3339(self.started), "now": rfc3339(time.time()), "workers": 4,
-            "listeners": [{"name": "0.0.0.0:1080", "sessions": len(self.sessions)}, {"name": "[::]:1080", "sessions": 0}],
+            "version": "0.1.0",
+            "libuv": "1.44.2",
+            "pid": self.pid,
+            "state": self.state,
+            "started": rfc3339(self.started),
+            "now": rfc3339(time.time()),
+            "workers": 4,
+            "listeners": [
+                {"name": "0.0.0.0:1080", "sessions": len(self.sessions)},
+                {"name": "[::]:1080", "sessions": 0},
+            ],
             "sessions": {
-                "running": len(self.sessions), "limit": 10000, "accepted": self.accepted + (now - int(self.started)) * 9 // 7,
-                "ended": self.accepted - len(self.sessions), "relaying": len(self.sessions), "handshakes": min(3, len(self.sessions)),
+                "running": len(self.sessions),
+                "limit": 10000,
+                "accepted": self.accepted + (now - int(self.started)) * 9 // 7,
+                "ended": self.accepted - len(self.sessions),
+                "relaying": len(self.sessions),
+                "handshakes": min(3, len(self.sessions)),
             },
             "bytes": {"sent": 318_240_114_002, "received": 4_220_114_771_312},
             "datagrams": {"sent": 1, "received": 2, "dropped": self.dropped},
-            "replies": self.replies, "outcomes": {"completed": 5}, "refused": self.refused,
-            "logins_failed": self.refused.get("logins", 0), "dial_ms": self.dial,
+            "replies": self.replies,
+            "outcomes": {"completed": 5},
+            "refused": self.refused,
+            "logins_failed": self.refused.get("logins", 0),
+            "dial_ms": self.dial,
             "history": {
-                "seconds": 1, "from": first, "sent": [s for s, _, _ in samples],
-                "received": [r for _, r, _ in samples], "sessions": [n for _, _, n in samples],
+                "seconds": 1,
+                "from": first,
+                "sent": [s for s, _, _ in samples],
+                "received": [r for _, r, _ in samples],
+                "sessions": [n for _, _, n in samples],
             },
-            "users": self.busiest("user"), "destinations": self.busiest("destination"),
+            "users": self.busiest("user"),
+            "destinations": self.busiest("destination"),
             "clients": self.busiest("client_ip", "client"),
             "limits": [
-                {"name": name, "used": used or len(self.sessions), "limit": limit} for name, used, limit in self.limits
+                {"name": name, "used": used or len(self.sessions), "limit": limit}
+                for name, used, limit in self.limits
             ],
-            "parents": self.parents, "bans": 2, "log_lines_dropped": 0,
+            "parents": self.parents,
+            "bans": 2,
+            "log_lines_dropped": 0,
         }
 
     def busiest(self, key, name=None):
@@ -150,12 +209,21 @@ class World:
     def table(self, query):
         rows = self.matching(query, self.sessions)
         key = query.get("sort", "id")
-        field = {"id": "id", "age": "age_ms", "idle": "idle_ms", "sent": "bytes_sent", "received": "bytes_received", "user": "user"}
+        field = {
+            "id": "id",
+            "age": "age_ms",
+            "idle": "idle_ms",
+            "sent": "bytes_sent",
+            "received": "bytes_received",
+            "user": "user",
+        }
         name = field[key.lstrip("-")]
         rows.sort(key=lambda row: row.get(name, ""), reverse=key.startswith("-"))
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 100))
         return {
-            "total": len(self.sessions), "matched": len(rows), "sessions": rows[offset : offset + limit],
+            "total": len(self.sessions),
+            "matched": len(rows),
+            "sessions": rows[offset : offset + limit],
             "ended": self.matching(query, self.ended)[:200],
         }
 
@@ -188,7 +256,11 @@ class Handler(BaseHTTPRequestHandler):
             match url.path:
                 case "/":
                     nonce = secrets.token_hex(16)
-                    page = re.sub(rb"\{\{(\w[\w-]*)\}\}", lambda m: nonce.encode() if m[1] == b"nonce" else b"", PAGE.read_bytes())
+                    page = re.sub(
+                        rb"\{\{(\w[\w-]*)\}\}",
+                        lambda m: nonce.encode() if m[1] == b"nonce" else b"",
+                        PAGE.read_bytes(),
+                    )
                     policy = (
                         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
                         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -13,8 +13,18 @@ from mock import Mock, World
 ROWS = "document.querySelectorAll('#rows tr').length"
 TEXT = "document.getElementById('%s').textContent"
 HOSTILE = [
-    '"><script>document.title="owned"</script>', "<img src=x onerror=alert(1)>", "a\nb\r\tc", "\u202egpj.exe",
-    "\u2066a\u2069", "\x1b[31mred\x1b[0m", "bad\ufffdbytes", "\x00nul", "zero\u200bwidth", "'; --", "{{nonce}}", "x" * 255,
+    '"><script>document.title="owned"</script>',
+    "<img src=x onerror=alert(1)>",
+    "a\nb\r\tc",
+    "\u202egpj.exe",
+    "\u2066a\u2069",
+    "\x1b[31mred\x1b[0m",
+    "bad\ufffdbytes",
+    "\x00nul",
+    "zero\u200bwidth",
+    "'; --",
+    "{{nonce}}",
+    "x" * 255,
 ]
 
 
@@ -67,22 +77,30 @@ class Tests:
     def test_updates_once_a_second_and_asks_only_for_what_is_new(self):
         self.load()
         self.change(lambda world: (world.add(user="newcomer", age_ms=0), world.replies.update({"5": 7})))
-        self.browser.wait("document.querySelector('#rows').textContent.includes('newcomer')", "the new session", 5)
-        self.browser.wait("document.getElementById('replies').textContent.includes('Connection refused')", "the reply", 5)
+        self.browser.wait(
+            "document.querySelector('#rows').textContent.includes('newcomer')", "the new session", 5
+        )
+        self.browser.wait(
+            "document.getElementById('replies').textContent.includes('Connection refused')", "the reply", 5
+        )
         asked = [url for url in self.browser.requests if "status.json" in url]
         check(asked[0].endswith("since=0") and int(asked[-1].split("=")[1]) > 1_700_000_000, asked)
 
     def test_limits_near_their_end_are_told_in_words_and_colour(self):
         self.world.limits = [("connections", 50, 100), ("buffer-memory", 80, 100), ("lookups", 99, 100)]
         self.load()
-        levels = self.browser.value("[...document.querySelectorAll('#limits .value > :last-child')].map(e => e.className)")
+        levels = self.browser.value(
+            "[...document.querySelectorAll('#limits .value > :last-child')].map(e => e.className)"
+        )
         check(levels == ["", "near", "full"], levels)
         check("99 %" in shown(self.browser, "limits"), shown(self.browser, "limits"))
 
     def test_parents_are_shown_if_there_are_some(self):
         self.load()
         check(self.browser.value("document.getElementById('parents-card').hidden"), "a card without parents")
-        self.change(lambda world: world.parents.append({"name": "parent.example:1080", "up": False, "sessions": 2}))
+        self.change(
+            lambda world: world.parents.append({"name": "parent.example:1080", "up": False, "sessions": 2})
+        )
         self.browser.wait("document.getElementById('parents').textContent.includes('down')", "the parent", 5)
 
     def test_an_idle_server_shows_no_row(self):
@@ -100,11 +118,21 @@ class Tests:
         self.world.parents.append({"name": HOSTILE[0], "up": True})
         self.load()
         text = self.browser.value("document.body.innerText")
-        for part in [HOSTILE[0], HOSTILE[1], "a\\nb\\r\\tc", "\\u{202E}gpj.exe", "\\u{1B}[31mred", "\\0nul", "zero\\u{200B}width"]:
+        for part in [
+            HOSTILE[0],
+            HOSTILE[1],
+            "a\\nb\\r\\tc",
+            "\\u{202E}gpj.exe",
+            "\\u{1B}[31mred",
+            "\\0nul",
+            "zero\\u{200B}width",
+        ]:
             check(part in text, f"{part!r} isn't shown")
         check(not [c for c in text if c in "\u202e\u2066\u2069\x1b\x00\u200b"], "unseen characters")
         self.browser.value("document.getElementById('show-ended').click()")
-        self.browser.wait("document.getElementById('rows').textContent.includes('ended.example')", "ended sessions")
+        self.browser.wait(
+            "document.getElementById('rows').textContent.includes('ended.example')", "ended sessions"
+        )
         self.browser.value("document.querySelector('#rows .open').click()")
         check(self.browser.value("document.querySelectorAll('script').length") == 2, "a script got in")
         check(self.browser.value("document.images.length") == 0, "an image got in")
@@ -116,7 +144,9 @@ class Tests:
         self.world.next = number
         self.world.add(age_ms=0, user="exact")
         self.load("?user=exact")
-        check(self.browser.value("document.querySelector('#rows tr').dataset.id") == str(number), "the number")
+        check(
+            self.browser.value("document.querySelector('#rows tr').dataset.id") == str(number), "the number"
+        )
         self.end_first()
         self.browser.wait(f"{ROWS} === 0", "the end of the session", 5)
 
@@ -129,9 +159,15 @@ class Tests:
         self.browser.type("needle")
         self.browser.wait(f"{ROWS} === 1", "one row", 5)
         check(self.browser.value("location.search") == "?user=needle", "the address")
-        check("1 of 1 that match, 61 in all" in shown(self.browser, "range").replace("–1", ""), shown(self.browser, "range"))
+        check(
+            "1 of 1 that match, 61 in all" in shown(self.browser, "range").replace("–1", ""),
+            shown(self.browser, "range"),
+        )
         self.load("?user=needle")
-        check(self.browser.value("document.querySelector('[name=user]').value") == "needle", "the filter after a reload")
+        check(
+            self.browser.value("document.querySelector('[name=user]').value") == "needle",
+            "the filter after a reload",
+        )
         self.browser.click("#clear")
         self.browser.wait(f"{ROWS} === 25", "all rows", 5)
 
@@ -139,7 +175,11 @@ class Tests:
         self.load()
         user = self.browser.value("document.querySelector('#users button').textContent")
         self.browser.click("#users button")
-        self.browser.wait(f"[...document.querySelectorAll('.t-user')].every(e => e.textContent === {json.dumps(user)})", user, 5)
+        self.browser.wait(
+            f"[...document.querySelectorAll('.t-user')].every(e => e.textContent === {json.dumps(user)})",
+            user,
+            5,
+        )
         check(self.browser.value("document.activeElement.name") == "user", "the focus")
 
     def test_the_server_sorts_and_a_second_press_turns_it_round(self):
@@ -149,19 +189,28 @@ class Tests:
             self.browser.click("[data-sort=received]")
             self.browser.wait(
                 f"document.querySelector('[aria-sort={'descending' if wanted[0] == '-' else 'ascending'}]')?.textContent === 'Received'",
-                wanted, 5,
+                wanted,
+                5,
             )
             self.wait_for(lambda: any(f"sort={wanted}" in url for url in requests), wanted)
 
     def test_pages(self):
         self.load()
         self.browser.click("#next")
-        self.browser.wait("document.getElementById('range').textContent.startsWith('26–50 of 60')", "the second page", 5)
+        self.browser.wait(
+            "document.getElementById('range').textContent.startsWith('26–50 of 60')", "the second page", 5
+        )
         self.browser.click("#next")
-        self.browser.wait("document.getElementById('range').textContent.startsWith('51–60')", "the third page", 5)
+        self.browser.wait(
+            "document.getElementById('range').textContent.startsWith('51–60')", "the third page", 5
+        )
         check(self.browser.value("document.getElementById('next').disabled"), "a page behind the last")
         self.change(lambda world: world.sessions.__delitem__(slice(30, None)))
-        self.browser.wait("document.getElementById('range').textContent.startsWith('26–30')", "the last page that is left", 5)
+        self.browser.wait(
+            "document.getElementById('range').textContent.startsWith('26–30')",
+            "the last page that is left",
+            5,
+        )
 
     # Ending
 
@@ -181,14 +230,19 @@ class Tests:
         self.browser.wait(f"!document.querySelector('#rows tr[data-id=\"{first}\"]')", "its row goes", 5)
         check(str(self.world.ended[0]["id"]) == first, "another one was ended")
         self.browser.value("document.getElementById('show-ended').click()")
-        self.browser.wait("document.getElementById('rows').textContent.includes('Ended by admin')", "the outcome", 5)
+        self.browser.wait(
+            "document.getElementById('rows').textContent.includes('Ended by admin')", "the outcome", 5
+        )
 
     def test_all_that_a_filter_shows_are_ended(self):
         user = self.world.users[0]
         matching = [row["id"] for row in self.world.sessions if row["user"] == user]
         self.load(f"?user={user}")
         self.browser.click("#end-all")
-        check(f"End these {len(matching)} sessions?" == shown(self.browser, "dialog-title"), shown(self.browser, "dialog-title"))
+        check(
+            f"End these {len(matching)} sessions?" == shown(self.browser, "dialog-title"),
+            shown(self.browser, "dialog-title"),
+        )
         self.browser.click("#dialog-confirm")
         self.browser.wait(f"{ROWS} === 0", "the ends", 5)
         check(sorted(row["id"] for row in self.world.ended) == matching, "others were ended")
@@ -196,19 +250,28 @@ class Tests:
     def test_a_token_is_asked_for_and_kept_in_memory_alone(self):
         self.world.token = "open sesame"
         self.browser.open(self.mock.url)
-        self.browser.wait("document.getElementById('alert').textContent.includes('asks for its token')", "the news", 5)
+        self.browser.wait(
+            "document.getElementById('alert').textContent.includes('asks for its token')", "the news", 5
+        )
         self.browser.click("#alert button")
         refused = "document.getElementById('dialog-wrong').textContent.includes('refuses')"
         for given, answer in [("wrong", refused), ("open sesame", "!document.getElementById('dialog').open")]:
             self.browser.type(given)
             self.browser.enter()
             self.browser.wait(answer, given, 5)
-        self.browser.wait(f"{ROWS} === 25 && document.getElementById('alert').textContent === ''", "the table", 5)
+        self.browser.wait(
+            f"{ROWS} === 25 && document.getElementById('alert').textContent === ''", "the table", 5
+        )
         self.end_first()
         self.browser.wait("!document.getElementById('dialog').open", "the end without another question", 5)
         check(len(self.world.ended) == 1, "one ended")
-        check(self.browser.value("localStorage.length + sessionStorage.length + document.cookie.length") == 0, "kept")
-        check(self.browser.value("document.querySelector('[type=password]').value") == "", "kept in the field")
+        check(
+            self.browser.value("localStorage.length + sessionStorage.length + document.cookie.length") == 0,
+            "kept",
+        )
+        check(
+            self.browser.value("document.querySelector('[type=password]').value") == "", "kept in the field"
+        )
         check(not [url for url in self.browser.requests if "sesame" in url], "in an address")
         self.forgive("401")
 
@@ -216,8 +279,15 @@ class Tests:
         self.world.is_open = False
         self.load()
         self.end_first()
-        self.browser.wait("document.getElementById('dialog-wrong').textContent.includes('nothing is changed without a token')", "the words", 5)
-        check(self.browser.value("document.getElementById('dialog-token').hidden"), "a token is asked for in vain")
+        self.browser.wait(
+            "document.getElementById('dialog-wrong').textContent.includes('nothing is changed without a token')",
+            "the words",
+            5,
+        )
+        check(
+            self.browser.value("document.getElementById('dialog-token').hidden"),
+            "a token is asked for in vain",
+        )
         check(len(self.world.sessions) == 60, "ended")
         self.forgive("403")
 
@@ -227,15 +297,24 @@ class Tests:
         self.load()
         self.browser.wait("document.querySelector('#plot').ariaValueMax > 800", "a full history", 5)
         self.mock.stop()
-        self.browser.wait("document.getElementById('alert').textContent.startsWith('Not reachable since ')", "the news", 10)
+        self.browser.wait(
+            "document.getElementById('alert').textContent.startsWith('Not reachable since ')", "the news", 10
+        )
         check(shown(self.browser, "state") == "Not reachable", "the state")
         self.world.sessions.clear()
         self.world.add(user="afterwards")
         self.world.started, self.world.pid = time.time(), self.world.pid + 1
         self.mock.start()
-        self.browser.wait("document.getElementById('alert').textContent === ''", "the news are taken back", 10)
-        self.browser.wait("document.getElementById('rows').textContent.includes('afterwards')", "the new table", 5)
-        check(int(self.browser.value("document.querySelector('#plot').ariaValueMax")) < 30, "the old history is gone")
+        self.browser.wait(
+            "document.getElementById('alert').textContent === ''", "the news are taken back", 10
+        )
+        self.browser.wait(
+            "document.getElementById('rows').textContent.includes('afterwards')", "the new table", 5
+        )
+        check(
+            int(self.browser.value("document.querySelector('#plot').ariaValueMax")) < 30,
+            "the old history is gone",
+        )
         self.forgive("ERR_CONNECTION")
 
     def test_pause_stops_it(self):
@@ -254,7 +333,12 @@ class Tests:
         return self.browser.value("document.documentElement.scrollWidth <= innerWidth")
 
     def test_it_fits_from_320_to_1400_pixels_in_both_colours(self):
-        self.world.add(user="u" * 255, destination="d" * 255, client_ip="2001:db8:1111:2222:3333:4444:5555:6666", age_ms=0)
+        self.world.add(
+            user="u" * 255,
+            destination="d" * 255,
+            client_ip="2001:db8:1111:2222:3333:4444:5555:6666",
+            age_ms=0,
+        )
         for width in [320, 390, 768, 1024, 1400]:
             self.browser.resize(width)
             for scheme in ["light", "dark"]:
@@ -266,7 +350,9 @@ class Tests:
 
     def test_numbers_are_under_the_pointer_and_on_the_keyboard(self):
         self.load()
-        place = self.browser.value("(({x, y, width}) => [x + width / 2, y + 90])(document.getElementById('plot').getBoundingClientRect())")
+        place = self.browser.value(
+            "(({x, y, width}) => [x + width / 2, y + 90])(document.getElementById('plot').getBoundingClientRect())"
+        )
         self.browser.point(*place)
         self.browser.wait("!document.querySelector('.tip').hidden", "the numbers", 5)
         check("MB/s" in self.browser.value("document.querySelector('.tip').textContent"), "a rate")
@@ -287,18 +373,35 @@ class Tests:
         reached = []
         for _ in range(60):
             self.browser.tab()
-            reached.append(self.browser.value(
-                "(e => e === document.body ? '' : (e.id || e.name || e.dataset.sort || e.className || e.textContent))(document.activeElement)"
-            ))
+            reached.append(
+                self.browser.value(
+                    "(e => e === document.body ? '' : (e.id || e.name || e.dataset.sort || e.className || e.textContent))(document.activeElement)"
+                )
+            )
             if "end" in reached:
                 break
-        for wanted in ["skip", "pause", "plot", "show-running", "show-ended", "user", "client", "destination", "age", "open", "end"]:
+        for wanted in [
+            "skip",
+            "pause",
+            "plot",
+            "show-running",
+            "show-ended",
+            "user",
+            "client",
+            "destination",
+            "age",
+            "open",
+            "end",
+        ]:
             check(wanted in reached, f"{wanted} isn't in {reached}")
         outline = self.browser.value("getComputedStyle(document.activeElement).outlineStyle")
         check(outline == "solid", "the focus isn't seen")
         self.browser.enter()
         self.browser.wait("document.getElementById('dialog').open", "the question")
-        check(self.browser.value("document.activeElement.id") == "dialog-cancel", "the focus is on the safe answer")
+        check(
+            self.browser.value("document.activeElement.id") == "dialog-cancel",
+            "the focus is on the safe answer",
+        )
         self.browser.press("Escape", 27)
         self.browser.wait("!document.getElementById('dialog').open", "Escape closes it")
         check(self.browser.value("document.activeElement.className") == "end", "the focus comes back")
@@ -310,7 +413,10 @@ class Tests:
         for number in range(3):
             self.change(lambda world: world.add(age_ms=0, user=f"later{number}"))
         self.browser.wait("document.getElementById('rows').textContent.includes('later2')", "new rows", 5)
-        check(self.browser.value("document.activeElement.closest('tr')?.dataset.id") == row, "the focus has gone")
+        check(
+            self.browser.value("document.activeElement.closest('tr')?.dataset.id") == row,
+            "the focus has gone",
+        )
 
     def test_a_screen_reader_finds_its_way(self):
         for width in [1400, 390]:
@@ -318,19 +424,44 @@ class Tests:
             self.load()
             roles = self.browser.roles()
             for role, wanted in [
-                ("banner", [""]), ("main", [""]), ("contentinfo", [""]), ("search", ["Filter the sessions"]),
-                ("navigation", ["Pages of sessions"]), ("table", ["Sessions"]),
+                ("banner", [""]),
+                ("main", [""]),
+                ("contentinfo", [""]),
+                ("search", ["Filter the sessions"]),
+                ("navigation", ["Pages of sessions"]),
+                ("table", ["Sessions"]),
                 ("slider", ["Traffic and sessions of the last 15 minutes"]),
-                ("heading", ["socks5d", "Traffic", "Replies", "Refused and lost", "Limits", "Busiest users", "Busiest destinations", "Busiest clients", "Sessions"]),
-                ("columnheader", ["Destination", "User", "Client", "Age", "Idle", "Sent", "Received", "Action"]),
-                ("searchbox", ["User", "Client", "Destination"]), ("button", ["Pause", "Next"]),
+                (
+                    "heading",
+                    [
+                        "socks5d",
+                        "Traffic",
+                        "Replies",
+                        "Refused and lost",
+                        "Limits",
+                        "Busiest users",
+                        "Busiest destinations",
+                        "Busiest clients",
+                        "Sessions",
+                    ],
+                ),
+                (
+                    "columnheader",
+                    ["Destination", "User", "Client", "Age", "Idle", "Sent", "Received", "Action"],
+                ),
+                ("searchbox", ["User", "Client", "Destination"]),
+                ("button", ["Pause", "Next"]),
             ]:
                 found = names(roles, role)
                 for name in wanted:
                     check(name in found, f"{width}: no {role} '{name}' in {found}")
             check(len(names(roles, "row")) == 26, f"{width}: rows: {len(names(roles, 'row'))}")
             check(len(names(roles, "cell")) == 25 * 8, f"{width}: cells: {len(names(roles, 'cell'))}")
-            unnamed = [role for role, name in roles if role in ("button", "searchbox", "combobox", "slider", "table") and not name]
+            unnamed = [
+                role
+                for role, name in roles
+                if role in ("button", "searchbox", "combobox", "slider", "table") and not name
+            ]
             check(not unnamed, f"without a name: {unnamed}")
 
     # Help
