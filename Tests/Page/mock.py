@@ -63,6 +63,7 @@ class World:
         self.refused = {"limit": 0, "banned": 0}
         self.dropped = {"foreign": 0}
         self.replies = {"0": 0}
+        self.failed_logins = 0
         self.dial = {"p50": 0, "p90": 0, "p99": 0, "count": 0}
         self.accepted = 0
         self.history = history
@@ -166,7 +167,7 @@ class World:
             "replies": self.replies,
             "outcomes": {"completed": 5},
             "refused": self.refused,
-            "logins_failed": self.refused.get("logins", 0),
+            "logins_failed": self.failed_logins,
             "dial_ms": self.dial,
             "history": {
                 "seconds": 1,
