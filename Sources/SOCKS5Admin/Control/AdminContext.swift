@@ -6,6 +6,8 @@ internal import Text
 struct AdminContext: Sendable {
     let server: ProxyServer
     let actions: AdminActions
+    let process: ServedProcess
+    let history: HistoryKeeper
     let logger: Logger
     let version: String
     let logLinesDropped: @Sendable () -> UInt64

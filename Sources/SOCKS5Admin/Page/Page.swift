@@ -1,50 +1,51 @@
+internal import SOCKS5Server
 internal import Text
 
 /// The page of the admin listener: the file that the program holds, with the first table in it for browsers that run no
 /// scripts.
-package enum Page {
+enum Page {
     /// What a session's row shows. All text may be from the wire.
-    package struct Row: Sendable {
-        package var destination: String
+    struct Row: Sendable {
+        var destination: String
         /// The one that was dialled; `nil`: none, or as asked for.
-        package var address: String?
+        var address: String?
         /// As bytes (RFC 1929).
-        package var user: [UInt8]?
-        package var client: String
-        package var age: Duration
+        var user: [UInt8]?
+        var client: String
+        var age: Duration
         /// Since the last byte.
-        package var idle: Duration?
+        var idle: Duration?
         /// Payload in bytes.
-        package var sent: UInt64
-        package var received: UInt64
+        var sent: UInt64
+        var received: UInt64
     }
 
     /// One page of the table of sessions.
-    package struct Table: Sendable {
-        package var rows: [Row]
+    struct Table: Sendable {
+        var rows: [Row]
         /// The sessions that the filter matches, and all.
-        package var matched: Int
-        package var total: Int
-        package var offset: Int
+        var matched: Int
+        var total: Int
+        var offset: Int
         /// How many rows a page has.
-        package var limit: Int
-        package var filter: Filter
+        var limit: Int
+        var filter: Filter
         /// As `/sessions` knows it.
-        package var sort: String?
+        var sort: String?
     }
 
     /// As it was asked for: any text. Empty: everything matches.
-    package struct Filter: Sendable {
-        package var user = ""
-        package var client = ""
-        package var destination = ""
+    struct Filter: Sendable {
+        var user = ""
+        var client = ""
+        var destination = ""
     }
 
     /// How many sessions the page shows at once.
-    package static let rows = 25
+    static let rows = 25
 
     /// - Parameter nonce: letters and digits, other ones for each answer; the same as for ``contentSecurityPolicy(nonce:)``.
-    package static func html(_ status: Status, _ table: Table, nonce: String) -> [UInt8] {
+    static func html(_ status: Status, _ table: Table, nonce: String) -> [UInt8] {
         PageTemplate.page.filled { place, html in
             switch place {
             case .nonce: html.append(contentsOf: nonce.utf8)
@@ -65,7 +66,7 @@ package enum Page {
 
     /// The header of the same name. The page's own style and script run, and nothing else does; it talks to its own
     /// server alone, and stands in no other page's frame.
-    package static func contentSecurityPolicy(nonce: String) -> String {
+    static func contentSecurityPolicy(nonce: String) -> String {
         """
         default-src 'none'; script-src 'nonce-\(nonce)'; style-src 'nonce-\(nonce)'; img-src data:; \
         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
@@ -73,7 +74,7 @@ package enum Page {
     }
 
     /// 128 bits that nobody can guess.
-    package static func newNonce() -> String {
+    static func newNonce() -> String {
         (0..<2).map { _ in
             let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
             return String(repeating: "0", count: 16 - digits.count) + digits
@@ -142,9 +143,10 @@ extension Status {
     }
 }
 
-extension Status.State {
+extension ServerStage {
     fileprivate var text: String {
         switch self {
+        case .idle: "Not started"
         case .starting: "Starting"
         case .running: "Running"
         case .draining: "Draining"

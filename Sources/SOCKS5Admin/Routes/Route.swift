@@ -8,6 +8,8 @@ struct Route: Sendable {
     /// Whether it only tells something, or changes something.
     enum Kind: Sendable {
         case reading, changing
+        /// Tells nothing of the server: for those who haven't said the token, which they are refused elsewhere for.
+        case readingNothing
     }
 
     /// As in a request; that of GET also serves HEAD.

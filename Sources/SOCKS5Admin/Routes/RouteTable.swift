@@ -1,6 +1,9 @@
 extension Route {
     /// Everything that there is to ask for.
     static let all: [Route] = [
+        Route("GET", "/", .reading, Page.show),
+        Route("GET", "/", .readingNothing, Page.showNothing),
+        Route("GET", "/status.json", .reading, StatusDocument.answer),
         Route("GET", "/healthz", .reading, Health.alive),
         Route("GET", "/readyz", .reading, Health.ready),
         Route("GET", "/metrics", .reading, MetricsPage.answer),

@@ -14,9 +14,14 @@ struct Router: Sendable {
 
     /// - Parameter access: who may ask, at the place where the client has connected.
     func decide(_ request: Request, _ access: Access) -> Decision {
-        if let refusal = access.refusal(of: request) { return .answer(refusal) }
         let path = request.segments
-        let found = routes.compactMap { route in route.arguments(in: path).map { (route, $0) } }
+        var found = routes.compactMap { route in route.arguments(in: path).map { (route, $0) } }
+        if let refusal = access.refusal(of: request) {
+            found = refusal.status == 401 ? found.filter { $0.0.kind == .readingNothing } : []
+            guard !found.isEmpty else { return .answer(refusal) }
+        } else {
+            found.removeAll { $0.0.kind == .readingNothing }
+        }
         guard !found.isEmpty else { return .answer(Response(404, "there is no \(request.path)")) }
         let method = request.method == "HEAD" ? "GET" : request.method
         guard let (route, arguments) = found.first(where: { $0.0.method == method }) else {

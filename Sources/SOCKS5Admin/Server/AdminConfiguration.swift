@@ -3,9 +3,9 @@ public struct AdminConfiguration: Sendable {
     public var address: AdminAddress
     /// What clients of a TCP address have to know. Required where other machines reach the address.
     public var token: AdminToken?
-    /// Of the program, for metrics.
+    /// Of the program, for metrics and the page.
     public var version = ""
-    /// How many lines its logs have lost since the start, for metrics. Any thread; must not block.
+    /// How many lines its logs have lost since the start, for metrics and the page. Any thread; must not block.
     public var logLinesDropped: @Sendable () -> UInt64 = { 0 }
     var limits = HTTPLimits()
 

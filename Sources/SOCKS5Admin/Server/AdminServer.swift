@@ -17,7 +17,7 @@ internal import UVLoop
 public final class AdminServer: Sendable {
     private enum Stage {
         case idle
-        case running(AdminSocket, Mailbox<AdminLoop.Command>)
+        case running(AdminSocket, Mailbox<AdminLoop.Command>, history: Task<Void, Never>)
         case ended
     }
 
@@ -50,6 +50,8 @@ public final class AdminServer: Sendable {
         context = AdminContext(
             server: server,
             actions: actions,
+            process: ServedProcess(),
+            history: HistoryKeeper(),
             logger: logger,
             version: configuration.version,
             logLinesDropped: configuration.logLinesDropped
@@ -59,7 +61,7 @@ public final class AdminServer: Sendable {
     /// What is listened on, with the port that the system chose; `nil` before ``start()``.
     public var boundAddress: AdminAddress? {
         state.withLock { state in
-            if case .running(let socket, _) = state.stage { socket.address } else { nil }
+            if case .running(let socket, _, _) = state.stage { socket.address } else { nil }
         }
     }
 
@@ -91,7 +93,11 @@ public final class AdminServer: Sendable {
                 socket.removeFile()
                 throw AdminError(.systemFailure, "the thread of the admin server can't start: \(error)")
             }
-            state.stage = .running(socket, mailbox)
+            state.stage = .running(
+                socket,
+                mailbox,
+                history: Task { [context] in await context.history.run(context.server) }
+            )
         }
     }
 
@@ -102,7 +108,8 @@ public final class AdminServer: Sendable {
             switch state.stage {
             case .idle, .ended:
                 return nil
-            case .running(let socket, let mailbox):
+            case .running(let socket, let mailbox, let history):
+                history.cancel()
                 socket.removeFile()
                 return mailbox
             }

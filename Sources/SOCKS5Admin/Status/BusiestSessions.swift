@@ -36,12 +36,19 @@ struct BusiestSessions {
     }
 
     var topUsers: [Status.Group] {
-        users.top(Self.atMost).map { Status.Group(name: $0.key, $0.sum.sessions, $0.sum.sent, $0.sum.received) }
+        users.top(Self.atMost).map {
+            Status.Group(name: $0.key, $0.sum.sessions, $0.sum.sent, $0.sum.received)
+        }
     }
 
     var topDestinations: [Status.Group] {
         destinations.top(Self.atMost).map {
-            Status.Group(name: $0.key.map { Array($0.text.utf8) }, $0.sum.sessions, $0.sum.sent, $0.sum.received)
+            Status.Group(
+                name: $0.key.map { Array($0.text.utf8) },
+                $0.sum.sessions,
+                $0.sum.sent,
+                $0.sum.received
+            )
         }
     }
 

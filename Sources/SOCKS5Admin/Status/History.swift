@@ -1,20 +1,20 @@
 /// What was relayed in each second of the last 15 minutes, and how many sessions there were.
 ///
 /// Fed with totals once a second or so; a second that was missed gets its share of what was counted since.
-package struct History: Sendable {
-    package static let capacity = 900
+struct History: Sendable {
+    static let capacity = 900
 
     private struct Totals {
         var sent: UInt64
         var received: UInt64
     }
 
-    package struct Sample: Equatable, Sendable {
+    struct Sample: Equatable, Sendable {
         /// Payload in bytes: to targets and to clients.
-        package var sent: UInt64 = 0
-        package var received: UInt64 = 0
+        var sent: UInt64 = 0
+        var received: UInt64 = 0
         /// At the end of the second.
-        package var sessions = 0
+        var sessions = 0
     }
 
     /// A ring: that of a second is at its number modulo the capacity.
@@ -24,13 +24,13 @@ package struct History: Sendable {
     private var count = 0
     private var totals = Totals(sent: 0, received: 0)
 
-    package init() {}
+    init() {}
 
     /// - Parameters:
     ///   - second: on a clock that doesn't step back. One that was noted before changes nothing: what was counted since
     ///     then belongs to the next one.
     ///   - sent: since the start of the server, as `received`.
-    package mutating func note(second: Int, sent: UInt64, received: UInt64, sessions: Int) {
+    mutating func note(second: Int, sent: UInt64, received: UInt64, sessions: Int) {
         guard let last = newest else {
             append(second, Sample(sessions: sessions))
             totals = Totals(sent: sent, received: received)
@@ -62,7 +62,7 @@ package struct History: Sendable {
     ///
     /// - Parameter since: any number; `nil` asks for all.
     /// - Returns: the first second, and the samples from there on. Without any, the second is the next one.
-    package func samples(since: Int?) -> (from: Int, [Sample]) {
+    func samples(since: Int?) -> (from: Int, [Sample]) {
         guard let newest else { return (0, []) }
         let oldest = newest - count + 1
         let from = min(newest + 1, max(oldest, (since ?? .min).addingReportingOverflow(1).partialValue))

@@ -1,87 +1,84 @@
-package import Text
+internal import SOCKS5Server
+internal import Text
 
 /// What `/status.json` and the page show: a server as it was at one moment.
-package struct Status: Sendable {
-    package enum State: String, Sendable {
-        case starting, running, draining, ended
+struct Status: Sendable {
+    struct Listener: Sendable {
+        var name: String
+        var sessions: Int
     }
 
-    package struct Listener: Sendable {
-        package var name: String
-        package var sessions: Int
-    }
-
-    package struct Sessions: Sendable {
-        package var running = 0
-        package var limit = 0
-        package var accepted = 0
-        package var ended = 0
-        package var relaying = 0
+    struct Sessions: Sendable {
+        var running = 0
+        var limit = 0
+        var accepted = 0
+        var ended = 0
+        var relaying = 0
         /// Those whose request isn't complete.
-        package var handshakes = 0
+        var handshakes = 0
     }
 
     /// To targets, and to clients.
-    package struct Traffic: Sendable {
-        package var sent: UInt64 = 0
-        package var received: UInt64 = 0
+    struct Traffic: Sendable {
+        var sent: UInt64 = 0
+        var received: UInt64 = 0
     }
 
     /// Something that was counted, by cause. The order is the document's.
-    package typealias Counts = [(name: String, count: UInt64)]
+    typealias Counts = [(name: String, count: UInt64)]
 
     /// In milliseconds.
-    package struct Percentiles: Sendable {
-        package var p50 = 0.0
-        package var p90 = 0.0
-        package var p99 = 0.0
-        package var count: UInt64 = 0
+    struct Percentiles: Sendable {
+        var p50 = 0.0
+        var p90 = 0.0
+        var p99 = 0.0
+        var count: UInt64 = 0
     }
 
     /// The sessions that have something in common.
-    package struct Group: Sendable {
+    struct Group: Sendable {
         /// Bytes as they came from the wire; `nil`: nobody, or nothing, yet.
-        package var name: [UInt8]?
-        package var sessions: Int
-        package var traffic: Traffic
+        var name: [UInt8]?
+        var sessions: Int
+        var traffic: Traffic
     }
 
-    package struct Limit: Sendable {
-        package var name: String
-        package var used: Int
-        package var limit: Int
+    struct Limit: Sendable {
+        var name: String
+        var used: Int
+        var limit: Int
     }
 
-    package struct Parent: Sendable {
-        package var name: String
-        package var isUp: Bool
-        package var sessions: Int
+    struct Parent: Sendable {
+        var name: String
+        var isUp: Bool
+        var sessions: Int
     }
 
-    package var version: String
-    package var libuv: String
-    package var pid: Int32
-    package var state: State
-    package var started: Timestamp
-    package var now: Timestamp
-    package var workers: Int
-    package var listeners: [Listener] = []
-    package var sessions = Sessions()
-    package var bytes = Traffic()
-    package var datagrams = Traffic()
-    package var datagramsDropped: Counts = []
+    var version: String
+    var libuv: String
+    var pid: Int32
+    var state: ServerStage
+    var started: Timestamp
+    var now: Timestamp
+    var workers: Int
+    var listeners: [Listener] = []
+    var sessions = Sessions()
+    var bytes = Traffic()
+    var datagrams = Traffic()
+    var datagramsDropped: Counts = []
     /// By the REP field.
-    package var replies: Counts = []
-    package var outcomes: Counts = []
-    package var refused: Counts = []
-    package var failedLogins: UInt64 = 0
-    package var dial = Percentiles()
-    package var history = History()
-    package var users: [Group] = []
-    package var destinations: [Group] = []
-    package var clients: [Group] = []
-    package var limits: [Limit] = []
-    package var parents: [Parent] = []
-    package var bans = 0
-    package var logLinesDropped: UInt64 = 0
+    var replies: Counts = []
+    var outcomes: Counts = []
+    var refused: Counts = []
+    var failedLogins: UInt64 = 0
+    var dial = Percentiles()
+    var history = History()
+    var users: [Group] = []
+    var destinations: [Group] = []
+    var clients: [Group] = []
+    var limits: [Limit] = []
+    var parents: [Parent] = []
+    var bans = 0
+    var logLinesDropped: UInt64 = 0
 }

@@ -1,9 +1,10 @@
+internal import SOCKS5Server
 internal import Text
 
 /// `/status.json`: everything that the page shows, in one object. Its keys don't change.
-package enum StatusDocument {
+enum StatusDocument {
     /// - Parameter since: only the seconds after this one are told of; `nil`: all.
-    package static func json(_ status: Status, since: Int? = nil) -> [UInt8] {
+    static func json(_ status: Status, since: Int? = nil) -> [UInt8] {
         var json = JSONWriter()
         json.object { json in
             append(processOf: status, to: &json)
