@@ -1,26 +1,38 @@
-/// Sums up sessions by something that they share, and finds the few that move the most.
-struct Busiest<Key: Hashable> {
-    struct Sum {
-        var sessions = 0
-        /// Payload in bytes, to the targets and to the clients.
-        var sent: UInt64 = 0
-        var received: UInt64 = 0
+/// What a group of sessions has moved.
+struct BusySum {
+    var sessions = 0
+    /// Payload in bytes, to the targets and to the clients.
+    var sent: UInt64 = 0
+    var received: UInt64 = 0
 
-        fileprivate func isBusier(than other: Sum) -> Bool {
-            let (own, others) = (sent &+ received, other.sent &+ other.received)
-            return own == others ? sessions > other.sessions : own > others
-        }
+    fileprivate func isBusier(than other: BusySum) -> Bool {
+        let (own, others) = (sent &+ received, other.sent &+ other.received)
+        return own == others ? sessions > other.sessions : own > others
     }
 
-    private var sums: [Key: Sum] = [:]
+    fileprivate mutating func add(_ other: BusySum) {
+        sessions += other.sessions
+        sent &+= other.sent
+        received &+= other.received
+    }
+}
 
+/// Sums up sessions by something that they share, and finds the few that move the most.
+struct Busiest<Key: Hashable> {
+    private var sums: [Key: BusySum] = [:]
+
+    /// One session more.
     mutating func add(_ key: Key, sent: UInt64, received: UInt64) {
-        sums[key, default: Sum()].add(sent, received)
+        add(key, BusySum(sessions: 1, sent: sent, received: received))
+    }
+
+    mutating func add(_ key: Key, _ sum: BusySum) {
+        sums[key, default: BusySum()].add(sum)
     }
 
     /// The busiest first. Takes time in proportion to the keys.
-    func top(_ count: Int) -> [(key: Key, sum: Sum)] {
-        var top: [(key: Key, sum: Sum)] = []
+    func top(_ count: Int) -> [(key: Key, sum: BusySum)] {
+        var top: [(key: Key, sum: BusySum)] = []
         for (key, sum) in sums {
             if top.count == count, let least = top.last, !sum.isBusier(than: least.sum) { continue }
             if top.count == count { top.removeLast() }
@@ -28,13 +40,5 @@ struct Busiest<Key: Hashable> {
             top.insert((key, sum), at: place)
         }
         return top
-    }
-}
-
-extension Busiest.Sum {
-    fileprivate mutating func add(_ sent: UInt64, _ received: UInt64) {
-        sessions += 1
-        self.sent &+= sent
-        self.received &+= received
     }
 }

@@ -5,81 +5,76 @@ internal import SOCKS5Server
 struct BusiestSessions {
     static let atMost = 10
 
-    private enum Host: Hashable {
-        case address(IPAddress)
-        case name(HostName)
+    /// Hashed as a whole; an array hashes byte by byte.
+    private struct Name: Hashable {
+        let bytes: [UInt8]
 
-        var text: String {
-            switch self {
-            case .address(let address): address.description
-            case .name(let name): name.description
-            }
+        func hash(into hasher: inout Hasher) {
+            bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
         }
     }
 
     private enum Client: Hashable {
         case address(IPAddress)
         case local(uid: UInt32)
+
+        init(_ peer: Peer) {
+            switch peer {
+            case .ip(let address, _): self = .address(address)
+            case .local(let uid): self = .local(uid: uid)
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .address(let address): address.description
+            case .local(let uid): Peer.local(uid: uid).host
+            }
+        }
     }
 
-    private var users = Busiest<[UInt8]?>()
-    private var destinations = Busiest<Host?>()
-    private var clients = Busiest<Client>()
+    let users: [Status.Group]
+    let destinations: [Status.Group]
+    let clients: [Status.Group]
 
     init(_ sessions: [SessionInfo]) {
+        var users = Busiest<Name?>()
+        var destinations = Busiest<Destination.Host?>()
+        var clients = Busiest<Client>()
         for session in sessions {
             let (sent, received) = (session.bytesClientToTarget, session.bytesTargetToClient)
-            users.add(session.user, sent: sent, received: received)
-            destinations.add(session.target.map { Self.host(of: $0) }, sent: sent, received: received)
-            clients.add(Self.client(session.client), sent: sent, received: received)
+            users.add(session.user.map { Name(bytes: $0) }, sent: sent, received: received)
+            destinations.add(session.destination?.host, sent: sent, received: received)
+            clients.add(Client(session.client), sent: sent, received: received)
         }
+        self.users = users.top(Self.atMost).map { Status.Group($0.key?.bytes, $0.sum) }
+        self.destinations = Self.top(destinations)
+        self.clients = clients.top(Self.atMost).map { Status.Group(Array($0.key.text.utf8), $0.sum) }
     }
 
-    var topUsers: [Status.Group] {
-        users.top(Self.atMost).map {
-            Status.Group(name: $0.key, $0.sum.sessions, $0.sum.sent, $0.sum.received)
-        }
+    /// Looks at the spelling of the first few alone: to do so with each of thousands would take longer than all the rest.
+    private static func top(_ destinations: Busiest<Destination.Host?>) -> [Status.Group] {
+        var spelled = Busiest<String?>()
+        for (host, sum) in destinations.top(4 * atMost) { spelled.add(host.map(text), sum) }
+        return spelled.top(atMost).map { Status.Group($0.key.map { Array($0.utf8) }, $0.sum) }
     }
 
-    var topDestinations: [Status.Group] {
-        destinations.top(Self.atMost).map {
-            Status.Group(
-                name: $0.key.map { Array($0.text.utf8) },
-                $0.sum.sessions,
-                $0.sum.sent,
-                $0.sum.received
-            )
-        }
-    }
-
-    var topClients: [Status.Group] {
-        clients.top(Self.atMost).map { client, sum in
-            let name =
-                switch client {
-                case .address(let address): address.description
-                case .local(let uid): Peer.local(uid: uid).host
-                }
-            return Status.Group(name: Array(name.utf8), sum.sessions, sum.sent, sum.received)
-        }
-    }
-
-    private static func host(of target: Target) -> Host {
-        switch target {
-        case .address(let address, _): .address(address)
-        case .name(let name, _): .name(name)
-        }
-    }
-
-    private static func client(_ peer: Peer) -> Client {
-        switch peer {
-        case .ip(let address, _): .address(address)
-        case .local(let uid): .local(uid: uid)
+    private static func text(of host: Destination.Host) -> String {
+        let destination = Destination(host: host, port: 0)
+        return switch Target(destination) {
+        case .address(let address, _): address.description
+        case .name(let name, _): name.description
+        case nil: String(destination.description.dropLast(2))
         }
     }
 }
 
 extension Status.Group {
-    fileprivate init(name: [UInt8]?, _ sessions: Int, _ sent: UInt64, _ received: UInt64) {
-        self.init(name: name, sessions: sessions, traffic: Status.Traffic(sent: sent, received: received))
+    fileprivate init(_ name: [UInt8]?, _ sum: BusySum) {
+        self.init(
+            name: name,
+            sessions: sum.sessions,
+            traffic: Status.Traffic(sent: sum.sent, received: sum.received)
+        )
     }
 }

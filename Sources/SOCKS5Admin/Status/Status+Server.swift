@@ -30,18 +30,21 @@ extension Status {
         count(statistics)
         self.history = history
         let busiest = BusiestSessions(sessions)
-        users = busiest.topUsers
-        destinations = busiest.topDestinations
-        clients = busiest.topClients
+        users = busiest.users
+        destinations = busiest.destinations
+        clients = busiest.clients
         limits = [Limit(name: "connections", used: statistics.active, limit: server.maxConnections)]
     }
 
     private static func listeners(_ server: ProxyServer, _ sessions: [SessionInfo]) -> [Listener] {
-        var counts: [String: Int] = [:]
-        for session in sessions { counts[session.listener, default: 0] += 1 }
-        return server.boundAddresses.map { address in
-            Listener(name: address.description, sessions: counts[address.description] ?? 0)
+        // There are few, and a search among few takes less time than a hash.
+        var listeners = server.boundAddresses.map { Listener(name: $0.description, sessions: 0) }
+        for session in sessions {
+            let name = session.listener
+            guard let index = listeners.firstIndex(where: { $0.name == name }) else { continue }
+            listeners[index].sessions += 1
         }
+        return listeners
     }
 
     private mutating func count(_ statistics: Statistics) {

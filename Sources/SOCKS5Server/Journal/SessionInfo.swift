@@ -54,6 +54,9 @@ public struct SessionInfo: Sendable {
         record.command == .udpAssociate ? nil : record.destination.flatMap { Target($0) }
     }
 
+    /// The target as it was asked for, for those who look at thousands of sessions: making a ``target`` takes longer.
+    package var destination: Destination? { record.command == .udpAssociate ? nil : record.destination }
+
     /// Where the target is: as dialled, last tried, or connected from. `nil`: nothing was.
     public var address: Peer? { record.address }
     /// This server's end of the target's connection, of a BIND or an association. `nil`: there is none.
