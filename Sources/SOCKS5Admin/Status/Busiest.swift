@@ -21,6 +21,11 @@ struct BusySum {
 struct Busiest<Key: Hashable> {
     private var sums: [Key: BusySum] = [:]
 
+    /// - Parameter count: how many keys there may be.
+    init(expecting count: Int = 0) {
+        sums.reserveCapacity(count)
+    }
+
     /// One session more.
     mutating func add(_ key: Key, sent: UInt64, received: UInt64) {
         add(key, BusySum(sessions: 1, sent: sent, received: received))

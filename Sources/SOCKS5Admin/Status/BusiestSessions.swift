@@ -38,9 +38,9 @@ struct BusiestSessions {
     let clients: [Status.Group]
 
     init(_ sessions: [SessionInfo]) {
-        var users = Busiest<Name?>()
-        var destinations = Busiest<Destination.Host?>()
-        var clients = Busiest<Client>()
+        var users = Busiest<Name?>(expecting: sessions.count)
+        var destinations = Busiest<Destination.Host?>(expecting: sessions.count)
+        var clients = Busiest<Client>(expecting: sessions.count)
         for session in sessions {
             let (sent, received) = (session.bytesClientToTarget, session.bytesTargetToClient)
             users.add(session.user.map { Name(bytes: $0) }, sent: sent, received: received)
