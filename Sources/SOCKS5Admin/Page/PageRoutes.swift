@@ -55,7 +55,15 @@ extension StatusDocument {
 
 extension Status {
     fileprivate init(_ context: AdminContext, _ sessions: [SessionInfo]) {
-        self.init(context.server, sessions, context.process, context.history.current)
+        self.init(
+            context.server.metrics(),
+            sessions,
+            context.server.stage,
+            context.process,
+            version: context.version
+        )
+        history = context.history.current
+        logLinesDropped = context.logLinesDropped()
     }
 }
 

@@ -3,8 +3,6 @@ internal import Text
 
 /// What doesn't change about the process that is told of.
 struct ServedProcess: Sendable {
-    /// Of the program.
-    let version: String
     let pid = getpid()
     /// When it began, as far as the admin server knows.
     let started = Timestamp.now()

@@ -4,47 +4,57 @@ internal import SOCKS5Server
 internal import Text
 
 extension Status {
-    /// What the server says of itself now.
-    ///
-    /// - Parameter sessions: those that run.
-    init(_ server: ProxyServer, _ sessions: [SessionInfo], _ process: ServedProcess, _ history: History) {
-        let statistics = server.statistics
+    /// - Parameters:
+    ///   - version: of the program.
+    ///   - sessions: those that run.
+    init(
+        _ metrics: MetricsSnapshot,
+        _ sessions: [SessionInfo],
+        _ state: ServerStage,
+        _ process: ServedProcess,
+        version: String
+    ) {
+        let statistics = metrics.statistics
         self.init(
-            version: process.version,
+            version: version,
             libuv: ProxyServer.libuvVersion,
             pid: process.pid,
-            state: server.stage,
+            state: state,
             started: process.started,
             now: .now(),
-            workers: server.workers
+            workers: metrics.workers.count
         )
-        listeners = Self.listeners(server, sessions)
+        listeners = metrics.listeners.map { listener in
+            Listener(name: listener.name, sessions: listener.sessions.reduce(0) { $0 + $1.count })
+        }
         self.sessions = Sessions(
             running: statistics.active,
-            limit: server.maxConnections,
+            limit: metrics.sessionsLimit,
             accepted: statistics[.accepted],
             ended: statistics[.ended],
             relaying: sessions.count { $0.stage == .relay },
-            handshakes: sessions.count { $0.stage < .policy }
+            handshakes: metrics.listeners.reduce(0) { sum, listener in
+                sum + listener.sessions.filter { $0.command == nil }.reduce(0) { $0 + $1.count }
+            }
         )
+        count(metrics)
         count(statistics)
-        self.history = history
         let busiest = BusiestSessions(sessions)
         users = busiest.users
         destinations = busiest.destinations
         clients = busiest.clients
-        limits = [Limit(name: "connections", used: statistics.active, limit: server.maxConnections)]
     }
 
-    private static func listeners(_ server: ProxyServer, _ sessions: [SessionInfo]) -> [Listener] {
-        // There are few, and a search among few takes less time than a hash.
-        var listeners = server.boundAddresses.map { Listener(name: $0.description, sessions: 0) }
-        for session in sessions {
-            let name = session.listener
-            guard let index = listeners.firstIndex(where: { $0.name == name }) else { continue }
-            listeners[index].sessions += 1
-        }
-        return listeners
+    private mutating func count(_ metrics: MetricsSnapshot) {
+        dial = Percentiles(metrics.dialTimes)
+        var ended: [SessionInfo.Outcome: UInt64] = [:]
+        for (_, outcome, count) in metrics.ended { ended[outcome, default: 0] += count }
+        outcomes = ended.map { ($0.key.rawValue, $0.value) }.sorted { $0.name < $1.name }
+        limits = [
+            Limit(name: "connections", used: metrics.statistics.active, limit: metrics.sessionsLimit),
+            Limit(name: "buffer-memory", used: metrics.bufferBytes, limit: metrics.bufferLimit),
+        ]
+        bans = metrics.bans
     }
 
     private mutating func count(_ statistics: Statistics) {
@@ -69,15 +79,12 @@ extension Status {
     }
 }
 
-extension LimitRefusal {
-    /// As in the settings.
-    fileprivate var word: String {
-        switch self {
-        case .connectionsPerSource: "connections_per_source"
-        case .handshakesPerSource: "handshakes_per_source"
-        case .newConnectionsPerSource: "new_connections_per_source"
-        case .connectionsPerUser: "connections_per_user"
-        case .quotaPerUser: "quota_per_user"
+extension Status.Percentiles {
+    /// In milliseconds, of a histogram in seconds.
+    init(_ times: HistogramSnapshot) {
+        func milliseconds(_ part: Double) -> Double {
+            ((times.quantile(part) ?? 0) * 10_000).rounded() / 10
         }
+        self.init(p50: milliseconds(0.5), p90: milliseconds(0.9), p99: milliseconds(0.99), count: times.count)
     }
 }
