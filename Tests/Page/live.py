@@ -223,7 +223,7 @@ class Steps:
 def main():
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as profile:
         browser = Chromium(profile)
-        steps = Steps(browser, sys.argv[1], folder)
+        steps = Steps(browser, Path(sys.argv[1]).resolve(), folder)
         try:
             browser.resize(1400)
             for name, step in vars(Steps).items():

@@ -26,6 +26,13 @@ def rfc3339(seconds):
     )
 
 
+def matches(pattern, text):
+    """Each * stands for any text."""
+    if not pattern:
+        return True
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
+
+
 class World:
     """What the server would know."""
 
@@ -201,7 +208,7 @@ class World:
     def matching(self, query, rows):
         def holds(row):
             return all(
-                query.get(name, "") in str(row.get(key, ""))
+                matches(query.get(name), str(row.get(key, "")))
                 for name, key in [("user", "user"), ("client", "client_ip"), ("destination", "destination")]
             )
 

@@ -7,33 +7,29 @@ extension Page {
     @Sendable static func show(_ request: Request, _ arguments: [String], _ context: AdminContext) async
         -> Response
     {
-        let sessions = await context.server.sessions()
-        return response(Status(context, sessions), Table(request, sessions))
+        await Query.answering { () throws(Refusal) in
+            let query = try Query(request, "user", "client", "destination", "sort", "offset", "show")
+            let sessions = await context.server.sessions()
+            return response(Status(context, sessions), try Table(query, sessions))
+        }
     }
 
     /// `/` for a client that hasn't said the token, as no browser can before it has the page. Says nothing of the server.
     @Sendable static func showNothing(_ request: Request, _ arguments: [String], _ context: AdminContext)
-        async
-        -> Response
+        async -> Response
     {
-        let status = Status(
-            version: "",
-            libuv: "",
-            pid: 0,
-            state: .idle,
-            started: .now(),
-            now: .now(),
-            workers: 0
+        let now = Timestamp.now()
+        let status = Status(version: "", libuv: "", pid: 0, state: .idle, started: now, now: now, workers: 0)
+        return response(
+            status,
+            Table(rows: [], matched: 0, total: 0, offset: 0, limit: rows, filter: Filter())
         )
-        return response(status, Table(request, []))
     }
 
     private static func response(_ status: Status, _ table: Table) -> Response {
         let nonce = newNonce()
-        return Response(
-            contentType: "text/html; charset=utf-8",
-            body: html(status, table, nonce: nonce)
-        ).adding("Content-Security-Policy", contentSecurityPolicy(nonce: nonce))
+        return Response(contentType: "text/html; charset=utf-8", body: html(status, table, nonce: nonce))
+            .adding("Content-Security-Policy", contentSecurityPolicy(nonce: nonce))
     }
 }
 
@@ -42,14 +38,11 @@ extension StatusDocument {
     @Sendable static func answer(_ request: Request, _ arguments: [String], _ context: AdminContext) async
         -> Response
     {
-        var since: Int?
-        if let text = request[query: "since"] {
-            guard let second = Int(text) else {
-                return Response(400, "since isn't a number of seconds since 1970")
-            }
-            since = second
+        await Query.answering { () throws(Refusal) in
+            let query = try Query(request, "since")
+            let since = try query.number("since", in: 0 ... .max, else: 0)
+            return Response(json: json(await Status(context, context.server.sessions()), since: since))
         }
-        return Response(json: json(await Status(context, context.server.sessions()), since: since))
     }
 }
 
@@ -68,33 +61,25 @@ extension Status {
 }
 
 extension Page.Table {
-    /// The page of sessions that the query asks for, as `/sessions` does.
-    fileprivate init(_ request: Request, _ sessions: [SessionInfo]) {
-        let filter = Page.Filter(
-            user: request[query: "user"] ?? "",
-            client: request[query: "client"] ?? "",
-            destination: request[query: "destination"] ?? ""
-        )
-        let matching = sessions.filter { filter.matches($0) }.sorted { $0.duration < $1.duration }
-        let offset = max(0, request[query: "offset"].flatMap { Int($0) } ?? 0)
+    /// The sessions that the query asks for, as `/sessions` understands it; the newest first.
+    fileprivate init(_ query: Query, _ sessions: [SessionInfo]) throws(Refusal) {
+        let sort = query.text("sort")
+        let matched = sessions.filter(try SessionFilter(query).matches)
+        let offset = try query.number("offset", in: 0...(1 << 30), else: 0)
+        let shown = try SessionOrder(sort ?? "age").sorted(matched).dropFirst(offset).prefix(Page.rows)
         self.init(
-            rows: matching.dropFirst(offset).prefix(Page.rows).map { Page.Row($0) },
-            matched: matching.count,
+            rows: shown.map { Page.Row($0) },
+            matched: matched.count,
             total: sessions.count,
             offset: offset,
             limit: Page.rows,
-            filter: filter
+            filter: Page.Filter(
+                user: query.text("user") ?? "",
+                client: query.text("client") ?? "",
+                destination: query.text("destination") ?? ""
+            ),
+            sort: sort
         )
-    }
-}
-
-extension Page.Filter {
-    fileprivate func matches(_ session: SessionInfo) -> Bool {
-        func holds(_ text: @autoclosure () -> String?, _ part: String) -> Bool {
-            part.isEmpty || (text() ?? "").contains(part)
-        }
-        return holds(session.user.map { String(decoding: $0, as: UTF8.self) }, user)
-            && holds(session.client.host, client) && holds(session.target?.description, destination)
     }
 }
 
