@@ -37,7 +37,7 @@ import Text
     @Test func theWholeDocumentIsAsTheContractSays() {
         var status = status()
         status.listeners = [Status.Listener(name: "127.0.0.1:1080", sessions: 3)]
-        status.sessions = Status.Sessions(
+        status.sessions = Status.SessionCounts(
             running: 3,
             limit: 1000,
             accepted: 10,

@@ -27,7 +27,7 @@ extension Status {
         listeners = metrics.listeners.map { listener in
             Listener(name: listener.name, sessions: listener.sessions.reduce(0) { $0 + $1.count })
         }
-        self.sessions = Sessions(
+        self.sessions = SessionCounts(
             running: statistics.active,
             limit: metrics.sessionsLimit,
             accepted: statistics[.accepted],

@@ -8,7 +8,7 @@ struct Status: Sendable {
         var sessions: Int
     }
 
-    struct Sessions: Sendable {
+    struct SessionCounts: Sendable {
         var running = 0
         var limit = 0
         var accepted = 0
@@ -63,7 +63,7 @@ struct Status: Sendable {
     var now: Timestamp
     var workers: Int
     var listeners: [Listener] = []
-    var sessions = Sessions()
+    var sessions = SessionCounts()
     var bytes = Traffic()
     var datagrams = Traffic()
     var datagramsDropped: Counts = []
