@@ -18,6 +18,9 @@ package struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// A key and its value were appended to ``bytes`` by the caller.
+    package mutating func continueObject() { needsComma = true }
+
     // MARK: - Objects and arrays
 
     package mutating func beginObject() { begin(UInt8(ascii: "{")) }

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Signals are waited for by the main thread and interrupt nobody.
 enum Signals {
-    /// SIGUSR1 and SIGUSR2 have no meaning, and are taken so that they don't end the program.
+    /// SIGUSR2 has no meaning, and is taken so that it doesn't end the program.
     private static let awaited = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
     /// A log that nobody reads, and a limit on the size of files (setrlimit(2)), are errors of a write alone.
     private static let ignored = [SIGPIPE, SIGXFSZ]

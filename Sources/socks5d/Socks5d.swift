@@ -57,7 +57,7 @@ struct Socks5d: ParsableCommand {
     }
 
     static func fail(_ failure: Failure) -> Never {
-        for message in failure.messages { StandardError.write("socks5d: \(message)") }
+        for message in failure.messages { Messages.write("socks5d: \(message)") }
         finish(failure.exitCode)
     }
 
@@ -73,7 +73,7 @@ struct Socks5d: ParsableCommand {
 
     /// Ends the process without libuv's destructor, which would wait for a name lookup that hangs.
     static func finish(_ code: Int32) -> Never {
-        StandardError.flush()
+        Messages.flush()
         _exit(code)
     }
 }

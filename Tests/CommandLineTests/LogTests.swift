@@ -74,7 +74,17 @@ import Testing
             let ended = result.errors.split(separator: "\n").filter { $0.contains("session ended") }
             #expect(ended.count == 3)
             #expect(ended.allSatisfy { $0.hasPrefix("20") && $0.hasSuffix("outcome=\"refused, reply 4\"") })
-            for trace in ["forged", "\r", "\u{1b}"] { #expect(!result.errors.contains(trace)) }
+            for trace in ["\r", "\u{1b}", "\nforged", "\nsocks5d: forged"] {
+                #expect(!result.errors.contains(trace))
+            }
+            // The one that stands for all of this second says which name it was.
+            let refusals = result.errors.split(separator: "\n").filter { $0.contains("forged") }
+            #expect(refusals.allSatisfy { $0.contains(" notice not a destination client=127.0.0.1:") })
+            #expect(
+                refusals.contains {
+                    $0.contains(#"reason="name a\nsocks5d: forged\r\u{1B}[2J outcome=completed""#)
+                }
+            )
         }
     }
 

@@ -1,6 +1,7 @@
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import Text
 internal import UVLoop
 
 /// The one place of a worker that learns what happens to its sessions: counts it, logs it, and tells an embedder.
@@ -17,6 +18,7 @@ final class Journal {
     private var displacedWarning = RateLimit()
     private var sourceWarning = RateLimit()
     private var pauseWarning = RateLimit()
+    private var refusals = Refusals()
 
     /// - Parameter worker: its number, which makes its sessions' numbers differ from those of others.
     init(worker: Int, _ counters: Counters, _ logger: Logger, _ observer: (any SessionObserver)?) {
@@ -76,6 +78,22 @@ final class Journal {
         guard let outcome = record.code else { return }
         counters.add(outcome, of: record.command)
         if record.command == nil { listener.add(.ended(outcome)) }
+    }
+
+    /// A session has an outcome, whose answer may still be on its way.
+    ///
+    /// - Parameter now: milliseconds on the loop's clock.
+    func sessionDidFail(_ record: SessionRecord, now: UInt64) {
+        refusals.note(record, now: now, logger)
+    }
+
+    /// One line each, in words that stay: programs that ban clients read it.
+    ///
+    /// - Parameter user: as it was given; `nil`: there was none that could be read.
+    func loginDidFail(_ record: SessionRecord, as user: [UInt8]?) {
+        var metadata: Logger.Metadata = ["client": "\(record.client)", "id": "\(record.id)"]
+        if let user { metadata["user"] = "\(String(decoding: user, as: UTF8.self).escapedForOneLine)" }
+        logger.notice("login failed", metadata: metadata)
     }
 
     // MARK: - Connections that become no session

@@ -36,6 +36,13 @@ extension Session {
     /// Milliseconds since the last byte. Bytes set the deadline, so that nothing else has to be kept for it.
     private var idle: UInt64? { record.hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
 
+    /// A refusal has its outcome before its end, which repeats it.
+    func note(_ outcome: SessionOutcome) {
+        guard record.outcome == nil else { return }
+        record.outcome = outcome
+        services.journal.sessionDidFail(record, now: services.clock.now)
+    }
+
     /// The connector has ended, or comes to its end.
     func noteRoute() {
         guard case .target(let connector) = pending else { return }

@@ -167,7 +167,7 @@ final class Session {
         switch verdict {
         case .accepted: loginDidSucceed(username, nil)
         case .granted(let terms): loginDidSucceed(username, terms)
-        case .refused: break
+        case .refused: services.journal.loginDidFail(record, as: username)
         case .unavailable: services.counters.add(.uncheckedLogins)
         }
         perform(machine.on(.loginAnswered(verdict)))
@@ -179,6 +179,8 @@ final class Session {
     }
 
     private func noteLoginFailure(_ message: [UInt8]) {
+        // Credentials that make no sense get no verdict.
+        if record.stage < .login { services.journal.loginDidFail(record, as: nil) }
         let isLate = services.noteFailedLogin(from: record.client)
         perform(machine.on(.loginFailureNoted(message, isLate: isLate)))
     }
@@ -330,7 +332,7 @@ final class Session {
     private func refuse(_ answer: SessionMachine.LastAnswer, _ outcome: SessionOutcome) {
         giveUpPending()
         if case .denied(let denial) = outcome { services.journal.requestDenied(denial) }
-        record.outcome = outcome
+        note(outcome)
         places.endHandshake(of: record.client, services)
         services.clock.set(.refusal, for: slot)
         if case .reply(let reply) = answer {
@@ -344,7 +346,7 @@ final class Session {
     private func end(_ outcome: SessionOutcome, _ byReset: Bool) {
         giveUpPending()
         if case .quotaUsedUp = outcome { services.counters.add(.endedByQuota) }
-        record.outcome = outcome
+        note(outcome)
         close(byReset: byReset)
     }
 

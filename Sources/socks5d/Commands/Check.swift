@@ -29,7 +29,7 @@ struct Check: ParsableCommand {
         } catch {
             throw Failure(error)
         }
-        for warning in loaded.warnings { StandardError.write("socks5d: \(warning)") }
+        for warning in loaded.warnings { Messages.write("socks5d: \(warning)") }
         let configuration = loaded.configuration
         StandardOutput.write(
             "fine: \(configuration.listen.count) listener(s), \(configuration.users.count) user(s), "

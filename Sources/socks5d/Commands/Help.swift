@@ -23,8 +23,7 @@ enum Help {
           --user NAME:PASSWORD     require a login, repeatable  SOCKS5D_USER
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
           --open                   serve other machines without a login
-          --workers N, --share-port  threads (one per core); let others share the port
-          --max-connections N, --buffer-memory SIZE   sessions; memory of waiting data
+          --workers N, --max-connections N, --buffer-memory SIZE, --share-port
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
@@ -32,7 +31,8 @@ enum Help {
           --advertise ADDR         address at which clients reach this machine
           --allow-destinations LIST  private destinations: private, all, networks
           --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
-          --log-level LEVEL, --version, --help   debug, info, notice, error, ...
+          --log-level LEVEL, --log-format text|json, --log-file FILE
+          --access-log FILE|-|syslog, --access-log-format json|text, --version, --help
 
         TIME LIMITS              (a plain number is seconds; 500ms, 5m, 1h)
           --handshake-timeout T    from the connection to its request (default 10)

@@ -61,6 +61,7 @@ private final class Program: Sendable {
         switch signal {
         case SIGHUP: reload()
         case SIGTERM, SIGINT: stop(signal)
+        case SIGUSR1: LogWriter.shared?.reopen()
         default: break
         }
     }
@@ -102,14 +103,18 @@ private final class Service: Sendable {
     private let server: ProxyServer
     private let configuration: Configuration
     private let logger: Logger
+    private let progress: (log: AccessLog, interval: Duration)?
 
     /// Reads the settings; nothing is opened yet.
     init(_ options: Options, _ environment: Environment) throws {
         let settings = try Loaded(options, environment)
-        let logLevel = LogLevelSwitch(settings.logLevel)
-        let logger = Logger(label: "socks5d") { _ in LineLogHandler(logLevel) }
+        try settings.checkLogs()
+        Messages.use(settings.log.file, settings.log.format)
+        let logLevel = LogLevelSwitch(settings.log.level)
+        let logger = Logger(label: "socks5d") { _ in MessageHandler(logLevel) }
+        let accessLog = AccessLog(settings.accessLog)
         for warning in settings.warnings { logger.warning("\(warning)") }
-        let server = try settings.server(logger)
+        let server = try settings.server(logger, accessLog)
         do throws(ProxyServerError) {
             try server.checkResources()
         } catch {
@@ -119,6 +124,7 @@ private final class Service: Sendable {
         reloader = Reloader(server, settings, logger) { try Loaded(options, environment) }
         admin = try Self.admin(of: server, settings.admin, reloader, logLevel, logger)
         configuration = settings.configuration
+        progress = accessLog.flatMap { log in settings.accessLog.progress.map { (log, $0) } }
         self.server = server
         self.logger = logger
     }
@@ -177,6 +183,15 @@ private final class Service: Sendable {
             }
             Banner(server, configuration, admin: admin?.boundAddress).write()
             reloader.serverDidStart()
+            await tellOfProgress()
+        }
+    }
+
+    /// As long as the program runs.
+    private func tellOfProgress() async {
+        guard let progress else { return }
+        while (try? await Task.sleep(for: progress.interval)) != nil {
+            progress.log.tell(of: await server.sessions(), runningFor: progress.interval)
         }
     }
 
@@ -229,6 +244,6 @@ struct Banner {
     }
 
     func write() {
-        for line in lines { StandardError.write(line) }
+        for line in lines { Messages.write(line) }
     }
 }

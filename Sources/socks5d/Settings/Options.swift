@@ -64,6 +64,14 @@ struct Options: ParsableArguments, Sendable {
     var adminTokenFile: String?
     @Option(help: .setting("log-level"))
     var logLevel: String?
+    @Option(help: .setting("log-format"))
+    var logFormat: String?
+    @Option(help: .setting("log-file"))
+    var logFile: String?
+    @Option(help: .setting("access-log"))
+    var accessLog: String?
+    @Option(help: .setting("access-log-format"))
+    var accessLogFormat: String?
 }
 
 extension Options {

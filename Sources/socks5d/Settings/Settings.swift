@@ -11,8 +11,9 @@ struct Settings: Sendable {
     var users: [UserEntry] = []
     var userFile: String?
     var rules: [RuleEntry] = []
-    var logLevel = Logger.Level.notice
     var admin = AdminSettings()
+    var log = LogSettings()
+    var accessLog = AccessLogSettings()
 
     /// A user of the configuration file or of a flag.
     struct UserEntry: Sendable {
@@ -38,9 +39,10 @@ struct Settings: Sendable {
 /// What to serve, and how to speak of it.
 struct Loaded: Sendable {
     let configuration: Configuration
-    let logLevel: Logger.Level
     /// `nil`: there is no admin server.
     let admin: AdminConfiguration?
+    let log: LogSettings
+    let accessLog: AccessLogSettings
     /// What to say once there is a log.
     private(set) var warnings: [String] = []
     /// The paths of what was read.
@@ -50,6 +52,7 @@ struct Loaded: Sendable {
     private let settings: SettingsSnapshot
     /// The place of `listen` in the configuration file, where that says it.
     private let listenPlace: String?
+    private let logPlaces: [(place: LogPlace?, setting: String)]
 
     /// Reads all that there is: defaults, then the configuration file, the environment and the flags.
     ///
@@ -67,8 +70,12 @@ struct Loaded: Sendable {
         files = [effective.file, effective.model.userFile, effective.model.admin.tokenFile].compactMap(\.self)
         listenPlace = effective.place(of: "listen")
         let settings = effective.model
-        logLevel = settings.logLevel
         admin = try AdminConfiguration(effective)
+        log = settings.log
+        accessLog = settings.accessLog
+        logPlaces = [
+            (path: "log.file", place: log.file), (path: "access-log.file", place: accessLog.file),
+        ].map { ($0.place, effective.place(of: $0.path) ?? $0.path) }
         var configuration = settings.configuration
         configuration.rules = settings.rules.compactMap(\.rule)
         configuration.users = settings.users.compactMap { entry in
@@ -120,9 +127,23 @@ struct Loaded: Sendable {
         settings.rows { Settings.isReloadable($0) } + earlier.fixed
     }
 
+    /// Opens the logs, and closes them again.
+    func checkLogs() throws {
+        for (place, setting) in logPlaces {
+            guard let place else { continue }
+            do throws(Errno) {
+                _ = try LogOutput.open(place)
+            } catch {
+                throw Failure.configuration("\(setting): \(place.text.printable) can't be opened: \(error)")
+            }
+        }
+    }
+
     /// A server with these settings, on which nothing is opened yet.
-    func server(_ logger: Logger) throws -> ProxyServer {
+    func server(_ logger: Logger, _ observer: (any SessionObserver)? = nil) throws -> ProxyServer {
         do {
+            var configuration = configuration
+            configuration.observer = observer
             return try ProxyServer(configuration: configuration, logger: logger)
         } catch {
             guard error.code == .openToNetwork, let listenPlace else { throw Failure(error) }
@@ -206,5 +227,7 @@ extension Effective<Settings> {
         model.userFile = model.userFile.map(found)
         model.admin.tokenFile = model.admin.tokenFile.map(found)
         model.configuration.limits.quotaFile = model.configuration.limits.quotaFile.map(found)
+        model.log.file = model.log.file?.beside(found)
+        model.accessLog.file = model.accessLog.file?.beside(found)
     }
 }

@@ -73,6 +73,16 @@ extension Syntax<String> {
     }
 }
 
+extension Syntax<LogPlace> {
+    static var logPlace: Syntax {
+        Syntax(expected: "a file's path, -, syslog or syslog:SOCKET") {
+            LogPlace(parsing: $0)
+        } write: {
+            $0.text
+        }
+    }
+}
+
 extension Syntax<[UInt8]> {
     /// Of a user (RFC 1929).
     static var name: Syntax {

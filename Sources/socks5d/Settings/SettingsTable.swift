@@ -117,13 +117,8 @@ extension Settings {
                 flag: "buffer-memory",
                 "Memory for data that waits for slow readers; if not set, 64M or a quarter of the cgroup's limit."
             ),
-            .value(
-                "log-level",
-                \.logLevel,
-                .word,
-                flag: "log-level",
-                "Least severe entries to log; info has a line for each session."
-            ),
+            .group("log", "What the server says.", LogSettings.settings),
+            .group("access-log", "A line for each session, for programs.", AccessLogSettings.settings),
             .group(
                 "timeouts",
                 "Time limits.",

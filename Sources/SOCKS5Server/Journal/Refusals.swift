@@ -1,0 +1,62 @@
+internal import Logging
+internal import SOCKS5Protocol
+internal import Text
+
+/// Says in the log what is refused: a line a second for each kind, with the number of those that it stands for.
+///
+/// - Isolation: the worker's thread.
+struct Refusals {
+    private var limits: [SessionInfo.Outcome: RateLimit] = [:]
+
+    /// - Parameters:
+    ///   - record: with its outcome.
+    ///   - now: milliseconds on the loop's clock.
+    mutating func note(_ record: SessionRecord, now: UInt64, _ logger: Logger) {
+        guard logger.logLevel <= .notice, let outcome = record.code, let message = Self.message(outcome)
+        else {
+            return
+        }
+        guard let count = limits[outcome, default: RateLimit()].count(now: now) else { return }
+        var metadata = record.subject
+        metadata["refused"] = "\(count)"
+        logger.notice("\(message)", metadata: metadata)
+    }
+
+    /// `nil`: a failure, and no refusal.
+    private static func message(_ outcome: SessionInfo.Outcome) -> String? {
+        switch outcome {
+        case .notSOCKS5: "not SOCKS5"
+        case .noAcceptableMethod: "no acceptable method"
+        case .loginUnchecked: "login unchecked"
+        case .commandNotSupported: "command not supported"
+        case .addressTypeNotSupported: "address type not supported"
+        case .badDestination: "not a destination"
+        case .deniedByRule: "denied by a rule"
+        case .deniedByGuard: "denied by the guard"
+        case .deniedByLimit: "denied by a limit"
+        case .quotaUsedUp: "quota used up"
+        case .completed, .probe, .clientLeft, .abortedByClient, .abortedByTarget, .loginFailed, .nameNotFound,
+            .connectionRefused, .hostUnreachable, .networkUnreachable, .dialTimedOut, .generalFailure,
+            .handshakeTimedOut, .idleTimedOut, .displaced, .endedByAdmin, .revoked, .stopped:
+            nil
+        }
+    }
+}
+
+extension SessionRecord {
+    /// Who has asked for what, and what was found wrong with it. What came from the wire is escaped.
+    fileprivate var subject: Logger.Metadata {
+        var metadata: Logger.Metadata = ["client": "\(client)", "id": "\(id)"]
+        if let username {
+            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
+        }
+        if let command { metadata["command"] = "\(command.text)" }
+        if let destination, command != .udpAssociate {
+            metadata["destination"] =
+                "\(Target(destination)?.description ?? destination.description.escapedForOneLine)"
+        }
+        if let rule { metadata["rule"] = "\(rule)" }
+        if let reason { metadata["reason"] = "\(reason.escapedForOneLine)" }
+        return metadata
+    }
+}

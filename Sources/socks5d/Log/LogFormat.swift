@@ -1,0 +1,182 @@
+internal import SOCKS5Protocol
+internal import Text
+
+/// How lines are written.
+enum LogFormat: String, CaseIterable, Sendable {
+    /// `key=value`, for people.
+    case text
+    /// One object a line, for programs.
+    case json
+}
+
+/// One line, field by field, in one of the formats. What has come from others is escaped, whatever its bytes.
+struct LogLine {
+    private let format: LogFormat
+    private var writer: JSONWriter
+
+    /// - Parameter reserved: bytes that the line is expected to have.
+    init(_ format: LogFormat, reserving reserved: Int = 0) {
+        self.format = format
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(reserved)
+        writer = JSONWriter(bytes)
+        if format == .json { writer.beginObject() }
+    }
+
+    /// The whole line, with its end.
+    consuming func ended() -> [UInt8] {
+        if format == .json { writer.endObject() }
+        writer.bytes.append(LogWriter.newline)
+        return writer.bytes
+    }
+
+    // MARK: - Words that stand at the front of a text
+
+    /// - Parameter word: of our own making: printable, without a quote.
+    mutating func head(_ name: StaticString, _ word: String) {
+        switch format {
+        case .json: writer.field(name, word)
+        case .text:
+            if !writer.bytes.isEmpty { writer.bytes.append(UInt8(ascii: " ")) }
+            writer.bytes += word.utf8
+        }
+    }
+
+    mutating func time(_ moment: Timestamp, _ clock: inout TimestampWriter) {
+        if format == .json {
+            writer.bytes += "\"time\":\"".utf8
+            clock.append(moment, to: &writer.bytes)
+            writer.bytes += "\"".utf8
+            writer.continueObject()
+        } else {
+            clock.append(moment, to: &writer.bytes)
+        }
+    }
+
+    // MARK: - Fields
+
+    mutating func field(_ name: StaticString, _ text: String?) {
+        guard let text else { return }
+        switch format {
+        case .json: writer.field(name, text)
+        case .text:
+            key(name)
+            append(text)
+        }
+    }
+
+    mutating func field(_ name: StaticString, _ bytes: [UInt8]?) {
+        guard let bytes else { return }
+        switch format {
+        case .json: writer.field(name, bytes)
+        case .text:
+            key(name)
+            append(String(decoding: bytes, as: UTF8.self))
+        }
+    }
+
+    mutating func field(_ name: StaticString, _ number: (some FixedWidthInteger)?) {
+        guard let number else { return }
+        switch format {
+        case .json: writer.field(name, number)
+        case .text:
+            key(name)
+            writer.bytes.append(decimal: number)
+        }
+    }
+
+    mutating func field(_ name: StaticString, _ address: IPAddress) {
+        begin(name)
+        append(address)
+        end()
+    }
+
+    /// `192.0.2.1:80`
+    mutating func field(_ name: StaticString, _ peer: Peer?) {
+        guard let peer else { return }
+        guard case .ip(let address, let port) = peer else { return field(name, peer.description) }
+        begin(name)
+        if address.family == .ipv6 { writer.bytes.append(UInt8(ascii: "[")) }
+        append(address)
+        if address.family == .ipv6 { writer.bytes.append(UInt8(ascii: "]")) }
+        writer.bytes.append(UInt8(ascii: ":"))
+        writer.bytes.append(decimal: port)
+        end()
+    }
+
+    /// Numbers by name; zeros are left out.
+    mutating func counts(_ name: StaticString, _ counts: some Sequence<(String, UInt64)>) {
+        switch format {
+        case .json:
+            writer.key(name)
+            writer.object { object in
+                for (name, count) in counts where count > 0 {
+                    object.key(name)
+                    object.number(count)
+                }
+            }
+        case .text:
+            let all = counts.filter { $0.1 > 0 }.map { "\($0.0):\($0.1)" }
+            if !all.isEmpty { field(name, all.joined(separator: ",")) }
+        }
+    }
+
+    /// A field whose name isn't fixed.
+    mutating func field(named name: String, _ text: String) {
+        switch format {
+        case .json:
+            writer.key(name)
+            writer.string(text)
+        case .text:
+            writer.bytes.append(UInt8(ascii: " "))
+            writer.bytes += name.utf8
+            writer.bytes.append(UInt8(ascii: "="))
+            writer.bytes += (text.contains(" ") || text.isEmpty ? "\"\(text)\"" : text).printable.utf8
+        }
+    }
+
+    // MARK: - Parts
+
+    private mutating func key(_ name: StaticString) {
+        writer.bytes.append(UInt8(ascii: " "))
+        writer.bytes += UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        writer.bytes.append(UInt8(ascii: "="))
+    }
+
+    /// Of a value that needs no escapes.
+    private mutating func begin(_ name: StaticString) {
+        switch format {
+        case .json:
+            writer.key(name)
+            writer.bytes.append(UInt8(ascii: "\""))
+        case .text:
+            key(name)
+        }
+    }
+
+    private mutating func end() {
+        guard format == .json else { return }
+        writer.bytes.append(UInt8(ascii: "\""))
+        writer.continueObject()
+    }
+
+    /// In quotes where it would otherwise not be one word.
+    private mutating func append(_ text: String) {
+        let isPlain =
+            !text.isEmpty
+            && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"'\\=".utf8.contains($0) }
+        if isPlain { writer.bytes += text.utf8 } else { writer.bytes += "\"\(text.escapedForOneLine)\"".utf8 }
+    }
+
+    /// Without a detour over strings: there are several in each line.
+    private mutating func append(_ address: IPAddress) {
+        switch address {
+        case .ipv4(let address):
+            for shift: UInt32 in [24, 16, 8, 0] {
+                writer.bytes.append(decimal: address.rawValue >> shift & 0xff)
+                if shift > 0 { writer.bytes.append(UInt8(ascii: ".")) }
+            }
+        case .ipv6: writer.bytes += address.description.utf8
+        }
+    }
+}

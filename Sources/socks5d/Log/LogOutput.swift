@@ -1,0 +1,141 @@
+internal import Glibc
+
+/// A descriptor that lines are written to, without waiting for whoever reads it.
+///
+/// Ownership: the writer's thread, which closes it.
+final class LogOutput {
+    private enum Kind {
+        /// A disk waits for nobody.
+        case file
+        /// A pipe or terminal, opened anew without blocking: the flag of the one that others share stays as it is.
+        case opened
+        /// A stream socket, as that of systemd's journal.
+        case socket
+        /// A datagram a line.
+        case syslog
+        /// Anything else: takes a page at a time once poll(2) says that it takes something.
+        case other
+    }
+
+    enum Result {
+        case wrote(Int)
+        case full
+        case failed
+    }
+
+    let descriptor: Int32
+    private let kind: Kind
+    private let isOwned: Bool
+
+    private init(_ descriptor: Int32, _ kind: Kind, isOwned: Bool) {
+        self.descriptor = descriptor
+        self.kind = kind
+        self.isOwned = isOwned
+    }
+
+    /// Throws the error of open(2) or connect(2).
+    static func open(_ place: LogPlace) throws(Errno) -> LogOutput {
+        switch place {
+        case .standardError: return standard(STDERR_FILENO)
+        case .standardOutput: return standard(STDOUT_FILENO)
+        case .file(let path):
+            let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK
+            let descriptor = Glibc.open(path, flags, 0o640)
+            guard descriptor >= 0 else { throw Errno(errno) }
+            return LogOutput(descriptor, type(of: descriptor) == S_IFREG ? .file : .opened, isOwned: true)
+        case .syslog(let path):
+            return try syslog(path)
+        }
+    }
+
+    private static func standard(_ descriptor: Int32) -> LogOutput {
+        switch type(of: descriptor) {
+        case S_IFREG: return LogOutput(descriptor, .file, isOwned: false)
+        case S_IFSOCK: return LogOutput(descriptor, .socket, isOwned: false)
+        default:
+            let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+            let own = Glibc.open("/proc/self/fd/\(descriptor)", flags)
+            return own >= 0
+                ? LogOutput(own, .opened, isOwned: true) : LogOutput(descriptor, .other, isOwned: false)
+        }
+    }
+
+    private static func type(of descriptor: Int32) -> mode_t {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : 0
+    }
+
+    private static func syslog(_ path: String) throws(Errno) -> LogOutput {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw Errno(ENAMETOOLONG) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let descriptor = Glibc.socket(AF_UNIX, type, 0)
+        guard descriptor >= 0 else { throw Errno(errno) }
+        let output = LogOutput(descriptor, .syslog, isOwned: true)
+        let length = socklen_t(MemoryLayout<sockaddr_un>.size)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, length) }
+        }
+        guard result == 0 else { throw Errno(errno) }
+        return output
+    }
+
+    deinit {
+        if isOwned { close(descriptor) }
+    }
+
+    /// What a datagram begins with: facility local0, severity informational (RFC 3164).
+    private static let syslogHead = Array("<134>socks5d: ".utf8)
+    private static let page = 4096
+
+    /// Writes as much as is taken at once.
+    ///
+    /// - Parameter bytes: whole lines.
+    func write(_ bytes: ArraySlice<UInt8>) -> Result {
+        let count = bytes.withUnsafeBytes { bytes in
+            switch kind {
+            case .file, .opened: Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+            case .socket: send(descriptor, bytes.baseAddress, bytes.count, Self.sendFlags)
+            case .other:
+                isReady ? Glibc.write(descriptor, bytes.baseAddress, min(bytes.count, Self.page)) : -1
+            case .syslog: sendLine(bytes)
+            }
+        }
+        if count > 0 { return .wrote(count) }
+        let isFull = count < 0 && [EAGAIN, EINTR, ENOBUFS].contains(errno)
+        return isFull ? .full : .failed
+    }
+
+    private static let sendFlags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+
+    /// - Returns: the length of the line, with its end, which the datagram doesn't have.
+    private func sendLine(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let length = (bytes.firstIndex(of: LogWriter.newline) ?? bytes.count)
+        let datagram = Self.syslogHead + bytes[..<length]
+        let sent = send(descriptor, datagram, datagram.count, Self.sendFlags)
+        return sent < 0 ? -1 : min(length + 1, bytes.count)
+    }
+
+    private var isReady: Bool {
+        var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        guard poll(&state, 1, 0) == 1 else {
+            errno = EAGAIN
+            return false
+        }
+        return true
+    }
+}
+
+/// A code of errno(3).
+struct Errno: Error, Equatable, CustomStringConvertible {
+    let code: Int32
+
+    init(_ code: Int32) {
+        self.code = code
+    }
+
+    var description: String { String(cString: strerror(code)) }
+}

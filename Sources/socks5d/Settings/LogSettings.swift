@@ -1,0 +1,65 @@
+internal import Logging
+
+/// What the server says to people, and where.
+struct LogSettings: Sendable {
+    var level = Logger.Level.notice
+    var format = LogFormat.text
+    /// `nil`: standard error.
+    var file: LogPlace?
+
+    static var settings: [Setting<Settings>] {
+        [
+            .value(
+                "level",
+                \.log.level,
+                .word,
+                flag: "log-level",
+                "Least severe entries to log; info has a line for each session."
+            ),
+            .value("format", \.log.format, .word, flag: "log-format", "Text, or one JSON object per line."),
+            .value(
+                "file",
+                \.log.file,
+                .logPlace,
+                flag: "log-file",
+                "File to append to instead of standard error; SIGUSR1 opens it again."
+            ),
+        ]
+    }
+}
+
+/// The log of sessions.
+struct AccessLogSettings: Sendable {
+    /// `nil`: there is none.
+    var file: LogPlace?
+    var format = LogFormat.json
+    var hasStarts = false
+    /// `nil`: running sessions have no lines.
+    var progress: Duration?
+
+    static var settings: [Setting<Settings>] {
+        [
+            .value(
+                "file",
+                \.accessLog.file,
+                .logPlace,
+                flag: "access-log",
+                "A line per session goes there: a file, - for standard output, syslog, or syslog:SOCKET."
+            ),
+            .value(
+                "format",
+                \.accessLog.format,
+                .word,
+                flag: "access-log-format",
+                "One JSON object per line, or text."
+            ),
+            .value("starts", \.accessLog.hasStarts, .flag, "Lines for the begin of sessions too."),
+            .value(
+                "progress",
+                \.accessLog.progress,
+                .duration,
+                "Lines for running sessions, at this interval."
+            ),
+        ]
+    }
+}
