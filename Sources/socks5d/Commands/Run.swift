@@ -136,7 +136,8 @@ private final class Service: Sendable {
         _ logLevel: LogLevelSwitch,
         _ logger: Logger
     ) throws -> AdminServer? {
-        guard let configuration else { return nil }
+        guard var configuration else { return nil }
+        configuration.logLinesDropped = { UInt64(LogWriter.shared?.dropped ?? 0) }
         let actions = AdminActions(reloader, logLevel)
         do throws(AdminError) {
             let admin = try AdminServer(
