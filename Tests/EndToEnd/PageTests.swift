@@ -9,6 +9,10 @@ extension EndToEnd {
             try await expectSuccess("page.py")
         }
 
+        @Test func thePageOfTheProgramFollowsItsSessionsAndARestart() async throws {
+            try await expectSuccess("live.py", ChildProcess.socks5d)
+        }
+
         private func expectSuccess(_ script: String, _ arguments: String...) async throws {
             let folder = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" } + "/Page"
             let result = try await onThread {
