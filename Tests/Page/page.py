@@ -181,6 +181,15 @@ class Tests:
             5,
         )
         check(self.browser.value("document.activeElement.name") == "user", "the focus")
+        check(self.browser.value("location.search") == f"?user={user}", "not the whole name alone")
+
+    def test_a_field_and_the_pattern_of_the_address_say_the_same(self):
+        for pattern, text in [("*ice*", "ice"), ("alice", "=alice"), ("al*ce", "al*ce"), ("10.0.0.0/8", "10.0.0.0/8")]:
+            self.load(f"?client={pattern}")
+            check(self.browser.value("document.querySelector('[name=client]').value") == text, text)
+            self.browser.value("document.getElementById('filter').requestSubmit()")
+            asked = self.browser.value("new URLSearchParams(location.search).get('client')")
+            check(asked == pattern, f"{asked} of {pattern}")
 
     def test_the_server_sorts_and_a_second_press_turns_it_round(self):
         self.load()
