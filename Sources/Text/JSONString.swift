@@ -1,29 +1,44 @@
 /// The inside of a JSON string. Nothing in it can end the string or the line, or turn the order in which it is shown.
 enum JSONString {
+    /// Copies what can stay in one piece: most texts need no escape.
     static func append(_ text: Span<UInt8>, to bytes: inout [UInt8]) {
-        var index = 0
+        var (start, index) = (0, 0)
         while index < text.count {
             let byte = text[index]
+            if isPlain(byte) {
+                index += 1
+                continue
+            }
+            append(text, start..<index, to: &bytes)
             if byte < 0x80 {
-                append(ascii: byte, to: &bytes)
+                append(escapedASCII: byte, to: &bytes)
                 index += 1
             } else {
                 let (scalar, length) = UTF8Text.scalar(at: index, of: text)
                 append(scalar, to: &bytes)
                 index += length
             }
+            start = index
         }
+        append(text, start..<index, to: &bytes)
     }
 
-    private static func append(ascii byte: UInt8, to bytes: inout [UInt8]) {
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7f && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+    }
+
+    private static func append(_ text: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]) {
+        guard !range.isEmpty else { return }
+        text.withUnsafeBufferPointer { bytes.append(contentsOf: UnsafeBufferPointer(rebasing: $0[range])) }
+    }
+
+    private static func append(escapedASCII byte: UInt8, to bytes: inout [UInt8]) {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):
             bytes.append(UInt8(ascii: "\\"))
             bytes.append(byte)
-        case 0x00..<0x20, 0x7f:
-            append(escaped: UInt32(byte), to: &bytes)
         default:
-            bytes.append(byte)
+            append(escaped: UInt32(byte), to: &bytes)
         }
     }
 

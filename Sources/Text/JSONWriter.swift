@@ -41,6 +41,7 @@ package struct JSONWriter: Sendable {
     }
 
     /// - Parameter name: printable ASCII without quotes and backslashes. It is written as it is.
+    @usableFromInline
     package mutating func key(_ name: StaticString) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -95,9 +96,18 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
+    @inlinable
     package mutating func number(_ value: some FixedWidthInteger) {
+        number(UInt64(truncatingIfNeeded: value.magnitude), isNegative: value < 0)
+    }
+
+    /// The same without generics, for those who write many.
+    package mutating func number(_ value: UInt64) { number(value, isNegative: false) }
+
+    @usableFromInline
+    package mutating func number(_ magnitude: UInt64, isNegative: Bool) {
         separate()
-        bytes.append(decimal: value)
+        bytes.append(decimalDigits: magnitude, isNegative: isNegative)
     }
 
     /// Infinite values and NaN, which JSON doesn't have, become `null`.
@@ -140,7 +150,14 @@ extension JSONWriter {
         string(text)
     }
 
+    @inlinable
     package mutating func field(_ name: StaticString, _ value: (some FixedWidthInteger)?) {
+        guard let value else { return }
+        key(name)
+        number(value)
+    }
+
+    package mutating func field(_ name: StaticString, _ value: UInt64?) {
         guard let value else { return }
         key(name)
         number(value)

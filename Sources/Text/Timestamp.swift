@@ -33,6 +33,14 @@ package struct TimestampWriter: Sendable {
 
     package init() {}
 
+    /// The moment as RFC 3339 says.
+    package mutating func text(of moment: Timestamp) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(24)
+        append(moment, to: &bytes)
+        return bytes
+    }
+
     /// Appends the moment as RFC 3339 says.
     package mutating func append(_ moment: Timestamp, to bytes: inout [UInt8]) {
         let (quotient, remainder) = moment.milliseconds.quotientAndRemainder(dividingBy: 1000)

@@ -18,7 +18,6 @@ public struct SessionInfo: Sendable {
     }
 
     private let snapshot: Snapshot
-    private var record: SessionRecord { snapshot.record }
 
     /// - Parameters:
     ///   - now: milliseconds on the loop's clock.
@@ -33,82 +32,86 @@ public struct SessionInfo: Sendable {
     // MARK: - Who and what
 
     /// The same in every event of the session, and another one for each session of a server.
-    public var id: UInt64 { record.id }
+    public var id: UInt64 { snapshot.record.id }
     /// Where the client has connected to: the address of ``Configuration/listen``, with the port that the system chose.
-    public var listener: String { record.listener.text }
+    public var listener: String { snapshot.record.listener.text }
     /// The number of the worker that has accepted the session, from 0.
-    public var worker: Int { record.worker }
+    public var worker: Int { snapshot.record.worker }
     /// When the session began, since 1970 (UTC).
     public var started: Duration { .milliseconds(snapshot.moment.milliseconds) - duration }
-    public var client: Peer { record.client }
+    public var client: Peer { snapshot.record.client }
     /// `nil`: nothing of a protocol that is known has come.
-    public var `protocol`: ProxyProtocol? { record.method == nil && record.command == nil ? nil : .socks5 }
+    public var `protocol`: ProxyProtocol? {
+        snapshot.record.method == nil && snapshot.record.command == nil ? nil : .socks5
+    }
     /// How clients have to log in. `nil`: none was selected, yet or at all.
-    public var method: Method? { record.method }
+    public var method: Method? { snapshot.record.method }
     /// Who has logged in, as bytes (RFC 1929). `nil`: nobody has, yet or at all.
-    public var user: [UInt8]? { record.username }
+    public var user: [UInt8]? { snapshot.record.username }
     /// `nil`: there was no request, yet or at all.
-    public var command: SOCKSCommand? { record.command }
+    public var command: SOCKSCommand? { snapshot.record.command }
     /// What the request is for. `nil`: none is known, as with UDP ASSOCIATE.
     public var target: Target? {
-        record.command == .udpAssociate ? nil : record.destination.flatMap { Target($0) }
+        snapshot.record.command == .udpAssociate ? nil : snapshot.record.destination.flatMap { Target($0) }
     }
 
     /// The target as it was asked for, for those who look at thousands of sessions: making a ``target`` takes longer.
-    package var destination: Destination? { record.command == .udpAssociate ? nil : record.destination }
+    package var destination: Destination? {
+        snapshot.record.command == .udpAssociate ? nil : snapshot.record.destination
+    }
 
     /// Where the target is: as dialled, last tried, or connected from. `nil`: nothing was.
-    public var address: Peer? { record.address }
+    public var address: Peer? { snapshot.record.address }
     /// This server's end of the target's connection, of a BIND or an association. `nil`: there is none.
-    public var bound: Peer? { record.bound }
+    public var bound: Peer? { snapshot.record.bound }
 
     // MARK: - How it goes
 
-    public var stage: Stage { record.stage }
+    public var stage: Stage { snapshot.record.stage }
     /// The last reply to the request (RFC 1928 section 6).
-    public var reply: Reply? { record.reply }
+    public var reply: Reply? { snapshot.record.reply }
     /// How it has ended. `nil`: it goes on.
-    public var outcome: Outcome? { record.code }
+    public var outcome: Outcome? { snapshot.record.code }
     /// The rule that has refused the request.
-    public var rule: String? { record.rule }
+    public var rule: String? { snapshot.record.rule }
     /// What else there is to say about the outcome. Has any bytes in it that a client has sent: escape it.
-    public var reason: String? { record.reason }
+    public var reason: String? { snapshot.record.reason }
     /// Why it has ended. `nil`: it goes on, or was refused.
-    public var endedBy: EndedBy? { record.endedBy }
+    public var endedBy: EndedBy? { snapshot.record.endedBy }
     /// The system's or the resolver's error, as `ECONNREFUSED`.
-    public var error: String? { record.errorName }
+    public var error: String? { snapshot.record.errorName }
     /// To how many addresses a connection was tried.
-    public var dialAttempts: Int { Int(record.dialAttempts) }
+    public var dialAttempts: Int { Int(snapshot.record.dialAttempts) }
 
     // MARK: - How much
 
     /// Payload relayed so far.
-    public var bytesClientToTarget: UInt64 { record.bytesClientToTarget }
-    public var bytesTargetToClient: UInt64 { record.bytesTargetToClient }
+    public var bytesClientToTarget: UInt64 { snapshot.record.bytesClientToTarget }
+    public var bytesTargetToClient: UInt64 { snapshot.record.bytesTargetToClient }
     /// Of a UDP association; `nil`: it isn't one.
-    public var datagrams: DatagramCounts? { record.datagrams }
+    public var datagrams: DatagramCounts? { snapshot.record.datagrams }
 
     // MARK: - How long. `nil`: the stage was not reached, or goes on.
 
     /// From the accept to the whole request.
-    public var handshake: Duration? { Self.duration(record.times.handshake) }
+    public var handshake: Duration? { Self.duration(snapshot.record.times.handshake) }
     /// From the credentials to the verdict on them.
-    public var login: Duration? { Self.duration(record.times.login) }
+    public var login: Duration? { Self.duration(snapshot.record.times.login) }
     /// Of ``lookup``, the time until the lookup could begin.
-    public var lookupWait: Duration? { Self.duration(record.times.lookupWait) }
+    public var lookupWait: Duration? { Self.duration(snapshot.record.times.lookupWait) }
     /// For the addresses of the target's name.
-    public var lookup: Duration? { Self.duration(record.times.lookup) }
+    public var lookup: Duration? { Self.duration(snapshot.record.times.lookup) }
     /// From the first attempt to the connected target, or to the failure.
-    public var dial: Duration? { Self.duration(record.times.dial) }
+    public var dial: Duration? { Self.duration(snapshot.record.times.dial) }
     /// From the accept to the reply of success.
-    public var ready: Duration? { Self.duration(record.times.ready) }
+    public var ready: Duration? { Self.duration(snapshot.record.times.ready) }
     /// Since the last byte; of a session that has ended, before the end.
-    public var idle: Duration? { Self.duration(record.times.idle) }
+    public var idle: Duration? { Self.duration(snapshot.record.times.idle) }
     /// From the accept on.
     public var duration: Duration { .milliseconds(Int64(snapshot.milliseconds)) }
 
     /// The same in milliseconds, without a detour.
-    package var times: SessionTimes { record.times }
+    package var times: SessionTimes { snapshot.record.times }
     package var milliseconds: UInt64 { snapshot.milliseconds }
 
     private static func duration(_ milliseconds: UInt64?) -> Duration? {

@@ -1,3 +1,4 @@
+internal import Locks
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
@@ -9,7 +10,14 @@ final class AccessLog: SessionObserver {
     /// Most lines are shorter.
     private static let usualLine = 900
 
+    private enum Event: String {
+        case started = "session_started"
+        case progress = "session_progress"
+        case ended = "session_ended"
+    }
+
     private let stream: LogStream
+    private let clock = Guarded(TimestampWriter())
     private let format: LogFormat
     private let hasStarts: Bool
 
@@ -25,27 +33,26 @@ final class AccessLog: SessionObserver {
 
     func observe(_ event: SessionEvent) {
         switch event {
-        case .began(let session): if hasStarts { stream.add(Self.line(session, "session_started", format)) }
+        case .began(let session): if hasStarts { stream.add(line(session, .started)) }
         // Port scans and health checks are no sessions to anyone.
         case .ended(let session):
-            if session.outcome != .probe { stream.add(Self.line(session, "session_ended", format)) }
+            if session.outcome != .probe { stream.add(line(session, .ended)) }
         }
     }
 
     func tell(of sessions: [SessionInfo], runningFor interval: Duration) {
         for session in sessions where session.duration >= interval {
-            stream.add(Self.line(session, "session_progress", format))
+            stream.add(line(session, .progress))
         }
     }
 
-    static func line(_ session: SessionInfo, _ event: StaticString, _ format: LogFormat) -> [UInt8] {
-        var line = LogLine(format, reserving: usualLine)
-        var clock = TimestampWriter()
-        line.time(session.moment, &clock)
-        line.head("event", "\(event)")
+    private func line(_ session: SessionInfo, _ event: Event) -> [UInt8] {
+        var line = LogLine(format, reserving: Self.usualLine)
+        line.time(clock.withLock { $0.text(of: session.moment) })
+        line.head("event", event.rawValue)
         line.field("id", session.id)
         line.field("listener", session.listener)
-        line.field("worker", session.worker)
+        line.field("worker", UInt64(session.worker))
         line.client(session.client)
         line.field("user", session.user)
         line.field("protocol", session.protocol?.rawValue)
@@ -54,7 +61,7 @@ final class AccessLog: SessionObserver {
         line.target(session.target)
         line.field("address", session.address)
         line.field("bound", session.bound)
-        line.field("reply", session.reply?.rawValue)
+        line.field("reply", session.reply.map { UInt64($0.rawValue) })
         line.field("outcome", session.outcome?.rawValue)
         line.field("stage", session.stage.rawValue)
         line.field("rule", session.rule)
@@ -62,7 +69,7 @@ final class AccessLog: SessionObserver {
         line.times(session)
         line.field("ended_by", session.endedBy?.rawValue)
         line.field("errno", session.error)
-        if session.dialAttempts > 0 { line.field("dial_attempts", session.dialAttempts) }
+        if session.dialAttempts > 0 { line.field("dial_attempts", UInt64(session.dialAttempts)) }
         line.traffic(session)
         return line.ended()
     }
@@ -73,7 +80,7 @@ extension LogLine {
         switch client {
         case .ip(let address, let port):
             field("client_ip", address)
-            field("client_port", port)
+            field("client_port", UInt64(port))
         case .local: field("client_ip", client.host)
         }
     }
@@ -84,7 +91,7 @@ extension LogLine {
         case .address(let address, _): field("destination", address)
         case .name(let name, _): field("destination", name.description)
         }
-        field("destination_port", target.port)
+        field("destination_port", UInt64(target.port))
     }
 
     fileprivate mutating func times(_ session: SessionInfo) {

@@ -37,19 +37,16 @@ struct LogLine {
         switch format {
         case .json: writer.field(name, word)
         case .text:
-            if !writer.bytes.isEmpty { writer.bytes.append(UInt8(ascii: " ")) }
+            writer.bytes.append(UInt8(ascii: " "))
             writer.bytes += word.utf8
         }
     }
 
-    mutating func time(_ moment: Timestamp, _ clock: inout TimestampWriter) {
-        if format == .json {
-            writer.bytes += "\"time\":\"".utf8
-            clock.append(moment, to: &writer.bytes)
-            writer.bytes += "\"".utf8
-            writer.continueObject()
-        } else {
-            clock.append(moment, to: &writer.bytes)
+    /// - Parameter time: as RFC 3339 has it.
+    mutating func time(_ time: [UInt8]) {
+        switch format {
+        case .json: writer.field("time", time)
+        case .text: writer.bytes += time
         }
     }
 
@@ -75,13 +72,13 @@ struct LogLine {
         }
     }
 
-    mutating func field(_ name: StaticString, _ number: (some FixedWidthInteger)?) {
+    mutating func field(_ name: StaticString, _ number: UInt64?) {
         guard let number else { return }
         switch format {
         case .json: writer.field(name, number)
         case .text:
             key(name)
-            writer.bytes.append(decimal: number)
+            writer.bytes.append(decimalDigits: number, isNegative: false)
         }
     }
 
@@ -100,7 +97,7 @@ struct LogLine {
         append(address)
         if address.family == .ipv6 { writer.bytes.append(UInt8(ascii: "]")) }
         writer.bytes.append(UInt8(ascii: ":"))
-        writer.bytes.append(decimal: port)
+        writer.bytes.append(decimalDigits: UInt64(port), isNegative: false)
         end()
     }
 
@@ -162,18 +159,29 @@ struct LogLine {
 
     /// In quotes where it would otherwise not be one word.
     private mutating func append(_ text: String) {
-        let isPlain =
-            !text.isEmpty
-            && text.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"\"'\\=".utf8.contains($0) }
-        if isPlain { writer.bytes += text.utf8 } else { writer.bytes += "\"\(text.escapedForOneLine)\"".utf8 }
+        if !text.isEmpty && text.utf8.allSatisfy(Self.isPlain) {
+            writer.bytes += text.utf8
+        } else {
+            writer.bytes += "\"\(text.escapedForOneLine)\"".utf8
+        }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "\\"), UInt8(ascii: "="): false
+        default: byte > 0x20 && byte < 0x7f
+        }
     }
 
     /// Without a detour over strings: there are several in each line.
     private mutating func append(_ address: IPAddress) {
         switch address {
         case .ipv4(let address):
-            for shift: UInt32 in [24, 16, 8, 0] {
-                writer.bytes.append(decimal: address.rawValue >> shift & 0xff)
+            for shift in stride(from: UInt32(24), through: 0, by: -8) {
+                writer.bytes.append(
+                    decimalDigits: UInt64(address.rawValue >> shift & 0xff),
+                    isNegative: false
+                )
                 if shift > 0 { writer.bytes.append(UInt8(ascii: ".")) }
             }
         case .ipv6: writer.bytes += address.description.utf8

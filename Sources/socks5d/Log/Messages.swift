@@ -22,6 +22,7 @@ enum Messages {
         tellsOfLosses: true
     )
     private static let place = Guarded(Place())
+    private static let clock = Guarded(TimestampWriter())
     private static let isUsed = Atomic<Bool>(false)
 
     /// From now on log entries go there.
@@ -45,8 +46,7 @@ enum Messages {
         let stream = chosen ?? standardError
         let before = stream?.takeLosses() ?? 0
         var line = LogLine(format)
-        var clock = TimestampWriter()
-        line.time(.now(), &clock)
+        line.time(clock.withLock { $0.text(of: .now()) })
         line.head("level", level.rawValue)
         line.head("message", message.printable)
         for (name, value) in fields.sorted(by: { $0.key < $1.key }) { line.field(named: name, value) }
@@ -63,8 +63,7 @@ enum Messages {
     /// - Returns: false where there is no room for that line either.
     static func sayThatTheLogGoesOn(behind lost: Int, in stream: LogStream) -> Bool {
         var line = LogLine(place.withLock { $0.format })
-        var clock = TimestampWriter()
-        line.time(.now(), &clock)
+        line.time(clock.withLock { $0.text(of: .now()) })
         line.head("level", "warning")
         line.head("message", "the log goes on" + loss(lost))
         return stream.add(line.ended())
