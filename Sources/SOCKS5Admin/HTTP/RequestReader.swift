@@ -17,6 +17,9 @@ struct RequestReader {
         self.limits = limits
     }
 
+    /// Bytes that wait for the rest of a request, or for their turn.
+    var heldCount: Int { held.count }
+
     /// Whether a request has begun.
     var isWithinRequest: Bool { !held.isEmpty || head != nil }
 
