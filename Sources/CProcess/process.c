@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int process_pipe(int *read_end, int *write_end, size_t capacity) {
@@ -22,4 +23,12 @@ void process_limit_arenas(int count) {
 #else
     (void)count;
 #endif
+}
+
+int process_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns) {
+    struct winsize size;
+    if (ioctl(descriptor, TIOCGWINSZ, &size) < 0) return -1;
+    *rows = size.ws_row;
+    *columns = size.ws_col;
+    return 0;
 }

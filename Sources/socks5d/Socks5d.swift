@@ -14,6 +14,7 @@ struct Socks5d: ParsableCommand {
         version: "socks5d \(version) (libuv \(ProxyServer.libuvVersion))",
         subcommands: [
             Run.self, Check.self, ConfigurationCommand.self, HashPassword.self, Healthcheck.self, Probe.self,
+            StatusCommand.self, SessionsCommand.self, KillCommand.self, DrainCommand.self, TopCommand.self,
         ],
         defaultSubcommand: Run.self
     )
@@ -44,6 +45,7 @@ struct Socks5d: ParsableCommand {
         if let run = command as? Run { try run.serve() }
         // A terminal must show again what is typed before a signal ends the program.
         if let command = command as? HashPassword { return try command.hash() }
+        if let command = command as? TopCommand { return try command.watch() }
         Signals.release()
         switch command {
         case let check as Check: try check.check()
@@ -52,6 +54,10 @@ struct Socks5d: ParsableCommand {
         case let command as ShowTable: command.show()
         case let check as Healthcheck: try check.check()
         case let probe as Probe: try probe.check()
+        case let command as StatusCommand: try command.show()
+        case let command as SessionsCommand: try command.show()
+        case let command as KillCommand: try command.kill()
+        case let command as DrainCommand: try command.drain()
         case var other: try other.run()
         }
     }

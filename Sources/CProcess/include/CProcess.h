@@ -3,6 +3,7 @@
 #define CPROCESS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /// Opens a pipe, both ends close-on-exec and non-blocking. It has room for `capacity` bytes, or the system's default
 /// where the system doesn't permit that. Returns -1 and sets `errno` if no pipe can be opened.
@@ -13,5 +14,8 @@ void process_limit_arenas(int count);
 
 /// Gives memory back to the system that is free in the process (malloc_trim(3)).
 void process_trim(void);
+
+/// How many lines and columns a terminal has (TIOCGWINSZ). Returns -1 and sets `errno` if it is none.
+int process_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns);
 
 #endif

@@ -109,6 +109,9 @@ public struct AdminToken: Sendable {
         bytes = text
     }
 
+    /// For a client, to send it.
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
+
     /// In a time that depends on the length of `other` alone.
     func isEqual(to other: [UInt8]) -> Bool {
         var difference: UInt8 = bytes.count == other.count ? 0 : 1

@@ -49,13 +49,41 @@ struct ClientSocket: ~Copyable {
         throw trouble
     }
 
-    private static func connect(_ info: addrinfo, _ seconds: Int) throws(Trouble) -> Int32 {
-        let descriptor = socket(info.ai_family, info.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw .last() }
+    /// Connects to a unix socket.
+    ///
+    /// - Parameter path: at most 107 bytes.
+    init(toUnix path: String, seconds: Int) throws(Trouble) {
+        self.seconds = seconds
+        let unconnected = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard unconnected >= 0 else { throw .last() }
+        Self.limitWaits(of: unconnected, seconds)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        let result = withUnsafePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(unconnected, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else {
+            let trouble: Trouble = errno == EAGAIN ? .silence(seconds) : .last()
+            close(unconnected)
+            throw trouble
+        }
+        descriptor = unconnected
+    }
+
+    private static func limitWaits(of descriptor: Int32, _ seconds: Int) {
         var limit = timeval(tv_sec: seconds, tv_usec: 0)
         let size = socklen_t(MemoryLayout<timeval>.size)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+    }
+
+    private static func connect(_ info: addrinfo, _ seconds: Int) throws(Trouble) -> Int32 {
+        let descriptor = socket(info.ai_family, info.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .last() }
+        limitWaits(of: descriptor, seconds)
         guard Glibc.connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 else {
             // What a connect that ran out of time says on Linux.
             let trouble: Trouble = errno == EINPROGRESS ? .silence(seconds) : .last()

@@ -1,9 +1,10 @@
 /// `--help`: one screen, with the environment beside the flags. A test compares it with the options.
 enum Help {
     static func asked(for arguments: [String]) -> String? {
-        let isAboutServer = !["check", "config", "hash-password", "healthcheck", "probe"].contains(
-            arguments.first
-        )
+        let isAboutServer = ![
+            "check", "config", "hash-password", "healthcheck", "probe", "status", "sessions", "kill", "drain",
+            "top",
+        ].contains(arguments.first)
         let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
         return asks && isAboutServer ? text : nil
     }
@@ -12,10 +13,10 @@ enum Help {
         socks5d - a SOCKS5 proxy server
 
         USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
-               socks5d check [FILE]          check a configuration file
-               socks5d config show | schema  show all settings with their origins
+               socks5d check | config        check a file | show settings, or the schema
                socks5d hash-password         hash a password for a user file
                socks5d healthcheck | probe   test this server | any SOCKS5 server
+               socks5d status | top | sessions | kill | drain   a server that runs
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
           --config FILE            settings, users and rules in YAML
