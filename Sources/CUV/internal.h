@@ -26,10 +26,11 @@ struct cuv_loop {
     size_t read_budget;
     /// Counts the turns, so that a stream can tell whether its budget is a new one.
     uint32_t turn;
-    /// The loop's time at the first callback of the turn; 0: there was none yet.
+    /// The loop's time at the callbacks of the turn; `NO_TURN`: there was none yet.
     uint64_t began;
-    /// NULL: nobody wants to know. Not the loop's.
+    /// Not the loop's, or `own_turns` if nobody wants to know.
     cuv_turns *turns;
+    cuv_turns own_turns;
     /// Of streams, that nobody uses (stream.c).
     union cuv_request *requests;
     unsigned idle_requests;
@@ -44,21 +45,23 @@ static inline void cuv_count(uint64_t *count, uint64_t amount) {
     __atomic_store_n(count, *count + amount, __ATOMIC_RELAXED);
 }
 
-void cuv_turns_note_long(cuv_turns *turns, uint64_t milliseconds);
+static const uint64_t NO_TURN = UINT64_MAX;
 
-/// Called first by each callback of libuv's. Costs no look at a clock: libuv has looked before it calls anyone.
-static inline void cuv_turn_begins(cuv_loop *loop) {
-    if (loop->began == 0) loop->began = uv_now(&loop->uv);
-}
+void cuv_turns_note_long(cuv_turns *turns, uint64_t began, uint64_t taken);
+
+/// `uv_now` without the call, since it is asked twice a turn. libuv's structures stay as they are within 1.x.
+static inline uint64_t cuv_turn_now(const cuv_loop *loop) { return loop->uv.time; }
+
+/// Called first by each callback of libuv's. Costs no look at a clock: libuv has looked when it had waited.
+static inline void cuv_turn_begins(cuv_loop *loop) { loop->began = cuv_turn_now(loop); }
 
 /// Called before the loop waits, when libuv has looked at the clock behind the callbacks.
 static inline void cuv_turn_ends(cuv_loop *loop) {
-    if (loop->began == 0) return;
-    uint64_t taken = uv_now(&loop->uv) - loop->began;
-    loop->began = 0;
-    if (loop->turns == NULL) return;
-    if (taken == 0) return cuv_count(&loop->turns->counts[0], 1);
-    cuv_turns_note_long(loop->turns, taken);
+    uint64_t began = loop->began, taken = cuv_turn_now(loop) - began;
+    loop->began = NO_TURN;
+    // Without callbacks this is a large number.
+    if (taken != 0) return cuv_turns_note_long(loop->turns, began, taken);
+    cuv_count(&loop->turns->counts[0], 1);
 }
 
 /// Finds a peer that vanished. Accepted connections inherit it.

@@ -10,7 +10,8 @@ static void on_woken(uv_async_t *handle) {
 
 static void on_timer(uv_timer_t *handle) {
     cuv_loop *loop = cuv_loop_of(handle->loop);
-    cuv_turn_begins(loop);
+    // From 1.45 on, timers come behind the other callbacks of a turn.
+    if (loop->began == NO_TURN) cuv_turn_begins(loop);
     loop->callbacks.timer_fired(loop->owner);
     // libuv 1.44 looks at the clock before its timers, and the next time behind the wait.
     uv_update_time(&loop->uv);
@@ -34,7 +35,8 @@ int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_turn
     loop->uv.data = loop;
     loop->callbacks = *callbacks;
     loop->read_budget = read_budget;
-    loop->turns = turns;
+    loop->turns = turns != NULL ? turns : &loop->own_turns;
+    loop->began = NO_TURN;
     error = uv_async_init(&loop->uv, &loop->async, on_woken);
     if (error < 0) {
         uv_loop_close(&loop->uv);

@@ -6,11 +6,12 @@ cuv_turns *cuv_turns_create(void) { return calloc(1, sizeof(cuv_turns)); }
 
 void cuv_turns_free(cuv_turns *turns) { free(turns); }
 
-void cuv_turns_note_long(cuv_turns *turns, uint64_t milliseconds) {
+void cuv_turns_note_long(cuv_turns *turns, uint64_t began, uint64_t taken) {
+    if (began == NO_TURN) return;
     unsigned bucket = 0;
-    while (bucket < CUV_TURN_BOUNDS && milliseconds > cuv_turn_bounds[bucket]) bucket += 1;
+    while (bucket < CUV_TURN_BOUNDS && taken > cuv_turn_bounds[bucket]) bucket += 1;
     cuv_count(&turns->counts[bucket], 1);
-    cuv_count(&turns->milliseconds, milliseconds);
+    cuv_count(&turns->milliseconds, taken);
 }
 
 uint64_t cuv_turns_count(const cuv_turns *turns, unsigned bucket) {

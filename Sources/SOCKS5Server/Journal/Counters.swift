@@ -56,15 +56,7 @@ final class Counters: Sendable {
 
     func add(_ result: ConnectResult, isIPv6: Bool) { connects[Self.place(of: result, isIPv6)].add() }
 
-    /// Payload of a TCP connection.
-    func add(_ bytes: UInt64, _ direction: Direction) {
-        switch direction {
-        case .clientToTarget: counts[Counter.bytesClientToTarget.rawValue].add(bytes)
-        case .targetToClient: counts[Counter.bytesTargetToClient.rawValue].add(bytes)
-        }
-    }
-
-    /// A part of that, which has not passed this process.
+    /// A part of the payload of a TCP connection, which has not passed this process.
     func addSpliced(_ bytes: UInt64, _ direction: Direction) {
         switch direction {
         case .clientToTarget: counts[Counter.splicedClientToTarget.rawValue].add(bytes)
@@ -124,7 +116,7 @@ final class Counters: Sendable {
     var pipes: Int { openPipes.value }
 
     private static func place(of reply: Reply, _ command: SOCKSCommand?) -> Int {
-        Int(command?.rawValue ?? 0) * Reply.allCases.count + Int(reply.rawValue)
+        Int(command?.rawValue ?? 0) * 9 + Int(reply.rawValue)
     }
 
     private static func place(of outcome: SessionInfo.Outcome, _ command: SOCKSCommand?) -> Int {
@@ -132,6 +124,6 @@ final class Counters: Sendable {
     }
 
     private static func place(of result: ConnectResult, _ isIPv6: Bool) -> Int {
-        (isIPv6 ? ConnectResult.allCases.count : 0) + result.rawValue
+        (isIPv6 ? 6 : 0) + result.rawValue
     }
 }

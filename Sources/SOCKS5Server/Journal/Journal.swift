@@ -43,12 +43,10 @@ final class Journal {
         observer?.observe(.began(record.info(now: record.began)))
     }
 
-    /// - Parameter record: with the command.
-    func requestDidCome(_ record: SessionRecord) {
-        let listener = counters.listeners[record.listener.index]
-        listener.add(.completed)
-        if let command = record.command { listener.requestDidCome(command) }
-        if let time = record.times.handshake { counters.handshakeTimes.observe(milliseconds: time) }
+    /// - Parameter handshake: milliseconds from the accept on.
+    func requestDidCome(_ command: SOCKSCommand, by listener: ListenerName, handshake: UInt64?) {
+        counters.listeners[listener.index].requestDidCome(command)
+        if let handshake { counters.handshakeTimes.observe(milliseconds: handshake) }
     }
 
     func requestDenied(_ denial: Denial) {
@@ -57,9 +55,9 @@ final class Journal {
     }
 
     /// The target is found and connected, or isn't.
-    func routeDidEnd(_ record: SessionRecord) {
-        if let time = record.times.lookup { counters.lookupTimes.observe(milliseconds: time) }
-        if let time = record.times.dial { counters.dialTimes.observe(milliseconds: time) }
+    func routeDidEnd(_ times: SessionTimes) {
+        if let time = times.lookup { counters.lookupTimes.observe(milliseconds: time) }
+        if let time = times.dial { counters.dialTimes.observe(milliseconds: time) }
     }
 
     /// - Parameter now: milliseconds on the loop's clock.
@@ -72,12 +70,10 @@ final class Journal {
     }
 
     private func count(_ record: SessionRecord, _ now: UInt64) {
-        let listener = counters.listeners[record.listener.index]
-        listener.sessionDidEnd(record.command)
+        let outcome = record.code
+        counters.listeners[record.listener.index].sessionDidEnd(record.command, outcome)
         counters.sessionTimes.observe(milliseconds: now - record.began)
-        guard let outcome = record.code else { return }
-        counters.add(outcome, of: record.command)
-        if record.command == nil { listener.add(.ended(outcome)) }
+        if let outcome { counters.add(outcome, of: record.command) }
     }
 
     /// A session has an outcome, whose answer may still be on its way.

@@ -6,33 +6,45 @@ final class ListenerCounters: Sendable {
     private let accepted = Count()
     /// By ``ConnectionRefusal``.
     private let refusals = InlineArray<6, Count> { _ in Count() }
-    /// By ``HandshakeResult``.
-    private let handshakes = InlineArray<40, Count> { _ in Count() }
-    /// By command. A session that another worker goes on with is too many here, and too few there.
-    private let sessions = InlineArray<4, Gauge> { _ in Gauge() }
+    /// By command.
+    private let requests = InlineArray<4, Count> { _ in Count() }
+    /// By command. A session that another worker goes on with ends there.
+    private let ends = InlineArray<4, Count> { _ in Count() }
+    /// Of sessions that have ended without a request, by ``SessionInfo/Outcome``.
+    private let failures = InlineArray<40, Count> { _ in Count() }
 
     // MARK: - The worker's thread
 
-    func sessionDidBegin() {
-        accepted.add()
-        sessions[0].add(1)
-    }
-
-    func requestDidCome(_ command: SOCKSCommand) {
-        sessions[0].add(-1)
-        sessions[Int(command.rawValue)].add(1)
-    }
+    func sessionDidBegin() { accepted.add() }
+    func requestDidCome(_ command: SOCKSCommand) { requests[Int(command.rawValue)].add() }
 
     /// - Parameter command: `nil`: no request has come.
-    func sessionDidEnd(_ command: SOCKSCommand?) { sessions[Int(command?.rawValue ?? 0)].add(-1) }
+    func sessionDidEnd(_ command: SOCKSCommand?, _ outcome: SessionInfo.Outcome?) {
+        if command == nil, let outcome { failures[outcome.number].add() }
+        ends[Int(command?.rawValue ?? 0)].add()
+    }
 
     func add(_ refusal: ConnectionRefusal) { refusals[refusal.rawValue].add() }
-    func add(_ result: HandshakeResult) { handshakes[result.number].add() }
 
     // MARK: - Any thread
 
     var connectionsAccepted: UInt64 { accepted.value }
     subscript(refusal: ConnectionRefusal) -> UInt64 { refusals[refusal.rawValue].value }
-    subscript(result: HandshakeResult) -> UInt64 { handshakes[result.number].value }
-    subscript(command: SOCKSCommand?) -> Int { sessions[Int(command?.rawValue ?? 0)].value }
+
+    subscript(result: HandshakeResult) -> UInt64 {
+        switch result {
+        case .completed: SOCKSCommand.allCases.reduce(0) { $0 + requests[Int($1.rawValue)].value }
+        case .ended(let outcome): failures[outcome.number].value
+        }
+    }
+
+    /// Sessions that run here, less those that have ended elsewhere.
+    subscript(command: SOCKSCommand?) -> Int {
+        let ended = ends[Int(command?.rawValue ?? 0)].value
+        guard let command else {
+            let requested = self[HandshakeResult.completed]
+            return Int(connectionsAccepted) - Int(requested) - Int(ended)
+        }
+        return Int(requests[Int(command.rawValue)].value) - Int(ended)
+    }
 }

@@ -165,13 +165,6 @@ public enum HandshakeResult: Hashable, Sendable {
 
     static let all = [HandshakeResult.completed] + SessionInfo.Outcome.all.map { .ended($0) }
 
-    var number: Int {
-        switch self {
-        case .completed: 0
-        case .ended(let outcome): 1 + outcome.number
-        }
-    }
-
     public var word: String {
         switch self {
         case .completed: "completed"

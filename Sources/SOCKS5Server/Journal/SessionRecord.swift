@@ -13,8 +13,12 @@ struct SessionRecord {
     /// Milliseconds on the loop's clock.
     let began: UInt64
     let listener: ListenerName
-    private(set) var username: [UInt8]?
-    private var rare: Rare?
+    var username: [UInt8]?
+    /// What the credential store has granted to the user.
+    var terms: UserTerms?
+    /// What the client has sent instead of a message that can be carried out.
+    var unreadable: Unreadable?
+    private var traffic: Traffic?
     let client: Peer
     private(set) var command: SOCKSCommand?
     var method: SessionInfo.Method?
@@ -33,21 +37,16 @@ struct SessionRecord {
     private(set) var times = SessionTimes()
     var outcome: SessionOutcome?
 
-    /// What few sessions have while they run takes no place in the others.
-    private final class Rare: Sendable {
-        struct Notes: Sendable {
-            var terms: UserTerms?
-            var unreadable: Unreadable?
-            /// What was relayed. Only the parts of the session know it while it runs.
-            var sent: UInt64 = 0
-            var received: UInt64 = 0
-            var datagrams: DatagramCounts?
-        }
+    /// What was relayed. Only the parts of the session know it while it runs, so that it takes no place in it.
+    private final class Traffic: Sendable {
+        let sent: UInt64
+        let received: UInt64
+        let datagrams: DatagramCounts?
 
-        let notes: Notes
-
-        init(_ notes: Notes) {
-            self.notes = notes
+        init(_ sent: UInt64, _ received: UInt64, _ datagrams: DatagramCounts?) {
+            self.sent = sent
+            self.received = received
+            self.datagrams = datagrams
         }
     }
 
@@ -62,19 +61,9 @@ struct SessionRecord {
     /// Whether a target was connected.
     var hasRelayed: Bool { stage == .relay }
 
-    /// What the credential store has granted to the user.
-    var terms: UserTerms? { rare?.notes.terms }
-    /// What the client has sent instead of a message that can be carried out.
-    var unreadable: Unreadable? { rare?.notes.unreadable }
-    var bytesClientToTarget: UInt64 { rare?.notes.sent ?? 0 }
-    var bytesTargetToClient: UInt64 { rare?.notes.received ?? 0 }
-    var datagrams: DatagramCounts? { rare?.notes.datagrams }
-
-    private mutating func noteRarely(_ change: (inout Rare.Notes) -> Void) {
-        var notes = rare?.notes ?? Rare.Notes()
-        change(&notes)
-        rare = Rare(notes)
-    }
+    var bytesClientToTarget: UInt64 { traffic?.sent ?? 0 }
+    var bytesTargetToClient: UInt64 { traffic?.received ?? 0 }
+    var datagrams: DatagramCounts? { traffic?.datagrams }
 
     static func firstID(ofWorker worker: Int) -> UInt64 { UInt64(worker) << countBits }
 
@@ -143,21 +132,7 @@ extension SessionRecord {
     ///
     /// - Parameter datagrams: of an association.
     mutating func note(sent: Int, received: Int, _ datagrams: DatagramCounts? = nil) {
-        noteRarely { notes in
-            notes.sent = UInt64(max(0, sent))
-            notes.received = UInt64(max(0, received))
-            notes.datagrams = datagrams
-        }
-    }
-
-    /// Somebody has logged in.
-    mutating func note(_ username: [UInt8], _ terms: UserTerms?) {
-        self.username = username
-        if terms != nil { noteRarely { $0.terms = terms } }
-    }
-
-    mutating func note(_ unreadable: Unreadable?) {
-        if unreadable != nil { noteRarely { $0.unreadable = unreadable } }
+        traffic = Traffic(UInt64(max(0, sent)), UInt64(max(0, received)), datagrams)
     }
 }
 

@@ -20,7 +20,7 @@ final class Pipe: BandwidthWaiter {
     /// What the next loan is for: it follows how full the reads come back.
     @exclusivity(unchecked) private var size = BufferPool.Size.tiny
     /// Of the payload, once there is some.
-    @exclusivity(unchecked) private var direction: Direction?
+    @exclusivity(unchecked) private var counter: Counter?
     @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
     @exclusivity(unchecked) private var ring = RingBuffer()
     @exclusivity(unchecked) private var lane = SpliceLane()
@@ -45,7 +45,7 @@ final class Pipe: BandwidthWaiter {
     /// What follows is payload, behind a reply that may still wait in the ring. The small ring that did for the
     /// handshake no longer will.
     func beginPayload(behind reply: Bool) {
-        direction = reply ? .targetToClient : .clientToTarget
+        counter = reply ? .bytesTargetToClient : .bytesClientToTarget
         size = .medium
         bytesWritten = reply ? -ring.count : 0
         lane.beginPayload(pool.pipes.splicing)
@@ -247,14 +247,22 @@ final class Pipe: BandwidthWaiter {
         }
     }
 
+    /// Apart, so that nobody else pays for it.
+    @inline(never)
+    private func countForUser(_ payload: Int) {
+        tally?.add(UInt64(payload), direction)
+    }
+
+    /// Of the payload.
+    private var direction: Direction { counter == .bytesTargetToClient ? .targetToClient : .clientToTarget }
+
     /// Bytes of the reply, before the payload, are below zero.
     private func count(_ written: Int) {
         let before = max(0, bytesWritten)
         bytesWritten += written
-        guard let direction, bytesWritten > before else { return }
-        let payload = UInt64(bytesWritten - before)
-        counters.add(payload, direction)
-        tally?.add(payload, direction)
+        guard let counter, bytesWritten > before else { return }
+        counters.add(counter, UInt64(bytesWritten - before))
+        if tally != nil { countForUser(bytesWritten - before) }
     }
 
     private func writeRing(to sink: TCPStream) throws(UVError) {
@@ -267,7 +275,7 @@ final class Pipe: BandwidthWaiter {
     private func writeLane(to sink: TCPStream) throws(UVError) {
         let drained = try lane.drain(to: sink, pool.pipes)
         count(drained)
-        if let direction { counters.addSpliced(UInt64(drained), direction) }
+        counters.addSpliced(UInt64(drained), direction)
         guard lane.holdsBytes else { return }
         if ring.loan == nil { ring = pool.lend(.holding(lane.count)) }
         ring.append(try lane.spill(into: ring.writable, pool.pipes))

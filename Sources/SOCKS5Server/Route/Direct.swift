@@ -74,7 +74,10 @@ final class Direct: Connector, TCPStreamDelegate {
             case .take(let attempt, let losers):
                 search.cancel()
                 for loser in losers { abandon(loser) }
-                if let winner = take(attempt) { report(winner.stream, winner.address) }
+                if let winner = take(attempt) {
+                    services.counters.add(.connected, isIPv6: winner.address.isIPv6)
+                    report(winner.stream, winner.address)
+                }
             case .giveUp(let reply):
                 delegate.connectorDidReport(.failed(reply))
             }
@@ -108,8 +111,7 @@ final class Direct: Connector, TCPStreamDelegate {
             return nil
         } catch {
             if error == .addressInUse { services.portShortage.note(.connect, nil, now: services.clock.now) }
-            services.counters.add(ConnectResult(error), isIPv6: address.isIPv6)
-            close(attempt)
+            close(attempt, error)
             search.notes.note(error)
             return race?.failed(attempt, Reply(error))
         }
@@ -121,23 +123,24 @@ final class Direct: Connector, TCPStreamDelegate {
         return (taken.stream, taken.address)
     }
 
-    private func abandon(_ attempt: DialRace.Attempt) {
-        guard let taken = take(attempt) else { return }
-        services.counters.add(.abandoned, isIPv6: taken.address.isIPv6)
-        services.closer.close(taken.stream)
+    private func abandon(_ attempt: DialRace.Attempt) { close(attempt, as: .abandoned) }
+
+    private func close(_ attempt: DialRace.Attempt, _ error: UVError) {
+        close(attempt, as: ConnectResult(error))
     }
 
-    private func close(_ attempt: DialRace.Attempt) {
-        if let taken = take(attempt) { services.closer.close(taken.stream) }
+    private func close(_ attempt: DialRace.Attempt, as result: ConnectResult) {
+        guard let taken = take(attempt) else { return }
+        services.counters.add(result, isIPv6: taken.address.isIPv6)
+        services.closer.close(taken.stream)
     }
 
     // MARK: TCPStreamDelegate
 
     func stream(_ stream: TCPStream, didConnect error: UVError?) {
-        guard let (attempt, _, address) = attempts.first(where: { $0.stream === stream }) else { return }
-        services.counters.add(error.map { ConnectResult($0) } ?? .connected, isIPv6: address.isIPv6)
+        guard let attempt = attempts.first(where: { $0.stream === stream })?.attempt else { return }
         if let error {
-            close(attempt)
+            close(attempt, error)
             search.notes.note(error)
             if let action = race?.failed(attempt, Reply(error)) { perform(action) }
         } else if let action = race?.connected(attempt) {

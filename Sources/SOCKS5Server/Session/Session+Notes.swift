@@ -47,7 +47,7 @@ extension Session {
     func noteRoute() {
         guard case .target(let connector) = pending else { return }
         record.note(connector.notes, now: services.clock.now)
-        services.journal.routeDidEnd(record)
+        services.journal.routeDidEnd(record.times)
     }
 }
 
@@ -57,8 +57,8 @@ extension SessionRecord {
     /// - Parameter bytes: with the message at the front.
     mutating func note(_ action: Front.Action, to bytes: RawSpan) {
         switch action {
-        case .abort: note(Unreadable(greeting: bytes))
-        case .reject: note(Unreadable(request: bytes))
+        case .abort: unreadable = Unreadable(greeting: bytes)
+        case .reject: unreadable = Unreadable(request: bytes)
         case .receiveMore, .answer, .verify, .open, .refuse, .refuseLogin: break
         }
     }

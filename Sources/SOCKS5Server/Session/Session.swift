@@ -175,7 +175,7 @@ final class Session {
 
     private func loginDidSucceed(_ username: [UInt8], _ terms: UserTerms?) {
         services.counters.add(.succeededLogins)
-        record.note(username, terms)
+        (record.username, record.terms) = (username, terms)
     }
 
     private func noteLoginFailure(_ message: [UInt8]) {
@@ -195,7 +195,11 @@ final class Session {
 
     private func judge(_ request: SOCKSRequest) {
         record.requestDidCome(request, now: services.clock.now)
-        services.journal.requestDidCome(record)
+        services.journal.requestDidCome(
+            request.command,
+            by: record.listener,
+            handshake: record.times.handshake
+        )
         handshakePolicy = nil
         places.requestDidCome(services)
         guard let pipe = relay?.clientToTarget else { return }
