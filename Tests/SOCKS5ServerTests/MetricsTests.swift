@@ -193,6 +193,34 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         #expect(server.metrics().isDraining)
     }
 
+    /// Holds its worker up, as nobody should.
+    private struct Sluggish: SessionObserver {
+        func observe(_ event: SessionEvent) { if case .ended = event { usleep(60_000) } }
+    }
+
+    @Test func aTurnThatTakesLongShows() async throws {
+        try await withServerObject({
+            $0.workers = 1
+            $0.observer = Sluggish()
+        }) { server, port in
+            try TestSocket(connectingTo: port).close()
+            try eventually("a long turn, and those beside it") {
+                let turns = server.metrics().workers[0].turns
+                let (short, long) = (turns.buckets.first { $0.bound == 0.05 }, turns.count)
+                return short.map { $0.count > 0 && long > $0.count } == true && turns.sum >= 0.055
+            }
+        }
+    }
+
+    @Test func theLinesForSwiftMetricsAreThoseThatCompile() throws {
+        let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/MetricsExample.swift")
+        let code = try #require(example.split(separator: "func report").last)
+        let text = try readFile(
+            "\(projectFolder)/Sources/SOCKS5Server/Documentation.docc/SOCKS5Server.md"
+        )
+        #expect(text.contains("```swift\nfunc report\(code)```\n"))
+    }
+
     @Test func countsNeverFall() async throws {
         try await withServerObject({ $0.users = Self.users }) { server, port in
             let isOver = Guarded(false)
