@@ -38,6 +38,13 @@ import Testing
         }
     }
 
+    @Test func shortAnswersAlwaysHaveRoom() async throws {
+        try await withAdmin(actions: Self.actions, limits: { $0.waitingAnswers = 1 }) { rig in
+            try rig.expect(503, "GET /config")
+            try rig.expect(200, "GET /healthz")
+        }
+    }
+
     @Test func answersThatNobodyReadsAreBoundedTogether() async throws {
         try await withAdmin(actions: Self.actions, limits: { $0.waitingAnswers = 8 << 20 }) { rig in
             let stalled = try (0..<8).map { _ in try TestSocket(connectingTo: rig.port, receiveBuffer: 4096) }

@@ -10,6 +10,8 @@ struct HTTPLimits: Sendable {
     var connections = 64
     /// Bytes of answers that wait to be read, over all connections; beyond it the answer is 503.
     var waitingAnswers = 16 << 20
+    /// Bytes of an answer that is given nevertheless.
+    var shortAnswer = 4 << 10
     /// Milliseconds from the first byte of a request to its last; then it is answered 408.
     var request: UInt64 = 10_000
     /// Milliseconds between two requests of a connection.

@@ -121,9 +121,11 @@ final class AdminLoop {
         }
     }
 
-    /// All answers together, so that slow readers of large ones cost no more than that.
+    /// All answers together, so that slow readers of large ones cost no more than that. Short ones always have room: whether
+    /// the server is healthy, and how an order has gone.
     private func bounded(_ response: Response) -> Response {
-        waitingBytes + response.body.count <= limits.waitingAnswers
+        response.body.count <= limits.shortAnswer
+            || waitingBytes + response.body.count <= limits.waitingAnswers
             ? response
             : Response(503, "too many answers wait to be read; try again").adding("Retry-After", "5")
     }
