@@ -187,10 +187,74 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
             #expect(workers.contains { $0.processorTime > 0 })
             return server
         }
-        let before = server.metrics().workers.map(\.processorTime)
-        #expect(before.allSatisfy { $0 > 0 }, "of threads that have ended")
-        #expect(server.metrics().workers.map(\.processorTime) == before)
+        try await onThread {
+            var last: [Double] = []
+            // The stop doesn't wait for the last instructions of a thread.
+            try eventually("times of threads that have ended") {
+                let now = server.metrics().workers.map(\.processorTime)
+                defer { last = now }
+                return now == last && now.allSatisfy { $0 > 0 }
+            }
+        }
         #expect(server.metrics().isDraining)
+    }
+
+    @Test func failedLoginsAndBansAreCounted() async throws {
+        try await withServerObject({
+            $0.users = Self.users
+            var ban = LoginBan()
+            ban.failures = 1
+            $0.loginBan = ban
+        }) { server, port in
+            #expect(server.metrics().bans == 0)
+            let client = try TestSocket(connectingTo: port)
+            try client.send(Greeting(methods: [.usernamePassword]))
+            try client.send(Credentials(username: "alice", password: "wrong"))
+            _ = try client.receive(MethodSelection.self)
+            try eventually("a failed login") { server.statistics[.failedLogins] == 1 }
+            client.close()
+            #expect(server.metrics().bans == 1)
+            let second = try TestSocket(connectingTo: port)
+            defer { second.close() }
+            try second.waitForClose()
+            let refused = server.metrics().listeners[0].refused
+            #expect(refused.first { $0.reason == .banned }?.count == 1)
+            try eventually("the end") { server.statistics.active == 0 }
+            let handshakes = server.metrics().listeners[0].handshakes
+            #expect(handshakes.first { $0.result == .ended(.loginFailed) }?.count == 1)
+        }
+    }
+
+    private struct Names: NameResolver {
+        func resolve(_ name: String) -> ResolverAnswer { .now(.addresses([.ipv4(IPv4Address.loopback)])) }
+    }
+
+    @Test func namesAreCountedByWhetherTheCacheHasThem() async throws {
+        try await withServerObject({ $0.nameResolver = Names() }) { server, port in
+            let name = try #require(DomainName("here.example"))
+            for _ in 0..<3 {
+                try expect(.connectionRefused, through: port, to: Destination(host: .name(name), port: 1))
+            }
+            let lookups = server.metrics().lookups
+            // An answer of the cache at which nobody answers is looked up again.
+            #expect(lookups.cacheMisses >= 1 && lookups.cacheHits >= 1)
+            #expect(lookups.running == 0 && lookups.waiting == 0 && lookups.refused == 0)
+            #expect(server.metrics().lookupTimes.count == 3)
+        }
+    }
+
+    @Test func reloadsAreCountedByTheirResult() async throws {
+        try await withServerObject { server, _ in
+            let start = try #require(server.metrics().reloads.lastSuccess)
+            #expect(server.metrics().reloads.succeeded == 0)
+            var configuration = Configuration()
+            try server.reload(configuration)
+            configuration.users = [ProxyUser(name: "", password: "x")]
+            #expect(throws: ProxyServerError.self) { try server.reload(configuration) }
+            let reloads = server.metrics().reloads
+            #expect(reloads.succeeded == 1 && reloads.failed == 1)
+            #expect(try #require(reloads.lastSuccess) >= start)
+        }
     }
 
     /// Holds its worker up, as nobody should.
