@@ -58,15 +58,12 @@ enum SessionDocument {
         guard let datagrams = session.datagrams else { return }
         json.field("datagrams_sent", datagrams.clientToTarget)
         json.field("datagrams_received", datagrams.targetToClient)
-    }
-}
-
-extension SOCKSCommand {
-    fileprivate var word: String {
-        switch self {
-        case .connect: "connect"
-        case .bind: "bind"
-        case .udpAssociate: "udp_associate"
+        json.key("datagrams_dropped")
+        json.object { json in
+            for drop in DatagramDrop.allCases where datagrams[drop] > 0 {
+                json.key(drop.word)
+                json.number(datagrams[drop])
+            }
         }
     }
 }

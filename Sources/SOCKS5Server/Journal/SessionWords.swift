@@ -1,3 +1,5 @@
+package import SOCKS5Protocol
+
 // The words that logs, metrics and tables have for a session. They don't change: dashboards ask for them.
 
 extension SessionInfo {
@@ -101,5 +103,16 @@ extension SessionInfo {
         /// New users or rules would refuse it.
         case revoked
         case stopped
+    }
+}
+
+extension SOCKSCommand {
+    /// In logs, metrics and tables.
+    package var word: String {
+        switch self {
+        case .connect: "connect"
+        case .bind: "bind"
+        case .udpAssociate: "udp_associate"
+        }
     }
 }

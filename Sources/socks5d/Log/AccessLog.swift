@@ -116,14 +116,3 @@ extension LogLine {
         counts("datagrams_dropped", DatagramDrop.allCases.lazy.map { ($0.word, datagrams[$0]) })
     }
 }
-
-extension SOCKSCommand {
-    /// In logs and metrics.
-    var word: String {
-        switch self {
-        case .connect: "connect"
-        case .bind: "bind"
-        case .udpAssociate: "udp_associate"
-        }
-    }
-}
