@@ -13,12 +13,8 @@ struct SessionRecord {
     /// Milliseconds on the loop's clock.
     let began: UInt64
     let listener: ListenerName
-    var username: [UInt8]?
-    /// What the credential store has granted to the user.
-    var terms: UserTerms?
-    /// What the client has sent instead of a message that can be carried out.
-    var unreadable: Unreadable?
-    private var traffic: Traffic?
+    private(set) var username: [UInt8]?
+    private var rare: Rare?
     let client: Peer
     private(set) var command: SOCKSCommand?
     var method: SessionInfo.Method?
@@ -37,16 +33,21 @@ struct SessionRecord {
     private(set) var times = SessionTimes()
     var outcome: SessionOutcome?
 
-    /// What was relayed. Only the parts of the session know it while it runs, so that it takes no place in it.
-    private final class Traffic: Sendable {
-        let sent: UInt64
-        let received: UInt64
-        let datagrams: DatagramCounts?
+    /// What few sessions have while they run takes no place in the others.
+    private final class Rare: Sendable {
+        struct Notes: Sendable {
+            var terms: UserTerms?
+            var unreadable: Unreadable?
+            /// What was relayed. Only the parts of the session know it while it runs.
+            var sent: UInt64 = 0
+            var received: UInt64 = 0
+            var datagrams: DatagramCounts?
+        }
 
-        init(_ sent: UInt64, _ received: UInt64, _ datagrams: DatagramCounts?) {
-            self.sent = sent
-            self.received = received
-            self.datagrams = datagrams
+        let notes: Notes
+
+        init(_ notes: Notes) {
+            self.notes = notes
         }
     }
 
@@ -61,9 +62,19 @@ struct SessionRecord {
     /// Whether a target was connected.
     var hasRelayed: Bool { stage == .relay }
 
-    var bytesClientToTarget: UInt64 { traffic?.sent ?? 0 }
-    var bytesTargetToClient: UInt64 { traffic?.received ?? 0 }
-    var datagrams: DatagramCounts? { traffic?.datagrams }
+    /// What the credential store has granted to the user.
+    var terms: UserTerms? { rare?.notes.terms }
+    /// What the client has sent instead of a message that can be carried out.
+    var unreadable: Unreadable? { rare?.notes.unreadable }
+    var bytesClientToTarget: UInt64 { rare?.notes.sent ?? 0 }
+    var bytesTargetToClient: UInt64 { rare?.notes.received ?? 0 }
+    var datagrams: DatagramCounts? { rare?.notes.datagrams }
+
+    private mutating func noteRarely(_ change: (inout Rare.Notes) -> Void) {
+        var notes = rare?.notes ?? Rare.Notes()
+        change(&notes)
+        rare = Rare(notes)
+    }
 
     static func firstID(ofWorker worker: Int) -> UInt64 { UInt64(worker) << countBits }
 
@@ -132,7 +143,21 @@ extension SessionRecord {
     ///
     /// - Parameter datagrams: of an association.
     mutating func note(sent: Int, received: Int, _ datagrams: DatagramCounts? = nil) {
-        traffic = Traffic(UInt64(max(0, sent)), UInt64(max(0, received)), datagrams)
+        noteRarely { notes in
+            notes.sent = UInt64(max(0, sent))
+            notes.received = UInt64(max(0, received))
+            notes.datagrams = datagrams
+        }
+    }
+
+    /// Somebody has logged in.
+    mutating func note(_ username: [UInt8], _ terms: UserTerms?) {
+        self.username = username
+        if terms != nil { noteRarely { $0.terms = terms } }
+    }
+
+    mutating func note(_ unreadable: Unreadable?) {
+        if unreadable != nil { noteRarely { $0.unreadable = unreadable } }
     }
 }
 

@@ -57,8 +57,8 @@ extension SessionRecord {
     /// - Parameter bytes: with the message at the front.
     mutating func note(_ action: Front.Action, to bytes: RawSpan) {
         switch action {
-        case .abort: unreadable = Unreadable(greeting: bytes)
-        case .reject: unreadable = Unreadable(request: bytes)
+        case .abort: note(Unreadable(greeting: bytes))
+        case .reject: note(Unreadable(request: bytes))
         case .receiveMore, .answer, .verify, .open, .refuse, .refuseLogin: break
         }
     }

@@ -175,7 +175,7 @@ final class Session {
 
     private func loginDidSucceed(_ username: [UInt8], _ terms: UserTerms?) {
         services.counters.add(.succeededLogins)
-        (record.username, record.terms) = (username, terms)
+        record.note(username, terms)
     }
 
     private func noteLoginFailure(_ message: [UInt8]) {
