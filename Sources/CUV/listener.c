@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +18,9 @@ enum {
     ACCEPTS_A_TURN = 64,
     /// Accepted at the end at the most: a full queue, and as many that come into it meanwhile.
     ACCEPTS_AT_THE_END = 2 * BACKLOG,
+    /// A loop waits so long at its end, for each listener.
+    MILLISECONDS_FOR_LATE = 5,
+    LATE_SERIES = 8,
 };
 
 struct cuv_listener {
@@ -153,11 +157,19 @@ static void accept_rest(cuv_listener *listener) {
     for (int i = 0; i < ACCEPTS_AT_THE_END && accept_one(listener) == 0; i++) {}
 }
 
+/// Connections that had begun before ``refuse_new`` and were not complete then: on this machine or near it they are
+/// within milliseconds. The last ACK of others is answered by a reset.
+static void accept_late(cuv_listener *listener) {
+    struct pollfd state = {.fd = listener->descriptor, .events = POLLIN};
+    for (int i = 0; i < LATE_SERIES && poll(&state, 1, MILLISECONDS_FOR_LATE) > 0; i++) accept_rest(listener);
+}
+
 static void on_closed(uv_handle_t *handle) {
     cuv_listener *listener = (cuv_listener *)handle;
     if (listener->owner != NULL) {
         refuse_new(listener->descriptor);
         accept_rest(listener);
+        accept_late(listener);
     }
     close(listener->descriptor);
     cuv_loop *loop = cuv_loop_of(handle->loop);
