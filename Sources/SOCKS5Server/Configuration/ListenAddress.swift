@@ -12,7 +12,9 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         SocketAddress(host: .ipv4(0x7f00_0001), port: 1080)
     )
 
-    /// - Parameter port: 0: the system chooses one.
+    /// - Parameters:
+    ///   - address: where to listen; the unspecified one of a family: everywhere.
+    ///   - port: 0: the system chooses one.
     public init(_ address: IPAddress, port: UInt16) {
         socketAddress = SocketAddress(address, port: port)
     }

@@ -27,7 +27,7 @@ public enum Counter: Int, CaseIterable, Sendable {
     case bytesClientToTarget, bytesTargetToClient
     /// Of these, the payload of datagrams.
     case datagramBytesClientToTarget, datagramBytesTargetToClient
-    /// Of these, what the kernel has moved by itself, see ``Splicing``.
+    /// Of these, what the kernel has moved by itself (splice(2)).
     case splicedClientToTarget, splicedTargetToClient
     /// UDP associations that were granted.
     case associations

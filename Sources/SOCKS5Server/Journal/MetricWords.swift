@@ -102,7 +102,7 @@ public enum AcceptError: Int, CaseIterable, Sendable {
 public enum PolicyDecision: Hashable, Sendable {
     /// It was carried out.
     case allowed
-    /// Denied by the rule of this number, from 1. Higher numbers than ``lastRule`` count together as the next one.
+    /// Denied by the rule of this number, from 1. Above 255, all count together as 256.
     case rule(Int)
     case userRule
     case listenerRule
