@@ -123,7 +123,7 @@ import Testing
 
     @Test func whoVanishesIsForgottenAfterTheIdleLimits() async throws {
         let arguments = [
-            "--workers", "1", "--log-level", "info", "--idle-timeout", "500ms", "--udp-idle-timeout", "500ms",
+            "--workers", "1", "--log-level", "info", "--idle-timeout", "2", "--udp-idle-timeout", "2",
         ]
         try await withLinkedServer(seed: 301, arguments) { linked in
             let (link, server) = (linked.link, linked.server)
