@@ -7,7 +7,7 @@ package import SOCKS5Protocol
 package final class AccessPolicy: Sendable {
     private let rules: RuleTable
     private let userRules: UserRules
-    /// Those of each listener; empty where none has any.
+    /// The rules of each listener, in the order of the listeners; empty if no listener has rules.
     private let listenerRules: [RuleTable]
     /// An embedder's, then ``rules`` is empty.
     private let ruleSet: (any RuleSet)?

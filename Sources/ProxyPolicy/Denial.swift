@@ -2,9 +2,9 @@
 package enum Denial: Hashable, Sendable {
     /// By the rule of this number, from 1.
     case rule(Int)
-    /// By that of the user's own.
+    /// By the rule of this number, from 1, of the user's own.
     case userRule(Int)
-    /// By that of the listener that the client came by.
+    /// By the rule of this number, from 1, of the listener that accepted the client.
     case listenerRule(Int)
     /// By the destination guard.
     case destination(GuardReason)

@@ -44,7 +44,7 @@ package enum Intent: Hashable, Sendable {
     }
 }
 
-/// Who asks for something, by which command, and where they came in.
+/// The client that asks for something: its user, its command, and the listener that accepted it.
 package struct Subject: Sendable {
     /// The listener's place among all.
     package let listener: Int

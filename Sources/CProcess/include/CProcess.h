@@ -15,7 +15,7 @@ void process_limit_arenas(int count);
 /// Gives memory back to the system that is free in the process (malloc_trim(3)).
 void process_trim(void);
 
-/// How many lines and columns a terminal has (TIOCGWINSZ). Returns -1 and sets `errno` if it is none.
+/// The lines and columns of a terminal (TIOCGWINSZ). Returns -1 and sets `errno` if the descriptor is no terminal.
 int process_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns);
 
 #endif

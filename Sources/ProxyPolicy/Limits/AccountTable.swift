@@ -35,7 +35,7 @@ package final class Account: Sendable {
         periodBegan.store(record.first.seconds, ordering: .relaxed)
     }
 
-    /// What is used of a quota in its period. Locks nothing; at the change of periods it may be late by a moment.
+    /// The bytes used of a quota in its period. Takes no lock, so that it may lag for a moment when a period begins.
     package func used(of quota: Quota, _ today: UTCDay) -> Int {
         let isCurrent = periodBegan.load(ordering: .relaxed) >= quota.period.first(of: today).seconds
         return isCurrent ? used.load(ordering: .relaxed) : 0
@@ -151,8 +151,8 @@ package final class AccountTable: Sendable {
         }
     }
 
-    /// Gives users numbers of their own in metrics, the first ones while there is room. They stay for good: no counter
-    /// disappears, or goes on as another one, when a user does. One who is connected keeps the place among the others.
+    /// Gives users counters of their own in metrics, the first users while there is room. A counter stays when its user is
+    /// removed, and is never given to another one. A user who is connected meanwhile is still counted among the others.
     package func name(_ users: some Sequence<[UInt8]>) {
         contents.withLock { contents in
             for name in users {
@@ -178,7 +178,7 @@ package final class AccountTable: Sendable {
         contents.withLock { $0.accounts }.map { (name: $0.key, account: $0.value) }
     }
 
-    /// - Returns: `nil` where nothing is known of the user.
+    /// - Returns: `nil` if the user has no account.
     package func account(of name: [UInt8]) -> Account? { contents.withLock { $0.accounts[name] } }
 
     /// What users have used.
@@ -189,7 +189,7 @@ package final class AccountTable: Sendable {
 
     /// Lets a user have used nothing of a quota.
     ///
-    /// - Returns: false where nothing is known of the user.
+    /// - Returns: false if the user has no account.
     package func reset(_ name: [UInt8]) -> Bool {
         let account = account(of: name)
         account?.resetQuota()
@@ -199,7 +199,7 @@ package final class AccountTable: Sendable {
     /// Takes a user's place for a session; ``Account/leave()`` gives it back.
     ///
     /// - Parameters:
-    ///   - limits: `nil`: there are none.
+    ///   - limits: `nil`: the user has no limits.
     ///   - now: milliseconds on the loops' clock.
     /// - Throws: the limit that it would exceed; then nothing is taken.
     package func enter(_ name: [UInt8], _ limits: UserBounds?, now: UInt64) throws(LimitRefusal) -> Account {

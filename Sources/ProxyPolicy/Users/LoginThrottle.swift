@@ -70,8 +70,8 @@ package struct LoginThrottle {
     /// Sources that are banned.
     package func bans(now: UInt64) -> Int { banned(now: now).count }
 
-    /// The sources that are banned, each with the time at which its ban ends. O(n) in those that are remembered, if there was
-    /// a ban lately.
+    /// The banned sources, each with the time at which its ban ends. O(n) in the sources that are remembered, if there
+    /// was a ban lately.
     package func banned(now: UInt64) -> [(source: ClientSource, end: UInt64)] {
         guard ban != nil, lastBanEnd > now else { return [] }
         var banned: [(source: ClientSource, end: UInt64)] = []

@@ -1,6 +1,6 @@
 public import Logging
 
-/// What the program around the server can do for the admin server. What is `nil` is answered 501.
+/// Actions that the admin server asks of the program around it. An action that is `nil` is answered 501.
 public struct AdminActions: Sendable {
     /// How a reload of the settings has gone.
     public enum ReloadResult: Sendable {
@@ -13,7 +13,7 @@ public struct AdminActions: Sendable {
     /// One setting as it holds.
     public struct Setting: Sendable {
         public var key: String
-        /// As JSON, without what is secret; `nil`: not set.
+        /// As JSON, with secrets left out; `nil`: not set.
         public var value: String?
         /// `default`, a flag, a variable, or a file with line and column.
         public var origin: String

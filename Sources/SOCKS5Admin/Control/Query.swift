@@ -4,7 +4,7 @@ internal import Text
 struct Query {
     private var values: [String: String] = [:]
 
-    /// - Throws: a refusal with status 400 that says what is known.
+    /// - Throws: a refusal with status 400 that lists the known keys.
     init(_ request: Request, _ keys: String...) throws(Refusal) {
         for (name, value) in request.query {
             guard keys.contains(name) else {

@@ -7,7 +7,7 @@ struct SessionFilter: Sendable {
     static let keys = ["user", "client", "destination", "id"]
 
     private enum Clients {
-        case network(NetworkTable)
+        case network(IPNetwork)
         case pattern(TextPattern)
     }
 
@@ -20,7 +20,7 @@ struct SessionFilter: Sendable {
     init(_ query: Query) throws(Refusal) {
         user = query.text("user").map { TextPattern($0) }
         client = query.text("client").map { text in
-            (try? IPNetwork(parsing: text)).map { .network(NetworkTable([$0])) }
+            (try? IPNetwork(parsing: text)).map { .network($0) }
                 ?? .pattern(TextPattern(text))
         }
         destination = query.text("destination").map { TextPattern($0.lowercased()) }

@@ -151,12 +151,5 @@ extension MetricFamily {
         },
     ]
 
-    static func word(_ command: SOCKSCommand?) -> String {
-        switch command {
-        case nil: "none"
-        case .connect: "connect"
-        case .bind: "bind"
-        case .udpAssociate: "udp_associate"
-        }
-    }
+    private static func word(_ command: SOCKSCommand?) -> String { command?.word ?? "none" }
 }

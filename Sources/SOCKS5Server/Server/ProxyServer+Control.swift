@@ -188,7 +188,7 @@ extension ProxyServer {
 
     /// Lets a user use the whole quota of this period again.
     ///
-    /// - Returns: false where nothing is known of the user.
+    /// - Returns: false if the user has no account.
     @discardableResult
     public func resetQuota(of user: [UInt8]) -> Bool {
         state.withLock { $0.shared }?.accounts.reset(user) ?? false
