@@ -238,6 +238,24 @@ extension ChildProcess {
         return count - 2
     }
 
+    /// Those of ``descriptorCount`` that are sockets: neither a loop's own nor pipes for splicing, which come and go.
+    public var socketCount: Int {
+        guard let folder = opendir("/proc/\(pid)/fd") else { return -1 }
+        defer { closedir(folder) }
+        var count = 0
+        var text = [CChar](repeating: 0, count: 64)
+        while let entry = readdir(folder) {
+            let length = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 1) {
+                    readlinkat(dirfd(folder), $0, &text, text.count)
+                }
+            }
+            let link = String(decoding: text.prefix(max(0, length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if link.hasPrefix("socket:") { count += 1 }
+        }
+        return count
+    }
+
     /// Leaves the child room for `count` descriptors more than it has open.
     public func limitDescriptors(toAnother count: Int) throws {
         let limit = Int32(descriptorCount + count)
