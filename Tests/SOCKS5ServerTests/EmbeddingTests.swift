@@ -115,6 +115,16 @@ private final class Gate<Answer: Sendable>: Sendable {
         }
     }
 
+    @Test func aRuleSetThatFailsIsAnsweredAsAFailure() async throws {
+        struct Down: RuleSet {
+            func decide(_ request: RuleRequest) -> RuleAnswer { .later { throw TestFailure("no database") } }
+            func permits(_ target: RuleRequest) -> Bool { true }
+        }
+        try await withServer({ $0.ruleSet = Down() }) { port in
+            try expect(.generalFailure, through: port, to: .loopback(9))
+        }
+    }
+
     @Test(arguments: [false, true]) func aRuleSetOfOnesOwnDecides(_ isLater: Bool) async throws {
         try await withServerObject({ $0.ruleSet = Fixed(isLater: isLater) }) { server, port in
             let listener = try TestListener()
@@ -268,6 +278,24 @@ private final class Gate<Answer: Sendable>: Sendable {
             // What couldn't be said isn't remembered.
             for _ in 0..<2 { try expectReply(.hostUnreachable, "down.test") }
             #expect(resolver.asked.value.load(ordering: .relaxed) == 6)
+        }
+    }
+
+    @Test func aResolverThatFailsIsAskedAgain() async throws {
+        struct Down: NameResolver {
+            let asked = Fixed.Counter()
+
+            func resolve(_ name: String) -> ResolverAnswer {
+                asked.value.add(1, ordering: .relaxed)
+                return .later { throw TestFailure("no network") }
+            }
+        }
+        let resolver = Down()
+        try await withServer({ $0.nameResolver = resolver }) { port in
+            for _ in 0..<2 {
+                try expect(.hostUnreachable, through: port, to: Destination(name: "down.test", port: 9))
+            }
+            #expect(resolver.asked.value.load(ordering: .relaxed) == 2)
         }
     }
 

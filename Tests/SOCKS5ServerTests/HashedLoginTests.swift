@@ -277,6 +277,20 @@ private final class Gate: CredentialStore {
         }
     }
 
+    @Test func aStoreThatFailsHasSaidNothingOfTheLogin() async throws {
+        struct Down: CredentialStore {
+            func verify(_ login: Login) -> LoginAnswer { .later { throw TestFailure("no database") } }
+        }
+        try await withServerObject({ $0.credentialStore = Down() }) { server, port in
+            let socket = try TestSocket(connectingTo: port)
+            defer { socket.close() }
+            try socket.send(loginGreeting.encoded + Credentials(username: "a", password: "b").encoded)
+            #expect(try socket.receive(4) == [5, 2, 1, 1])
+            #expect(server.statistics[.failedLogins] == 0)
+            #expect(server.statistics[.uncheckedLogins] == 1)
+        }
+    }
+
     @Test func aLoginShowsItsPasswordNowhere() async throws {
         final class Recorder: CredentialStore {
             let text = Guarded("")

@@ -202,7 +202,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
     private func verdict(_ table: UserTable, _ name: String, _ password: String) async -> LoginVerdict {
         switch table.verify(login(name, password)) {
         case .now(let verdict): verdict
-        case .later(let answer): await answer()
+        case .later(let answer): (try? await answer()) ?? .unavailable
         }
     }
 
@@ -262,7 +262,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
                 Issue.record("\(name) doesn't wait")
                 continue
             }
-            #expect(await answer() == .refused)
+            #expect(try await answer() == .refused)
         }
         guard case .now(.accepted) = table.verify(login("dave", "secret")) else {
             Issue.record("a right plain password waits")

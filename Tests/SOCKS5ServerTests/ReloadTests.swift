@@ -160,7 +160,7 @@ import Testing
         let table = UserTable(users, hashes())
         for user in users {
             if case .later(let answer) = table.verify(login(String(decoding: user.name, as: UTF8.self))) {
-                #expect(await answer() == .accepted)
+                #expect(try await answer() == .accepted)
             }
         }
         let next = UserTable(
@@ -198,7 +198,7 @@ import Testing
         else { throw TestFailure("an answer at once") }
         async let first = underWay()
         async let second = later()
-        let verdicts = await (first, second)
+        let verdicts = try await (first, second)
         #expect(verdicts.0 == .accepted)
         #expect(verdicts.1 == .refused)
         guard case .later = after.verify(login("old")) else {

@@ -22,9 +22,23 @@ public struct ProxyLimits: Sendable {
     /// No two servers may have the same file.
     public var quotaFile: String?
     /// Of each user who has none of their own in ``ProxyUser/limits``.
-    public var user = UserLimits()
+    public var user: UserLimits
 
-    public init() {}
+    public init(
+        connectionsPerSource: Int? = nil,
+        handshakesPerSource: Int? = nil,
+        newConnectionsPerSource: Int? = nil,
+        bandwidthPerConnection: Int? = nil,
+        quotaFile: String? = nil,
+        user: UserLimits = UserLimits()
+    ) {
+        self.connectionsPerSource = connectionsPerSource
+        self.handshakesPerSource = handshakesPerSource
+        self.newConnectionsPerSource = newConnectionsPerSource
+        self.bandwidthPerConnection = bandwidthPerConnection
+        self.quotaFile = quotaFile
+        self.user = user
+    }
 }
 
 /// How much one user may take, over all their connections. `nil`: no limit.
@@ -37,7 +51,11 @@ public struct UserLimits: Sendable {
     /// Payload in a period. When it is used up, requests are answered 02 and running sessions end.
     public var quota: Quota?
 
-    public init() {}
+    public init(connections: Int? = nil, bandwidth: Int? = nil, quota: Quota? = nil) {
+        self.connections = connections
+        self.bandwidth = bandwidth
+        self.quota = quota
+    }
 }
 
 /// Payload that a user may send and receive, both together, in each period.

@@ -53,8 +53,8 @@ public struct RuleRequest: Sendable {
 public enum RuleAnswer: Sendable {
     case now(RuleVerdict)
     /// Runs as a task of its own; cancelled when the client leaves or ``Configuration/Timeouts/dial`` is over, which
-    /// the client sees as reply 01. The time for the dial begins anew behind it.
-    case later(@Sendable () async -> RuleVerdict)
+    /// the client sees as reply 01. The time for the dial begins anew behind it. An error is ``RuleVerdict/unavailable``.
+    case later(@Sendable () async throws -> RuleVerdict)
 }
 
 public enum RuleVerdict: Sendable {

@@ -8,7 +8,7 @@ public import SOCKS5Protocol
 ///     let database: Database
 ///
 ///     func verify(_ login: Login) -> LoginAnswer {
-///         .later { await database.holds(login.username, login.password) ? .accepted : .refused }
+///         .later { try await database.holds(login.username, login.password) ? .accepted : .refused }
 ///     }
 /// }
 /// ```
@@ -41,8 +41,9 @@ public struct Login: Sendable {
 /// What a ``CredentialStore`` says to a login.
 public enum LoginAnswer: Sendable {
     case now(LoginVerdict)
-    /// Runs as a task of its own; cancelled when the client leaves or the time for the handshake is over.
-    case later(@Sendable () async -> LoginVerdict)
+    /// Runs as a task of its own; cancelled when the client leaves or the time for the handshake is over. An error is
+    /// ``LoginVerdict/unavailable``.
+    case later(@Sendable () async throws -> LoginVerdict)
 }
 
 public enum LoginVerdict: Sendable, Equatable {

@@ -12,22 +12,33 @@ final class PendingAnswers<Answer: Sendable> {
     }
 
     private let post: @Sendable (UInt64, Answer) -> Void
+    private let unavailable: Answer
     private var pending: [UInt64: (task: Task<Void, Never>, answered: (Answer) -> Void)] = [:]
     private var numbers: UInt64 = 0
 
-    /// - Parameter post: hands an answer over to the worker's thread, which calls ``pass(_:to:)``.
-    init(_ post: @escaping @Sendable (UInt64, Answer) -> Void) {
+    /// - Parameters:
+    ///   - unavailable: what an error means.
+    ///   - post: hands an answer over to the worker's thread, which calls ``pass(_:to:)``.
+    init(unavailable: Answer, _ post: @escaping @Sendable (UInt64, Answer) -> Void) {
+        self.unavailable = unavailable
         self.post = post
     }
 
     /// - Parameter answered: called once at the most, and never before this returns.
     func begin(
-        _ answer: @escaping @Sendable () async -> Answer,
+        _ answer: @escaping @Sendable () async throws -> Answer,
         _ answered: @escaping (Answer) -> Void
     ) -> Ticket {
         numbers += 1
         let number = numbers
-        pending[number] = (Task { [post] in post(number, await answer()) }, answered)
+        let task = Task { [post, unavailable] in
+            do {
+                post(number, try await answer())
+            } catch {
+                post(number, unavailable)
+            }
+        }
+        pending[number] = (task, answered)
         return Ticket(number: number)
     }
 

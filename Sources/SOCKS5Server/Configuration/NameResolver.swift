@@ -17,8 +17,8 @@ public protocol NameResolver: Sendable {
 public enum ResolverAnswer: Sendable {
     case now(ResolvedName)
     /// Runs as a task of its own. Not cancelled when the client leaves, since others may wait for it or ask next; but
-    /// when the server stops.
-    case later(@Sendable () async -> ResolvedName)
+    /// when the server stops. An error is ``ResolvedName/unavailable``.
+    case later(@Sendable () async throws -> ResolvedName)
 }
 
 public enum ResolvedName: Sendable {

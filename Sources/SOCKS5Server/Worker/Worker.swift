@@ -76,7 +76,7 @@ final class Worker {
         self.didStop = didStop
         let loop = try EventLoop(readBudget: Self.readBudget, turns: crew.members[index].turns)
         let mailbox = member.mailbox
-        resolutions = PendingAnswers { mailbox.post(.nameResolved($0, $1)) }
+        resolutions = PendingAnswers(unavailable: .unavailable) { mailbox.post(.nameResolved($0, $1)) }
         let post = NamePost(
             answer: { mailbox.post(.nameAnswered($0, $1)) },
             lookUp: { mailbox.post(.lookUp($0)) }
@@ -87,8 +87,8 @@ final class Worker {
             loop,
             Journal(worker: index, member.counters, shared.logger, shared.observer),
             Lookups(shared.names, shared.nameResolver, loop, post, resolutions),
-            logins: PendingAnswers { mailbox.post(.loginAnswered($0, $1)) },
-            decisions: PendingAnswers { mailbox.post(.requestDecided($0, $1)) }
+            logins: PendingAnswers(unavailable: .unavailable) { mailbox.post(.loginAnswered($0, $1)) },
+            decisions: PendingAnswers(unavailable: .unavailable) { mailbox.post(.requestDecided($0, $1)) }
         )
         sharedPorts = SharedPorts(services)
         acknowledgementInterval = max(
