@@ -12,21 +12,13 @@ extension ProxyServer {
     /// The sessions of this moment, those of each worker in the order of its table; empty before ``start()`` and behind
     /// the end.
     public func sessions() async -> [SessionInfo] {
-        await askWorkers {
-            .list($0)
-        } whenClosed: {
-            []
-        }.flatMap(\.self)
+        await askWorkers { .list($0) }.flatMap(\.self)
     }
 
     /// The last sessions that have ended, at most 200, the newest first. Without those that were no more than a port scan
     /// or a health check.
     public func recentSessions() async -> [SessionInfo] {
-        let all = await askWorkers {
-            .listEnded($0)
-        } whenClosed: {
-            []
-        }.flatMap(\.self)
+        let all = await askWorkers { .listEnded($0) }.flatMap(\.self)
         return Array(
             all.sorted { $0.moment.milliseconds > $1.moment.milliseconds }.prefix(RecentSessions.capacity)
         )
@@ -43,11 +35,7 @@ extension ProxyServer {
     /// - Returns: how many of them there were.
     @discardableResult
     public func end(_ ids: Set<UInt64>) async -> Int {
-        await askWorkers {
-            .end(ids, $0)
-        } whenClosed: {
-            0
-        }.reduce(0, +)
+        await askWorkers { .end(ids, $0) }.reduce(0, +)
     }
 
     /// Ends the sessions that the users, rules and guard of the moment would refuse, as behind ``reload(_:)``: those of a
@@ -57,28 +45,25 @@ extension ProxyServer {
     /// - Returns: how many there were.
     @discardableResult
     public func endRefused() async -> Int {
-        await askWorkers {
-            .endRefused($0)
-        } whenClosed: {
-            0
-        }.reduce(0, +)
+        await askWorkers { .endRefused($0) }.reduce(0, +)
     }
 
-    /// - Parameter value: of a worker that answers no more.
+    /// Asks all workers at once, and waits for the last answer.
+    ///
+    /// - Parameter control: given to each worker, whose answer it passes on.
+    /// - Returns: in the order of the workers, without those that answer no more.
     private func askWorkers<Answer: Sendable>(
-        _ control: (@escaping @Sendable (Answer) -> Void) -> WorkerControl,
-        whenClosed value: @Sendable () -> Answer
+        _ control: (@escaping @Sendable (Answer) -> Void) -> WorkerControl
     ) async -> [Answer] {
-        var answers: [Answer] = []
-        for member in crew.members where member.isServing {
-            answers.append(
-                await withCheckedContinuation { answered in
-                    let control = control { answered.resume(returning: $0) }
-                    if !member.mailbox.post(.control(control)) { answered.resume(returning: value()) }
+        let answers = Gathered<Answer>(crew.members.count)
+        return await withCheckedContinuation { done in
+            for (index, member) in crew.members.enumerated() {
+                let command = control { answers.add($0, of: index, done) }
+                if !member.isServing || !member.mailbox.post(.control(command)) {
+                    answers.add(nil, of: index, done)
                 }
-            )
+            }
         }
-        return answers
     }
 
     // MARK: - Drain
@@ -200,6 +185,32 @@ extension ProxyServer {
     @discardableResult
     public func forgetNames() -> Int {
         state.withLock { $0.shared }?.names.withLock { $0.forgetAll() } ?? 0
+    }
+}
+
+/// The answers to one question to several, one of each.
+private final class Gathered<Answer: Sendable>: Sendable {
+    private struct State {
+        var answers: [Answer?]
+        var missing: Int
+    }
+
+    private let state: Guarded<State>
+
+    init(_ count: Int) {
+        state = Guarded(State(answers: Array(repeating: nil, count: count), missing: count))
+    }
+
+    /// - Parameters:
+    ///   - answer: `nil`: there is none.
+    ///   - done: gets all, with the last one.
+    func add(_ answer: Answer?, of index: Int, _ done: CheckedContinuation<[Answer], Never>) {
+        let all: [Answer]? = state.withLock { state in
+            state.answers[index] = answer
+            state.missing -= 1
+            return state.missing == 0 ? state.answers.compactMap(\.self) : nil
+        }
+        if let all { done.resume(returning: all) }
     }
 }
 
