@@ -5,13 +5,15 @@ package import SOCKS5Protocol
 ///
 /// Shared by all workers; asking allocates nothing, but for what an embedder's ``RuleSet`` does.
 package final class AccessPolicy: Sendable {
-    private let rules: RuleTable
-    private let userRules: UserRules
+    let rules: RuleTable
+    let userRules: UserRules
     /// The rules of each listener, in the order of the listeners; empty if no listener has rules.
-    private let listenerRules: [RuleTable]
+    let listenerRules: [RuleTable]
     /// An embedder's, then ``rules`` is empty.
     private let ruleSet: (any RuleSet)?
     private let destinationGuard: DestinationGuard?
+    /// Whether any of the rules only reports.
+    let hasReports: Bool
 
     package init(
         _ rules: RuleTable,
@@ -25,6 +27,7 @@ package final class AccessPolicy: Sendable {
         listenerRules = listeners.allSatisfy(\.isEmpty) ? [] : listeners
         self.ruleSet = ruleSet
         self.destinationGuard = destinationGuard
+        hasReports = rules.hasReports || userRules.hasReports || listeners.contains(where: \.hasReports)
     }
 
     /// Whether a request is denied before anything is looked up, listened on or dialled for it.
@@ -76,25 +79,17 @@ package final class AccessPolicy: Sendable {
         named name: HostName?,
         to subject: Subject
     ) -> Denial? {
-        ruleDenial(of: .address(address, port: port, named: name), to: subject)
-            ?? wrappedRuleDenial(of: address, port: port, named: name, to: subject)
+        firstAnswer(of: address) { ruleDenial(of: .address($0, port: port, named: name), to: subject) }
             ?? destinationGuard?.denial(of: address, port: port).map { .destination($0) }
     }
 
     /// A gateway takes the IPv4 address out of an IPv6 one that wraps it: the rules about that address hold too.
-    private func wrappedRuleDenial(
-        of address: IPAddress,
-        port: UInt16,
-        named name: HostName?,
-        to subject: Subject
-    ) -> Denial? {
-        guard case .ipv6(let address) = address, let inner = SpecialNetworks.wrapped(in: address) else {
+    func firstAnswer(of address: IPAddress, _ ask: (IPAddress) -> Denial?) -> Denial? {
+        if let answer = ask(address) { return answer }
+        guard case .ipv6(let outer) = address, let inner = SpecialNetworks.wrapped(in: outer) else {
             return nil
         }
-        if let denial = ruleDenial(of: .address(inner.first, port: port, named: name), to: subject) {
-            return denial
-        }
-        return inner.second.flatMap { ruleDenial(of: .address($0, port: port, named: name), to: subject) }
+        return ask(inner.first) ?? inner.second.flatMap(ask)
     }
 
     private func ruleSetDenial(of target: Target, named name: HostName?, to subject: Subject) -> Denial? {
@@ -111,12 +106,15 @@ package final class AccessPolicy: Sendable {
             }
         }
         return
-            switch subject.terms?.rules.verdict(on: known, to: subject)
-            ?? userRules.verdict(on: known, to: subject)
+            switch userVerdict(on: known, to: subject)
         {
         case .allowed: nil
         case .denied(let rule): .userRule(rule + 1)
         case nil: rules.denial(of: known, to: subject).map { .rule($0 + 1) }
         }
+    }
+
+    func userVerdict(on known: RuleTable.Known, to subject: Subject) -> RuleTable.Verdict? {
+        subject.terms?.rules.verdict(on: known, to: subject) ?? userRules.verdict(on: known, to: subject)
     }
 }

@@ -82,6 +82,50 @@ import Testing
         }
     }
 
+    @Test func rulesAreCalledByTheirLineInTheFile() async throws {
+        let settings = """
+            users:
+              - name: alice
+                password: secret
+                rules:
+                  - deny: {ports: [2]}
+            access-log: {file: access.log}
+            rules:
+              - report:
+                  ports: [1-3]
+              - deny: {ports: [1]}
+
+            """
+        try await onThread {
+            try withFolder { folder in
+                let file = folder + "/socks5d.yaml"
+                try writeFile(file, Array(settings.utf8))
+                let child = try Invocation.anyPort.adding(Invocation("--config", file)).start()
+                defer { child.finish() }
+                let port = try child.waitForPort()
+                for target in 1...3 {
+                    let client = try TestSocket(connectingTo: port)
+                    #expect(try client.logIn("alice", "secret"))
+                    try client.send(SOCKSRequest(command: .connect, destination: .loopback(target)))
+                    _ = try client.receive(SOCKSResponse.self)
+                    client.close()
+                }
+                let errors = try child.stop().errors
+                let lines = try Self.lines(folder + "/access.log")
+                #expect(lines.count == 3)
+                #expect(lines.contains { $0.contains("\"rule\":\"\(file):10\"") })
+                #expect(lines.contains { $0.contains("\"rule\":\"\(file):5\"") })
+                let reported = lines.filter { $0.contains("\"would_deny\":\"\(file):8\"") }
+                #expect(reported.count == 1 && reported[0].contains("\"outcome\":\"connection_refused\""))
+                #expect(errors.contains(" denied by a rule ") && errors.contains(" rule=\(file):10"))
+                let message = errors.split(separator: "\n").first {
+                    $0.contains("a rule on trial would deny")
+                }
+                #expect(message?.contains(" would_deny=\(file):8") == true, "\(errors)")
+            }
+        }
+    }
+
     static let hostile: [[UInt8]] = [
         Array("a\nb\r\n2026-01-01T00:00:00.000Z forged outcome=completed".utf8),
         Array("evil\u{202e}txt".utf8),

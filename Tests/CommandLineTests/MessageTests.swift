@@ -66,7 +66,7 @@ import Testing
                 }
                 let rule = try child.waitForLine(containing: " notice denied by a rule ")
                 #expect(rule.contains("command=connect destination=192.0.2.1:25 "))
-                #expect(rule.contains("rule=\"rule 1\" user=alice"))
+                #expect(rule.contains(" rule=\(path):3 user=alice"))
                 let guarded = try child.waitForLine(containing: " notice denied by the guard ")
                 #expect(guarded.contains("destination=10.0.0.1:80 ") && guarded.contains("reason=private"))
             }

@@ -3,7 +3,8 @@ internal import Text
 
 /// Whether requests of some kind are carried out.
 ///
-/// Of ``Configuration/rules`` the first that matches decides, and what none matches is allowed. A rule matches where
+/// Of ``Configuration/rules`` the first that matches decides, and what none matches is allowed. Rules that only
+/// report don't decide. A rule matches where
 /// each criterion that it has is fulfilled, which is where one of the values in it is; a rule without any matches all.
 ///
 /// ``networks`` are about the address that is dialled. A name has addresses only when it has been looked up, and then
@@ -14,6 +15,8 @@ public struct Rule: Sendable, Hashable {
         case allow
         /// Answered with reply 02.
         case deny
+        /// On trial: says in logs and metrics that it would deny, and leaves the decision to the rules behind it.
+        case report
     }
 
     public var action: Action
@@ -28,6 +31,8 @@ public struct Rule: Sendable, Hashable {
     public var domains: [DomainPattern]?
     /// The target's port.
     public var ports: [PortRange]?
+    /// Where the rule is written, as `socks5d.yaml:12`: its name in logs. `nil`: its number is.
+    public var place: String?
 
     /// A rule with those criteria that are given.
     public init(

@@ -43,6 +43,8 @@ extension [Rule] {
         var left = Self.mostComparisons
         return indices.compactMap { index in
             let earlier = self[..<index].firstIndex { earlier in
+                // A rule that reports leaves the request to all behind it but other reports.
+                guard earlier.action != .report || self[index].action == .report else { return false }
                 let cost = earlier.comparisons(with: self[index])
                 guard cost <= left else { return false }
                 left -= cost
@@ -59,7 +61,8 @@ extension [Rule] {
         byAddress.domains = nil
         byAddress.networks = rule.networks ?? IPNetwork.all
         let cost = reduce(0) { $0 + $1.comparisons(with: byAddress) }
-        return cost <= Self.mostComparisons && first { $0.covers(byAddress) }?.action != .deny
+        return cost <= Self.mostComparisons
+            && first { $0.action != .report && $0.covers(byAddress) }?.action != .deny
     }
 }
 

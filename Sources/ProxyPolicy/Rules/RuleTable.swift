@@ -24,7 +24,13 @@ package struct RuleTable: Sendable {
     }
 
     private let all: RuleBits
+    /// Those of all that decide.
+    private let deciding: RuleBits
     private let allowing: RuleBits
+    /// Whether any rule only reports.
+    package let hasReports: Bool
+    /// Where each rule is written; empty where none says it.
+    private let places: [String?]
     private let clients: Criterion<NetworkTable>
     private let users: Criterion<[[UInt8]: [Int32]]>
     private let commands: Criterion<[SOCKSCommand: [Int32]]>
@@ -52,6 +58,9 @@ package struct RuleTable: Sendable {
             )
         }
         all = RuleBits(rules) { _ in true }
+        deciding = RuleBits(rules) { $0.action != .report }
+        hasReports = rules.contains { $0.action == .report }
+        places = rules.allSatisfy { $0.place == nil } ? [] : rules.map(\.place)
         allowing = RuleBits(rules) { $0.action == .allow }
         clients = criterion({ $0.clients }, Self.networkTable)
         users = criterion({ $0.users }, Self.dictionary)
@@ -87,14 +96,30 @@ package struct RuleTable: Sendable {
         if case .denied(let rule)? = verdict(on: known, to: subject) { rule } else { nil }
     }
 
+    /// Where a rule is written.
+    ///
+    /// - Parameter rule: from 0.
+    package func place(of rule: Int) -> String? { places.indices.contains(rule) ? places[rule] : nil }
+
     /// `nil`: no rule matches.
     ///
     /// Of the rules that match, or may match, the first one decides if it allows: then no denial behind it is certain.
     /// One that denies decides only where it matches for certain.
     package func verdict(on known: Known, to subject: Subject) -> Verdict? {
-        guard !isEmpty else { return nil }
-        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
-            let question = RuleQuestion(all, memory)
+        isEmpty ? nil : verdict(of: deciding, on: known, to: subject)
+    }
+
+    /// The rule that only reports and would deny: no rule before it decides. From 0.
+    package func report(of known: Known, to subject: Subject) -> Int? {
+        guard hasReports, case .denied(let rule)? = verdict(of: all, on: known, to: subject),
+            !deciding.contains(rule)
+        else { return nil }
+        return rule
+    }
+
+    private func verdict(of rules: RuleBits, on known: Known, to subject: Subject) -> Verdict? {
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
+            let question = RuleQuestion(rules, memory)
             narrow(question, by: subject)
             switch known {
             case .unknown:
@@ -157,6 +182,8 @@ private struct RuleBits: Sendable {
         words = [UInt64](repeating: 0, count: (rules.count + 63) / 64)
         for (index, rule) in rules.enumerated() where holds(rule) { words[index / 64] |= 1 << (index % 64) }
     }
+
+    func contains(_ rule: Int) -> Bool { words[rule / 64] >> UInt64(rule % 64) & 1 == 1 }
 }
 
 /// The rules that a request has matched so far, while one criterion after the other is looked at.
@@ -164,11 +191,13 @@ private struct RuleQuestion {
     private let matching: UnsafeMutableBufferPointer<UInt64>
     private let fulfilled: UnsafeMutableBufferPointer<UInt64>
 
-    /// - Parameter memory: two words for each word of `all`; used until the answer.
-    init(_ all: RuleBits, _ memory: UnsafeMutableBufferPointer<UInt64>) {
-        matching = UnsafeMutableBufferPointer(rebasing: memory[..<all.words.count])
-        fulfilled = UnsafeMutableBufferPointer(rebasing: memory[all.words.count...])
-        _ = matching.initialize(from: all.words)
+    /// - Parameters:
+    ///   - rules: those that are asked.
+    ///   - memory: two words for each word of theirs; used until the answer.
+    init(_ rules: RuleBits, _ memory: UnsafeMutableBufferPointer<UInt64>) {
+        matching = UnsafeMutableBufferPointer(rebasing: memory[..<rules.words.count])
+        fulfilled = UnsafeMutableBufferPointer(rebasing: memory[rules.words.count...])
+        _ = matching.initialize(from: rules.words)
         fulfilled.initialize(repeating: 0)
     }
 
@@ -187,7 +216,8 @@ private struct RuleQuestion {
             if let uncertain { rest &= allowing.words[index] | ~uncertain.words[index] }
             guard rest != 0 else { continue }
             let first = rest.trailingZeroBitCount
-            return allowing.words[index] >> UInt64(first) & 1 == 1 ? .allowed : .denied(index * 64 + first)
+            let rule = index * 64 + first
+            return allowing.contains(rule) ? .allowed : .denied(rule)
         }
         return nil
     }

@@ -1,19 +1,34 @@
 /// The rules that users have of their own. Users with the same rules share one table, and the others cost nothing.
 package struct UserRules: Sendable {
+    private struct Own {
+        let table: Int32
+        /// Where the user's rules are written; empty where none says it.
+        let places: [String?]
+    }
+
     private let tables: [RuleTable]
-    private let tableOfUser: [[UInt8]: Int32]
+    private let ofUser: [[UInt8]: Own]
+    /// Whether any rule only reports.
+    package let hasReports: Bool
 
     package init(_ users: [ProxyUser]) {
-        var places: [[Rule]: Int32] = [:]
+        var indices: [[Rule]: Int32] = [:]
         var tables: [RuleTable] = []
-        var tableOfUser: [[UInt8]: Int32] = [:]
+        var ofUser: [[UInt8]: Own] = [:]
         for user in users where !user.rules.isEmpty {
-            let place = places[user.rules] ?? Int32(tables.count)
-            if places.updateValue(place, forKey: user.rules) == nil { tables.append(RuleTable(user.rules)) }
-            tableOfUser[user.name] = place
+            let rules = user.rules.map { rule in
+                var rule = rule
+                rule.place = nil
+                return rule
+            }
+            let table = indices[rules] ?? Int32(tables.count)
+            if indices.updateValue(table, forKey: rules) == nil { tables.append(RuleTable(rules)) }
+            let places = user.rules.map(\.place)
+            ofUser[user.name] = Own(table: table, places: places.allSatisfy { $0 == nil } ? [] : places)
         }
         self.tables = tables
-        self.tableOfUser = tableOfUser
+        self.ofUser = ofUser
+        hasReports = tables.contains(where: \.hasReports)
     }
 
     /// Tables, not users.
@@ -22,7 +37,24 @@ package struct UserRules: Sendable {
 
     /// `nil`: none of the user's rules matches.
     package func verdict(on known: RuleTable.Known, to subject: Subject) -> RuleTable.Verdict? {
-        guard !isEmpty, let user = subject.user, let place = tableOfUser[user] else { return nil }
-        return tables[Int(place)].verdict(on: known, to: subject)
+        table(of: subject)?.verdict(on: known, to: subject)
+    }
+
+    /// The user's rule that only reports and would deny, from 0.
+    package func report(of known: RuleTable.Known, to subject: Subject) -> Int? {
+        table(of: subject)?.report(of: known, to: subject)
+    }
+
+    /// Where a rule of the user's own is written.
+    ///
+    /// - Parameter rule: from 0.
+    package func place(of rule: Int, of subject: Subject) -> String? {
+        guard let user = subject.user, let places = ofUser[user]?.places else { return nil }
+        return places.indices.contains(rule) ? places[rule] : nil
+    }
+
+    private func table(of subject: Subject) -> RuleTable? {
+        guard !isEmpty, let user = subject.user, let own = ofUser[user] else { return nil }
+        return tables[Int(own.table)]
     }
 }

@@ -25,6 +25,7 @@ enum SessionDocument {
         json.field("outcome", session.outcome?.rawValue)
         json.field("stage", session.stage.rawValue)
         json.field("rule", session.rule)
+        json.field("would_deny", session.wouldDeny)
         json.field("reason", session.reason)
         appendTimes(of: session, to: &json)
         json.field("ended_by", session.endedBy?.rawValue)

@@ -117,11 +117,9 @@ extension MetricFamily {
             .counter,
             "socks5d_policy_decisions_total",
             ["decision", "rule"],
-            "Requests that were carried out, and requests that were denied, by what has denied them."
+            "Requests that were carried out or denied, and what rules that only report would deny; by the rule."
         ) {
-            for (decision, count) in $0.server.decisions {
-                $1.add(count, decision == .allowed ? "allowed" : "denied", decision.rule)
-            }
+            for (decision, count) in $0.server.decisions { $1.add(count, decision.word, decision.rule) }
         },
         MetricFamily(
             .counter,

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
@@ -23,6 +24,8 @@ protocol DatagramPathDelegate: AnyObject {
     func pathDidSend(_ payload: Int)
     /// A payload of the client, or of a target, goes no further.
     func pathDidDrop(_ cause: DatagramDrop)
+    /// A rule that only reports would drop a datagram. Said once.
+    func pathDidReport(_ report: Denial, on subject: Subject)
     func pathDidClose()
 }
 

@@ -26,6 +26,8 @@ final class DirectPath: DatagramPath {
     private var ipv4Socket: UDPSocket?
     private var ipv6Socket: UDPSocket?
     private var openSockets = 0
+    /// Once is enough: an association has one line in the log.
+    private var hasReported = false
 
     init(_ delegate: any DatagramPathDelegate, _ services: Services, for subject: Subject, _ meter: Meter?) {
         self.delegate = delegate
@@ -109,6 +111,7 @@ final class DirectPath: DatagramPath {
     /// Every datagram to a target passes here, however its address was found.
     private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
         guard isAllowed(target, named: name) else { return delegate.pathDidDrop(.denied) }
+        if !hasReported { report(target, named: name) }
         guard meter?.admits(payload.count) ?? true else { return delegate.pathDidDrop(.overBandwidth) }
         do throws(UVError) {
             let socket = try socket(facing: target)
@@ -128,6 +131,20 @@ final class DirectPath: DatagramPath {
                 named: name,
                 to: subject
             ) == nil
+    }
+
+    private func report(_ target: SocketAddress, named name: HostName?) {
+        let access = services.policy.access
+        guard access.mayReport(on: subject),
+            let report = access.report(
+                of: IPAddress(target.host),
+                port: target.port,
+                named: name,
+                to: subject
+            )
+        else { return }
+        hasReported = true
+        delegate.pathDidReport(report, on: subject)
     }
 
     private func socket(facing target: SocketAddress) throws(UVError) -> UDPSocket {

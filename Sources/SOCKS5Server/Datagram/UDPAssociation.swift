@@ -6,6 +6,8 @@ internal import UVLoop
 protocol AssociationDelegate: AnyObject {
     /// Behind ``UDPAssociation/close()``: no socket is open any more.
     func associationDidClose()
+    /// A rule that only reports would drop a datagram. Said once.
+    func associationDidReport(_ report: Denial, on subject: Subject)
     /// - Returns: whether there was one more place of the ``ConnectionLimit``, which is the association's then.
     func takePlaceForAssociation() -> Bool
 }
@@ -261,6 +263,10 @@ extension UDPAssociation: DatagramPathDelegate {
     }
 
     func pathDidDrop(_ cause: DatagramDrop) { drop(cause) }
+
+    func pathDidReport(_ report: Denial, on subject: Subject) {
+        delegate.associationDidReport(report, on: subject)
+    }
 
     func pathDidClose() { partDidClose() }
 }

@@ -21,7 +21,7 @@ final class Counters: Sendable {
     /// By ``AcceptError``.
     private let acceptErrors = InlineArray<5, Count> { _ in Count() }
     /// By ``PolicyDecision``.
-    private let decisions = InlineArray<272, Count> { _ in Count() }
+    private let decisions = InlineArray<530, Count> { _ in Count() }
     /// Sessions that have not sent their whole request; not a count of what has happened.
     private let openHandshakes = Gauge()
     private let openPipes = Gauge()

@@ -54,6 +54,14 @@ final class Journal {
         if let decision = PolicyDecision(denial) { counters.add(decision) }
     }
 
+    /// A rule that only reports would have denied the request.
+    ///
+    /// - Parameter record: with the rule.
+    func requestReported(_ record: SessionRecord, _ report: Denial, now: UInt64) {
+        if let decision = PolicyDecision(reported: report) { counters.add(decision) }
+        refusals.noteReport(record, now: now, logger)
+    }
+
     /// The target is found and connected, or isn't.
     func routeDidEnd(_ times: SessionTimes) {
         if let time = times.lookup { counters.lookupTimes.observe(milliseconds: time) }

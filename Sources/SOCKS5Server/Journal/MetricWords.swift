@@ -110,6 +110,10 @@ public enum PolicyDecision: Hashable, Sendable {
     case ruleSet
     /// By the destination guard, for the reason of this number.
     case destination(Int)
+    /// It was carried out, or denied by others, and the rule of this number only reports. Counted as ``rule(_:)``.
+    case reportedByRule(Int)
+    case reportedByUserRule
+    case reportedByListenerRule
 
     static let lastRule = 255
     private static let reasons = GuardReason.allCases
@@ -126,11 +130,22 @@ public enum PolicyDecision: Hashable, Sendable {
         }
     }
 
+    /// Of a rule that only reports. `nil`: that is none.
+    init?(reported denial: Denial) {
+        switch denial {
+        case .rule(let number): self = .reportedByRule(min(number, Self.lastRule + 1))
+        case .userRule: self = .reportedByUserRule
+        case .listenerRule: self = .reportedByListenerRule
+        case .ruleSet, .destination, .limit: return nil
+        }
+    }
+
     static let all: [PolicyDecision] =
         [.allowed, .userRule, .listenerRule, .ruleSet] + reasons.indices.map { .destination($0) }
-        + (1...lastRule + 1).map { .rule($0) }
+        + (1...lastRule + 1).map { .rule($0) } + [.reportedByUserRule, .reportedByListenerRule]
+        + (1...lastRule + 1).map { .reportedByRule($0) }
 
-    /// Below 272.
+    /// Below 530.
     var number: Int {
         switch self {
         case .allowed: 0
@@ -139,17 +154,28 @@ public enum PolicyDecision: Hashable, Sendable {
         case .ruleSet: 3
         case .destination(let reason): 4 + reason
         case .rule(let number): 15 + number
+        case .reportedByUserRule: 272
+        case .reportedByListenerRule: 273
+        case .reportedByRule(let number): 273 + number
         }
     }
 
-    /// What has denied it; empty: nothing has.
+    public var word: String {
+        switch self {
+        case .allowed: "allowed"
+        case .rule, .userRule, .listenerRule, .ruleSet, .destination: "denied"
+        case .reportedByRule, .reportedByUserRule, .reportedByListenerRule: "would_deny"
+        }
+    }
+
+    /// What has denied it, or would have; empty: nothing has.
     public var rule: String {
         switch self {
         case .allowed: ""
-        case .rule(Self.lastRule + 1): "other rules"
-        case .rule(let number): "rule \(number)"
-        case .userRule: "user's rule"
-        case .listenerRule: "listener's rule"
+        case .rule(Self.lastRule + 1), .reportedByRule(Self.lastRule + 1): "other rules"
+        case .rule(let number), .reportedByRule(let number): "rule \(number)"
+        case .userRule, .reportedByUserRule: "user's rule"
+        case .listenerRule, .reportedByListenerRule: "listener's rule"
         case .ruleSet: "rule set"
         case .destination(let reason): "guard: \(Self.reasons[reason].rawValue)"
         }

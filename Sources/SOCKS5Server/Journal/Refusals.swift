@@ -7,6 +7,7 @@ internal import Text
 /// - Isolation: the worker's thread.
 struct Refusals {
     private var limits: [SessionInfo.Outcome: RateLimit] = [:]
+    private var reports = RateLimit()
 
     /// - Parameters:
     ///   - record: with its outcome.
@@ -20,6 +21,16 @@ struct Refusals {
         var metadata = record.subject
         metadata["refused"] = "\(count)"
         logger.notice("\(message)", metadata: metadata)
+    }
+
+    /// The same of what is carried out although a rule that only reports would deny it.
+    mutating func noteReport(_ record: SessionRecord, now: UInt64, _ logger: Logger) {
+        guard logger.logLevel <= .notice, let rule = record.wouldDeny, let count = reports.count(now: now)
+        else { return }
+        var metadata = record.subject
+        metadata["would_deny"] = "\(rule)"
+        metadata["reported"] = "\(count)"
+        logger.notice("a rule on trial would deny", metadata: metadata)
     }
 
     /// `nil`: a failure, and no refusal.

@@ -72,8 +72,11 @@ public struct SessionInfo: Sendable {
     public var reply: Reply? { snapshot.record.reply }
     /// How it has ended. `nil`: it goes on.
     public var outcome: Outcome? { snapshot.record.code }
-    /// The rule that has refused the request.
+    /// The rule that has refused the request: ``Rule/place`` or `rule 3`, `user's rule 3`, `listener's rule 3`, `rule set`.
     public var rule: String? { snapshot.record.rule }
+    /// The rule that only reports, see ``Rule/Action/report``, and would have refused the request: called as ``rule`` is.
+    /// Of an association, the one that would have dropped a datagram first.
+    public var wouldDeny: String? { snapshot.record.wouldDeny }
     /// What else there is to say about the outcome. Has any bytes in it that a client has sent: escape it.
     public var reason: String? { snapshot.record.reason }
     /// Why it has ended. `nil`: it goes on, or was refused.

@@ -38,6 +38,8 @@ struct SessionRecord {
         struct Notes: Sendable {
             var terms: UserTerms?
             var unreadable: Unreadable?
+            var rule: String?
+            var wouldDeny: String?
             /// What was relayed. Only the parts of the session know it while it runs.
             var sent: UInt64 = 0
             var received: UInt64 = 0
@@ -66,6 +68,8 @@ struct SessionRecord {
     var terms: UserTerms? { rare?.notes.terms }
     /// What the client has sent instead of a message that can be carried out.
     var unreadable: Unreadable? { rare?.notes.unreadable }
+    /// The rule that only reports and would have denied the request, or the address that it has led to.
+    var wouldDeny: String? { rare?.notes.wouldDeny }
     var bytesClientToTarget: UInt64 { rare?.notes.sent ?? 0 }
     var bytesTargetToClient: UInt64 { rare?.notes.received ?? 0 }
     var datagrams: DatagramCounts? { rare?.notes.datagrams }
@@ -156,6 +160,15 @@ extension SessionRecord {
         if terms != nil { noteRarely { $0.terms = terms } }
     }
 
+    /// - Parameter rule: as logs call the one that has denied the request.
+    mutating func note(rule: String?) {
+        if let rule { noteRarely { $0.rule = rule } }
+    }
+
+    mutating func note(wouldDeny rule: String) {
+        noteRarely { $0.wouldDeny = rule }
+    }
+
     mutating func note(_ unreadable: Unreadable?) {
         if unreadable != nil { noteRarely { $0.unreadable = unreadable } }
     }
@@ -187,17 +200,8 @@ extension SessionRecord {
         if case .completed? = outcome { firstEnd == .target ? .target : .client } else { outcome?.endedBy }
     }
 
-    /// `rule 3`, `user's rule 3` or `rule set`, if one has refused the request.
-    var rule: String? {
-        switch outcome {
-        case .denied(let denial)?:
-            switch denial {
-            case .rule, .userRule, .listenerRule, .ruleSet: denial.text
-            case .destination, .limit: nil
-            }
-        default: nil
-        }
-    }
+    /// `socks5d.yaml:12`, `rule 3`, `user's rule 3` or `rule set`, if one has refused the request.
+    var rule: String? { rare?.notes.rule }
 
     /// What there is to say beside the outcome. May have any bytes in it.
     var reason: String? {
@@ -229,6 +233,7 @@ extension SessionRecord {
             "outcome": "\(outcome?.text ?? "")",
             "milliseconds": "\(now - began)",
         ]
+        if let rule { metadata["rule"] = "\(rule)" }
         if let username {
             metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
         }

@@ -98,5 +98,7 @@ extension Session: AssociationDelegate {
         return keeper.takePlace()
     }
 
+    func associationDidReport(_ report: Denial, on subject: Subject) { note(report, on: subject) }
+
     func associationDidClose() { partDidClose() }
 }

@@ -40,7 +40,30 @@ extension Session {
     func note(_ outcome: SessionOutcome) {
         guard record.outcome == nil else { return }
         record.outcome = outcome
+        if case .denied(let denial) = outcome, let command = record.command {
+            record.note(rule: services.policy.access.name(of: denial, to: Subject(record, command)))
+        }
         services.journal.sessionDidFail(record, now: services.clock.now)
+    }
+
+    /// A rule that only reports would deny the request. The first one counts.
+    func note(_ report: Denial?, on subject: Subject) {
+        guard let report, record.wouldDeny == nil,
+            let rule = services.policy.access.name(of: report, to: subject)
+        else { return }
+        record.note(wouldDeny: rule)
+        services.journal.requestReported(record, report, now: services.clock.now)
+    }
+
+    /// The target of a name, and whoever has connected to a BIND, are known only now.
+    func noteReportOnAddress() {
+        guard let command = record.command, case .ip(let address, let port)? = record.address else { return }
+        let subject = Subject(record, command)
+        let access = services.policy.access
+        guard access.mayReport(on: subject) else { return }
+        let target = record.destination.flatMap { Target($0) }
+        let name: HostName? = if case .name(let name, _)? = target { name } else { nil }
+        note(access.report(of: address, port: port, named: name, to: subject), on: subject)
     }
 
     /// The connector has ended, or comes to its end.

@@ -212,6 +212,7 @@ final class Session {
         guard let intent = Intent(request) else { return perform(machine.on(.failed(.hostUnreachable))) }
         let (subject, access) = (Subject(record, request.command), services.policy.access)
         if let denial = access.denial(of: intent, to: subject) { return perform(machine.on(.denied(denial))) }
+        note(access.report(of: intent, to: subject), on: subject)
         if let limit = places.enter(as: record.username, record.terms, services) {
             return perform(machine.on(.denied(.limit(limit))))
         }
@@ -271,6 +272,7 @@ final class Session {
     func relay(_ target: TCPStream, boundTo bound: SocketAddress) {
         guard case .relay = machine.on(.opened) else { return services.closer.close(target) }
         record.enter(.relay)
+        noteReportOnAddress()
         services.counters.add(.allowed)
         places.endHandshake(of: record.client, services)
         relay?.begin(with: target, success(bound), places.tally(services)) { places.meter(of: $0, services) }

@@ -130,8 +130,16 @@ struct Effective<Model> {
     ///
     /// - Parameter steps: from a section's first key on. `nil`: the setting isn't the file's, or has no such value.
     func place(of steps: Step...) -> String? {
-        guard let file, let root, case .key(let setting)? = steps.first, case .file = origin(of: setting)
-        else {
+        file.flatMap { file in place(in: steps).map { Origin.file(file, $0).description } }
+    }
+
+    /// The same without the column, for those who speak of the whole section.
+    func line(of steps: [Step]) -> String? {
+        file.flatMap { file in place(in: steps).map { "\(file.printable):\($0.line)" } }
+    }
+
+    private func place(in steps: [Step]) -> Place? {
+        guard let root, case .key(let setting)? = steps.first, case .file = origin(of: setting) else {
             return nil
         }
         var node = root
@@ -147,7 +155,7 @@ struct Effective<Model> {
                 return nil
             }
         }
-        return Origin.file(file, node.place).description
+        return node.place
     }
 
     /// The settings in the table's order; of the others nothing is rendered, which may be megabytes.

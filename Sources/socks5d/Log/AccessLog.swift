@@ -70,6 +70,7 @@ final class AccessLog: SessionObserver {
         line.field("ended_by", session.endedBy?.rawValue)
         line.field("errno", session.error)
         if session.dialAttempts > 0 { line.field("dial_attempts", UInt64(session.dialAttempts)) }
+        line.field("would_deny", session.wouldDeny)
         line.traffic(session)
         return line.ended()
     }

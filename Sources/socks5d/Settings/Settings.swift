@@ -27,12 +27,13 @@ struct Settings: Sendable {
         var limits: UserLimits?
     }
 
-    /// One of both.
+    /// One of them.
     struct RuleEntry: Sendable {
         var allow: Rule?
         var deny: Rule?
+        var report: Rule?
 
-        var rule: Rule? { allow ?? deny }
+        var rule: Rule? { allow ?? deny ?? report }
     }
 }
 
@@ -77,15 +78,15 @@ struct Loaded: Sendable {
             (path: "log.file", place: log.file), (path: "access-log.file", place: accessLog.file),
         ].map { ($0.place, effective.place(of: $0.path) ?? $0.path) }
         var configuration = settings.configuration
-        configuration.rules = settings.rules.compactMap(\.rule)
-        configuration.users = settings.users.compactMap { entry in
+        configuration.rules = effective.rules(settings.rules, "rules")
+        configuration.users = settings.users.enumerated().compactMap { index, entry in
             let secret =
                 entry.hash.map { .hash($0) } ?? entry.password.map { ProxyUser.Secret.plain($0) }
             guard let secret else { return nil }
             var user = ProxyUser(name: entry.name, secret: secret)
             user.expiry = entry.expiry
             user.clients = entry.clients
-            user.rules = entry.rules.compactMap(\.rule)
+            user.rules = effective.rules(entry.rules, "users", .item(index), "rules")
             user.egressAddresses = entry.egressAddresses
             user.limits = entry.limits
             return user
@@ -203,6 +204,17 @@ extension Settings {
 }
 
 extension Effective<Settings> {
+    /// The rules of a list, each with its place in the file.
+    ///
+    /// - Parameter path: of the list.
+    fileprivate func rules(_ entries: [Settings.RuleEntry], _ path: Step...) -> [Rule] {
+        entries.enumerated().compactMap { index, entry in
+            var rule = entry.rule
+            rule?.place = line(of: path + [.item(index)])
+            return rule
+        }
+    }
+
     /// - Parameter path: of the one setting to look at; `nil`: all.
     fileprivate mutating func read(
         _ options: Options,

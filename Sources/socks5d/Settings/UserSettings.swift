@@ -87,8 +87,15 @@ extension Settings.RuleEntry {
                     new: { Rule(.deny) },
                     "Refuse a request that matches every criterion, with reply 02."
                 ),
+                .section(
+                    "report",
+                    \.report,
+                    criteria,
+                    new: { Rule(.report) },
+                    "Say in the logs that it would be refused, and go on with the next rule."
+                ),
             ],
-            exactlyOneOf: ["allow", "deny"],
+            exactlyOneOf: ["allow", "deny", "report"],
             example: "deny: {ports: [25]}"
         )
     }

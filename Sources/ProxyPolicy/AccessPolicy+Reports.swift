@@ -1,0 +1,59 @@
+package import SOCKS5Protocol
+
+/// Rules that only report: what they would deny is carried out, and told of.
+extension AccessPolicy {
+    /// Whether any rule that the subject has only reports. Asked for each datagram, so that the others cost nothing.
+    package func mayReport(on subject: Subject) -> Bool {
+        hasReports || subject.terms?.rules.hasReports ?? false
+    }
+
+    /// What would deny a request, see ``denial(of:to:)``.
+    package func report(of intent: Intent, to subject: Subject) -> Denial? {
+        guard mayReport(on: subject) else { return nil }
+        return switch intent.target {
+        case nil: ruleReport(of: .unknown, to: subject)
+        case .name(let name, let port): ruleReport(of: .name(name, port: port), to: subject)
+        case .address(let address, let port): report(of: address, port: port, named: nil, to: subject)
+        }
+    }
+
+    /// What would deny an address, see ``denial(of:port:named:to:)``.
+    package func report(
+        of address: IPAddress,
+        port: UInt16,
+        named name: HostName?,
+        to subject: Subject
+    ) -> Denial? {
+        guard mayReport(on: subject) else { return nil }
+        return firstAnswer(of: address) { ruleReport(of: .address($0, port: port, named: name), to: subject) }
+    }
+
+    /// Before the rules of a user are those of the listener, and the common ones are the last.
+    private func ruleReport(of known: RuleTable.Known, to subject: Subject) -> Denial? {
+        if !listenerRules.isEmpty {
+            let rules = listenerRules[subject.listener]
+            if let rule = rules.report(of: known, to: subject) { return .listenerRule(rule + 1) }
+            if rules.verdict(on: known, to: subject) != nil { return nil }
+        }
+        let report =
+            subject.terms?.rules.report(of: known, to: subject) ?? userRules.report(of: known, to: subject)
+        if let report { return .userRule(report + 1) }
+        if userVerdict(on: known, to: subject) != nil { return nil }
+        return rules.report(of: known, to: subject).map { .rule($0 + 1) }
+    }
+
+    /// The rule that denies, as logs call it: its place in a file, or its number. `nil`: it is no rule.
+    package func name(of denial: Denial, to subject: Subject) -> String? {
+        switch denial {
+        case .rule(let number): rules.place(of: number - 1) ?? denial.text
+        case .userRule(let number):
+            subject.terms?.rules.place(of: number - 1) ?? userRules.place(of: number - 1, of: subject)
+                ?? denial.text
+        case .listenerRule(let number):
+            listenerRules.indices.contains(subject.listener)
+                ? listenerRules[subject.listener].place(of: number - 1) ?? denial.text : denial.text
+        case .ruleSet: denial.text
+        case .destination, .limit: nil
+        }
+    }
+}
