@@ -181,6 +181,30 @@ import Testing
         }
     }
 
+    @Test func metricsHaveAHashOfTheSettingsThatHold() async throws {
+        try await withFile(Array("rules: [{deny: {ports: [1]}}]\n".utf8)) { file in
+            try await withAdmin(["--config", file, "--user", "alice:secret"]) { _, _, socket in
+                func hash() throws -> Substring {
+                    let line = try ask("GET /metrics", at: socket).split(separator: "\n").first {
+                        $0.hasPrefix("socks5d_config_info{hash=\"") && $0.hasSuffix("\"} 1")
+                    }
+                    return try #require(line).split(separator: "\"")[1]
+                }
+                func hash(of rules: String) throws -> Substring {
+                    try writeFile(file, Array("\(rules)\n".utf8))
+                    #expect(try ask("POST /reload", at: socket).hasPrefix("200 "))
+                    return try hash()
+                }
+                let first = try hash()
+                #expect(first.count == 16 && first.allSatisfy(\.isHexDigit))
+                let second = try hash(of: "rules: [{deny: {ports: [2]}}]")
+                #expect(second != first)
+                // What needs a restart doesn't hold, and another spelling is the same.
+                #expect(try hash(of: "workers: 7\nrules:\n- deny:\n    ports: [1]") == first)
+            }
+        }
+    }
+
     // MARK: - Mistakes
 
     private func expectComplaint(

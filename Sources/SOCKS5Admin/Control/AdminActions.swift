@@ -28,6 +28,8 @@ public struct AdminActions: Sendable {
     /// Reads the settings again, and takes into use what can change.
     public var reload: (@Sendable () async -> ReloadResult)?
     public var settings: (@Sendable () async -> [Setting])?
+    /// Stands for the settings that hold: the same text for the same settings. Has no secrets in it.
+    public var settingsHash: (@Sendable () -> String)?
     public var logLevel: (@Sendable () -> Logger.Level)?
     public var setLogLevel: (@Sendable (Logger.Level) -> Void)?
 

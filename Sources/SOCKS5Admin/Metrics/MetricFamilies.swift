@@ -12,6 +12,12 @@ extension MetricFamily {
         },
         MetricFamily(
             .gauge,
+            "socks5d_config_info",
+            ["hash"],
+            "1, with a hash of the settings that hold, secrets and what other files have left out."
+        ) { if let hash = $0.settingsHash { $1.add(1, hash) } },
+        MetricFamily(
+            .gauge,
             "socks5d_draining",
             "1 if a stop was asked for: no new client is accepted. Otherwise 0."
         ) { $1.add($0.server.isDraining ? 1 : 0) },

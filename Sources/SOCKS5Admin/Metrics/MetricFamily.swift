@@ -50,6 +50,8 @@ package struct MetricsInput: Sendable {
     package var server: MetricsSnapshot
     /// Of the program.
     package var version: String
+    /// `nil`: nobody knows the settings.
+    package var settingsHash: String?
     package var process: ProcessNumbers
     /// Lines that logs have lost since the start.
     package var logLinesDropped: UInt64
@@ -57,11 +59,13 @@ package struct MetricsInput: Sendable {
     package init(
         _ server: MetricsSnapshot,
         version: String,
+        settingsHash: String? = nil,
         process: ProcessNumbers = .now(),
         logLinesDropped: UInt64 = 0
     ) {
         self.server = server
         self.version = version
+        self.settingsHash = settingsHash
         self.process = process
         self.logLinesDropped = logLinesDropped
     }

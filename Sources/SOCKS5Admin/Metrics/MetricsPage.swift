@@ -9,6 +9,7 @@ enum MetricsPage {
         let input = MetricsInput(
             context.server.metrics(),
             version: context.version,
+            settingsHash: context.actions.settingsHash?(),
             logLinesDropped: context.logLinesDropped()
         )
         return Response(contentType: format.contentType, body: MetricsText.bytes(input, as: format))

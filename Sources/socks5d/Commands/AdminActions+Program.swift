@@ -10,6 +10,7 @@ extension AdminActions {
         settings = {
             reloader.settings.map { Setting(key: $0.path, value: $0.value, origin: $0.origin) }
         }
+        settingsHash = { reloader.settingsHash }
         logLevel = { level.value }
         setLogLevel = { level.value = $0 }
     }

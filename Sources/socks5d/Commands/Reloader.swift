@@ -19,6 +19,8 @@ final class Reloader: Sendable {
         /// What was taken into use last, and whom to tell of it.
         var adopted: Loaded
         var whenAdopted: (@Sendable (Loaded) -> Void)?
+        /// Of what was taken into use; `nil`: nobody has asked for it yet.
+        var hash: String?
     }
 
     private let server: ProxyServer
@@ -50,6 +52,15 @@ final class Reloader: Sendable {
 
     /// The settings that hold, without secrets.
     var settings: [EffectiveRow] { state.withLock { $0.adopted }.rows(startedWith: started) }
+
+    /// What stands for ``settings``. Made once for each reload: there may be megabytes of them.
+    var settingsHash: String {
+        state.withLock { state in
+            let hash = state.hash ?? state.adopted.rows(startedWith: started).hash
+            state.hash = hash
+            return hash
+        }
+    }
 
     /// Any thread; returns at once.
     ///
@@ -107,6 +118,7 @@ final class Reloader: Sendable {
             try server.reload(next.configuration)
             let adopted = state.withLock { state in
                 state.adopted = next
+                state.hash = nil
                 return state.whenAdopted
             }
             adopted?(next)

@@ -13,3 +13,17 @@ struct SettingsSnapshot: Sendable {
         Effective(Settings.table, defaults: model, origins: origins).rows(where: isWanted)
     }
 }
+
+extension [EffectiveRow] {
+    /// FNV-1a of names and values, in hexadecimal digits: tells settings apart, and keeps nothing secret.
+    var hash: String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for row in self {
+            for byte in "\(row.path)=\(row.value ?? "null")\n".utf8 {
+                hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+            }
+        }
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
