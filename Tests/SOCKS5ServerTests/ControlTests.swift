@@ -1,3 +1,4 @@
+import Locks
 import SOCKS5Protocol
 import TestSupport
 import Testing
@@ -133,6 +134,42 @@ import Testing
     }
 
     /// A login that was under way is judged by the users of the moment.
+    /// Knows everybody, and forgets some.
+    private final class ForgetfulStore: CredentialStore {
+        let asked = Guarded<[Set<[UInt8]>]>([])
+        let gone = Guarded<Set<[UInt8]>>([])
+
+        func verify(_ login: Login) -> LoginAnswer { .now(.accepted) }
+
+        func revoked(among users: Set<[UInt8]>) async -> Set<[UInt8]> {
+            asked.withLock { $0.append(users) }
+            return gone.withLock { $0 }
+        }
+    }
+
+    @Test func sessionsOfUsersWhomAStoreHasForgottenAreEnded() async throws {
+        let store = ForgetfulStore()
+        try await withServerObject({ $0.credentialStore = store }) { server, port in
+            #expect(try awaited { await server.endRefused() } == 0)
+            #expect(store.asked.withLock { $0.isEmpty })
+            let listener = try TestListener()
+            defer { listener.close() }
+            let clients = try ["alice", "bob", "alice"].map {
+                try logIn($0, through: port, to: .loopback(listener.port))
+            }
+            defer { for client in clients { client.close() } }
+            #expect(try awaited { await server.endRefused() } == 0)
+            store.gone.withLock { $0 = [Array("alice".utf8), Array("carol".utf8)] }
+            #expect(try awaited { await server.endRefused() } == 2)
+            let names: Set = [Array("alice".utf8), Array("bob".utf8)]
+            #expect(store.asked.withLock { $0 } == [names, names])
+            for client in [clients[0], clients[2]] { try client.expectReset() }
+            try eventually("bob's is left") { server.statistics.active == 1 }
+            let ended = try awaited { await server.recentSessions() }
+            #expect(ended.map(\.outcome) == [.revoked, .revoked])
+        }
+    }
+
     @Test func removedUserDoesNotComeInByAHandshakeThatHadBegun() async throws {
         let users = ["alice", "bob"].map { ProxyUser(name: $0, password: "secret") }
         try await withServerObject({ $0.users = users }) { server, port in

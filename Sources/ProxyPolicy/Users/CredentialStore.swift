@@ -16,6 +16,16 @@ public protocol CredentialStore: Sendable {
     /// Called by the workers' threads, several at once, for each login. Must not block: what takes longer than
     /// some microseconds is answered ``LoginAnswer/later(_:)``.
     func verify(_ login: Login) -> LoginAnswer
+
+    /// Which of these users may not go on with the sessions that they have, as one who has been removed. Asked once by
+    /// ``ProxyServer/endRefused()``, and by nothing else; without an implementation, none. May take its time.
+    ///
+    /// - Parameter users: names, as bytes, of all who have a session.
+    func revoked(among users: Set<[UInt8]>) async -> Set<[UInt8]>
+}
+
+extension CredentialStore {
+    public func revoked(among users: Set<[UInt8]>) async -> Set<[UInt8]> { [] }
 }
 
 /// Username and password as a client has sent them: bytes of any value, 0 to 255 of each. Descriptions and

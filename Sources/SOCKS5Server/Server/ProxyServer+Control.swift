@@ -40,12 +40,20 @@ extension ProxyServer {
 
     /// Ends the sessions that the users, rules and guard of the moment would refuse, as behind ``reload(_:)``: those of a
     /// user who is gone, has expired or may not come from there, and those to a target that is denied. A password that is
-    /// another one now ends nothing, and of a ``CredentialStore`` nothing is asked.
+    /// another one now ends nothing. A ``CredentialStore`` is asked which users are gone, see
+    /// ``CredentialStore/revoked(among:)``.
     ///
     /// - Returns: how many there were.
     @discardableResult
     public func endRefused() async -> Int {
-        await askWorkers { .endRefused($0) }.reduce(0, +)
+        let revoked = await revokedUsers()
+        return await askWorkers { .endRefused(revoked, $0) }.reduce(0, +)
+    }
+
+    private func revokedUsers() async -> Set<[UInt8]> {
+        guard let store = credentialStore else { return [] }
+        let users = Set(await sessions().compactMap(\.user))
+        return users.isEmpty ? [] : await store.revoked(among: users)
     }
 
     /// Asks all workers at once, and waits for the last answer.

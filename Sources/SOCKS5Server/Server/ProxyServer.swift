@@ -90,6 +90,13 @@ public final class ProxyServer: Sendable {
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
 
+    /// An embedder's; `nil`: the users are those of the configuration, or there are none.
+    var credentialStore: (any CredentialStore)? {
+        service.withLock { service in
+            service.flatMap { $0.policy.credentials is UserTable ? nil : $0.policy.credentials }
+        }
+    }
+
     /// What each worker has counted so far.
     package var statisticsOfWorkers: [Statistics] {
         crew.members.map { Statistics([$0.counters]) }

@@ -55,7 +55,7 @@ final class Policy: Sendable {
 
     /// Whether a session that has come so far would come so far again.
     ///
-    /// A credential store that isn't the built-in one can't be asked without the password: it says no more.
+    /// A credential store that isn't the built-in one is asked by ``ProxyServer/endRefused()``, once for all sessions.
     func isStillAllowed(_ record: SessionRecord) -> Bool {
         let needsLogin = methods[record.listener.index] == .usernamePassword
         if needsLogin, let user = record.username, let users = credentials as? UserTable,

@@ -41,12 +41,14 @@ extension Session {
 
     /// Ends where the policy of the moment would not let it come so far. A handshake goes on with that policy's users.
     ///
+    /// - Parameter users: all of their sessions end.
     /// - Returns: whether it has ended.
-    func endIfRefused() -> Bool {
+    func endIfRefused(orOf users: Set<[UInt8]>) -> Bool {
         guard !machine.hasEnded else { return false }
         let policy = services.policy
         adoptForHandshake(policy)
-        guard isLoginPending || !policy.isStillAllowed(record) else { return false }
+        let isRevoked = record.username.map(users.contains) ?? false
+        guard isRevoked || isLoginPending || !policy.isStillAllowed(record) else { return false }
         perform(machine.on(.revoked))
         return true
     }

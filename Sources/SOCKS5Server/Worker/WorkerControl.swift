@@ -8,8 +8,8 @@ enum WorkerControl: Sendable {
     case listEnded(@Sendable ([SessionInfo]) -> Void)
     /// End these, by their numbers; say how many of them there were.
     case end(Set<UInt64>, @Sendable (Int) -> Void)
-    /// End the sessions that the policy of the moment refuses; say how many there were.
-    case endRefused(@Sendable (Int) -> Void)
+    /// End the sessions that the policy of the moment refuses, and those of these users; say how many there were.
+    case endRefused(Set<[UInt8]>, @Sendable (Int) -> Void)
     /// Whether new clients are taken.
     case setIntake(isOpen: Bool)
 }
@@ -22,7 +22,8 @@ extension Worker {
             answer(sessions.all.map { $0.info(moment) })
         case .listEnded(let answer): answer(services.journal.recent.infos(now: services.clock.now))
         case .end(let numbers, let answer): answer(end(numbers))
-        case .endRefused(let answer): answer(sessions.all.count { $0.endIfRefused() })
+        case .endRefused(let users, let answer):
+            answer(sessions.all.count { $0.endIfRefused(orOf: users) })
         case .setIntake(let isOpen): isIntakeOpen = isOpen
         }
     }
