@@ -69,19 +69,11 @@ func withAdmin<Result: Sendable>(
         admin: admin,
         port: port
     )
-    let result = await onThreadCatching { try body(rig) }
-    await proxy.stop(grace: .zero)
-    await admin.stop()
-    return try result.get()
-}
-
-private func onThreadCatching<Value: Sendable>(
-    _ body: @escaping @Sendable () throws -> Value
-) async -> Result<Value, any Error> {
-    do {
-        return .success(try await onThread(body))
-    } catch {
-        return .failure(error)
+    return try await attempt {
+        try await onThread { try body(rig) }
+    } then: {
+        await proxy.stop(grace: .zero)
+        await admin.stop()
     }
 }
 

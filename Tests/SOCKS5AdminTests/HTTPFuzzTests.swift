@@ -57,7 +57,7 @@ import Testing
             case .run(let route, _):
                 if route.kind == .changing { changes += 1 }
                 do throws(Refusal) {
-                    let query = try Query(request, "user", "client", "destination", "id", "limit", "sort")
+                    let query = try Query(request, ["user", "client", "destination", "id", "limit", "sort"])
                     _ = try (SessionFilter(query), SessionOrder(query.text("sort")))
                     _ = try query.number("limit", in: 0...1000, else: 1)
                     return Response(200, "fine")

@@ -79,14 +79,11 @@ func withServerObject<Result: Sendable>(
     let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
     try await server.start()
     let port = try #require(server.boundAddresses.first?.port)
-    let result: Result
-    do {
-        result = try await onThread { try body(server, port) }
-    } catch {
+    let result = try await attempt {
+        try await onThread { try body(server, port) }
+    } then: {
         await server.stop(grace: .zero)
-        throw error
     }
-    await server.stop(grace: .zero)
     #expect(server.statistics.active == 0)
     expectAgreement(of: server)
     return result

@@ -17,6 +17,20 @@ public func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> 
     }
 }
 
+/// Runs `end` behind `body`, whatever becomes of that.
+public func attempt<Result>(_ body: () async throws -> Result, then end: () async -> Void) async throws
+    -> Result
+{
+    do {
+        let result = try await body()
+        await end()
+        return result
+    } catch {
+        await end()
+        throw error
+    }
+}
+
 /// A listening socket of a test.
 public struct TestListener: Sendable {
     public let descriptor: Int32

@@ -6,37 +6,22 @@ enum Drain {
     /// Of the longest drain, in seconds: a week.
     private static let longest = 7 * 24 * 3600
 
-    @Sendable static func state(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            _ = try Query(request)
-            return answer(context)
-        }
+    static func state(_ call: Call) -> Response {
+        answer(call.context)
     }
 
-    @Sendable static func begin(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            let query = try Query(request, "within")
-            let seconds =
-                query.text("within") == nil ? nil : try query.number("within", in: 0...longest, else: 0)
-            guard context.server.drain(within: seconds.map { .seconds($0) }) else {
-                throw Refusal(409, "the server is \(context.server.stage.rawValue); expected it to run")
-            }
-            return answer(context)
+    static func begin(_ call: Call) throws(Refusal) -> Response {
+        let seconds =
+            call.query.text("within") == nil ? nil : try call.query.number("within", in: 0...longest, else: 0)
+        guard call.server.drain(within: seconds.map { .seconds($0) }) else {
+            throw Refusal(409, "the server is \(call.server.stage.rawValue); expected it to run")
         }
+        return answer(call.context)
     }
 
-    @Sendable static func cancel(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            _ = try Query(request)
-            guard context.server.cancelDrain() else { throw Refusal(409, "there is no drain to cancel") }
-            return answer(context)
-        }
+    static func cancel(_ call: Call) throws(Refusal) -> Response {
+        guard call.server.cancelDrain() else { throw Refusal(409, "there is no drain to cancel") }
+        return answer(call.context)
     }
 
     private static func answer(_ context: AdminContext) -> Response {

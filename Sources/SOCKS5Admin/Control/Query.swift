@@ -4,8 +4,10 @@ internal import Text
 struct Query {
     private var values: [String: String] = [:]
 
+    /// - Parameter keys: those that are known; `nil`: the query is left aside.
     /// - Throws: a refusal with status 400 that lists the known keys.
-    init(_ request: Request, _ keys: String...) throws(Refusal) {
+    init(_ request: Request, _ keys: [String]?) throws(Refusal) {
+        guard let keys else { return }
         for (name, value) in request.query {
             guard keys.contains(name) else {
                 let known = keys.isEmpty ? "none" : keys.joined(separator: ", ")
@@ -40,16 +42,5 @@ struct Query {
             throw Refusal(400, "\(key) is '\(text.escapedForOneLine)'; expected true or false")
         }
         return flag
-    }
-}
-
-extension Query {
-    /// The answer that `body` makes of the query, or the one that says what is wrong with it.
-    static func answering(_ body: () async throws(Refusal) -> Response) async -> Response {
-        do throws(Refusal) {
-            return try await body()
-        } catch {
-            return error.response
-        }
     }
 }

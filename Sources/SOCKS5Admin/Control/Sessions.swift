@@ -8,21 +8,16 @@ enum Sessions {
     /// About what a session takes as JSON.
     private static let usualLength = 640
 
-    @Sendable static func list(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            let query = try Query(request, "user", "client", "destination", "id", "limit", "offset", "sort")
-            let filter = try SessionFilter(query)
-            let order = try SessionOrder(query.text("sort"))
-            let limit = try query.number("limit", in: 0...highestLimit, else: usualLimit)
-            let offset = try query.number("offset", in: 0...(1 << 30), else: 0)
-            let all = await context.server.sessions()
-            let matched = all.filter(filter.matches)
-            let ended = await context.server.recentSessions().filter(filter.matches)
-            let shown = order.sorted(matched).dropFirst(offset).prefix(limit)
-            return Response(json: document(total: all.count, matched: matched.count, Array(shown), ended))
-        }
+    static func list(_ call: Call) async throws(Refusal) -> Response {
+        let filter = try SessionFilter(call.query)
+        let order = try SessionOrder(call.query.text("sort"))
+        let limit = try call.query.number("limit", in: 0...highestLimit, else: usualLimit)
+        let offset = try call.query.number("offset", in: 0...(1 << 30), else: 0)
+        let all = await call.server.sessions()
+        let matched = all.filter(filter.matches)
+        let ended = await call.server.recentSessions().filter(filter.matches)
+        let shown = order.sorted(matched).dropFirst(offset).prefix(limit)
+        return Response(json: document(total: all.count, matched: matched.count, Array(shown), ended))
     }
 
     static func document(total: Int, matched: Int, _ shown: [SessionInfo], _ ended: [SessionInfo]) -> [UInt8]
@@ -42,36 +37,26 @@ enum Sessions {
         return json.bytes
     }
 
-    @Sendable static func endOne(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            _ = try Query(request)
-            guard let id = arguments.first.flatMap({ UInt64($0) }) else {
-                throw Refusal(400, "the session is no number; expected DELETE /sessions/ID")
-            }
-            guard await context.server.end(id) else { throw Refusal(404, "there is no session \(id)") }
-            return Response.counts(("ended", 1))
+    static func endOne(_ call: Call) async throws(Refusal) -> Response {
+        guard let id = call.arguments.first.flatMap({ UInt64($0) }) else {
+            throw Refusal(400, "the session is no number; expected DELETE /sessions/ID")
         }
+        guard await call.server.end(id) else { throw Refusal(404, "there is no session \(id)") }
+        return Response.counts(("ended", 1))
     }
 
-    @Sendable static func end(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            let query = try Query(request, "user", "client", "destination", "id", "dry_run")
-            let filter = try SessionFilter(query)
-            let isDryRun = try query.flag("dry_run")
-            guard !filter.isEmpty else {
-                throw Refusal(
-                    400,
-                    "a filter is missing; expected user, client, destination or id ('*' for all)"
-                )
-            }
-            let matched = Set(await context.server.sessions().filter(filter.matches).map(\.id))
-            let ended = isDryRun ? 0 : await context.server.end(matched)
-            return Response.counts(("matched", matched.count), ("ended", ended))
+    static func end(_ call: Call) async throws(Refusal) -> Response {
+        let filter = try SessionFilter(call.query)
+        let isDryRun = try call.query.flag("dry_run")
+        guard !filter.isEmpty else {
+            throw Refusal(
+                400,
+                "a filter is missing; expected user, client, destination or id ('*' for all)"
+            )
         }
+        let matched = Set(await call.server.sessions().filter(filter.matches).map(\.id))
+        let ended = isDryRun ? 0 : await call.server.end(matched)
+        return Response.counts(("matched", matched.count), ("ended", ended))
     }
 }
 

@@ -3,24 +3,17 @@ internal import Text
 
 /// What users have of the server.
 enum Users {
-    @Sendable static func list(
-        _ request: Request,
-        _ arguments: [String],
-        _ context: AdminContext
-    ) async -> Response {
-        await Query.answering { () throws(Refusal) in
-            _ = try Query(request)
-            var json = JSONWriter()
-            json.object { json in
-                json.key("users")
-                json.array { json in
-                    for user in context.server.users() {
-                        json.object { append(user, to: &$0) }
-                    }
+    static func list(_ call: Call) -> Response {
+        var json = JSONWriter()
+        json.object { json in
+            json.key("users")
+            json.array { json in
+                for user in call.server.users() {
+                    json.object { append(user, to: &$0) }
                 }
             }
-            return Response(json: json.bytes)
         }
+        return Response(json: json.bytes)
     }
 
     private static func append(_ user: UserUsage, to json: inout JSONWriter) {

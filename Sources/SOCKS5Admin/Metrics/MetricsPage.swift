@@ -2,15 +2,13 @@ internal import SOCKS5Server
 
 /// `/metrics`.
 enum MetricsPage {
-    @Sendable static func answer(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        let format = MetricsFormat(accept: request.headers("accept"))
+    static func answer(_ call: Call) -> Response {
+        let format = MetricsFormat(accept: call.request.headers("accept"))
         let input = MetricsInput(
-            context.server.metrics(),
-            version: context.version,
-            settingsHash: context.actions.settingsHash?(),
-            logLinesDropped: context.logLinesDropped()
+            call.server.metrics(),
+            version: call.context.version,
+            settingsHash: call.context.actions.settingsHash?(),
+            logLinesDropped: call.context.logLinesDropped()
         )
         return Response(contentType: format.contentType, body: MetricsText.bytes(input, as: format))
     }

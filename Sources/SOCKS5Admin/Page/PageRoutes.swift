@@ -4,20 +4,13 @@ internal import Text
 
 extension Page {
     /// `/` with the first table in it, for a client that may read.
-    @Sendable static func show(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            let query = try Query(request, "user", "client", "destination", "sort", "offset", "show")
-            let sessions = await context.server.sessions()
-            return response(Status(context, sessions), try Table(query, sessions))
-        }
+    static func show(_ call: Call) async throws(Refusal) -> Response {
+        let sessions = await call.server.sessions()
+        return response(Status(call.context, sessions), try Table(call.query, sessions))
     }
 
     /// `/` for a client that hasn't said the token, as no browser can before it has the page. Says nothing of the server.
-    @Sendable static func showNothing(_ request: Request, _ arguments: [String], _ context: AdminContext)
-        async -> Response
-    {
+    static func showNothing(_ call: Call) -> Response {
         let now = Timestamp.now()
         let status = Status(version: "", libuv: "", pid: 0, state: .idle, started: now, now: now, workers: 0)
         return response(
@@ -35,14 +28,9 @@ extension Page {
 
 extension StatusDocument {
     /// `/status.json`, whose `since` is a second since 1970.
-    @Sendable static func answer(_ request: Request, _ arguments: [String], _ context: AdminContext) async
-        -> Response
-    {
-        await Query.answering { () throws(Refusal) in
-            let query = try Query(request, "since")
-            let since = try query.number("since", in: 0 ... .max, else: 0)
-            return Response(json: json(await Status(context, context.server.sessions()), since: since))
-        }
+    static func answer(_ call: Call) async throws(Refusal) -> Response {
+        let since = try call.query.number("since", in: 0 ... .max, else: 0)
+        return Response(json: json(await Status(call.context, call.server.sessions()), since: since))
     }
 }
 

@@ -1,9 +1,7 @@
 /// One thing to ask the admin server for.
 struct Route: Sendable {
-    /// - Parameter arguments: the parts of the path that the route leaves open, decoded.
-    typealias Handler =
-        @Sendable (_ request: Request, _ arguments: [String], _ context: AdminContext) async ->
-        Response
+    /// Throws what to answer instead.
+    typealias Handler = @Sendable (_ call: Call) async throws(Refusal) -> Response
 
     /// Whether it only tells something, or changes something.
     enum Kind: Sendable {
@@ -15,14 +13,25 @@ struct Route: Sendable {
     /// As in a request; that of GET also serves HEAD.
     let method: String
     let kind: Kind
-    let handler: Handler
+    /// What may stand behind the `?`; `nil`: anything, which is left aside.
+    private let keys: [String]?
+    private let handler: Handler
     /// `nil`: any text.
     private let segments: [String?]
 
-    /// - Parameter path: a `*` between two slashes stands for any text.
-    init(_ method: String, _ path: String, _ kind: Kind, _ handler: @escaping Handler) {
+    /// - Parameters:
+    ///   - path: a `*` between two slashes stands for any text.
+    ///   - keys: of the query; `nil`: it is left aside.
+    init(
+        _ method: String,
+        _ path: String,
+        _ kind: Kind,
+        keys: [String]? = [],
+        _ handler: @escaping Handler
+    ) {
         self.method = method
         self.kind = kind
+        self.keys = keys
         self.handler = handler
         segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map {
             $0 == "*" ? nil : String($0)
@@ -42,5 +51,15 @@ struct Route: Sendable {
             }
         }
         return arguments
+    }
+
+    /// What the handler answers, or what is wrong with the request.
+    func answer(_ request: Request, _ arguments: [String], _ context: AdminContext) async -> Response {
+        do throws(Refusal) {
+            let query = try Query(request, keys)
+            return try await handler(Call(request, arguments, query, context))
+        } catch {
+            return error.response
+        }
     }
 }

@@ -1,26 +1,35 @@
 extension Route {
+    /// What says which sessions are meant.
+    private static let filter = ["user", "client", "destination", "id"]
+
     /// Everything that there is to ask for.
     static let all: [Route] = [
-        Route("GET", "/", .reading, Page.show),
-        Route("GET", "/", .readingNothing, Page.showNothing),
-        Route("GET", "/status.json", .reading, StatusDocument.answer),
-        Route("GET", "/healthz", .reading, Health.alive),
-        Route("GET", "/readyz", .reading, Health.ready),
-        Route("GET", "/metrics", .reading, MetricsPage.answer),
-        Route("GET", "/sessions", .reading, Sessions.list),
-        Route("DELETE", "/sessions", .changing, Sessions.end),
+        Route(
+            "GET",
+            "/",
+            .reading,
+            keys: ["user", "client", "destination", "sort", "offset", "show"],
+            Page.show
+        ),
+        Route("GET", "/", .readingNothing, keys: nil, Page.showNothing),
+        Route("GET", "/status.json", .reading, keys: ["since"], StatusDocument.answer),
+        Route("GET", "/healthz", .reading, keys: nil, Health.alive),
+        Route("GET", "/readyz", .reading, keys: nil, Health.ready),
+        Route("GET", "/metrics", .reading, keys: nil, MetricsPage.answer),
+        Route("GET", "/sessions", .reading, keys: filter + ["limit", "offset", "sort"], Sessions.list),
+        Route("DELETE", "/sessions", .changing, keys: filter + ["dry_run"], Sessions.end),
         Route("DELETE", "/sessions/*", .changing, Sessions.endOne),
         Route("GET", "/users", .reading, Users.list),
         Route("GET", "/bans", .reading, Bans.list),
-        Route("DELETE", "/bans", .changing, Bans.lift),
+        Route("DELETE", "/bans", .changing, keys: ["client"], Bans.lift),
         Route("GET", "/drain", .reading, Drain.state),
-        Route("POST", "/drain", .changing, Drain.begin),
+        Route("POST", "/drain", .changing, keys: ["within"], Drain.begin),
         Route("DELETE", "/drain", .changing, Drain.cancel),
         Route("POST", "/quotas/*/reset", .changing, Forgetting.quota),
         Route("DELETE", "/names", .changing, Forgetting.names),
-        Route("POST", "/reload", .changing, Program.reload),
+        Route("POST", "/reload", .changing, keys: ["revoke"], Program.reload),
         Route("GET", "/config", .reading, Program.settings),
         Route("GET", "/log-level", .reading, Program.logLevel),
-        Route("PUT", "/log-level", .changing, Program.setLogLevel),
+        Route("PUT", "/log-level", .changing, keys: ["level"], Program.setLogLevel),
     ]
 }

@@ -98,7 +98,7 @@ final class AdminLoop {
         case .run(let route, let arguments):
             let (number, client, mailbox, context) = (connection.number, connection.client, mailbox, context)
             Task {
-                let response = await route.handler(request, arguments, context)
+                let response = await route.answer(request, arguments, context)
                 if route.kind == .changing { context.note(request, response, by: client) }
                 mailbox.post(.answered(connection: number, response))
             }
