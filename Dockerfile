@@ -13,6 +13,7 @@ RUN swift package resolve
 COPY CONTRIBUTING.md LICENSE README.md THIRD-PARTY-NOTICES.md ./
 COPY examples ./examples
 COPY Benchmarks/Plots ./Benchmarks/Plots
+COPY deploy ./deploy
 COPY Sources ./Sources
 RUN scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deploy-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -107,6 +107,11 @@ dist: ## Make the static binary's tar.gz and sha256 in dist/.
 image-check: ## Build the container image without an engine, and use it.
 	@scripts/setup build image
 	scripts/image-check
+
+deploy-check: ## Check each file of deploy/ with its own program; replace three servers behind HAProxy under load.
+	@scripts/setup build deploy
+	scripts/dist
+	scripts/deploy-check dist/socks5d-*/socks5d
 
 schema: ## Write the schema and README's table anew from the table of settings.
 	@scripts/setup build
