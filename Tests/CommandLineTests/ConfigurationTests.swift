@@ -46,7 +46,8 @@ import Testing
                 #expect(entry.doc.hasSuffix(".") && entry.doc.count <= 110, "\(place): \(entry.doc)")
                 switch entry.shape {
                 case .section(let inner), .sections(let inner): check(inner, place + ".")
-                case .value, .list: break
+                case .valueOrSection(_, let inner): check(inner, place + ".")
+                case .value, .list, .oneOrMore: break
                 }
             }
         }
@@ -65,13 +66,29 @@ import Testing
         #expect(result.output.hasPrefix("fine: "))
     }
 
+    /// But for the short form of the listeners, which can't stand beside the long one.
     @Test func theFullExampleHasEverySetting() async throws {
         let file = "\(projectFolder)/examples/full.yaml"
         let lines = try await Invocation("config", "show", "--config", file).run().output.split(
             separator: "\n"
         )
         #expect(lines.count == Self.leaves.count)
-        for line in lines { #expect(line.contains("  # \(file):"), "\(line)") }
+        let shortForm = ["listen: ", "clients: ", "login-except: "]
+        for line in lines {
+            let isOfShortForm = shortForm.contains { line.hasPrefix($0) }
+            #expect(line.contains("  # \(file):") != isOfShortForm, "\(line)")
+        }
+        let comments = try readFile(file).split(separator: "\n").filter { $0.hasPrefix("# ") }
+        for key in shortForm { #expect(comments.contains { $0.hasPrefix("# \(key)") }, "\(key)") }
+    }
+
+    /// A section that stands several times has each of its keys at least once.
+    @Test func theFullExampleHasEveryKeyOfAListener() throws {
+        let text = try readFile("\(projectFolder)/examples/full.yaml")
+        for setting in ListenerEntry.table.settings {
+            let isThere = text.contains("\n    \(setting.key):") || text.contains("\n  - \(setting.key):")
+            #expect(isThere, "\(setting.key)")
+        }
     }
 
     /// README's file, and the users that it names, in the folder that README's Docker command mounts.

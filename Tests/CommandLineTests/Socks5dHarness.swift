@@ -21,6 +21,8 @@ enum Setting {
     static let all: [(name: String, good: String, bad: String)] = [
         ("config", "/dev/null", "/nonexistent/config.yaml"),
         ("listen", "127.0.0.1:0", "nowhere"),
+        ("clients", "127.0.0.0/8,192.0.2.1", "10.0.0.1/8"),
+        ("login-except", "192.0.2.0/24", "nobody"),
         ("user", "alice:secret", "alice"),
         ("user-file", projectFolder + "/examples/users", "/nonexistent/users"),
         ("open", "1", "perhaps"),

@@ -223,4 +223,163 @@ import Testing
         configuration.listeners[0].rules = [Rule(.deny)]
         #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
     }
+
+    // MARK: - Clients
+
+    @Test func strangersToAListenerAreClosedAtOnceAndCounted() async throws {
+        try await Self.withTwoListeners({
+            $0.listeners[1].clients = [try IPNetwork(parsing: "127.0.0.64/26")]
+        }) {
+            server,
+            _,
+            own in
+            let stranger = try TestSocket(connectingTo: own, host: "127.0.0.2", from: "127.0.0.5")
+            defer { stranger.close() }
+            try stranger.waitForClose()
+            #expect(server.statistics[.refusedToStrangers] == 1)
+            let refused = server.metrics().listeners[1].refused.first { $0.reason == .stranger }
+            #expect(refused?.count == 1)
+            let client = try TestSocket(connectingTo: own, host: "127.0.0.2", from: "127.0.0.65")
+            defer { client.close() }
+            try client.send(Greeting(methods: [.noAuthentication]))
+            let selection = try client.receive(MethodSelection.self)
+            #expect(selection.method == .noAuthentication)
+        }
+    }
+
+    /// As `[::]` shows clients that come by IPv4.
+    @Test func aMappedClientIsOneOfItsIPv4Network() async throws {
+        try await withServerObject({
+            $0.listen = [try ListenAddress(parsing: "[::]:0")]
+            $0.listeners[0].clients = [try IPNetwork(parsing: "127.0.0.0/8")]
+            $0.workers = 1
+        }) { server, port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            try client.send(Greeting(methods: [.noAuthentication]))
+            _ = try client.receive(MethodSelection.self)
+            let stranger = try TestSocket(connectingTo: port, host: "::1")
+            defer { stranger.close() }
+            try stranger.waitForClose()
+        }
+    }
+
+    @Test func clientsOfAnExceptedNetworkNeedNoLogin() async throws {
+        try await Self.withTwoListeners({
+            $0.users = [ProxyUser(name: "alice", password: "secret")]
+            $0.listeners[1].login = .except([try IPNetwork(parsing: "127.0.0.64/26")])
+        }) { _, _, own in
+            for (source, expected) in [
+                ("127.0.0.65", AuthenticationMethod.noAuthentication), ("127.0.0.5", .usernamePassword),
+            ] {
+                let socket = try TestSocket(connectingTo: own, host: "127.0.0.2", from: source)
+                defer { socket.close() }
+                try socket.send(Greeting(methods: [.noAuthentication, .usernamePassword]))
+                let selection = try socket.receive(MethodSelection.self)
+                #expect(selection.method == expected, "\(source)")
+            }
+        }
+    }
+
+    @Test func aProcessOfThisMachineIsServedAndLogsIn() throws {
+        var configuration = Configuration()
+        configuration.users = [ProxyUser(name: "alice", password: "secret")]
+        var listener = Configuration.ListenerSettings(.loopback)
+        listener.clients = [try IPNetwork(parsing: "192.0.2.0/24")]
+        listener.login = .except([try IPNetwork(parsing: "0.0.0.0/0")])
+        let terms = ListenerTerms(listener, configuration)
+        #expect(terms.serves(.local(uid: 1000)))
+        #expect(terms.method(for: .local(uid: 1000)) == .usernamePassword)
+        #expect(!terms.serves(Peer(.ipv4(.loopback), port: 1)))
+    }
+
+    @Test(arguments: [
+        ("10.0.0.0/8", false), ("203.0.113.0/24", false), ("fc00::/7", false), ("2001:db8::/32", false),
+        ("0.0.0.0/0", true), ("128.0.0.0/1", true), ("::/0", true), ("2000::/3", true),
+        ("::ffff:0:0/96", true),
+    ]) func clientsThatAreNamedAreNoStrangers(_ network: String, _ isOpen: Bool) throws {
+        var configuration = Configuration()
+        configuration.listen = [try ListenAddress(parsing: "0.0.0.0:0")]
+        configuration.listeners[0].clients = [
+            try IPNetwork(parsing: "192.0.2.0/24"), try IPNetwork(parsing: network),
+        ]
+        func code() -> ProxyServerError.Code? {
+            do throws(ProxyServerError) {
+                _ = try ProxyServer(configuration: configuration)
+                return nil
+            } catch {
+                return error.code
+            }
+        }
+        #expect(code() == (isOpen ? .openToNetwork : nil))
+        // Those who need no login are asked about as well.
+        configuration.users = [ProxyUser(name: "alice", password: "secret")]
+        configuration.listeners[0].login = .except(configuration.listeners[0].clients ?? [])
+        configuration.listeners[0].clients = nil
+        #expect(code() == (isOpen ? .openToNetwork : nil))
+    }
+
+    @Test func listenersWhoseLoginCannotWorkAreRefused() throws {
+        func error(_ configure: (inout Configuration) -> Void) -> String? {
+            var configuration = Configuration()
+            configure(&configuration)
+            do throws(ProxyServerError) {
+                _ = try ProxyServer(configuration: configuration)
+                return nil
+            } catch {
+                return error.description
+            }
+        }
+        #expect(
+            error { $0.listeners[0].login = .required }
+                == "127.0.0.1:1080 requires a login, and there are no users"
+        )
+        let ofUsers = Rule(.allow, users: ["alice"])
+        #expect(
+            error {
+                $0.users = [ProxyUser(name: "alice", password: "secret")]
+                $0.listeners[0].login = .never
+                $0.listeners[0].rules = [Rule(.allow), ofUsers]
+            } == "rule 2 of 127.0.0.1:1080 is about users, and nobody logs in there"
+        )
+        #expect(
+            error {
+                $0.listeners[0].login = .never
+                $0.rules = [ofUsers]
+            } == "rule 1 is about users, and nobody logs in at any listener"
+        )
+        #expect(error { $0.listeners[0].clients = [] }?.contains("serves no network") == true)
+    }
+
+    @Test func aReloadChangesWhomAListenerServes() async throws {
+        try await Self.withTwoListeners({ _ in }) { server, _, own in
+            let before = try Self.connect(to: own, host: "127.0.0.2")
+            defer { before.close() }
+            try before.send(Greeting(methods: [.noAuthentication]))
+            _ = try before.receive(MethodSelection.self)
+            var next = try Self.twoListeners()
+            next.listeners[1].clients = [try IPNetwork(parsing: "192.0.2.0/24")]
+            try server.reload(next)
+            try eventually("others are closed") {
+                let socket = try Self.connect(to: own, host: "127.0.0.2")
+                defer { socket.close() }
+                try? socket.send(Greeting(methods: [.noAuthentication]))
+                return (try? socket.receive(MethodSelection.self)) == nil
+            }
+        }
+    }
+
+    @Test func aListenerIsCalledByItsName() async throws {
+        try await withServerObject({
+            $0.listen = try ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"].map {
+                try ListenAddress(parsing: $0)
+            }
+            $0.listeners[0].name = "alone"
+            $0.listeners[1].name = "both"
+            $0.listeners[2].name = "both"
+        }) { server, port in
+            let others = server.boundAddresses.dropFirst().map { "both \($0)" }
+            #expect(server.metrics().listeners.map(\.name) == ["alone"] + others)
+        }
+    }
 }

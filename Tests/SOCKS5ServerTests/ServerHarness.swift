@@ -69,13 +69,13 @@ func withServer<Result: Sendable>(
 }
 
 func withServerObject<Result: Sendable>(
-    _ configure: (inout Configuration) -> Void = { _ in },
+    _ configure: (inout Configuration) throws -> Void = { _ in },
     _ body: @escaping @Sendable (ProxyServer, Int) throws -> Result
 ) async throws -> Result {
     var configuration = Configuration()
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
     configuration.workers = 2
-    configure(&configuration)
+    try configure(&configuration)
     let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
     try await server.start()
     let port = try #require(server.boundAddresses.first?.port)

@@ -28,6 +28,17 @@ extension [GuardException] {
     }
 }
 
+extension IPNetwork {
+    /// Whether it says who is meant, as `clients: [0.0.0.0/0]` doesn't: it has no public address, or is no wider than any
+    /// network that one owner has, an IPv4 /8 or an IPv6 /16.
+    package var namesSomebody: Bool {
+        switch prefix {
+        case .ipv4(_, let length): length >= 8 || [GuardException]().keepClosed(self)
+        case .ipv6(_, let length): length >= 16 || [GuardException]().keepClosed(self)
+        }
+    }
+}
+
 extension SpecialNetworks {
     fileprivate static let parsed = all.compactMap { text, treatment in
         (try? IPNetwork(parsing: text)).map { (network: $0, treatment: treatment) }

@@ -21,7 +21,8 @@ public struct Configuration: Sendable {
 
     /// Serves without authentication also on addresses that other machines reach.
     ///
-    /// Without users and without this, only loopback addresses are accepted in ``listen``.
+    /// Without users and without this, only loopback addresses are accepted in ``listen``, and others if their
+    /// ``ListenerSettings/clients`` are named.
     public var isOpen = false
 
     /// What is allowed and denied: the first rule that matches a request decides, and what none matches is allowed.
@@ -157,19 +158,22 @@ extension Configuration {
         } catch {
             throw ProxyServerError(.invalidConfiguration, error.description)
         }
-        let exposed = listeners.first { !asksForLogin(at: $0) && !$0.address.isLoopback }
-        if let exposed, !isOpen {
-            let cause = exposed.login == .never ? "asks nobody to log in" : "there are no users"
+        if let exposed = listenerOpenToStrangers, !isOpen {
+            let cause =
+                switch exposed.login {
+                case .never: "asks nobody to log in"
+                case .except: "asks not everybody to log in"
+                case .asConfigured, .required: "there are no users"
+                }
             throw ProxyServerError(
                 .openToNetwork,
                 "\(exposed.address) can be reached by other machines, and \(cause): "
-                    + "add users, or say that it is meant to be open"
+                    + "add users, name the clients, or say that it is meant to be open"
             )
         }
     }
 
     private func validateValues() throws(ConfigurationError) {
-        guard !listeners.isEmpty else { throw ConfigurationError("no address to listen on") }
         guard users.allSatisfy(\.isValid) else {
             throw ConfigurationError("a user's name and password have 1 to 255 bytes each (RFC 1929)")
         }
@@ -202,9 +206,8 @@ extension Configuration {
             ("loginBan.failures", loginBan?.failures, 1...LoginBan.mostFailures),
         ]
         for (name, value, range) in numbers { try ConfigurationError.check(name, value, range) }
-        for rules in [rules] + listeners.map(\.rules) {
-            for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
-        }
+        for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
+        try validateListeners()
         try validateAdvertisedAddresses()
         let limits =
             [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, timeouts.unacknowledged]

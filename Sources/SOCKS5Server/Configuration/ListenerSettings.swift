@@ -1,9 +1,17 @@
 public import ProxyPolicy
+internal import SOCKS5Protocol
 
 extension Configuration {
     /// One way in, with settings of its own.
     public struct ListenerSettings: Sendable {
         public var address: ListenAddress
+        /// How logs and metrics call it, with the address behind it where several have one name. `nil`: by its address.
+        public var name: String?
+        /// Whose connections are served; others are closed as soon as they are accepted. `nil`: anyone's.
+        ///
+        /// An IPv4-mapped address counts as the IPv4 one. A process that comes over a unix socket has no address, and is
+        /// served: the socket's mode decides about it.
+        public var clients: [IPNetwork]?
         public var login = Login.asConfigured
         /// Asked before those of the user and those for all. The first one that matches decides.
         public var rules: [Rule] = []
@@ -13,11 +21,15 @@ extension Configuration {
         }
 
         /// Which clients of a listener log in (RFC 1928 section 3).
-        public enum Login: String, CaseIterable, Sendable {
+        public enum Login: Hashable, Sendable {
             /// All, where there are ``Configuration/users`` or a ``Configuration/credentialStore``; else none.
-            case asConfigured = "as-configured"
+            case asConfigured
+            /// All: method `02`. Without users or a credential store, the configuration is refused.
+            case required
             /// None: method `00`, and nobody has a name.
             case never
+            /// As ``asConfigured``, but for clients of these networks: they use method `00`.
+            case except([IPNetwork])
         }
     }
 
@@ -32,9 +44,21 @@ extension Configuration {
         }
     }
 
-    /// Whether clients of a listener log in.
-    func asksForLogin(at listener: ListenerSettings) -> Bool {
-        listener.login == .asConfigured && (!users.isEmpty || credentialStore != nil)
+    /// Whether there is somebody who can log in.
+    package var hasLogins: Bool { !users.isEmpty || credentialStore != nil }
+
+    /// Whether any client of a listener logs in.
+    package func asksForLogin(at listener: ListenerSettings) -> Bool { listener.login != .never && hasLogins }
+
+    /// The first listener that serves other machines without a login, whoever they are. `nil`: there is none.
+    package var listenerOpenToStrangers: ListenerSettings? { listeners.first(where: isOpenToStrangers) }
+
+    private func isOpenToStrangers(_ listener: ListenerSettings) -> Bool {
+        if listener.address.isLoopback { return false }
+        if let clients = listener.clients, clients.allSatisfy(\.namesSomebody) { return false }
+        guard asksForLogin(at: listener) else { return true }
+        if case .except(let networks) = listener.login { return !networks.allSatisfy(\.namesSomebody) }
+        return false
     }
 
     /// What a reload changes of the listeners: the settings of those whose addresses the others have. The rest stays.
@@ -43,6 +67,36 @@ extension Configuration {
             if let other = others.first(where: { $0.address == listener.address }) {
                 listeners[index] = other
             }
+        }
+    }
+
+    /// Refuses listeners at which nobody could do what is meant.
+    func validateListeners() throws(ConfigurationError) {
+        guard !listeners.isEmpty else { throw ConfigurationError("no address to listen on") }
+        for listener in listeners {
+            if listener.clients?.isEmpty == true {
+                throw ConfigurationError(
+                    "\(listener.address) serves no network; expected at least one, or nil"
+                )
+            }
+            switch listener.login {
+            case .asConfigured, .except: break
+            case .required:
+                guard hasLogins else {
+                    throw ConfigurationError("\(listener.address) requires a login, and there are no users")
+                }
+            case .never:
+                if let index = listener.rules.firstIndex(where: { $0.users != nil }) {
+                    throw ConfigurationError(
+                        "rule \(index + 1) of \(listener.address) is about users, and nobody logs in there"
+                    )
+                }
+            }
+            for (index, rule) in listener.rules.enumerated() { try rule.validate(index + 1) }
+        }
+        let isAnonymous = listeners.allSatisfy { $0.login == .never }
+        if isAnonymous, let index = rules.firstIndex(where: { $0.users != nil }) {
+            throw ConfigurationError("rule \(index + 1) is about users, and nobody logs in at any listener")
         }
     }
 }

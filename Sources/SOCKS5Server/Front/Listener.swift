@@ -10,14 +10,15 @@ final class Listener: Sendable {
     /// And its place among others.
     let name: ListenerName
 
-    init(_ index: Int, at address: SocketAddress) {
+    /// - Parameter name: `nil`: the address.
+    init(_ index: Int, at address: SocketAddress, named name: String?) {
         self.address = address
-        name = ListenerName(index, address.description)
+        self.name = ListenerName(index, name ?? address.description)
     }
 
-    /// What the next client is spoken to with.
-    func front(under policy: Policy) -> Front {
-        .socks5(ServerHandshake(requiring: policy.methods[name.index]))
+    /// What a client is spoken to with.
+    func front(for client: Peer, under policy: Policy) -> Front {
+        .socks5(ServerHandshake(requiring: policy.terms(of: name).method(for: client)))
     }
 }
 

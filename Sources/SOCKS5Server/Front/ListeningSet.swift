@@ -12,7 +12,8 @@ struct ListeningSet {
         var sockets = [[ListeningSocket]](repeating: [], count: workers)
         var listeners: [Listener] = []
         do {
-            for address in configuration.listen {
+            for settings in configuration.listeners {
+                let address = settings.address
                 let options = Self.options(for: address, among: configuration.listen)
                 if !configuration.sharesPort { try Self.probe(address, options) }
                 // With port 0 the first socket gets one from the system, and the others share it.
@@ -22,7 +23,9 @@ struct ListeningSet {
                     sockets[worker].append(socket)
                     shared = socket.boundAddress
                 }
-                listeners.append(Listener(listeners.count, at: shared))
+                let isAlone = configuration.listeners.count { $0.name == settings.name } == 1
+                let name = settings.name.map { isAlone ? $0 : "\($0) \(shared)" }
+                listeners.append(Listener(listeners.count, at: shared, named: name))
             }
         } catch {
             for socket in sockets.joined() { socket.close() }

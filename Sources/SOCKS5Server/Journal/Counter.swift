@@ -11,6 +11,8 @@ public enum Counter: Int, CaseIterable, Sendable {
     case displacedHandshakes
     /// Connections closed at once, since their source is banned by ``Configuration/loginBan``.
     case refusedAsBanned
+    /// Connections closed at once, since they came from none of ``Configuration/ListenerSettings/clients``.
+    case refusedToStrangers
     /// Connections closed at once during ``ProxyServer/drain(within:)``.
     case refusedWhileDraining
     /// Logins with the right user and password.

@@ -17,6 +17,7 @@ final class Journal {
     private var limitWarning = RateLimit()
     private var displacedWarning = RateLimit()
     private var sourceWarning = RateLimit()
+    private var strangerWarning = RateLimit()
     private var pauseWarning = RateLimit()
     private var refusals = Refusals()
 
@@ -110,6 +111,16 @@ final class Journal {
     func connectionRefusedAsBanned(by listener: ListenerName) {
         counters.add(.refusedAsBanned)
         counters.listeners[listener.index].add(.banned)
+    }
+
+    func connectionRefusedToStranger(_ peer: Peer, by listener: ListenerName, now: UInt64) {
+        counters.add(.refusedToStrangers)
+        counters.listeners[listener.index].add(.stranger)
+        guard let refused = strangerWarning.count(now: now) else { return }
+        logger.notice(
+            "connections refused: not a client of the listener",
+            metadata: ["listener": "\(listener.text)", "client": "\(peer.host)", "refused": "\(refused)"]
+        )
     }
 
     /// - Parameter maximum: the sessions that there may be.

@@ -14,6 +14,8 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case draining
     /// By ``ProxyLimits``.
     case connectionsPerSource, handshakesPerSource, newConnectionsPerSource
+    /// By ``Configuration/ListenerSettings/clients``.
+    case stranger
 
     init(_ limit: LimitRefusal) {
         self =
@@ -34,6 +36,7 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
         case .connectionsPerSource: "connections_per_source"
         case .handshakesPerSource: "handshakes_per_source"
         case .newConnectionsPerSource: "new_connections_per_source"
+        case .stranger: "stranger"
         }
     }
 }

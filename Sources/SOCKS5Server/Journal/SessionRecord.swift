@@ -267,7 +267,7 @@ extension Subject {
 final class ListenerName: Sendable {
     /// The place of the listener in ``Configuration/listeners``.
     let index: Int
-    /// Where it listens.
+    /// Its name, or where it listens.
     let text: String
 
     init(_ index: Int, _ text: String) {

@@ -11,7 +11,7 @@ internal import UVLoop
 public struct MetricsSnapshot: Sendable {
     /// One of ``Configuration/listeners``.
     public struct Listener: Sendable {
-        /// Its address, with the port that the system chose.
+        /// ``Configuration/ListenerSettings/name``, or its address with the port that the system chose.
         public let name: String
         /// Connections that became sessions.
         public let accepted: UInt64

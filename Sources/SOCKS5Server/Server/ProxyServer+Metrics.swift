@@ -8,7 +8,7 @@ extension ProxyServer {
     public func metrics() -> MetricsSnapshot {
         let state = state.withLock { state in
             (
-                listeners: state.boundAddresses.map(\.description), shared: state.shared,
+                listeners: state.listenerNames, shared: state.shared,
                 limits: state.limits,
                 reloads: state.reloads, isDraining: state.lifecycle.isStopping || state.drain != nil
             )

@@ -17,6 +17,8 @@ public final class ProxyServer: Sendable {
     struct State {
         var lifecycle = Lifecycle()
         var boundAddresses: [ListenAddress] = []
+        /// In the same order.
+        var listenerNames: [String] = []
         /// From the start on, and what the limits of users are.
         var shared: Shared?
         var limits: LimitTable?
@@ -149,6 +151,7 @@ public final class ProxyServer: Sendable {
         let policy = Policy(configuration, listeners: listening.boundAddresses, hashThreads)
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses.map { ListenAddress($0) }
+            state.listenerNames = listening.listeners.map(\.name.text)
             state.shared = shared
             state.limits = policy.limits
             state.reloads.lastSuccess = .now

@@ -9,8 +9,7 @@ internal import UVLoop
 /// an association that has long been there.
 final class Policy: Sendable {
     let access: AccessPolicy
-    /// The one method that each listener ever selects.
-    let methods: [AuthenticationMethod]
+    private let listenerTerms: [ListenerTerms]
     /// `nil`: no login is required.
     let credentials: (any CredentialStore)?
     let loginBan: LoginBan?
@@ -35,9 +34,7 @@ final class Policy: Sendable {
             configuration.guardsDestinations ? DestinationGuard(configuration, listeners: listeners) : nil,
             configuration.ruleSet
         )
-        methods = configuration.listeners.map {
-            configuration.asksForLogin(at: $0) ? .usernamePassword : .noAuthentication
-        }
+        listenerTerms = configuration.listeners.map { ListenerTerms($0, configuration) }
         credentials =
             configuration.users.isEmpty
             ? configuration.credentialStore
@@ -53,11 +50,15 @@ final class Policy: Sendable {
         egressPerUser = configuration.egressPerUser
     }
 
+    func terms(of listener: ListenerName) -> ListenerTerms { listenerTerms[listener.index] }
+
     /// Whether a session that has come so far would come so far again.
     ///
     /// A credential store that isn't the built-in one is asked by ``ProxyServer/endRefused()``, once for all sessions.
     func isStillAllowed(_ record: SessionRecord) -> Bool {
-        let needsLogin = methods[record.listener.index] == .usernamePassword
+        let listener = terms(of: record.listener)
+        guard listener.serves(record.client) else { return false }
+        let needsLogin = listener.asksForLogin(record.client)
         if needsLogin, let user = record.username, let users = credentials as? UserTable,
             !users.admits(user, from: record.client)
         {

@@ -88,8 +88,8 @@ extension SessionRecord {
 }
 
 extension Policy {
-    /// How the clients of a listener log in.
-    func method(of listener: ListenerName) -> SessionInfo.Method {
-        methods[listener.index] == .usernamePassword ? .password : .none
+    /// How the client of a session logs in.
+    func method(of record: SessionRecord) -> SessionInfo.Method {
+        terms(of: record.listener).asksForLogin(record.client) ? .password : .none
     }
 }

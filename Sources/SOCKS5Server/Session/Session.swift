@@ -40,7 +40,7 @@ final class Session {
         self.services = services
         self.slot = slot
         self.places = places
-        front = listener.front(under: services.policy)
+        front = listener.front(for: peer, under: services.policy)
         handshakePolicy = services.policy
         record = SessionRecord(
             id: services.journal.nextSession(),
@@ -126,7 +126,7 @@ final class Session {
     }
 
     private func answer(_ bytes: [UInt8]) {
-        if record.method == nil { record.method = handshakePolicy?.method(of: record.listener) }
+        if record.method == nil { record.method = handshakePolicy?.method(of: record) }
         relay?.targetToClient.send(bytes)
     }
 

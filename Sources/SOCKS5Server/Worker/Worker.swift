@@ -167,6 +167,14 @@ final class Worker {
             return pass(accepted, arrival, to: taker)
         }
         let peer = Peer(arrival.peer)
+        guard services.policy.terms(of: arrival.listener.name).serves(peer) else {
+            member.leave()
+            return services.journal.connectionRefusedToStranger(
+                peer,
+                by: arrival.listener.name,
+                now: clock.now
+            )
+        }
         guard !services.isBanned(peer) else {
             member.leave()
             return services.journal.connectionRefusedAsBanned(by: arrival.listener.name)

@@ -14,9 +14,10 @@ struct Healthcheck: ParsableCommand {
     private static let secondsToAnswer = 3
 
     func check() throws {
-        for address in try Settings.listenAddresses(options, .ofProcess()) {
-            try greet(address.asSeenFromHere)
-            StandardOutput.write("\(address.asSeenFromHere) answers")
+        for listener in try Settings.listeners(options, .ofProcess()) {
+            let address = listener.address.asSeenFromHere
+            try greet(address)
+            StandardOutput.write("\(address) answers")
         }
     }
 

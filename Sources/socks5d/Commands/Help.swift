@@ -24,12 +24,12 @@ enum Help {
           --user NAME:PASSWORD     require a login, repeatable  SOCKS5D_USER
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
           --open                   serve other machines without a login
+          --clients LIST, --login-except LIST   networks: served, without a login
           --workers N, --max-connections N, --buffer-memory SIZE, --share-port
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
-          --udp-filtering WHO      may answer: address (default) or endpoint (anyone)
-          --advertise ADDR         address at which clients reach this machine
+          --udp-filtering address|endpoint (anyone may answer), --advertise ADDR
           --allow-destinations LIST  private destinations: private, all, networks
           --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
           --log-level LEVEL, --log-format text|json, --log-file FILE

@@ -75,6 +75,13 @@ extension Description.Entry {
         case .list(let form, let isNonempty):
             members += ["\"type\": \"array\"", "\"items\": {\(form.schema.joined(separator: ", "))}"]
             if isNonempty { members.append("\"minItems\": 1") }
+        case .oneOrMore(let form):
+            let one = "{\(form.schema.joined(separator: ", "))}"
+            let list = "{\"type\": \"array\", \"items\": \(one), \"minItems\": 1}"
+            members.append("\"oneOf\": [\(one), \(list)]")
+        case .valueOrSection(let form, let description):
+            let word = "{\(form.schema.joined(separator: ", "))}"
+            members.append("\"oneOf\": [\(word), \(description.schema(indent: indent + 1, []))]")
         case .section(let description): return description.schema(indent: indent, members)
         case .sections(let description):
             members += ["\"type\": \"array\"", "\"items\": \(description.schema(indent: indent + 1, []))"]

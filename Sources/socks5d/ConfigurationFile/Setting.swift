@@ -29,6 +29,10 @@ struct Setting<Model> {
 indirect enum Shape {
     case value(SyntaxForm)
     case list(SyntaxForm, isNonempty: Bool)
+    /// One value, or a list of at least one.
+    case oneOrMore(SyntaxForm)
+    /// A word, or a section.
+    case valueOrSection(SyntaxForm, Description)
     case section(Description)
     case sections(Description)
 }
@@ -158,11 +162,20 @@ extension Setting {
         _ key: String,
         _ path: WritableKeyPath<Model, [Value]?>,
         _ syntax: Syntax<Value>,
+        flag: String? = nil,
         _ doc: String
     ) -> Setting {
         Setting(
             key: key,
             doc: doc,
+            flag: flag.map { name in
+                Flag(name: name, isSeparated: true) { model, texts in
+                    var values: [Value] = []
+                    if let complaint = syntax.read(texts, into: &values) { return complaint }
+                    model[keyPath: path] = values
+                    return nil
+                }
+            },
             shape: .list(syntax.form, isNonempty: true),
             decode: { node, model, problems in
                 guard let values = problems.values(of: node, key, syntax) else { return }
@@ -240,6 +253,76 @@ extension Setting {
                 }
             },
             render: { "[\($0[keyPath: path].map(table.render).joined(separator: ", "))]" }
+        )
+    }
+}
+
+// MARK: - Either of two
+
+extension Setting {
+    /// One value, or a list of at least one.
+    static func oneOrMore<Value>(
+        _ key: String,
+        _ path: WritableKeyPath<Model, [Value]>,
+        _ syntax: Syntax<Value>,
+        _ doc: String
+    ) -> Setting {
+        Setting(
+            key: key,
+            doc: doc,
+            shape: .oneOrMore(syntax.form),
+            decode: { node, model, problems in
+                guard case .list(let items) = node.content else {
+                    if let value = problems.value(of: node, key, syntax, false) {
+                        model[keyPath: path] = [value]
+                    }
+                    return
+                }
+                if items.isEmpty {
+                    problems.add(node.place, "\(key.quoted) is an empty list", expected: "at least one")
+                }
+                model[keyPath: path] = problems.values(of: node, key, syntax) ?? []
+            },
+            render: { model in
+                let values = model[keyPath: path].map(syntax.json)
+                return values.count == 1 ? values[0] : "[\(values.joined(separator: ", "))]"
+            }
+        )
+    }
+
+    /// A word, or a section that says more.
+    ///
+    /// - Parameters:
+    ///   - hold: what the model has of a section.
+    ///   - part: the section that the value is written as; `nil`: it is a word.
+    static func valueOrSection<Value, Part>(
+        _ key: String,
+        _ path: WritableKeyPath<Model, Value?>,
+        _ syntax: Syntax<Value>,
+        _ table: Table<Part>,
+        new: @escaping () -> Part,
+        hold: @escaping (Part) -> Value,
+        part: @escaping (Value) -> Part?,
+        _ doc: String
+    ) -> Setting {
+        Setting(
+            key: key,
+            doc: doc,
+            shape: .valueOrSection(syntax.form, Description(table, defaults: new())),
+            decode: { node, model, problems in
+                guard case .mapping = node.content else {
+                    if let value = problems.value(of: node, key, syntax, false) {
+                        model[keyPath: path] = value
+                    }
+                    return
+                }
+                var section = new()
+                table.decode(node, key, into: &section, problems)
+                model[keyPath: path] = hold(section)
+            },
+            render: { model in
+                model[keyPath: path].map { value in part(value).map(table.render) ?? syntax.json(value) }
+            }
         )
     }
 }

@@ -6,6 +6,10 @@ struct Options: ParsableArguments, Sendable {
     var config: String?
     @Option(help: .setting("listen"))
     var listen: [String] = []
+    @Option(help: .setting("clients"))
+    var clients: [String] = []
+    @Option(help: .setting("login-except"))
+    var loginExcept: [String] = []
     @Option(help: "NAME:PASSWORD of a user who may log in; repeatable.")
     var user: [String] = []
     @Option(help: .setting("user-file"))

@@ -8,6 +8,11 @@ internal import Text
 /// What an operator has set, as ``Settings/table`` describes it: by a file, the environment and flags.
 struct Settings: Sendable {
     var configuration = Configuration()
+    var listen = [ListenAddress.loopback]
+    var clients: [IPNetwork]?
+    var loginExcept: [IPNetwork]?
+    /// Instead of the three; empty: they hold.
+    var listeners: [ListenerEntry] = []
     var users: [UserEntry] = []
     var userFile: String?
     var rules: [RuleEntry] = []
@@ -51,8 +56,9 @@ struct Loaded: Sendable {
     /// Settings whose change needs a restart.
     private let fixed: [EffectiveRow]
     private let settings: SettingsSnapshot
-    /// The place of `listen` in the configuration file, where that says it.
-    private let listenPlace: String?
+    /// The place of the listener that strangers could use without a login, in the configuration file.
+    private let openPlace: String?
+    private let listenKey: String
     private let logPlaces: [(place: LogPlace?, setting: String)]
 
     /// Reads all that there is: defaults, then the configuration file, the environment and the flags.
@@ -69,7 +75,7 @@ struct Loaded: Sendable {
         settings = SettingsSnapshot(effective)
         warnings = environment.warnings
         files = [effective.file, effective.model.userFile, effective.model.admin.tokenFile].compactMap(\.self)
-        listenPlace = effective.place(of: "listen")
+        listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
         admin = try AdminConfiguration(effective)
         log = settings.log
@@ -78,6 +84,7 @@ struct Loaded: Sendable {
             (path: "log.file", place: log.file), (path: "access-log.file", place: accessLog.file),
         ].map { ($0.place, effective.place(of: $0.path) ?? $0.path) }
         var configuration = settings.configuration
+        configuration.listeners = effective.listenerSettings
         configuration.rules = effective.rules(settings.rules, "rules")
         configuration.users = settings.users.enumerated().compactMap { index, entry in
             let secret =
@@ -97,7 +104,13 @@ struct Loaded: Sendable {
             warnings += users.warnings(path)
         }
         self.configuration = configuration
+        openPlace = configuration.listenerOpenToStrangers.flatMap {
+            ListenerReview.place(of: $0.address, in: effective)
+        }
         try Self.refuseDoubleUsers(configuration.users, effective)
+        let listeners = try ListenerReview(effective, configuration)
+        if !listeners.problems.isEmpty { throw Failure.configuration(listeners.problems) }
+        warnings += listeners.warnings
         warnings += Review(effective, configuration).warnings
     }
 
@@ -120,7 +133,13 @@ struct Loaded: Sendable {
 
     /// Those whose change a reload doesn't take into use: what differs here from an earlier state.
     func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
-        zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
+        let others = zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
+        return others.filter { $0 != "listen" } + (ways == earlier.ways ? [] : [listenKey])
+    }
+
+    /// What each listener is from the start on.
+    private var ways: [String] {
+        configuration.listeners.map { "\($0.address) \($0.name ?? "")" }
     }
 
     /// What holds where a server that was started with `earlier` settings has taken these into use.
@@ -147,9 +166,9 @@ struct Loaded: Sendable {
             configuration.observer = observer
             return try ProxyServer(configuration: configuration, logger: logger)
         } catch {
-            guard error.code == .openToNetwork, let listenPlace else { throw Failure(error) }
+            guard error.code == .openToNetwork, let openPlace else { throw Failure(error) }
             throw Failure.configuration(
-                "\(listenPlace): \(error.description) (users, user-file, or open: true)"
+                "\(openPlace): \(error.description) (users, user-file, clients, or open: true)"
             )
         }
     }
@@ -158,7 +177,11 @@ struct Loaded: Sendable {
 extension Settings {
     /// Whether ``ProxyServer/reload(_:)`` takes a change of the setting into use.
     fileprivate static func isReloadable(_ path: String) -> Bool {
-        let keys: Set = ["users", "user-file", "login-ban", "open", "rules", "guard", "limits"]
+        let keys: Set = [
+            "clients", "login-except", "listeners", "users", "user-file", "login-ban", "open", "rules",
+            "guard",
+            "limits",
+        ]
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
     }
 
@@ -192,14 +215,17 @@ extension Settings {
         return effective
     }
 
-    /// The addresses alone: all that a health check wants to know, whatever else is wrong.
-    static func listenAddresses(_ options: Options, _ environment: Environment) throws -> [ListenAddress] {
+    /// The listeners alone: all that a health check wants to know, whatever else is wrong.
+    static func listeners(
+        _ options: Options,
+        _ environment: Environment
+    ) throws -> [Configuration.ListenerSettings] {
         var effective = Effective(table, defaults: Settings())
         if let file = try file(options, environment) {
             effective.read(file: file, try InputFile.read(file, "configuration file"), Problems())
         }
         try effective.read(options, environment, only: "listen")
-        return effective.model.configuration.listen
+        return effective.listenerSettings
     }
 }
 
@@ -207,7 +233,7 @@ extension Effective<Settings> {
     /// The rules of a list, each with its place in the file.
     ///
     /// - Parameter path: of the list.
-    fileprivate func rules(_ entries: [Settings.RuleEntry], _ path: Step...) -> [Rule] {
+    func rules(_ entries: [Settings.RuleEntry], _ path: Step...) -> [Rule] {
         entries.enumerated().compactMap { index, entry in
             var rule = entry.rule
             rule?.place = line(of: path + [.item(index)])

@@ -22,13 +22,34 @@ extension Settings {
         [
             .list(
                 "listen",
-                \.configuration.listen,
+                \.listen,
                 .listenAddress,
                 flag: "listen",
                 "Addresses and ports to listen on."
             ) { addresses in
                 Complaint.ofListening(on: addresses)
             },
+            .criterion(
+                "clients",
+                \.clients,
+                .network,
+                flag: "clients",
+                "Networks of the clients that are served; if not set, all."
+            ),
+            .criterion(
+                "login-except",
+                \.loginExcept,
+                .network,
+                flag: "login-except",
+                "Networks of clients that need no login although there are users."
+            ),
+            .sections(
+                "listeners",
+                \.listeners,
+                ListenerEntry.table,
+                new: { ListenerEntry() },
+                "Ways in with settings of their own, instead of listen, clients and login-except."
+            ),
             .sections(
                 "users",
                 \.users,

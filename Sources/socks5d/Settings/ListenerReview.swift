@@ -1,0 +1,148 @@
+internal import ProxyPolicy
+internal import SOCKS5Server
+internal import Text
+
+/// What is wrong with listeners that are each fine: with both forms of them, with two of them, with a login and the
+/// users that there are.
+struct ListenerReview {
+    private let effective: Effective<Settings>
+    private let configuration: Configuration
+    /// A line each, with its place where it has one.
+    private(set) var problems: [String] = []
+    private(set) var warnings: [String] = []
+
+    /// - Parameter configuration: what was made of the settings, with the users of the user file.
+    /// - Throws: ``Failure`` of flags beside `listeners`.
+    init(_ effective: Effective<Settings>, _ configuration: Configuration) throws {
+        self.effective = effective
+        self.configuration = configuration
+        guard let place = effective.place(of: "listeners") else {
+            reviewShortForm()
+            return
+        }
+        guard !entries.isEmpty else {
+            problems = ["\(place): 'listeners' is an empty list; expected at least one listener"]
+            return
+        }
+        try reviewBothForms(place)
+        reviewAddresses()
+        reviewNames()
+        for (index, entry) in entries.enumerated() { reviewLogin(of: entry, at: index) }
+        reviewCommonRules()
+    }
+
+    private var entries: [ListenerEntry] { effective.model.listeners }
+
+    /// Where the file has the listener of an address.
+    static func place(of address: ListenAddress, in effective: Effective<Settings>) -> String? {
+        let entries = effective.model.listeners
+        guard let index = entries.firstIndex(where: { $0.addresses.contains(address) }) else {
+            return effective.place(of: "listen")
+        }
+        return effective.place(of: "listeners", .item(index))
+    }
+
+    private mutating func refuse(_ place: String?, _ text: String) {
+        problems.append((place.map { "\($0): " } ?? "") + text)
+    }
+
+    private mutating func warn(_ place: String) {
+        warnings.append(
+            "\(place): clients that need no login are named, and there are no users: nobody logs in"
+        )
+    }
+
+    /// A flag or the file says both, and nobody knows which one is meant. Only SOCKS5D_LISTEN is passed over: an image
+    /// sets it for all who don't say where to listen.
+    private mutating func reviewBothForms(_ place: String) throws {
+        for key in ["listen", "clients", "login-except"] {
+            let origin = effective.origin(of: key)
+            switch origin {
+            case .standard: break
+            case .file: refuse(origin.description, "'\(key)' beside 'listeners'; expected one of both")
+            case .flag:
+                throw Failure.usage(
+                    "\(origin.description) beside 'listeners' (\(place)); expected one of both"
+                )
+            case .variable(let name) where key == "listen":
+                warnings.append("\(name) isn't used, since there are 'listeners' (\(place))")
+            case .variable(let name):
+                refuse(nil, "\(name) beside 'listeners' (\(place)); expected one of both")
+            }
+        }
+    }
+
+    private mutating func reviewShortForm() {
+        guard effective.model.loginExcept != nil, !configuration.hasLogins else { return }
+        warn(effective.origin(of: "login-except").description)
+    }
+
+    private mutating func reviewAddresses() {
+        var known: [(address: ListenAddress, index: Int)] = []
+        for (index, entry) in entries.enumerated() {
+            for (number, address) in entry.addresses.enumerated() {
+                if let earlier = known.first(where: { $0.address.overlaps(address) }) {
+                    let other = earlier.address == address ? "" : ", which overlaps \(earlier.address)"
+                    refuse(
+                        effective.place(of: "listeners", .item(index), "address", .item(number))
+                            ?? effective.place(of: "listeners", .item(index), "address"),
+                        "'address' is \(address)\(other) of listener \(earlier.index + 1); expected another port"
+                    )
+                }
+                known.append((address, index))
+            }
+        }
+    }
+
+    private mutating func reviewNames() {
+        for (index, entry) in entries.enumerated() {
+            guard let name = entry.name, entries[..<index].contains(where: { $0.name == name }) else {
+                continue
+            }
+            refuse(
+                effective.place(of: "listeners", .item(index), "name"),
+                "listener '\(name)' is given twice; expected another name"
+            )
+        }
+    }
+
+    private mutating func reviewLogin(of entry: ListenerEntry, at index: Int) {
+        switch entry.login {
+        case nil, .asConfigured: break
+        case .except:
+            let place = effective.place(of: "listeners", .item(index), "login")
+            if !configuration.hasLogins { warn(place ?? "login") }
+        case .required:
+            if configuration.hasLogins { break }
+            refuse(
+                effective.place(of: "listeners", .item(index), "login"),
+                "'login' is required, and there are no users; expected users, or no 'login'"
+            )
+        case .never:
+            for (number, rule) in entry.rules.enumerated() {
+                guard let criteria = rule.rule, criteria.users != nil else { continue }
+                refuse(
+                    effective.place(
+                        of: "listeners",
+                        .item(index),
+                        "rules",
+                        .item(number),
+                        .key(criteria.action.rawValue),
+                        "users"
+                    ),
+                    "rule \(number + 1) is about users, and nobody logs in at this listener (login: never)"
+                )
+            }
+        }
+    }
+
+    private mutating func reviewCommonRules() {
+        guard entries.allSatisfy({ $0.login == .never }) else { return }
+        for (index, rule) in configuration.rules.enumerated() where rule.users != nil {
+            refuse(
+                effective.place(of: "rules", .item(index), .key(rule.action.rawValue), "users"),
+                "rule \(index + 1) is about users, and nobody logs in at any listener (login: never)"
+            )
+        }
+    }
+}
