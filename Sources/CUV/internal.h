@@ -64,6 +64,9 @@ static inline void cuv_turn_ends(cuv_loop *loop) {
     cuv_count(&loop->turns->counts[0], 1);
 }
 
+/// Connections that wait to be accepted, of one socket; net.core.somaxconn bounds it too.
+enum { CUV_BACKLOG = 4096 };
+
 /// Finds a peer that vanished. Accepted connections inherit it.
 int cuv_keepalive(int descriptor);
 

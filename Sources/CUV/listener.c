@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,11 +14,10 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 4096,
     /// Accepted in one turn at the most, so that a flood of connections leaves the streams their turn.
     ACCEPTS_A_TURN = 64,
     /// Accepted at the end at the most: a full queue, and as many that come into it meanwhile.
-    ACCEPTS_AT_THE_END = 2 * BACKLOG,
+    ACCEPTS_AT_THE_END = 2 * CUV_BACKLOG,
     /// A loop waits so long at its end, for each listener.
     MILLISECONDS_FOR_LATE = 5,
     LATE_SERIES = 8,
@@ -26,6 +26,7 @@ enum {
 struct cuv_listener {
     uv_poll_t poll;
     int descriptor;
+    cuv_listener_end end;
     void *owner;
 };
 
@@ -76,17 +77,23 @@ int cuv_listen_probe(const cuv_address *address, unsigned flags) {
     return error;
 }
 
+/// Of TCP; connections inherit it.
+static int set_options(int descriptor) {
+    const int on = 1;
+    int error = cuv_keepalive(descriptor);
+    if (error == 0) error = cuv_bound_unsent(descriptor);
+    if (error == 0 && setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) error = -errno;
+    return error;
+}
+
 int cuv_listen(const cuv_address *address, unsigned flags, int *out, cuv_address *bound) {
     int descriptor;
     int error = open_bound(address, flags, &descriptor);
     if (error < 0) return error;
-    const int on = 1;
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
-    error = cuv_keepalive(descriptor);
-    if (error == 0) error = cuv_bound_unsent(descriptor);
-    if (error == 0 && (setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-                       listen(descriptor, BACKLOG) < 0 ||
+    error = set_options(descriptor);
+    if (error == 0 && (listen(descriptor, CUV_BACKLOG) < 0 ||
                        getsockname(descriptor, (struct sockaddr *)&storage, &length) < 0))
         error = -errno;
     if (error < 0) {
@@ -96,6 +103,37 @@ int cuv_listen(const cuv_address *address, unsigned flags, int *out, cuv_address
     cuv_address_from(bound, (struct sockaddr *)&storage);
     *out = descriptor;
     return 0;
+}
+
+static int number_of(int descriptor, int option, int *value) {
+    socklen_t length = sizeof *value;
+    return getsockopt(descriptor, SOL_SOCKET, option, value, &length) < 0 ? -errno : 0;
+}
+
+int cuv_listening_adopt(int descriptor, cuv_listening_facts *facts) {
+    int type = 0, family = 0, listens = 0;
+    int error = number_of(descriptor, SO_TYPE, &type);
+    if (error == 0) error = number_of(descriptor, SO_DOMAIN, &family);
+    if (error == 0) error = number_of(descriptor, SO_ACCEPTCONN, &listens);
+    if (error < 0) return error;
+    if (type != SOCK_STREAM) return UV_EPROTOTYPE;
+    if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) return UV_EAFNOSUPPORT;
+    if (!listens) return UV_EINVAL;
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof storage;
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0 ||
+        getsockname(descriptor, (struct sockaddr *)&storage, &length) < 0)
+        return -errno;
+    cuv_address_from(&facts->address, (struct sockaddr *)&storage);
+    facts->is_unix = family == AF_UNIX;
+    return facts->is_unix ? 0 : set_options(descriptor);
+}
+
+int cuv_descriptor_duplicate(int descriptor) {
+    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
 }
 
 void cuv_descriptor_close(int descriptor) { close(descriptor); }
@@ -166,7 +204,7 @@ static void accept_late(cuv_listener *listener) {
 
 static void on_closed(uv_handle_t *handle) {
     cuv_listener *listener = (cuv_listener *)handle;
-    if (listener->owner != NULL) {
+    if (listener->owner != NULL && listener->end == CUV_CLOSE_LAST) {
         refuse_new(listener->descriptor);
         accept_rest(listener);
         accept_late(listener);
@@ -202,8 +240,9 @@ int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener
 
 void cuv_listener_resume(cuv_listener *listener) { uv_poll_start(&listener->poll, UV_READABLE, on_readable); }
 
-void cuv_listener_close(cuv_listener *listener) {
+void cuv_listener_close(cuv_listener *listener, cuv_listener_end end) {
+    listener->end = end;
     // Most of them now, so that there is little to do while nobody can connect.
-    accept_rest(listener);
+    if (end != CUV_CLOSE_HANDED) accept_rest(listener);
     uv_close((uv_handle_t *)&listener->poll, on_closed);
 }

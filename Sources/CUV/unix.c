@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "internal.h"
 
 #include <errno.h>
@@ -6,8 +7,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { BACKLOG = 128 };
 
 /// Whether a process listens on the socket.
 static bool is_alive(const struct sockaddr_un *address) {
@@ -41,7 +40,7 @@ int cuv_listen_unix(const char *path, uint32_t mode, int *out, cuv_file_identity
     // Linux makes the file with the mode of the socket, without the bits of the umask, which belongs to all threads.
     int error = fchmod(descriptor, mode) < 0 ? -errno : bind_anew(descriptor, &address);
     struct stat facts;
-    if (error == 0 && (lstat(path, &facts) < 0 || chmod(path, mode) < 0 || listen(descriptor, BACKLOG) < 0))
+    if (error == 0 && (lstat(path, &facts) < 0 || chmod(path, mode) < 0 || listen(descriptor, CUV_BACKLOG) < 0))
         error = -errno;
     if (error < 0) {
         close(descriptor);
@@ -56,4 +55,12 @@ void cuv_unlink_unix(const char *path, cuv_file_identity identity) {
     struct stat facts;
     if (lstat(path, &facts) == 0 && facts.st_dev == identity.device && facts.st_ino == identity.number)
         unlink(path);
+}
+
+int cuv_peer_user(int descriptor, uint32_t *user) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -errno;
+    *user = peer.uid;
+    return 0;
 }

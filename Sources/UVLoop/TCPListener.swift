@@ -29,6 +29,13 @@ package struct AcceptedDescriptor: ~Copyable {
         return number
     }
 
+    /// The user of the process at the other end of a unix socket; the one that nobody has (65534) where the kernel
+    /// doesn't say.
+    package var user: UInt32 {
+        var user: UInt32 = 0
+        return cuv_peer_user(number, &user) == 0 ? user : 65534
+    }
+
     deinit {
         cuv_descriptor_close(number)
     }
@@ -57,88 +64,6 @@ package final class HandedDescriptor: Sendable {
     }
 }
 
-/// A socket that listens but does not accept yet: opened by any thread, handed to a loop.
-package struct ListeningSocket: Sendable {
-    private let descriptor: Int32
-    /// The address with the port that the system chose, if it was left to it.
-    package let boundAddress: SocketAddress
-
-    package struct Options: OptionSet, Sendable {
-        package let rawValue: UInt32
-
-        package init(rawValue: UInt32) {
-            self.rawValue = rawValue
-        }
-
-        /// Several sockets may listen on the address; the kernel spreads connections over them (SO_REUSEPORT).
-        package static let shared = Options(rawValue: UInt32(CUV_LISTEN_SHARED))
-        /// An IPv6 wildcard address leaves IPv4 alone (IPV6_V6ONLY).
-        package static let ipv6Only = Options(rawValue: UInt32(CUV_LISTEN_IPV6_ONLY))
-    }
-
-    /// Binds and listens. Connections inherit TCP_NODELAY and keepalive. Throws what socket(2), bind(2) or
-    /// listen(2) fails with.
-    package init(_ address: SocketAddress, _ options: Options) throws(UVError) {
-        var raw = address.raw
-        var bound = cuv_address()
-        var descriptor: Int32 = -1
-        try UVError.check(cuv_listen(&raw, options.rawValue, &descriptor, &bound))
-        self.descriptor = descriptor
-        boundAddress = SocketAddress(bound)
-    }
-
-    /// Throws `EADDRINUSE` where another socket listens on the address, which SO_REUSEPORT would hide.
-    package static func probe(_ address: SocketAddress, _ options: Options) throws(UVError) {
-        var raw = address.raw
-        try UVError.check(cuv_listen_probe(&raw, options.rawValue))
-    }
-
-    /// Takes over a descriptor that listens.
-    fileprivate init(descriptor: Int32) {
-        self.descriptor = descriptor
-        boundAddress = SocketAddress(host: .ipv4(0), port: 0)
-    }
-
-    /// Closes a socket that no ``TCPListener`` has taken.
-    package func close() {
-        cuv_descriptor_close(descriptor)
-    }
-
-    func start(on loop: EventLoop, owner: UnsafeMutableRawPointer) throws(UVError) -> OpaquePointer {
-        var raw: OpaquePointer?
-        try UVError.check(cuv_listener_start(loop.raw, descriptor, owner, &raw))
-        guard let raw else { throw .outOfMemory }
-        return raw
-    }
-}
-
-/// The file of a unix socket that listens.
-package struct UnixSocketFile: Sendable {
-    package let path: String
-    private let identity: cuv_file_identity
-
-    /// Listens, in place of a file that a dead process has left behind.
-    ///
-    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something else than a socket is there, and what
-    /// socket(2), bind(2) or listen(2) fails with.
-    ///
-    /// - Parameter mode: of the file, as 0o600: says who may connect.
-    package static func listen(
-        at path: String,
-        mode: UInt32
-    ) throws(UVError) -> (file: UnixSocketFile, socket: ListeningSocket) {
-        var descriptor: Int32 = -1
-        var identity = cuv_file_identity()
-        try UVError.check(cuv_listen_unix(path, mode, &descriptor, &identity))
-        return (UnixSocketFile(path: path, identity: identity), ListeningSocket(descriptor: descriptor))
-    }
-
-    /// Removes the file, unless another socket has taken its place.
-    package func remove() {
-        cuv_unlink_unix(path, identity)
-    }
-}
-
 /// Accepts connections on a loop, of TCP or of a unix socket. A client of the latter has the address 0.0.0.0:0.
 ///
 /// - Isolation: the loop's thread.
@@ -146,6 +71,9 @@ package struct UnixSocketFile: Sendable {
 ///   retained and must be there until then.
 package final class TCPListener: HandleOwner {
     private var raw: OpaquePointer?
+    /// Whether its clients are processes of this machine, see ``AcceptedDescriptor/user``.
+    package let isUnix: Bool
+    private let isKept: Bool
     package unowned var delegate: any TCPListenerDelegate
 
     /// Takes over the socket, also when this throws.
@@ -153,6 +81,7 @@ package final class TCPListener: HandleOwner {
         throws(UVError)
     {
         self.delegate = delegate
+        (isUnix, isKept) = (socket.isUnix, socket.isKept)
         let owner = retainForHandle()
         do {
             raw = try socket.start(on: loop, owner: owner)
@@ -170,11 +99,13 @@ package final class TCPListener: HandleOwner {
 
     /// Accepts what has connected already, however much it is, then closes: no connection that the kernel has
     /// completed is reset. The delegate is told of connections until ``TCPListenerDelegate/listenerDidClose(_:)``.
-    package func close() {
+    ///
+    /// - Parameter isHandedOver: whether another process has the socket now, and accepts in place of this one.
+    package func close(isHandedOver: Bool = false) {
         guard let raw else { return }
         // First, since a delegate may close again when it is told of such a connection.
         self.raw = nil
-        cuv_listener_close(raw)
+        cuv_listener_close(raw, isHandedOver ? CUV_CLOSE_HANDED : isKept ? CUV_CLOSE_KEPT : CUV_CLOSE_LAST)
     }
 
     func accepted(_ descriptor: Int32, _ peer: UnsafePointer<cuv_address>?) {

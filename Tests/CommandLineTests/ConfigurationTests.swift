@@ -30,7 +30,9 @@ import Testing
     @Test func aRowOfReadmeHasPathFlagDefaultAndHelp() {
         let rows = Settings.rows
         #expect(
-            rows.contains("| `listen` | `--listen` | `127.0.0.1:1080` | Addresses and ports to listen on. |")
+            rows.contains(
+                "| `listen` | `--listen` | `127.0.0.1:1080` | Where to listen: ADDRESS:PORT, unix:PATH, or systemd:NAME for an inherited socket. |"
+            )
         )
         #expect(rows.contains { $0.hasPrefix("| `bind.enabled` | `--no-bind` | `true` | If false, ") })
         #expect(rows.contains { $0.hasPrefix("| `rules` | | | ") })

@@ -148,6 +148,21 @@ int cuv_listen(const cuv_address *address, unsigned flags, int *descriptor, cuv_
 /// Binds and closes again: says whether another listener holds the address, which SO_REUSEPORT would hide.
 int cuv_listen_probe(const cuv_address *address, unsigned flags);
 
+/// What a listening socket is that somebody else has opened.
+typedef struct {
+    /// Zeroes for a unix socket.
+    cuv_address address;
+    bool is_unix;
+} cuv_listening_facts;
+
+/// Readies a descriptor that listens already, as `cuv_listen` would: non-blocking, close-on-exec, with the options that
+/// connections inherit. It stays the caller's, and is closed by nothing here. `UV_EBADF` or `UV_ENOTSOCK`: no socket;
+/// `UV_EPROTOTYPE`: not a stream; `UV_EAFNOSUPPORT`: neither of IP nor of unix(7); `UV_EINVAL`: it doesn't listen.
+int cuv_listening_adopt(int descriptor, cuv_listening_facts *facts);
+
+/// Another descriptor of the same socket, close-on-exec.
+int cuv_descriptor_duplicate(int descriptor);
+
 /// Opens a listening unix socket that only users with `mode` (as 0600) may connect to: never, even for a moment, others.
 /// `identity` tells the file from one that replaces it. A file that a dead process has left behind is replaced;
 /// `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it is no socket.
@@ -163,6 +178,9 @@ int cuv_local_address_towards(const cuv_address *target, cuv_address *local);
 /// Whether the address is one of this machine's: 1 or 0, by binding a socket to it. Also 1 where that can't be found
 /// out, and for every address where the system lets sockets bind to foreign ones (net.ipv4.ip_nonlocal_bind).
 int cuv_address_is_own(const cuv_address *address);
+
+/// The user of the process that has connected to a unix socket.
+int cuv_peer_user(int descriptor, uint32_t *user);
 
 /// Closes a descriptor that no handle has taken.
 void cuv_descriptor_close(int descriptor);
@@ -212,8 +230,18 @@ void cuv_loop_set_timer(cuv_loop *loop, uint64_t delay);
 int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener **listener);
 void cuv_listener_resume(cuv_listener *listener);
 
-/// Accepts all that come until it is closed: `accepted` may still come until `listener_closed`.
-void cuv_listener_close(cuv_listener *listener);
+/// What becomes of connections that nobody has accepted.
+typedef enum {
+    /// Accepts all that come until it is closed, since they would be reset: `accepted` may still come until
+    /// `listener_closed`.
+    CUV_CLOSE_LAST,
+    /// Accepts those that are there, and leaves later ones to others who have the socket too.
+    CUV_CLOSE_KEPT,
+    /// Leaves all of them to others who have the socket too.
+    CUV_CLOSE_HANDED,
+} cuv_listener_end;
+
+void cuv_listener_close(cuv_listener *listener, cuv_listener_end end);
 
 // MARK: - TCP stream
 

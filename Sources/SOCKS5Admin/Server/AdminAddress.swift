@@ -14,14 +14,14 @@ public enum AdminAddress: Sendable, Hashable, CustomStringConvertible {
     public init(parsing text: String) throws(ConfigurationError) {
         if text.hasPrefix("unix:") {
             let path = String(text.dropFirst("unix:".count))
-            guard (1...Self.longestPath).contains(path.utf8.count), !path.utf8.contains(0) else {
+            guard (1...Endpoint.longestPath).contains(path.utf8.count), !path.utf8.contains(0) else {
                 throw ConfigurationError(
                     "'\(text.escapedForOneLine)' is not a unix socket; expected unix: and a path of at most "
-                        + "\(Self.longestPath) bytes, as unix:/run/socks5d/admin.sock"
+                        + "\(Endpoint.longestPath) bytes, as unix:/run/socks5d/admin.sock"
                 )
             }
             self = .unix(path: path)
-        } else if let address = try? ListenAddress(parsing: text) {
+        } else if let address = try? ListenAddress(parsing: text), address.socketAddress != nil {
             self = .tcp(address)
         } else {
             throw ConfigurationError(
@@ -31,13 +31,10 @@ public enum AdminAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Room in `sockaddr_un` (unix(7)), without the NUL.
-    private static let longestPath = 107
-
     /// Whether no other machine reaches it.
     public var isOfThisMachine: Bool {
         switch self {
-        case .tcp(let address): address.isLoopback
+        case .tcp(let address): address.isOfThisMachine
         case .unix: true
         }
     }

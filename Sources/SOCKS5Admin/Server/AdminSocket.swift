@@ -14,7 +14,8 @@ struct AdminSocket: Sendable {
         do throws(UVError) {
             switch address {
             case .tcp(let listen):
-                socket = try ListeningSocket(listen.socketAddress, [])
+                guard let address = listen.socketAddress else { throw UVError.addressFamilyNotSupported }
+                socket = try ListeningSocket(address, [])
                 self.address = .tcp(ListenAddress(socket.boundAddress))
                 file = nil
             case .unix(let path):

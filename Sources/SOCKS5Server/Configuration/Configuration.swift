@@ -130,7 +130,7 @@ extension Configuration {
     /// Whether the destination guard is on.
     public var guardsDestinations: Bool {
         switch destinationGuard.mode {
-        case .automatic: !listen.allSatisfy(\.isLoopback)
+        case .automatic: !listen.allSatisfy(\.isOfThisMachine)
         case .on: true
         case .off: false
         }
@@ -205,6 +205,9 @@ extension Configuration {
             ("udp.associationsPerSource", udp.associationsPerSource, 1...(1 << 20)),
             ("loginBan.failures", loginBan?.failures, 1...LoginBan.mostFailures),
         ]
+        for listener in listeners where listener.mode & ~0o777 != 0 {
+            throw ConfigurationError("the mode of \(listener.address) is not one of 0000 to 0777")
+        }
         for (name, value, range) in numbers { try ConfigurationError.check(name, value, range) }
         for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
         try validateListeners()

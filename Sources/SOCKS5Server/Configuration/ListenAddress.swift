@@ -3,9 +3,9 @@ public import SOCKS5Protocol
 internal import Text
 package import UVLoop
 
-/// A numeric address and port to listen on.
+/// Where to listen: a numeric address and port, a unix socket, or a socket that the process has inherited.
 public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
-    package let socketAddress: SocketAddress
+    package let endpoint: Endpoint
 
     /// `127.0.0.1:1080`
     public static let loopback = ListenAddress(
@@ -16,7 +16,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     ///   - address: where to listen; the unspecified one of a family: everywhere.
     ///   - port: 0: the system chooses one.
     public init(_ address: IPAddress, port: UInt16) {
-        socketAddress = SocketAddress(address, port: port)
+        self.init(SocketAddress(address, port: port))
     }
 
     /// `127.0.0.1`
@@ -27,31 +27,83 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     package init(_ socketAddress: SocketAddress) {
-        self.socketAddress = socketAddress
+        endpoint = .tcp(socketAddress)
     }
 
-    /// Parses `127.0.0.1:1080`, `[::1]:1080` or `[::]:0`. Names aren't looked up.
+    /// A unix socket. A file that a dead process has left behind is replaced, and the server's own goes with it.
+    ///
+    /// - Throws: ``ConfigurationError`` if the path is empty, longer than 107 bytes, or has control characters.
+    public init(unix path: String) throws(ConfigurationError) {
+        let isPrintable = path.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+        guard isPrintable, (1...Endpoint.longestPath).contains(path.utf8.count) else {
+            throw ConfigurationError(
+                "'unix:\(path.escapedForOneLine)' is not a unix socket; expected unix: and a path of 1 to "
+                    + "\(Endpoint.longestPath) bytes, as unix:/run/socks5d/proxy.sock"
+            )
+        }
+        endpoint = .unix(path: path)
+    }
+
+    /// The sockets that the process has inherited by this name (sd_listen_fds_with_names(3)).
+    ///
+    /// - Throws: ``ConfigurationError`` if there can't be such a name.
+    public init(inherited name: String) throws(ConfigurationError) {
+        let isName = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: ":") }
+        guard isName, (1...Endpoint.longestName).contains(name.utf8.count) else {
+            throw ConfigurationError(
+                "'systemd:\(name.escapedForOneLine)' is not an inherited socket; expected systemd: and the "
+                    + "FileDescriptorName= of a socket unit, as systemd:proxy"
+            )
+        }
+        endpoint = .inherited(name: name)
+    }
+
+    /// Parses `127.0.0.1:1080`, `[::1]:1080`, `[::]:0`, `unix:/run/socks5d/proxy.sock` or `systemd:proxy`. Names of
+    /// hosts aren't looked up.
     ///
     /// - Throws: ``ConfigurationError``.
     public init(parsing text: String) throws(ConfigurationError) {
-        let failure = ConfigurationError(
-            "'\(text.escapedForOneLine)' is not an address to listen on; "
-                + "expected ADDRESS:PORT, as 127.0.0.1:1080 or [::1]:1080"
-        )
-        guard let parsed = HostAndPort(parsing: text),
+        if text.hasPrefix("unix:") {
+            try self.init(unix: String(text.dropFirst("unix:".count)))
+        } else if text.hasPrefix("systemd:") {
+            try self.init(inherited: String(text.dropFirst("systemd:".count)))
+        } else if let parsed = HostAndPort(parsing: text),
             let address = SocketAddress(numeric: parsed.host, port: parsed.port)
-        else { throw failure }
-        socketAddress = address
+        {
+            self.init(address)
+        } else {
+            throw ConfigurationError(
+                "'\(text.escapedForOneLine)' is not an address to listen on; "
+                    + "expected ADDRESS:PORT, as 127.0.0.1:1080 or [::1]:1080, or unix:PATH or systemd:NAME"
+            )
+        }
     }
 
-    public var port: Int { Int(socketAddress.port) }
+    /// `nil`: it isn't an address of IP.
+    package var socketAddress: SocketAddress? {
+        if case .tcp(let address) = endpoint { address } else { nil }
+    }
 
-    /// The numeric address without the port.
-    public var host: String { socketAddress.hostText }
+    /// The path of a unix socket's file.
+    public var unixPath: String? {
+        if case .unix(let path) = endpoint { path } else { nil }
+    }
+
+    /// Whether another process opens it, and knows where it listens.
+    public var isInherited: Bool {
+        if case .inherited = endpoint { true } else { false }
+    }
+
+    /// 0 where it has none.
+    public var port: Int { Int(socketAddress?.port ?? 0) }
+
+    /// The numeric address without the port; for others the whole text.
+    public var host: String { socketAddress?.hostText ?? description }
 
     /// Where this machine itself reaches it: a wildcard address as loopback.
     public var asSeenFromHere: ListenAddress {
-        switch socketAddress.host {
+        guard let socketAddress else { return self }
+        return switch socketAddress.host {
         case .ipv4(0):
             ListenAddress(SocketAddress(host: .ipv4(0x7f00_0001), port: socketAddress.port))
         case .ipv6(0, 0, _):
@@ -61,25 +113,49 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether only this machine reaches it: 127.0.0.0/8 and ::1.
-    public var isLoopback: Bool {
-        switch socketAddress.host {
-        case .ipv4(let bits): bits >> 24 == 127
-        case .ipv6(let high, let low, _): high == 0 && low == 1
+    /// Whether only this machine reaches it: 127.0.0.0/8, ::1, and unix sockets. Of inherited sockets those of the process
+    /// are looked at; a name that it hasn't inherited is reached by nobody.
+    public var isOfThisMachine: Bool {
+        switch endpoint {
+        case .tcp(let address): address.isLoopback
+        case .unix: true
+        case .inherited(let name):
+            InheritedSockets.ofProcess.addresses(named: name).allSatisfy(\.isLoopback)
         }
     }
 
     /// Whether connections to one of two addresses are connections to the other one too, so that they can't be listened
     /// on together. `[::]` beside an IPv4 address takes IPv6 alone.
     package func overlaps(_ other: ListenAddress) -> Bool {
-        guard port == other.port, port != 0 else { return false }
-        if self == other { return true }
-        guard socketAddress.isIPv6 == other.socketAddress.isIPv6 else { return false }
-        return socketAddress.isUnspecified || other.socketAddress.isUnspecified
+        switch (endpoint, other.endpoint) {
+        case (.tcp(let own), .tcp(let other)):
+            guard own.port == other.port, own.port != 0 else { return false }
+            if own == other { return true }
+            return own.isIPv6 == other.isIPv6 && (own.isUnspecified || other.isUnspecified)
+        case (.unix, .unix), (.inherited, .inherited):
+            return self == other
+        case (.tcp, _), (.unix, _), (.inherited, _):
+            return false
+        }
     }
 
-    var isIPv6Wildcard: Bool { socketAddress.isIPv6 && socketAddress.isUnspecified }
+    var isIPv6Wildcard: Bool { socketAddress.map { $0.isIPv6 && $0.isUnspecified } ?? false }
 
-    /// `127.0.0.1:1080` or `[::1]:1080`
-    public var description: String { socketAddress.description }
+    /// `127.0.0.1:1080`, `[::1]:1080`, `unix:/run/socks5d/proxy.sock` or `systemd:proxy`
+    public var description: String {
+        switch endpoint {
+        case .tcp(let address): address.description
+        case .unix(let path): "unix:\(path)"
+        case .inherited(let name): "systemd:\(name)"
+        }
+    }
+}
+
+extension SocketAddress {
+    fileprivate var isLoopback: Bool {
+        switch host {
+        case .ipv4(let bits): bits >> 24 == 127
+        case .ipv6(let high, let low, _): high == 0 && low == 1
+        }
+    }
 }

@@ -15,6 +15,9 @@ extension Configuration {
         public var login = Login.asConfigured
         /// Asked before those of the user and those for all. The first one that matches decides.
         public var rules: [Rule] = []
+        /// Of a unix socket's file: says which users of this machine may connect. Those of the owner and of the group by
+        /// default.
+        public var mode: UInt32 = 0o660
 
         public init(_ address: ListenAddress) {
             self.address = address
@@ -54,7 +57,7 @@ extension Configuration {
     package var listenerOpenToStrangers: ListenerSettings? { listeners.first(where: isOpenToStrangers) }
 
     private func isOpenToStrangers(_ listener: ListenerSettings) -> Bool {
-        if listener.address.isLoopback { return false }
+        if listener.address.isOfThisMachine { return false }
         if let clients = listener.clients, clients.allSatisfy(\.namesSomebody) { return false }
         guard asksForLogin(at: listener) else { return true }
         if case .except(let networks) = listener.login { return !networks.allSatisfy(\.namesSomebody) }

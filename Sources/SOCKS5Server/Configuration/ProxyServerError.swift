@@ -12,6 +12,8 @@ public struct ProxyServerError: Error, Sendable, CustomStringConvertible {
         public static let addressInUse = Code(description: "addressInUse")
         /// An address, or an interface, isn't one of this machine.
         public static let addressNotAvailable = Code(description: "addressNotAvailable")
+        /// The process has inherited no such socket, or one that can't be listened on.
+        public static let cannotInherit = Code(description: "cannotInherit")
         /// The port may not be bound, as those below 1024.
         public static let permissionDenied = Code(description: "permissionDenied")
         /// ``ProxyServer/reload(_:)`` before ``ProxyServer/start()`` has returned.

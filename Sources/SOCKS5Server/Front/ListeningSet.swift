@@ -1,71 +1,162 @@
 internal import UVLoop
 
-/// The listening sockets of a server: one for each address and worker.
-struct ListeningSet {
+/// The listening sockets of a server, by listener and worker.
+struct ListeningSet: Sendable {
     /// In the order of ``Configuration/listeners``.
-    let listeners: [Listener]
-    /// By worker, then in the same order.
-    let sockets: [[ListeningSocket]]
+    private(set) var listeners: [Listener] = []
+    /// By worker. Each has one or more of each listener: one of its own, or one that it shares with others.
+    private(set) var sockets: [[(listener: Listener, socket: ListeningSocket)]]
+    /// Of the unix sockets that this server has made.
+    private(set) var files: [UnixSocketFile] = []
+    /// Of IP, with the ports that the system chose.
+    private(set) var ipAddresses: [SocketAddress] = []
 
     /// Opens all or none.
     init(_ configuration: Configuration, workers: Int) throws(ProxyServerError) {
-        var sockets = [[ListeningSocket]](repeating: [], count: workers)
-        var listeners: [Listener] = []
+        sockets = Array(repeating: [], count: workers)
         do {
             for settings in configuration.listeners {
-                let address = settings.address
-                let options = Self.options(for: address, among: configuration.listen)
-                if !configuration.sharesPort { try Self.probe(address, options) }
-                // With port 0 the first socket gets one from the system, and the others share it.
-                var shared = address.socketAddress
-                for worker in 0..<workers {
-                    let socket = try Self.open(shared, options)
-                    sockets[worker].append(socket)
-                    shared = socket.boundAddress
-                }
+                let opened = try open(settings, configuration, workers)
+                let address = Self.bound(settings.address, opened)
                 let isAlone = configuration.listeners.count { $0.name == settings.name } == 1
-                let name = settings.name.map { isAlone ? $0 : "\($0) \(shared)" }
-                listeners.append(Listener(listeners.count, at: shared, named: name))
+                let name = settings.name.map { isAlone ? $0 : "\($0) \(address)" }
+                let listener = Listener(listeners.count, at: address, named: name)
+                listeners.append(listener)
+                try spread(opened, by: listener)
             }
         } catch {
-            for socket in sockets.joined() { socket.close() }
+            close()
             throw error
         }
-        self.listeners = listeners
-        self.sockets = sockets
     }
 
-    var boundAddresses: [SocketAddress] { listeners.map(\.address) }
+    /// What is listened on, as ``ListenAddress/description`` says it.
+    var boundAddresses: [ListenAddress] { listeners.map(\.address) }
+
+    /// Closes what no worker has taken.
+    func close() {
+        for (_, socket) in sockets.joined() { socket.close() }
+        removeFiles()
+    }
+
+    /// Nobody finds the unix sockets any more.
+    func removeFiles() {
+        for file in files { file.remove() }
+    }
+
+    // MARK: - Opening
+
+    private mutating func open(
+        _ settings: Configuration.ListenerSettings,
+        _ configuration: Configuration,
+        _ workers: Int
+    ) throws(ProxyServerError) -> [ListeningSocket] {
+        let address = settings.address
+        switch address.endpoint {
+        case .tcp(let socketAddress):
+            let opened = try Self.open(socketAddress, address, configuration, workers)
+            ipAddresses += opened.prefix(1).map(\.boundAddress)
+            return opened
+        case .unix(let path):
+            do throws(UVError) {
+                let (file, socket) = try UnixSocketFile.listen(at: path, mode: settings.mode)
+                files.append(file)
+                return [socket]
+            } catch {
+                throw ProxyServerError(unix: address, error)
+            }
+        case .inherited(let name):
+            let opened = try Self.inherited(name, address)
+            ipAddresses += opened.filter { !$0.isUnix }.map(\.boundAddress)
+            return opened
+        }
+    }
+
+    /// One for each worker: the kernel spreads connections over them.
+    private static func open(
+        _ socketAddress: SocketAddress,
+        _ address: ListenAddress,
+        _ configuration: Configuration,
+        _ workers: Int
+    ) throws(ProxyServerError) -> [ListeningSocket] {
+        let options = options(for: address, among: configuration.listen)
+        var opened: [ListeningSocket] = []
+        do throws(UVError) {
+            if !configuration.sharesPort { try ListeningSocket.probe(socketAddress, options) }
+            // With port 0 the first socket gets one from the system, and the others share it.
+            var shared = socketAddress
+            for _ in 0..<workers {
+                let socket = try ListeningSocket(shared, options.union(.shared))
+                opened.append(socket)
+                shared = socket.boundAddress
+            }
+            return opened
+        } catch {
+            for socket in opened { socket.close() }
+            throw ProxyServerError(socketAddress, error)
+        }
+    }
 
     /// `[::]` takes IPv4 too, unless another address of the list wants its port for IPv4.
     private static func options(
         for address: ListenAddress,
         among all: [ListenAddress]
     ) -> ListeningSocket.Options {
-        let sharesItsPort = all.contains { $0.port == address.port && !$0.socketAddress.isIPv6 }
+        let sharesItsPort = all.contains {
+            $0.port == address.port && $0.socketAddress.map { !$0.isIPv6 } ?? false
+        }
         return address.isIPv6Wildcard && sharesItsPort ? .ipv6Only : []
     }
 
-    private static func probe(
-        _ address: ListenAddress,
-        _ options: ListeningSocket.Options
-    ) throws(ProxyServerError) {
-        do {
-            try ListeningSocket.probe(address.socketAddress, options)
+    private static func inherited(
+        _ name: String,
+        _ address: ListenAddress
+    ) throws(ProxyServerError) -> [ListeningSocket] {
+        let found = InheritedSockets.ofProcess.sockets(named: name)
+        guard !found.isEmpty else {
+            let reason = InheritedSockets.ofProcess.absence(of: name)
+            throw ProxyServerError(
+                .cannotInherit,
+                "no socket is passed on to this process for \(address): \(reason)"
+            )
+        }
+        var opened: [ListeningSocket] = []
+        do throws(UVError) {
+            // Copies, so that the sockets are there as long as the process is.
+            for socket in found { opened.append(try socket.get().duplicated()) }
+            return opened
         } catch {
-            throw ProxyServerError(address.socketAddress, error)
+            for socket in opened { socket.close() }
+            throw ProxyServerError(inherited: address, error)
         }
     }
 
-    private static func open(
-        _ address: SocketAddress,
-        _ options: ListeningSocket.Options
-    ) throws(ProxyServerError) -> ListeningSocket {
-        do {
-            return try ListeningSocket(address, options.union(.shared))
-        } catch {
-            throw ProxyServerError(address, error)
+    // MARK: - Spreading
+
+    /// Gives each worker a socket. Where there are fewer sockets than workers, several accept from one queue.
+    ///
+    /// - Parameter opened: taken over, also when this throws.
+    private mutating func spread(
+        _ opened: [ListeningSocket],
+        by listener: Listener
+    ) throws(ProxyServerError) {
+        let workers = sockets.count
+        for (index, socket) in opened.enumerated() {
+            sockets[index % workers].append((listener, socket))
         }
+        do throws(UVError) {
+            for worker in opened.count..<max(opened.count, workers) {
+                sockets[worker].append((listener, try opened[worker % opened.count].duplicated()))
+            }
+        } catch {
+            throw ProxyServerError(.systemFailure, "can't listen on \(listener.address): \(error)")
+        }
+    }
+
+    /// With the port that the system chose.
+    private static func bound(_ address: ListenAddress, _ opened: [ListeningSocket]) -> ListenAddress {
+        guard address.socketAddress != nil, let socket = opened.first else { return address }
+        return ListenAddress(socket.boundAddress)
     }
 }
 
@@ -80,6 +171,40 @@ extension ProxyServerError {
             self.init(.permissionDenied, "\(address) may not be bound: ports below 1024 need a privilege")
         default:
             self.init(.systemFailure, "can't listen on \(address): \(error)")
+        }
+    }
+
+    fileprivate init(unix address: ListenAddress, _ error: UVError) {
+        let place = "can't listen on \(address)"
+        switch error {
+        case .addressInUse:
+            self.init(.addressInUse, "\(place): another process does; stop it, or choose another path")
+        case .alreadyExists:
+            self.init(.addressInUse, "\(place): something else than a socket is there")
+        case .noSuchFile:
+            self.init(.addressNotAvailable, "\(place): its folder doesn't exist")
+        case .permissionDenied, .readOnlyFileSystem:
+            self.init(.permissionDenied, "\(place): its folder can't be written")
+        default:
+            self.init(.systemFailure, "\(place): \(error)")
+        }
+    }
+
+    fileprivate init(inherited address: ListenAddress, _ error: UVError) {
+        let place = "can't listen on \(address)"
+        switch error {
+        case .badDescriptor: self.init(.cannotInherit, "\(place): its descriptor is not open")
+        case .notASocket: self.init(.cannotInherit, "\(place): it is not a socket")
+        case .wrongType:
+            self.init(
+                .cannotInherit,
+                "\(place): it is no stream socket; use ListenStream= in its socket unit"
+            )
+        case .addressFamilyNotSupported:
+            self.init(.cannotInherit, "\(place): it is neither a socket of IP nor a unix socket")
+        case .invalidArgument:
+            self.init(.cannotInherit, "\(place): it doesn't listen; use Accept=no in its socket unit")
+        default: self.init(.systemFailure, "\(place): \(error)")
         }
     }
 }

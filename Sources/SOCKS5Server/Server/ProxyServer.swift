@@ -19,6 +19,8 @@ public final class ProxyServer: Sendable {
         var boundAddresses: [ListenAddress] = []
         /// In the same order.
         var listenerNames: [String] = []
+        /// Of unix sockets; removed when the server stops.
+        var files: [UnixSocketFile] = []
         /// From the start on, and what the limits of users are.
         var shared: Shared?
         var limits: LimitTable?
@@ -32,7 +34,7 @@ public final class ProxyServer: Sendable {
     /// What is served, and by which policy.
     private struct Service {
         var configuration: Configuration
-        let listeners: [SocketAddress]
+        let ipAddresses: [SocketAddress]
         let shared: Shared
         var policy: Policy
     }
@@ -55,6 +57,9 @@ public final class ProxyServer: Sendable {
 
     /// The version of libuv in use, as `1.44.2`.
     public static var libuvVersion: String { UVLoop.libuvVersion }
+
+    /// Finds out which sockets the process has inherited. A program calls it before it opens anything.
+    package static func lookForInheritedSockets() { _ = InheritedSockets.ofProcess }
 
     /// Checks the configuration; nothing is opened yet. The soft limit of descriptors is raised to the hard one.
     ///
@@ -121,6 +126,7 @@ public final class ProxyServer: Sendable {
             try await open()
             perform(state.withLock { $0.lifecycle.startDidSucceed() }, grace: .zero)
         } catch {
+            removeFiles()
             perform(state.withLock { $0.lifecycle.startDidFail() }, grace: .zero)
             await ended()
             throw error
@@ -148,27 +154,32 @@ public final class ProxyServer: Sendable {
             accounts: accounts,
             logger: logger
         )
-        let policy = Policy(configuration, listeners: listening.boundAddresses, hashThreads)
+        let policy = Policy(configuration, listeners: listening.ipAddresses, hashThreads)
         state.withLock { state in
-            state.boundAddresses = listening.boundAddresses.map { ListenAddress($0) }
+            state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
+            state.files = listening.files
             state.shared = shared
             state.limits = policy.limits
             state.reloads.lastSuccess = .now
             state.quotas = keeper.map { keeper in Task { await keeper.run() } }
         }
-        for (index, sockets) in listening.sockets.enumerated() {
-            do throws(ProxyServerError) {
-                try await startWorker(index, Array(zip(listening.listeners, sockets)), shared, policy)
-            } catch {
-                for unused in listening.sockets[index...].joined() { unused.close() }
-                throw error
+        do throws(ProxyServerError) {
+            for index in 0..<workers { try await startWorker(index, shared, policy) }
+        } catch {
+            listening.close()
+            throw error
+        }
+        // Now, so that the first worker doesn't take what waits for all.
+        for (member, sockets) in zip(crew.members, listening.sockets) {
+            for (listener, socket) in sockets where !member.mailbox.post(.listen(listener, socket)) {
+                socket.close()
             }
         }
         try startLookups()
         let service = Service(
             configuration: configuration,
-            listeners: listening.boundAddresses,
+            ipAddresses: listening.ipAddresses,
             shared: shared,
             policy: policy
         )
@@ -202,7 +213,7 @@ public final class ProxyServer: Sendable {
             try next.probeEgressOfUsers()
             let policy = Policy(
                 next,
-                listeners: current.listeners,
+                listeners: current.ipAddresses,
                 hashThreads,
                 replacing: current.policy
             )
@@ -275,7 +286,6 @@ public final class ProxyServer: Sendable {
     /// Returns when the worker is there.
     private func startWorker(
         _ index: Int,
-        _ listeners: [(Listener, ListeningSocket)],
         _ shared: Shared,
         _ policy: Policy
     ) async throws(ProxyServerError) {
@@ -291,8 +301,7 @@ public final class ProxyServer: Sendable {
                         threadDidEnd()
                         return started.resume(returning: .failure(.cannotStart("worker \(index)", error)))
                     }
-                    started.resume(returning: .success(()))
-                    worker.run(listeners)
+                    worker.run { started.resume(returning: .success(())) }
                 }
             } catch {
                 started.resume(returning: .failure(error))
@@ -357,6 +366,11 @@ public final class ProxyServer: Sendable {
         perform(state.withLock { $0.lifecycle.stop() }, grace: grace)
     }
 
+    /// Of unix sockets.
+    private func removeFiles() {
+        for file in state.withLock({ $0.files }) { file.remove() }
+    }
+
     private func threadDidEnd() {
         perform(state.withLock { $0.lifecycle.threadDidEnd() }, grace: .zero)
     }
@@ -366,6 +380,8 @@ public final class ProxyServer: Sendable {
         case .nothing:
             break
         case .stopWorkers:
+            // First, so that no client comes behind the last one that is accepted.
+            removeFiles()
             for member in crew.members { member.mailbox.post(.stop(grace: grace.milliseconds)) }
         case .reportEnd:
             let awaiting = state.withLock { state in

@@ -236,7 +236,9 @@ final class Session {
         case .connect(let target):
             connect(by: Direct(self, services, to: target, for: subject), .dial)
         case .bind(let target):
-            guard services.bind.isEnabled, let client = relay?.client else {
+            // On which address a process of this machine awaits a peer, only that peer's address could say.
+            let hasPlace = record.client.address != nil || target != nil
+            guard services.bind.isEnabled, hasPlace, let client = relay?.client else {
                 return perform(machine.on(.failed(.commandNotSupported)))
             }
             do throws(UVError) {

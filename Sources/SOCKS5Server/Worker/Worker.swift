@@ -16,6 +16,8 @@ final class Worker {
         case associate(HandedSession)
         /// From somebody who looks after the server.
         case control(WorkerControl)
+        /// Accept by this socket too.
+        case listen(Listener, ListeningSocket)
         /// Stop listening; end what still runs after so many milliseconds.
         case stop(grace: UInt64)
         /// Ask this one from now on.
@@ -101,18 +103,13 @@ final class Worker {
     private var clock: Clock { services.clock }
     private var counters: Counters { services.counters }
 
-    /// Listens on the sockets, which it takes over, and serves until it is stopped.
-    func run(_ sockets: [(Listener, ListeningSocket)]) {
-        for (listener, socket) in sockets {
-            do {
-                listeners.append((listener, try TCPListener(socket, on: loop, delegate: self)))
-                openListeners += 1
-            } catch {
-                services.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
-            }
-        }
+    /// Serves until it is stopped.
+    ///
+    /// - Parameter didOpen: called when it can be given connections.
+    func run(didOpen: () -> Void) {
         mailbox.open(on: loop)
         member.open()
+        didOpen()
         member.time.begin()
         loop.run(self)
         member.time.end()
@@ -120,6 +117,19 @@ final class Worker {
             try loop.close()
         } catch {
             preconditionFailure("a handle is open behind the end of the loop: \(error)")
+        }
+    }
+
+    /// - Parameter socket: taken over.
+    private func listen(_ listener: Listener, _ socket: ListeningSocket) {
+        do throws(UVError) {
+            let socket = try TCPListener(socket, on: loop, delegate: self)
+            listeners.append((listener, socket))
+            openListeners += 1
+            // Whoever has connected already is served.
+            if isStopping { socket.close() }
+        } catch {
+            services.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
         }
     }
 
@@ -166,7 +176,7 @@ final class Worker {
             taker.enter()
             return pass(accepted, arrival, to: taker)
         }
-        let peer = Peer(arrival.peer)
+        let peer = arrival.peer
         guard services.policy.terms(of: arrival.listener.name).serves(peer) else {
             member.leave()
             return services.journal.connectionRefusedToStranger(
@@ -327,6 +337,7 @@ extension Worker: EventLoopDelegate {
             case .handedOver(let handed, let arrival): takeOver(handed, arrival)
             case .associate(let handed): takeOver(handed)
             case .control(let control): take(control)
+            case .listen(let listener, let socket): listen(listener, socket)
             case .stop(let grace): stop(grace: grace)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
@@ -382,7 +393,8 @@ extension Worker: TCPListenerDelegate {
         guard isIntakeOpen else {
             return services.journal.connectionRefusedWhileDraining(by: listener.name)
         }
-        place(descriptor, Arrival(listener: listener, peer: peer))
+        let client = socket.isUnix ? .local(uid: descriptor.user) : Peer(peer)
+        place(descriptor, Arrival(listener: listener, peer: client))
     }
 
     /// Accepting goes on as soon as a session has ended, or after a second, should others have freed some.

@@ -25,6 +25,17 @@ final class ProxyClient {
         }
     }
 
+    /// The same over a unix socket.
+    init(toUnix path: String, offering methods: [AuthenticationMethod], seconds: Int) throws(ProxyTrouble) {
+        self.methods = methods
+        handshake = ClientHandshake(offering: methods)
+        do throws(ClientSocket.Trouble) {
+            socket = try ClientSocket(toUnix: path, seconds: seconds)
+        } catch {
+            throw ProxyTrouble(connectingToUnix: error)
+        }
+    }
+
     /// Sends the greeting.
     ///
     /// - Returns: what the server wants, which is the login or the request.

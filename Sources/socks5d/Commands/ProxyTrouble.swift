@@ -25,6 +25,16 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         self.init("\(trouble)\(hint)")
     }
 
+    init(connectingToUnix trouble: ClientSocket.Trouble) {
+        let hint =
+            switch trouble {
+            case .system(ECONNREFUSED), .system(ENOENT): "; is it running, and is the path right?"
+            case .system(EACCES): "; the socket's mode, or that of a folder above it, keeps this user out"
+            case .silence, .name, .system: ""
+            }
+        self.init("\(trouble)\(hint)")
+    }
+
     /// The connection broke, or nothing came.
     init(_ trouble: ClientSocket.Trouble, at step: Step) {
         switch (trouble, step) {

@@ -14,6 +14,7 @@ struct Run: ParsableCommand {
 
     /// The main thread takes signals, from before the settings are read: a file may take its time.
     func serve() throws -> Never {
+        ProxyServer.lookForInheritedSockets()
         let program = Program()
         let environment = Environment.ofProcess()
         do throws(ProxyServerError) {
@@ -239,12 +240,18 @@ struct Banner {
         }
         if let first = addresses.first {
             let user = hasUsers ? " --proxy-user NAME:PASSWORD" : ""
-            lines.append("try: curl --socks5-hostname \(first.asSeenFromHere)\(user) https://example.com/")
+            lines.append("try: curl \(first.asOptionOfCurl)\(user) https://example.com/")
         }
         self.lines = lines
     }
 
     func write() {
         for line in lines { Messages.write(line) }
+    }
+}
+
+extension ListenAddress {
+    fileprivate var asOptionOfCurl: String {
+        unixPath.map { "--proxy socks5h://localhost\($0)" } ?? "--socks5-hostname \(asSeenFromHere)"
     }
 }

@@ -7,7 +7,7 @@ internal import Text
 
 extension Syntax<ListenAddress> {
     static var listenAddress: Syntax {
-        Syntax(expected: "ADDRESS:PORT, as 127.0.0.1:1080", parsing: ListenAddress.init(parsing:))
+        Syntax(expected: "ADDRESS:PORT, unix:PATH or systemd:NAME", parsing: ListenAddress.init(parsing:))
     }
 }
 

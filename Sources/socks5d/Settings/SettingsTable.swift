@@ -25,7 +25,7 @@ extension Settings {
                 \.listen,
                 .listenAddress,
                 flag: "listen",
-                "Addresses and ports to listen on."
+                "Where to listen: ADDRESS:PORT, unix:PATH, or systemd:NAME for an inherited socket."
             ) { addresses in
                 Complaint.ofListening(on: addresses)
             },

@@ -14,7 +14,7 @@ import UVLoop
         own: Set<String> = []
     ) throws -> GuardReason? {
         let listening = try listeners.map { text in
-            let address = try ListenAddress(parsing: text).socketAddress
+            let address = try #require(ListenAddress(parsing: text).socketAddress)
             return (IPAddress(address.host), address.port)
         }
         let destinationGuard = DestinationGuard(exceptions: exceptions, listeners: listening) {

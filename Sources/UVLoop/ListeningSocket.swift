@@ -1,0 +1,110 @@
+internal import CUV
+
+/// A socket that listens but does not accept yet: opened by any thread, handed to a loop.
+package struct ListeningSocket: Sendable {
+    private let descriptor: Int32
+    /// The address with the port that the system chose, if it was left to it. 0.0.0.0:0 for a unix socket.
+    package let boundAddress: SocketAddress
+    package let isUnix: Bool
+    /// Whether somebody else has it too, and will accept what this process leaves.
+    package let isKept: Bool
+
+    package struct Options: OptionSet, Sendable {
+        package let rawValue: UInt32
+
+        package init(rawValue: UInt32) {
+            self.rawValue = rawValue
+        }
+
+        /// Several sockets may listen on the address; the kernel spreads connections over them (SO_REUSEPORT).
+        package static let shared = Options(rawValue: UInt32(CUV_LISTEN_SHARED))
+        /// An IPv6 wildcard address leaves IPv4 alone (IPV6_V6ONLY).
+        package static let ipv6Only = Options(rawValue: UInt32(CUV_LISTEN_IPV6_ONLY))
+    }
+
+    /// Binds and listens. Connections inherit TCP_NODELAY and keepalive. Throws what socket(2), bind(2) or
+    /// listen(2) fails with.
+    package init(_ address: SocketAddress, _ options: Options) throws(UVError) {
+        var raw = address.raw
+        var bound = cuv_address()
+        var descriptor: Int32 = -1
+        try UVError.check(cuv_listen(&raw, options.rawValue, &descriptor, &bound))
+        self.descriptor = descriptor
+        boundAddress = SocketAddress(bound)
+        (isUnix, isKept) = (false, false)
+    }
+
+    /// A descriptor that listens already, whoever has opened it. It is the socket's from here on; where this throws, it
+    /// stays the caller's. Throws `EBADF`, `ENOTSOCK`, `EPROTOTYPE` for one that is no stream, `EAFNOSUPPORT`, and
+    /// `EINVAL` for one that doesn't listen.
+    package init(adopting descriptor: Int32, isKept: Bool) throws(UVError) {
+        var facts = cuv_listening_facts()
+        try UVError.check(cuv_listening_adopt(descriptor, &facts))
+        self.descriptor = descriptor
+        boundAddress = SocketAddress(facts.address)
+        isUnix = facts.is_unix
+        self.isKept = isKept
+    }
+
+    private init(_ descriptor: Int32, like other: ListeningSocket) {
+        self.descriptor = descriptor
+        (boundAddress, isUnix, isKept) = (other.boundAddress, other.isUnix, other.isKept)
+    }
+
+    /// The same socket once more, for another loop: both accept from one queue.
+    package func duplicated() throws(UVError) -> ListeningSocket {
+        ListeningSocket(try UVError.check(cuv_descriptor_duplicate(descriptor)), like: self)
+    }
+
+    /// Throws `EADDRINUSE` where another socket listens on the address, which SO_REUSEPORT would hide.
+    package static func probe(_ address: SocketAddress, _ options: Options) throws(UVError) {
+        var raw = address.raw
+        try UVError.check(cuv_listen_probe(&raw, options.rawValue))
+    }
+
+    /// Takes over a unix socket.
+    fileprivate init(unix descriptor: Int32) {
+        self.descriptor = descriptor
+        boundAddress = SocketAddress(host: .ipv4(0), port: 0)
+        (isUnix, isKept) = (true, false)
+    }
+
+    /// Closes a socket that no ``TCPListener`` has taken.
+    package func close() {
+        cuv_descriptor_close(descriptor)
+    }
+
+    func start(on loop: EventLoop, owner: UnsafeMutableRawPointer) throws(UVError) -> OpaquePointer {
+        var raw: OpaquePointer?
+        try UVError.check(cuv_listener_start(loop.raw, descriptor, owner, &raw))
+        guard let raw else { throw .outOfMemory }
+        return raw
+    }
+}
+
+/// The file of a unix socket that listens.
+package struct UnixSocketFile: Sendable {
+    package let path: String
+    private let identity: cuv_file_identity
+
+    /// Listens, in place of a file that a dead process has left behind.
+    ///
+    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something else than a socket is there, and what
+    /// socket(2), bind(2) or listen(2) fails with.
+    ///
+    /// - Parameter mode: of the file, as 0o600: says who may connect.
+    package static func listen(
+        at path: String,
+        mode: UInt32
+    ) throws(UVError) -> (file: UnixSocketFile, socket: ListeningSocket) {
+        var descriptor: Int32 = -1
+        var identity = cuv_file_identity()
+        try UVError.check(cuv_listen_unix(path, mode, &descriptor, &identity))
+        return (UnixSocketFile(path: path, identity: identity), ListeningSocket(unix: descriptor))
+    }
+
+    /// Removes the file, unless another socket has taken its place.
+    package func remove() {
+        cuv_unlink_unix(path, identity)
+    }
+}
