@@ -79,7 +79,7 @@ extension IPv6Address {
 
 extension ArraySlice<UInt8> {
     /// At least one digit and nothing else. `nil` also above the limit, however many digits there are.
-    fileprivate func number(radix: UInt64, atMost limit: UInt64) -> UInt64? {
+    func number(radix: UInt64, atMost limit: UInt64) -> UInt64? {
         guard !isEmpty else { return nil }
         var number: UInt64 = 0
         for byte in self {

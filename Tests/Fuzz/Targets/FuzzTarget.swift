@@ -7,6 +7,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case methodSelection, authenticationStatus, response
     case handshake, clientHandshake
     case name
+    case proxyHeader
 
     /// - Throws: ``Violation``.
     public func check(_ input: [UInt8]) throws(Violation) {
@@ -21,6 +22,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .handshake: try Conversation.check(input)
         case .clientHandshake: try ClientConversation.check(input)
         case .name: try Naming.check(input)
+        case .proxyHeader: try ProxyHeaders.check(input)
         }
     }
 }

@@ -1,0 +1,116 @@
+/// Version 2 of the PROXY header, in binary.
+///
+///     signature (12) | VERSION, COMMAND | FAMILY, TRANSPORT | LENGTH (2) | addresses | fields
+enum ProxyHeaderBlock {
+    /// A line end, a NUL and another version's QUIT: nothing that a client of any protocol begins with.
+    static let signature: InlineArray<12, UInt8> = [
+        0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a,
+    ]
+
+    /// The upper half of the byte that ends with the command.
+    private static let version: UInt8 = 2
+
+    private enum Command: UInt8 {
+        /// Of the balancer itself: whatever the header says of addresses isn't looked at.
+        case local = 0
+        case proxy = 1
+    }
+
+    private enum Family: UInt8 {
+        case unspecified = 0
+        case ipv4 = 1
+        case ipv6 = 2
+        case unix = 3
+
+        /// The bytes of both addresses and, but for unix, both ports.
+        var addressLength: Int {
+            switch self {
+            case .unspecified: 0
+            case .ipv4: 2 * 4 + 2 * 2
+            case .ipv6: 2 * 16 + 2 * 2
+            case .unix: 2 * 108
+            }
+        }
+    }
+
+    private enum Transport: UInt8 {
+        case unspecified = 0
+        case stream = 1
+        case datagram = 2
+    }
+
+    static func decode(
+        _ bytes: RawSpan
+    ) throws(MalformedProxyHeader) -> (header: ProxyHeader, length: Int)? {
+        var cursor = ByteCursor()
+        guard try readSignature(of: bytes, at: &cursor),
+            let command = try readCommand(of: bytes, at: &cursor),
+            let kind = cursor.readByte(of: bytes)
+        else { return nil }
+        let family = Family(rawValue: kind >> 4)
+        let transport = Transport(rawValue: kind & 0x0f)
+        if command == .proxy && (family == nil || transport == nil) { throw .unknownFamily }
+        guard let blockLength = cursor.readInteger(UInt16.self, of: bytes) else { return nil }
+        let length = cursor.offset + Int(blockLength)
+        guard length <= ProxyHeader.longest else { throw .tooLong }
+        // A health check counts whatever it says of addresses, and so does what isn't known to have any.
+        let isLoose = command == .local || family == .unspecified || transport == .unspecified
+        let fields = cursor.offset + (family?.addressLength ?? Int(blockLength))
+        if fields > length && !isLoose { throw .tooShort }
+        guard bytes.byteCount >= length else { return nil }
+        try ProxyHeaderFields.check(bytes, min(fields, length)..<length, isLoose: isLoose)
+        guard !isLoose, transport == .stream, let family else { return (ProxyHeader(client: nil), length) }
+        return (ProxyHeader(client: readSource(family, of: bytes, at: &cursor)), length)
+    }
+
+    /// - Returns: false where bytes are missing.
+    private static func readSignature(
+        of bytes: RawSpan,
+        at cursor: inout ByteCursor
+    ) throws(MalformedProxyHeader) -> Bool {
+        var index = 0
+        while index < signature.count {
+            guard let byte = cursor.readByte(of: bytes) else { return false }
+            guard byte == signature[index] else { throw .noHeader }
+            index += 1
+        }
+        return true
+    }
+
+    private static func readCommand(
+        of bytes: RawSpan,
+        at cursor: inout ByteCursor
+    ) throws(MalformedProxyHeader) -> Command? {
+        guard let byte = cursor.readByte(of: bytes) else { return nil }
+        guard byte >> 4 == version, let command = Command(rawValue: byte & 0x0f) else {
+            throw .unknownCommand
+        }
+        return command
+    }
+
+    /// The ports stand behind both addresses.
+    private static func readSource(
+        _ family: Family,
+        of bytes: RawSpan,
+        at cursor: inout ByteCursor
+    ) -> Peer? {
+        switch family {
+        case .ipv4:
+            guard let address = cursor.readInteger(UInt32.self, of: bytes),
+                cursor.readInteger(UInt32.self, of: bytes) != nil,
+                let port = cursor.readInteger(UInt16.self, of: bytes)
+            else { return nil }
+            return Peer(.ipv4(IPv4Address(rawValue: address)), port: port)
+        case .ipv6:
+            guard let high = cursor.readInteger(UInt64.self, of: bytes),
+                let low = cursor.readInteger(UInt64.self, of: bytes),
+                cursor.readInteger(UInt64.self, of: bytes) != nil,
+                cursor.readInteger(UInt64.self, of: bytes) != nil,
+                let port = cursor.readInteger(UInt16.self, of: bytes)
+            else { return nil }
+            return Peer(.ipv6(IPv6Address(high: high, low: low)), port: port)
+        case .unspecified, .unix:
+            return nil
+        }
+    }
+}
