@@ -70,11 +70,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "CProcess"),
+        .target(name: "CSandbox"),
         .executableTarget(
             name: "socks5d",
             dependencies: [
-                "CProcess", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server",
-                "Text",
+                "CProcess", "CSandbox", "CYAML", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol",
+                "SOCKS5Server", "Text",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Signals are waited for by the main thread and interrupt nobody.
 enum Signals {
-    /// SIGUSR2 has no meaning, and is taken so that it doesn't end the program.
+    /// SIGUSR2 has no meaning to others, and doesn't end the program.
     private static let awaited = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
     /// A log that nobody reads, and a limit on the size of files (setrlimit(2)), are errors of a write alone.
     private static let ignored = [SIGPIPE, SIGXFSZ]
@@ -34,6 +34,9 @@ enum Signals {
         let signal = sigtimedwait(&signals, nil, &now)
         return signal > 0 ? signal : nil
     }
+
+    /// Any thread: lets ``wait()`` return in the main thread, with SIGUSR2.
+    static func wakeMainThread() { kill(getpid(), SIGUSR2) }
 
     static func wait() -> Int32 {
         var signals = set(of: awaited)

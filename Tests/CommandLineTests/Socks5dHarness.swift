@@ -56,6 +56,7 @@ enum Setting {
         ("udp-ports", "20000-20999", "70000"),
         ("udp-filtering", "endpoint", "port"),
         ("udp-idle-timeout", "2m", "never"),
+        ("run-as", "\(max(getuid(), 1)):\(getgid())", "a:b:c"),
     ]
 
     static let switches: Set = ["open", "share-port", "no-bind", "no-udp"]

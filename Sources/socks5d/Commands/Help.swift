@@ -34,14 +34,14 @@ enum Help {
           --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
           --log-level LEVEL, --log-format text|json, --log-file FILE
           --access-log FILE|-|syslog, --access-log-format json|text, --version, --help
+          --run-as USER[:GROUP]    become another user once the settings are read
 
         TIME LIMITS              (a plain number is seconds; 500ms, 5m, 1h)
           --handshake-timeout T    from the connection to its request (default 10)
           --dial-timeout T         from the request to the target     (default 10)
           --idle-timeout T         without traffic                    (default 1h)
           --half-closed-timeout T  without traffic, one side closed   (default 1m)
-          --bind-timeout T (60), --udp-idle-timeout T (5m)
-          --drain-timeout T        for sessions to end after SIGTERM  (default 8)
+          --bind-timeout T (60), --udp-idle-timeout T (5m), --drain-timeout T (8)
 
         socks5d --listen 0.0.0.0:1080 --user alice:secret
         """

@@ -15,21 +15,9 @@ struct Run: ParsableCommand {
     /// The main thread takes signals, from before the settings are read: a file may take its time.
     func serve() throws -> Never {
         ProxyServer.lookForInheritedSockets()
-        let program = Program()
         let environment = Environment.ofProcess()
-        do throws(ProxyServerError) {
-            try ProxyServer.inThread(named: "socks5d-start") { [options] in
-                do {
-                    program.begin(with: try Service(options, environment))
-                } catch let failure as Failure {
-                    Socks5d.fail(failure)
-                } catch {
-                    Socks5d.fail(.runtime("\(error)"))
-                }
-            }
-        } catch {
-            throw Failure(error)
-        }
+        let program = Program { [options] in try Loaded(options, environment) }
+        program.load()
         while true { program.take(Signals.wait()) }
     }
 }
@@ -44,9 +32,52 @@ private final class Program: Sendable {
     }
 
     private let stage = Guarded(Stage.loading(isReloadWanted: false))
+    /// The settings, on their way to the main thread.
+    private let loaded = Guarded(Loaded?.none)
+    private let read: @Sendable () throws -> Loaded
 
-    /// The settings are read.
-    func begin(with service: Service) {
+    /// - Parameter read: reads the settings.
+    init(_ read: @escaping @Sendable () throws -> Loaded) {
+        self.read = read
+    }
+
+    /// Reads the settings, and lets the main thread go on with them.
+    func load() {
+        inThread { [self] in
+            let settings = try read()
+            loaded.withLock { $0 = settings }
+            Signals.wakeMainThread()
+        }
+    }
+
+    /// In the main thread, which is the only one then: all others shall have no more rights than it has.
+    private func confine() {
+        guard let settings = loaded.withLock({ $0.take() }) else { return }
+        do throws(Failure) {
+            try Confinement(settings).enter()
+        } catch {
+            Socks5d.fail(error)
+        }
+        inThread { [self] in begin(with: try Service(settings, read)) }
+    }
+
+    private func inThread(_ body: @escaping @Sendable () throws -> Void) {
+        do throws(ProxyServerError) {
+            try ProxyServer.inThread(named: "socks5d-start") {
+                do {
+                    try body()
+                } catch let failure as Failure {
+                    Socks5d.fail(failure)
+                } catch {
+                    Socks5d.fail(.runtime("\(error)"))
+                }
+            }
+        } catch {
+            Socks5d.fail(Failure(error))
+        }
+    }
+
+    private func begin(with service: Service) {
         let isReloadWanted: Bool? = stage.withLock { stage in
             guard case .loading(let isReloadWanted) = stage else { return nil }
             stage = .serving(service)
@@ -63,6 +94,7 @@ private final class Program: Sendable {
         case SIGHUP: reload()
         case SIGTERM, SIGINT: stop(signal)
         case SIGUSR1: LogWriter.shared?.reopen()
+        case SIGUSR2: confine()
         default: break
         }
     }
@@ -106,15 +138,16 @@ private final class Service: Sendable {
     private let logger: Logger
     private let progress: (log: AccessLog, interval: Duration)?
 
-    /// Reads the settings; nothing is opened yet.
-    init(_ options: Options, _ environment: Environment) throws {
-        let settings = try Loaded(options, environment)
+    /// Nothing is opened yet.
+    ///
+    /// - Parameter read: reads the settings again.
+    init(_ settings: Loaded, _ read: @escaping @Sendable () throws -> Loaded) throws {
         try settings.checkLogs()
         Messages.use(settings.log.file, settings.log.format)
         let logLevel = LogLevelSwitch(settings.log.level)
         let logger = Logger(label: "socks5d") { _ in MessageHandler(logLevel) }
         let accessLog = AccessLog(settings.accessLog)
-        for warning in settings.warnings { logger.warning("\(warning)") }
+        for warning in settings.warnings + settings.lostFiles { logger.warning("\(warning)") }
         let server = try settings.server(logger, accessLog)
         do throws(ProxyServerError) {
             try server.checkResources()
@@ -122,7 +155,7 @@ private final class Service: Sendable {
             throw Failure(error)
         }
         Self.warnOfFewDescriptors(server, wanted: settings.configuration.maxConnections, logger)
-        reloader = Reloader(server, settings, logger) { try Loaded(options, environment) }
+        reloader = Reloader(server, settings, logger, load: read)
         admin = try Self.admin(of: server, settings.admin, reloader, logLevel, logger)
         configuration = settings.configuration
         progress = accessLog.flatMap { log in settings.accessLog.progress.map { (log, $0) } }

@@ -76,6 +76,8 @@ struct Options: ParsableArguments, Sendable {
     var accessLog: String?
     @Option(help: .setting("access-log-format"))
     var accessLogFormat: String?
+    @Option(help: .setting("run-as"))
+    var runAs: String?
 }
 
 extension Options {

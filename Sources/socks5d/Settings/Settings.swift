@@ -19,6 +19,7 @@ struct Settings: Sendable {
     var admin = AdminSettings()
     var log = LogSettings()
     var accessLog = AccessLogSettings()
+    var sandbox = SandboxSettings()
 
     /// A user of the configuration file or of a flag.
     struct UserEntry: Sendable {
@@ -53,6 +54,10 @@ struct Loaded: Sendable {
     private(set) var warnings: [String] = []
     /// The paths of what was read.
     let files: [String]
+    /// Whom to become; `nil`: nobody else.
+    let identity: Identity?
+    /// Where that is set, for a message.
+    let identityPlace: String
     /// Settings whose change needs a restart.
     private let fixed: [EffectiveRow]
     private let settings: SettingsSnapshot
@@ -78,6 +83,13 @@ struct Loaded: Sendable {
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
         admin = try AdminConfiguration(effective)
+        let identityPlace = effective.place(of: "run-as") ?? "run-as"
+        do throws(Complaint) {
+            identity = try settings.sandbox.account.map { account throws(Complaint) in try Identity(account) }
+        } catch {
+            throw Failure.configuration(identityPlace + error.description)
+        }
+        self.identityPlace = identityPlace
         log = settings.log
         accessLog = settings.accessLog
         logPlaces = [

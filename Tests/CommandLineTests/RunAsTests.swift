@@ -1,0 +1,119 @@
+import Glibc
+import SOCKS5Protocol
+import TestSupport
+import Testing
+
+/// The process becomes the user of `--run-as`, in all of its threads and for good.
+@Suite struct RunAsTests {
+    /// Any that isn't root: no file and no process of the machine is theirs.
+    private static let numbers = "64123:64124"
+
+    @Test(.enabled(if: geteuid() == 0)) func everyThreadIsTheUserAndHasNoRightsOfRoot() async throws {
+        try await withSocks5d(Invocation("--run-as", Self.numbers, "--admin", "127.0.0.1:0")) { child, port in
+            try expectRelaying(through: port)
+            let threads = try child.threadFacts()
+            #expect(threads.count > 3)
+            for facts in threads {
+                #expect(facts["Uid"] == "64123 64123 64123 64123")
+                #expect(facts["Gid"] == "64124 64124 64124 64124")
+                #expect(facts["Groups"] == "64124")
+                #expect(facts["CapPrm"] == "0000000000000000")
+                #expect(facts["CapEff"] == "0000000000000000")
+            }
+        }
+    }
+
+    @Test func noThreadCanGainRightsByAProgram() async throws {
+        try await withSocks5d { child, _ in
+            for facts in try child.threadFacts() { #expect(facts["NoNewPrivs"] == "1") }
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func aLowPortIsListenedOnWithTheRightToThatAlone() async throws {
+        let listen = "127.83.10.80:\(Int.random(in: 600..<1000))"
+        try await withSocks5d(Invocation("--run-as", Self.numbers, "--listen", listen)) { child, _ in
+            let facts = try child.threadFacts()
+            #expect(facts.allSatisfy { $0["CapEff"] == "0000000000000400" })
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func theUsersOwnGroupsAreTaken() async throws {
+        try await withSocks5d(Invocation("--run-as", "daemon")) { child, _ in
+            for facts in try child.threadFacts() {
+                #expect(facts["Uid"] == "1 1 1 1" && facts["Gid"] == "1 1 1 1" && facts["Groups"] == "1")
+            }
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func aFileThatOnlyRootReadsIsToldOfAtTheStart() async throws {
+        try await withFile(Array("alice:{plain}one".utf8)) { users in
+            let invocation = Invocation("--run-as", Self.numbers, "--user-file", users)
+            try await withSocks5d(invocation) { child, port in
+                let line = try child.waitForLine(containing: "can't be read any more, so a reload will fail")
+                #expect(line.contains(users) && line.hasSuffix("Permission denied"))
+                child.signal(SIGHUP)
+                _ = try child.waitForLine(containing: " error not reloaded")
+                try expectLogin("alice", "one", at: port)
+                chmod(users, 0o644)
+                child.signal(SIGHUP)
+                _ = try child.waitForLine(containing: " notice reloaded ")
+            }
+        }
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func aLogThatTheUserCannotWriteIsRefused() async throws {
+        let folder = try await onThread { try withFolder { $0 } }
+        mkdir(folder, 0o755)
+        defer { rmdir(folder) }
+        let result = try await Invocation("--run-as", Self.numbers, "--log-file", folder + "/log").run()
+        #expect(result.exitCode == 78)
+        #expect(result.errors == "socks5d: log.file: \(folder)/log can't be opened: Permission denied\n")
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func withoutTheRightToBecomeAnotherTheStartFails() async throws {
+        let result = try await onThread {
+            try Invocation("--listen", "127.0.0.1:0", "--run-as", Self.numbers)
+                .start(by: ["setpriv", "--bounding-set", "-all"]).waitForEnd()
+        }
+        #expect(result.exitCode == 78)
+        #expect(result.errors == "socks5d: run-as: user 64123: setgroups: Operation not permitted\n")
+    }
+
+    @Test(
+        arguments: [
+            ("root", "run-as: user 'root' is root; expected another user"),
+            ("0:64124", "run-as: user '0' is root; expected another user"),
+            ("nobody-of-that-name", "run-as: user 'nobody-of-that-name' doesn't exist"),
+            ("daemon:no-such-group", "run-as: group 'no-such-group' doesn't exist"),
+            (
+                "64123",
+                "run-as: user 64123 has no group, since it isn't in the system's list; expected USER:GROUP"
+            ),
+            ("4294967295:1", "run-as: user '4294967295' doesn't exist"),
+        ]
+    ) func aUserWhoCannotBeIsRefused(_ text: String, _ complaint: String) async throws {
+        let result = try await Invocation("--run-as", text).run()
+        #expect(result.exitCode == 78)
+        #expect(result.errors == "socks5d: \(complaint)\n")
+    }
+
+    @Test(arguments: ["", ":", "a:b:c", "a b", ":1"]) func anythingElseIsNoUser(_ text: String) async throws {
+        let result = try await Invocation("--run-as", text).run()
+        #expect(result.exitCode == 64)
+        #expect(result.errors.contains("expected USER or USER:GROUP, as socks5d or 65532:65532"))
+    }
+}
+
+extension ChildProcess {
+    /// What proc(5) says of each thread, in `status`: values by their names, with single spaces.
+    func threadFacts() throws -> [[String: String]] {
+        try namesIn("/proc/\(pid)/task").compactMap { try? readFile("/proc/\(pid)/task/\($0)/status") }.map {
+            text in
+            let pairs = text.split(separator: "\n").map { line in
+                let words = line.split { $0 == "\t" || $0 == " " }
+                return (String(words[0].dropLast()), words.dropFirst().joined(separator: " "))
+            }
+            return Dictionary(pairs) { first, _ in first }
+        }
+    }
+}
