@@ -7,13 +7,15 @@ package enum Intent: Hashable, Sendable {
     case bind(from: Target?)
     /// Each datagram has its own target. DST of the request is a hint that nobody can rely on (RFC 1928 section 7).
     case associate
+    /// The target's address is wanted, and no connection. The port counts for rules alone.
+    case resolve(Target)
 
     /// - Returns: `nil` if the request is about a name that nobody can look up.
     package init?(_ request: SOCKSRequest) {
         switch request.command {
-        case .connect:
+        case .connect, .resolve:
             guard let target = Target(request.destination) else { return nil }
-            self = .connect(target)
+            self = request.command == .connect ? .connect(target) : .resolve(target)
         case .bind:
             if request.destination.isUnspecified {
                 self = .bind(from: nil)
@@ -31,13 +33,14 @@ package enum Intent: Hashable, Sendable {
         case .connect: .connect
         case .bind: .bind
         case .associate: .udpAssociate
+        case .resolve: .resolve
         }
     }
 
     /// `nil`: none is known yet.
     package var target: Target? {
         switch self {
-        case .connect(let target): target
+        case .connect(let target), .resolve(let target): target
         case .bind(let target): target
         case .associate: nil
         }
@@ -51,6 +54,9 @@ package struct Subject: Sendable {
     package let client: Peer
     /// `nil`: no login is required.
     package let user: [UInt8]?
+    /// The name that the client gives itself with SOCKS4, and that nobody has checked: only rules that name users see it.
+    package let claimedUser: [UInt8]?
+    /// As rules see it, see ``SOCKSCommand/judgedAs``.
     package let command: SOCKSCommand
     /// What a credential store has granted to the user.
     package let terms: UserTerms?
@@ -60,12 +66,14 @@ package struct Subject: Sendable {
         user: [UInt8]?,
         command: SOCKSCommand,
         terms: UserTerms? = nil,
-        listener: Int = 0
+        listener: Int = 0,
+        claimedUser: [UInt8]? = nil
     ) {
         self.listener = listener
         self.client = client
         self.user = user
-        self.command = command
+        self.claimedUser = claimedUser
+        self.command = command.judgedAs
         self.terms = terms
     }
 }

@@ -41,6 +41,25 @@ public struct ByteCursor: Sendable {
         return readBytes(Int(count), of: bytes)
     }
 
+    /// Bytes up to a zero, which is read too. `nil`: there is none yet.
+    ///
+    /// - Throws: `error` as soon as there are more than `limit` bytes without one.
+    mutating func readTerminatedBytes(
+        atMost limit: Int,
+        orThrow error: MalformedMessage,
+        of bytes: RawSpan
+    ) throws(MalformedMessage) -> [UInt8]? {
+        let last = min(offset + limit, bytes.byteCount - 1)
+        var end = offset
+        while end <= last, byte(at: end, of: bytes) != 0 { end += 1 }
+        guard end <= last else {
+            if end > offset + limit { throw error }
+            return nil
+        }
+        defer { offset += 1 }
+        return readBytes(end - offset, of: bytes)
+    }
+
     /// Checks the bounds (`RawSpan.unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
     private func byte(at index: Int, of bytes: RawSpan) -> UInt8 {
         unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)

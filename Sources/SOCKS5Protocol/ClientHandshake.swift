@@ -135,7 +135,7 @@ public struct ClientHandshake: Sendable {
 
     private mutating func open(_ boundAddress: Destination, _ command: SOCKSCommand) -> Action {
         switch command {
-        case .connect, .udpAssociate:
+        case .connect, .udpAssociate, .resolve:
             return end(with: .open(boundAddress))
         case .bind:
             state = .awaitingPeer

@@ -1,4 +1,4 @@
-/// A message of RFC 1928 or RFC 1929, which both sides can write and read.
+/// A message of SOCKS5 (RFC 1928, RFC 1929) or SOCKS4, which both sides can write and read.
 public protocol SOCKSMessage: Sendable {
     /// Reads one message. `nil`: bytes are missing, which more of them may cure; the cursor has moved then.
     ///
@@ -11,13 +11,13 @@ public protocol SOCKSMessage: Sendable {
 
 /// What is wrong with received bytes: always the sender's fault.
 public enum MalformedMessage: Error, Hashable, Sendable {
-    /// VER isn't 5, or that of the sub-negotiation isn't 1.
+    /// VER isn't 5, or that of the sub-negotiation isn't 1; or VN of SOCKS4 isn't 4, or 0 in a reply.
     case badVersion(UInt8)
-    /// A CMD other than 1, 2 and 3.
+    /// A CMD that isn't one of ``SOCKSCommand``; of SOCKS4, a CD other than 1 and 2.
     case unknownCommand(UInt8)
     /// An ATYP other than 1, 3 and 4.
     case unknownAddressType(UInt8)
-    /// A REP above 8.
+    /// A REP above 8; of SOCKS4, a CD other than 90 to 93.
     case unknownReply(UInt8)
     /// RSV of a datagram isn't 0.
     case badReserved(UInt16)
@@ -25,6 +25,8 @@ public enum MalformedMessage: Error, Hashable, Sendable {
     case badDomainName
     /// A request to connect to port 0.
     case portZero
+    /// A user ID of SOCKS4 that doesn't end within 255 bytes.
+    case longUserID
 }
 
 extension SOCKSMessage {

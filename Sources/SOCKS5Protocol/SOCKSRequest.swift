@@ -3,6 +3,9 @@ public enum SOCKSCommand: UInt8, Sendable, CaseIterable {
     case connect = 0x01
     case bind = 0x02
     case udpAssociate = 0x03
+    /// Look a name up and answer with its address, in BND; nothing is dialled. Tor's extension, which torsocks uses. Its
+    /// opposite F1, from an address to a name, is not supported.
+    case resolve = 0xf0
 }
 
 /// What the client wants (RFC 1928 section 4).

@@ -27,6 +27,7 @@ private func intent(_ command: SOCKSCommand) -> Intent {
     case .connect: .connect(target)
     case .bind: .bind(from: nil)
     case .udpAssociate: .associate
+    case .resolve: .resolve(target)
     }
 }
 
@@ -34,8 +35,8 @@ private func intent(_ command: SOCKSCommand) -> Intent {
 private enum Stage: String, CaseIterable {
     case negotiating, verifying, concluding, delayingRefusal
     case judgingConnect, judgingBind, decidingConnect, decidingBind
-    case connecting, binding, associating
-    case relaying, associated, refusing, ended
+    case connecting, binding, associating, resolving
+    case relaying, associated, refusing, answering, ended
 
     var machine: Machine {
         var machine = Machine()
@@ -65,6 +66,8 @@ private enum Stage: String, CaseIterable {
         case .connecting: return opening(.connect)
         case .binding: return opening(.bind)
         case .associating: return opening(.udpAssociate)
+        case .resolving: return opening(.resolve)
+        case .answering: return opening(.resolve) + [.resolved(place)]
         case .relaying: return opening(.connect) + [.opened]
         case .associated: return opening(.udpAssociate) + [.opened]
         case .refusing: return opening(.connect) + [.failed(.hostUnreachable)]
@@ -85,15 +88,15 @@ private enum Stage: String, CaseIterable {
             return machine.on(event)
         }
         func end(_ outcome: SessionOutcome) -> Machine.Action { .end(outcome, byReset: outcome.isAbort) }
-        let isRefusing = stage == .refusing
-        let unreachable = SessionOutcome.refused(.hostUnreachable)
+        let isRefusing = [.refusing, .answering].contains(stage)
+        let answered = stage == .answering ? SessionOutcome.completed : .refused(.hostUnreachable)
 
         let endings: [(Machine.Event, SessionOutcome)] = [
             (.stopped, .stopped), (.endedByAdmin, .endedByAdmin), (.revoked, .revoked),
         ]
         for (event, outcome) in endings {
             let expected: Machine.Action =
-                isRefusing ? .end(unreachable, byReset: true) : stage == .ended ? .none : end(outcome)
+                isRefusing ? .end(answered, byReset: true) : stage == .ended ? .none : end(outcome)
             #expect(on(event) == expected)
         }
 
@@ -105,20 +108,20 @@ private enum Stage: String, CaseIterable {
         let quota: Machine.Action =
             switch stage {
             case .judgingConnect, .judgingBind, .decidingConnect, .decidingBind, .connecting, .binding,
-                .associating:
+                .associating, .resolving:
                 .refuse(.reply(.notAllowed), .denied(.limit(.quotaPerUser)))
             case .relaying, .associated: end(.quotaUsedUp)
-            case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .ended: .none
+            case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .answering, .ended: .none
             }
         #expect(on(.quotaUsedUp) == quota)
 
         let left: Machine.Action =
             switch stage {
             case .associated: end(.completed)
-            case .concluding, .delayingRefusal, .relaying, .refusing, .ended: .none
+            case .concluding, .delayingRefusal, .relaying, .refusing, .answering, .ended: .none
             case .negotiating, .verifying, .judgingConnect, .judgingBind, .decidingConnect, .decidingBind,
                 .connecting,
-                .binding, .associating:
+                .binding, .associating, .resolving:
                 end(.clientLeft)
             }
         #expect(on(.clientEnded(isHalfClose: false)) == left)
@@ -129,7 +132,7 @@ private enum Stage: String, CaseIterable {
         let broken: Machine.Action =
             switch stage {
             case .relaying, .associated: end(.aborted(by: .target, .connectionReset))
-            case .refusing: end(unreachable)
+            case .refusing, .answering: end(answered)
             case .ended: .none
             default: end(.clientLeft)
             }
@@ -137,7 +140,7 @@ private enum Stage: String, CaseIterable {
         let completed: Machine.Action =
             [.relaying, .associated].contains(stage) ? end(.completed) : broken
         #expect(on(.relayEnded(.completed)) == completed)
-        if isRefusing { #expect(on(.relayEnded(.flooded)) == .end(unreachable, byReset: true)) }
+        if isRefusing { #expect(on(.relayEnded(.flooded)) == .end(answered, byReset: true)) }
     }
 
     @Test(arguments: Stage.allCases) private func aDeadlineDoesInEachStageWhatItIsFor(_ stage: Stage) {
@@ -156,11 +159,11 @@ private enum Stage: String, CaseIterable {
         case .decidingConnect, .decidingBind:
             let expected = Machine.Action.refuse(.reply(.generalFailure), .refused(.generalFailure))
             #expect(machine.on(.deadlinePassed(.dial)) == expected && isMissed)
-        case .connecting, .binding, .associating:
+        case .connecting, .binding, .associating, .resolving:
             #expect(machine.on(.deadlinePassed(.dial)) == .timeOutConnector && isMissed)
             #expect(machine.on(.failed(.ttlExpired)) == .refuse(.reply(.ttlExpired), .refused(.ttlExpired)))
-        case .refusing:
-            let outcome = SessionOutcome.refused(.hostUnreachable)
+        case .refusing, .answering:
+            let outcome = stage == .answering ? SessionOutcome.completed : .refused(.hostUnreachable)
             #expect(machine.on(.deadlinePassed(.refusal)) == .end(outcome, byReset: false) && !isMissed)
         case .concluding, .judgingConnect, .judgingBind, .ended:
             // Nothing is awaited in them.
@@ -250,7 +253,11 @@ private enum Stage: String, CaseIterable {
         machine = judging()
         #expect(machine.on(.allowed(opened)) == .open(opened))
         if command == .bind { #expect(machine.on(.listening(place)) == .announce(place)) }
-        #expect(machine.on(.opened) == (command == .udpAssociate ? .associate : .relay))
+        switch command {
+        case .connect, .bind: #expect(machine.on(.opened) == .relay)
+        case .udpAssociate: #expect(machine.on(.opened) == .associate)
+        case .resolve: #expect(machine.on(.resolved(place)) == .tell(place))
+        }
         #expect(!machine.isOpening)
     }
 }

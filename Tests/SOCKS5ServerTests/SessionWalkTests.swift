@@ -50,8 +50,9 @@ import UVLoop
                 let place = SocketAddress(host: .ipv4(1), port: 2)
                 if command == .bind, Bool.random(using: &random), successes == 0 { return .listening(place) }
                 if command == .udpAssociate, Int.random(in: 0..<4, using: &random) == 0 { return .handedOver }
-                return [.opened, .failed(.connectionRefused), .denied(.rule(2))].randomElement(using: &random)
-                    ?? .opened
+                let opened = command == .resolve ? SessionMachine.Event.resolved(place) : .opened
+                return [opened, .failed(.connectionRefused), .denied(.rule(2))].randomElement(using: &random)
+                    ?? opened
             case .relay, .association, .nobody: return anytimeEvent(&random)
             }
         }
@@ -73,6 +74,7 @@ import UVLoop
             case .connect: .connect(.address(.ipv4(.loopback), port: 80))
             case .bind: .bind(from: nil)
             case .udpAssociate: .associate
+            case .resolve: .resolve(.address(.ipv4(.loopback), port: 80))
             }
         }
 
@@ -130,6 +132,12 @@ import UVLoop
                 expect((command == .udpAssociate) == (action == .associate), "the other kind of target")
                 successes += 1
                 waiting = action == .relay ? .relay : .association
+            case .tell:
+                expect(waiting == .connector && command == .resolve, "an address for nobody")
+                expect(lastAnswers == 0, "two last answers")
+                lastAnswers += 1
+                successes += 1
+                waiting = .nobody
             case .refuse(_, let outcome):
                 lastAnswers += 1
                 waiting = .nobody

@@ -57,7 +57,9 @@ public struct Rule: Sendable, Hashable {
     ///
     /// - Throws: ``ConfigurationError``.
     public static func command(parsing text: String) throws(ConfigurationError) -> SOCKSCommand {
-        guard let command = SOCKSCommand.allCases.first(where: { $0.text == text.lowercased() }) else {
+        guard let command = SOCKSCommand.allCases.first(where: { $0.text == text.lowercased() }),
+            command.judgedAs == command
+        else {
             throw ConfigurationError(
                 "'\(text.escapedForOneLine)' is not a command; expected connect, bind or udp-associate"
             )
@@ -79,6 +81,11 @@ public struct Rule: Sendable, Hashable {
                 "rule \(number) has \(name) without a value; expected at least one, or no \(name) at all"
             )
         }
+        guard commands?.allSatisfy({ $0.judgedAs == $0 }) != false else {
+            throw ConfigurationError(
+                "rule \(number) has the command resolve, which the rules for connect decide about"
+            )
+        }
         guard users?.allSatisfy({ (1...255).contains($0.count) }) != false else {
             throw ConfigurationError(
                 "rule \(number) has a user whose name isn't of 1 to 255 bytes (RFC 1929)"
@@ -94,6 +101,10 @@ extension SOCKSCommand {
         case .connect: "connect"
         case .bind: "bind"
         case .udpAssociate: "udp-associate"
+        case .resolve: "resolve"
         }
     }
+
+    /// The command whose rules decide about it: RESOLVE tells no more than CONNECT to the same target would.
+    package var judgedAs: SOCKSCommand { self == .resolve ? .connect : self }
 }

@@ -46,6 +46,9 @@ public struct RuleRequest: Sendable {
     public var client: Peer { subject.client }
     /// Who has logged in; `nil`: no login is asked for.
     public var user: [UInt8]? { subject.user }
+    /// The name that a SOCKS4 client gives itself. Nobody has checked it.
+    public var claimedUser: [UInt8]? { subject.claimedUser }
+    /// CONNECT stands for RESOLVE too, which tells no more than a connection to the same target would.
     public var command: SOCKSCommand { subject.command }
 }
 

@@ -12,6 +12,8 @@ extension Configuration {
         /// An IPv4-mapped address counts as the IPv4 one. A process that comes over a unix socket has no address, and is
         /// served: the socket's mode decides about it.
         public var clients: [IPNetwork]?
+        /// Which one a client speaks, its first byte says. At least one.
+        public var protocols: Set<ProxyProtocol> = [.socks5]
         public var login = Login.asConfigured
         /// Asked before those of the user and those for all. The first one that matches decides.
         public var rules: [Rule] = []
@@ -82,12 +84,17 @@ extension Configuration {
                     "\(listener.address) serves no network; expected at least one, or nil"
                 )
             }
+            guard !listener.protocols.isEmpty else {
+                throw ConfigurationError("\(listener.address) has no protocol; expected at least one")
+            }
             switch listener.login {
             case .asConfigured, .except: break
             case .required:
                 guard hasLogins else {
                     throw ConfigurationError("\(listener.address) requires a login, and there are no users")
                 }
+            // With SOCKS4 clients have names without a login.
+            case .never where listener.protocols.contains(.socks4): break
             case .never:
                 if let index = listener.rules.firstIndex(where: { $0.users != nil }) {
                     throw ConfigurationError(
@@ -97,7 +104,7 @@ extension Configuration {
             }
             for (index, rule) in listener.rules.enumerated() { try rule.validate(index + 1) }
         }
-        let isAnonymous = listeners.allSatisfy { $0.login == .never }
+        let isAnonymous = listeners.allSatisfy { $0.login == .never && !$0.protocols.contains(.socks4) }
         if isAnonymous, let index = rules.firstIndex(where: { $0.users != nil }) {
             throw ConfigurationError("rule \(index + 1) is about users, and nobody logs in at any listener")
         }

@@ -5,7 +5,10 @@ internal import SOCKS5Protocol
 ///
 /// Pure. Keeps no bytes: what isn't consumed is shown again, with more behind it.
 enum Front {
+    /// Nothing has come yet.
+    case choosing(FrontChoice)
     case socks5(ServerHandshake)
+    case socks4(SOCKS4Handshake)
 
     enum Action: Equatable {
         /// The next message isn't complete.
@@ -31,9 +34,21 @@ enum Front {
     /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
     mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         switch self {
+        case .choosing(let choice):
+            switch choice.protocol(of: bytes) {
+            case .unknownYet: return (0, .receiveMore)
+            case .foreign: return (0, .abort)
+            case .known(.socks5): self = .socks5(ServerHandshake(requiring: choice.method))
+            case .known(.socks4): self = .socks4(SOCKS4Handshake(needsLogin: choice.needsLogin))
+            }
+            return receive(bytes)
         case .socks5(var handshake):
             let (consumed, action) = handshake.receive(bytes)
             self = .socks5(handshake)
+            return (consumed, Action(action))
+        case .socks4(var handshake):
+            let (consumed, action) = handshake.receive(bytes)
+            self = .socks4(handshake)
             return (consumed, Action(action))
         }
     }
@@ -45,20 +60,41 @@ enum Front {
             let action = handshake.authenticated(isRight)
             self = .socks5(handshake)
             return Action(action)
+        case .choosing, .socks4:
+            preconditionFailure("a verdict on no login")
+        }
+    }
+
+    /// `nil`: nothing has come by which it could be known.
+    var `protocol`: ProxyProtocol? {
+        switch self {
+        case .choosing: nil
+        case .socks5: .socks5
+        case .socks4: .socks4
+        }
+    }
+
+    /// The name that the client gives itself without a login.
+    var claimedUser: [UInt8]? {
+        switch self {
+        case .choosing, .socks5: nil
+        case .socks4(let handshake): handshake.userID
         }
     }
 
     /// The refusal of a login on which nobody has decided.
     var loginRefusal: [UInt8] {
         switch self {
-        case .socks5: AuthenticationStatus(succeeded: false).encoded
+        case .choosing, .socks5: AuthenticationStatus(succeeded: false).encoded
+        case .socks4: SOCKS4Response(code: .rejected).encoded
         }
     }
 
     /// The answer to a request.
     func response(_ reply: Reply, boundTo bound: Destination = .unspecified) -> [UInt8] {
         switch self {
-        case .socks5: SOCKSResponse(reply: reply, boundAddress: bound).encoded
+        case .choosing, .socks5: SOCKSResponse(reply: reply, boundAddress: bound).encoded
+        case .socks4: SOCKS4Response(reply, boundTo: bound).encoded
         }
     }
 }
@@ -74,6 +110,19 @@ extension Front.Action {
             case .acknowledge(let status): .answer(status.encoded)
             case .refuseLogin(let status): .refuseLogin(status.encoded)
             case .open(let request): .open(request)
+            case .reject(let reply): .reject(reply)
+            case .abort: .abort
+            }
+    }
+
+    fileprivate init(_ action: SOCKS4Handshake.Action) {
+        let rejected = SOCKS4Response(code: .rejected).encoded
+        self =
+            switch action {
+            case .receiveMore: .receiveMore
+            case .open(let request): .open(request)
+            case .refuseWithoutLogin: .refuse(rejected, .noAcceptableMethod)
+            case .refuseUserID: .refuse(rejected, .badRequest)
             case .reject(let reply): .reject(reply)
             case .abort: .abort
             }

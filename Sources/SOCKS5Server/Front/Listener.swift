@@ -17,7 +17,7 @@ final class Listener: Sendable {
 
     /// What a client is spoken to with.
     func front(for client: Peer, under policy: Policy) -> Front {
-        .socks5(ServerHandshake(requiring: policy.terms(of: name).method(for: client)))
+        .choosing(FrontChoice(policy.terms(of: name), client))
     }
 }
 

@@ -13,9 +13,9 @@ final class Counters: Sendable {
     /// By ``LimitRefusal``.
     private let refusals = InlineArray<5, Count> { _ in Count() }
     /// By command and the REP field.
-    private let replies = InlineArray<36, Count> { _ in Count() }
+    private let replies = InlineArray<45, Count> { _ in Count() }
     /// By command and ``SessionInfo/Outcome``.
-    private let ends = InlineArray<160, Count> { _ in Count() }
+    private let ends = InlineArray<200, Count> { _ in Count() }
     /// By ``ConnectResult``, IPv4 first, then IPv6.
     private let connects = InlineArray<12, Count> { _ in Count() }
     /// By ``AcceptError``.
@@ -116,14 +116,29 @@ final class Counters: Sendable {
     var pipes: Int { openPipes.value }
 
     private static func place(of reply: Reply, _ command: SOCKSCommand?) -> Int {
-        Int(command?.rawValue ?? 0) * 9 + Int(reply.rawValue)
+        SOCKSCommand.number(of: command) * 9 + Int(reply.rawValue)
     }
 
     private static func place(of outcome: SessionInfo.Outcome, _ command: SOCKSCommand?) -> Int {
-        Int(command?.rawValue ?? 0) * 40 + outcome.number
+        SOCKSCommand.number(of: command) * 40 + outcome.number
     }
 
     private static func place(of result: ConnectResult, _ isIPv6: Bool) -> Int {
         (isIPv6 ? 6 : 0) + result.rawValue
+    }
+}
+
+extension SOCKSCommand {
+    /// The place among counts, below 5.
+    ///
+    /// - Parameter command: `nil`: none is known.
+    static func number(of command: SOCKSCommand?) -> Int {
+        switch command {
+        case nil: 0
+        case .connect: 1
+        case .bind: 2
+        case .udpAssociate: 3
+        case .resolve: 4
+        }
     }
 }

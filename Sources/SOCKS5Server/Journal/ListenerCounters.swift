@@ -7,21 +7,21 @@ final class ListenerCounters: Sendable {
     /// By ``ConnectionRefusal``.
     private let refusals = InlineArray<7, Count> { _ in Count() }
     /// By command.
-    private let requests = InlineArray<4, Count> { _ in Count() }
+    private let requests = InlineArray<5, Count> { _ in Count() }
     /// By command. A session that another worker goes on with ends there.
-    private let ends = InlineArray<4, Count> { _ in Count() }
+    private let ends = InlineArray<5, Count> { _ in Count() }
     /// Of sessions that have ended without a request, by ``SessionInfo/Outcome``.
     private let failures = InlineArray<40, Count> { _ in Count() }
 
     // MARK: - The worker's thread
 
     func sessionDidBegin() { accepted.add() }
-    func requestDidCome(_ command: SOCKSCommand) { requests[Int(command.rawValue)].add() }
+    func requestDidCome(_ command: SOCKSCommand) { requests[SOCKSCommand.number(of: command)].add() }
 
     /// - Parameter command: `nil`: no request has come.
     func sessionDidEnd(_ command: SOCKSCommand?, _ outcome: SessionInfo.Outcome?) {
         if command == nil, let outcome { failures[outcome.number].add() }
-        ends[Int(command?.rawValue ?? 0)].add()
+        ends[SOCKSCommand.number(of: command)].add()
     }
 
     func add(_ refusal: ConnectionRefusal) { refusals[refusal.rawValue].add() }
@@ -33,18 +33,18 @@ final class ListenerCounters: Sendable {
 
     subscript(result: HandshakeResult) -> UInt64 {
         switch result {
-        case .completed: SOCKSCommand.allCases.reduce(0) { $0 + requests[Int($1.rawValue)].value }
+        case .completed: SOCKSCommand.allCases.reduce(0) { $0 + requests[SOCKSCommand.number(of: $1)].value }
         case .ended(let outcome): failures[outcome.number].value
         }
     }
 
     /// Sessions that run here, less those that have ended elsewhere.
     subscript(command: SOCKSCommand?) -> Int {
-        let ended = ends[Int(command?.rawValue ?? 0)].value
+        let ended = ends[SOCKSCommand.number(of: command)].value
         guard let command else {
             let requested = self[HandshakeResult.completed]
             return Int(connectionsAccepted) - Int(requested) - Int(ended)
         }
-        return Int(requests[Int(command.rawValue)].value) - Int(ended)
+        return Int(requests[SOCKSCommand.number(of: command)].value) - Int(ended)
     }
 }

@@ -37,6 +37,7 @@ struct Refusals {
     private static func message(_ outcome: SessionInfo.Outcome) -> String? {
         switch outcome {
         case .notSOCKS5: "not SOCKS5"
+        case .badRequest: "bad request"
         case .noAcceptableMethod: "no acceptable method"
         case .loginUnchecked: "login unchecked"
         case .commandNotSupported: "command not supported"
@@ -58,7 +59,7 @@ extension SessionRecord {
     /// Who has asked for what, and what was found wrong with it. What came from the wire is escaped.
     fileprivate var subject: Logger.Metadata {
         var metadata: Logger.Metadata = ["client": "\(client)", "id": "\(id)"]
-        if let username {
+        if let username = user {
             metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
         }
         if let command { metadata["command"] = "\(command.text)" }

@@ -41,13 +41,12 @@ public struct SessionInfo: Sendable {
     public var started: Duration { .milliseconds(snapshot.moment.milliseconds) - duration }
     public var client: Peer { snapshot.record.client }
     /// `nil`: nothing of a protocol that is known has come.
-    public var `protocol`: ProxyProtocol? {
-        snapshot.record.method == nil && snapshot.record.command == nil ? nil : .socks5
-    }
+    public var `protocol`: ProxyProtocol? { snapshot.record.spoken }
     /// How clients have to log in. `nil`: none was selected, yet or at all.
     public var method: Method? { snapshot.record.method }
-    /// Who has logged in, as bytes (RFC 1929). `nil`: nobody has, yet or at all.
-    public var user: [UInt8]? { snapshot.record.username }
+    /// Who has logged in, as bytes (RFC 1929); with SOCKS4 the name that the client gives itself, which nobody has
+    /// checked. `nil`: nobody has, yet or at all.
+    public var user: [UInt8]? { snapshot.record.user }
     /// `nil`: there was no request, yet or at all.
     public var command: SOCKSCommand? { snapshot.record.command }
     /// What the request is for. `nil`: none is known, as with UDP ASSOCIATE.

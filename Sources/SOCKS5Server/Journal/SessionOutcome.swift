@@ -20,8 +20,10 @@ enum SessionOutcome: Equatable {
     case loginRefused
     /// Refused too, but nobody has looked whether it is right.
     case loginUnchecked
-    /// Not SOCKS version 5.
+    /// A protocol that the listener doesn't speak.
     case notSOCKS5
+    /// A request without an end, or one that makes no sense.
+    case badRequest
     /// The client went before its request was carried out.
     case clientLeft
     /// One of the sides has broken the relay.
@@ -46,7 +48,7 @@ enum SessionOutcome: Equatable {
             .timedOut(.halfClosed):
             true
         case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
-            .clientLeft, .timedOut:
+            .badRequest, .clientLeft, .timedOut:
             false
         }
     }
@@ -61,6 +63,7 @@ enum SessionOutcome: Equatable {
         case .loginRefused: "login refused"
         case .loginUnchecked: "login unchecked"
         case .notSOCKS5: "not SOCKS5"
+        case .badRequest: "bad request"
         case .clientLeft: "client left"
         case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"
         case .timedOut(let deadline): "timed out, \(deadline.text)"
@@ -89,6 +92,7 @@ extension SessionOutcome {
         case .loginRefused: .loginFailed
         case .loginUnchecked: .loginUnchecked
         case .notSOCKS5: .notSOCKS5
+        case .badRequest: .badRequest
         case .clientLeft: .clientLeft
         case .aborted(by: .client, _): .abortedByClient
         case .aborted(by: .target, _): .abortedByTarget
@@ -133,7 +137,9 @@ extension SessionOutcome {
         case .endedByAdmin: .admin
         case .revoked: .reload
         case .stopped: .stop
-        case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5: nil
+        case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
+            .badRequest:
+            nil
         }
     }
 }

@@ -17,6 +17,8 @@ struct SessionRecord {
     private var rare: Rare?
     let client: Peer
     private(set) var command: SOCKSCommand?
+    /// `nil`: nothing of a protocol that is known has come.
+    var spoken: ProxyProtocol?
     var method: SessionInfo.Method?
     /// The last one that was given.
     var reply: Reply?
@@ -37,6 +39,7 @@ struct SessionRecord {
     private final class Rare: Sendable {
         struct Notes: Sendable {
             var terms: UserTerms?
+            var claimedUser: [UInt8]?
             var unreadable: Unreadable?
             var rule: String?
             var wouldDeny: String?
@@ -66,6 +69,10 @@ struct SessionRecord {
 
     /// What the credential store has granted to the user.
     var terms: UserTerms? { rare?.notes.terms }
+    /// The name that the client gives itself with SOCKS4, without a login.
+    var claimedUser: [UInt8]? { rare?.notes.claimedUser }
+    /// Who it says it is, for the log: who has logged in, or the name that nobody has checked.
+    var user: [UInt8]? { username ?? claimedUser }
     /// What the client has sent instead of a message that can be carried out.
     var unreadable: Unreadable? { rare?.notes.unreadable }
     /// The rule that only reports and would have denied the request, or the address that it has led to.
@@ -169,6 +176,10 @@ extension SessionRecord {
         noteRarely { $0.wouldDeny = rule }
     }
 
+    mutating func noteClaim(_ name: [UInt8]) {
+        noteRarely { $0.claimedUser = name }
+    }
+
     mutating func note(_ unreadable: Unreadable?) {
         if unreadable != nil { noteRarely { $0.unreadable = unreadable } }
     }
@@ -234,7 +245,7 @@ extension SessionRecord {
             "milliseconds": "\(now - began)",
         ]
         if let rule { metadata["rule"] = "\(rule)" }
-        if let username {
+        if let username = user {
             metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
         }
         if let command, let destination {
@@ -258,7 +269,8 @@ extension Subject {
             user: record.username,
             command: command,
             terms: record.terms,
-            listener: record.listener.index
+            listener: record.listener.index,
+            claimedUser: record.claimedUser
         )
     }
 }

@@ -35,12 +35,7 @@ extension SessionInfo {
         public static func < (left: Stage, right: Stage) -> Bool { left.rank < right.rank }
     }
 
-    /// The protocol that a client has spoken.
-    public enum ProxyProtocol: String, CaseIterable, Sendable {
-        case socks5
-    }
-
-    /// How clients log in (RFC 1928 section 3).
+    /// How clients log in.
     public enum Method: String, CaseIterable, Sendable {
         case none, password
     }
@@ -69,8 +64,10 @@ extension SessionInfo {
         case abortedByClient = "aborted_by_client"
         case abortedByTarget = "aborted_by_target"
 
-        /// Another protocol.
+        /// A protocol that the listener doesn't speak.
         case notSOCKS5 = "not_socks5"
+        /// A request without an end, or one that makes no sense, in SOCKS4 or HTTP.
+        case badRequest = "bad_request"
         case noAcceptableMethod = "no_acceptable_method"
         case loginFailed = "login_failed"
         /// Nobody has looked whether the login is right.
@@ -113,6 +110,7 @@ extension SOCKSCommand {
         case .connect: "connect"
         case .bind: "bind"
         case .udpAssociate: "udp_associate"
+        case .resolve: "resolve"
         }
     }
 }

@@ -5,18 +5,20 @@ internal import SOCKS5Protocol
 /// Only a guess, and only from the first bytes; none of them is kept but for a name.
 enum Unreadable: Equatable {
     /// The first bytes of another protocol.
-    case http, tls, socks4, proxyHeader
+    case http, tls, socks4, socks5, proxyHeader
     /// A version that is no protocol known here.
     case version(UInt8)
-    /// A CMD other than 1, 2 and 3.
+    /// A CMD, or CD, that isn't known.
     case command(UInt8)
     /// An ATYP other than 1, 3 and 4.
     case addressType(UInt8)
     /// A name with bytes that no name has, or none.
     case name([UInt8])
     case portZero
+    /// A user ID of SOCKS4 without an end.
+    case userID
 
-    /// Of a client that doesn't speak SOCKS5.
+    /// Of a client that speaks none of the listener's protocols.
     ///
     /// - Parameter bytes: what has come so far.
     init?(greeting bytes: RawSpan) {
@@ -24,6 +26,7 @@ enum Unreadable: Equatable {
         self =
             switch first {
             case 0x04: .socks4
+            case 0x05: .socks5
             case 0x16: .tls
             // PROXY header, version 2: CR LF CR LF NUL CR LF QUIT LF.
             case 0x0d: .proxyHeader
@@ -37,17 +40,17 @@ enum Unreadable: Equatable {
     /// Of a request that was rejected as soon as that could be seen.
     ///
     /// - Parameter bytes: the request, from VER on.
-    init?(request bytes: RawSpan) {
+    init?(request bytes: RawSpan, _ spoken: ProxyProtocol?) {
         do throws(MalformedMessage) {
-            _ = try SOCKSRequest.decode(bytes)
+            if spoken == .socks4 { _ = try SOCKS4Request.decode(bytes) } else { _ = try SOCKSRequest.decode(bytes) }
             return nil
         } catch {
             switch error {
             case .unknownCommand(let code): self = .command(code)
             case .unknownAddressType(let code): self = .addressType(code)
             case .badDomainName:
-                let length = bytes.bytes(4..<5)?.first.map { Int($0) } ?? 0
-                self = .name(bytes.bytes(5..<(5 + length)) ?? [])
+                self = .name(spoken == .socks4 ? bytes.socks4Name : bytes.socks5Name)
+            case .longUserID: self = .userID
             case .portZero: self = .portZero
             case .badVersion(let version): self = .version(version)
             case .unknownReply, .badReserved: return nil
@@ -61,17 +64,30 @@ enum Unreadable: Equatable {
         case .http: "looks like HTTP"
         case .tls: "looks like TLS"
         case .socks4: "looks like SOCKS4"
+        case .socks5: "looks like SOCKS5"
         case .proxyHeader: "looks like a PROXY header"
         case .version(let number): "version \(number)"
         case .command(let number): "command \(number)"
         case .addressType(let number): "address type \(number)"
         case .name(let bytes): bytes.isEmpty ? "empty name" : "name \(String(decoding: bytes, as: UTF8.self))"
         case .portZero: "port 0"
+        case .userID: "user ID too long"
         }
     }
 }
 
 extension RawSpan {
+    fileprivate var socks5Name: [UInt8] {
+        let length = bytes(4..<5)?.first.map { Int($0) } ?? 0
+        return bytes(5..<(5 + length)) ?? []
+    }
+
+    /// Behind the user ID, which has its end.
+    fileprivate var socks4Name: [UInt8] {
+        let texts = (bytes(8..<byteCount) ?? []).split(separator: 0, omittingEmptySubsequences: false)
+        return texts.dropFirst().first.map { Array($0.prefix(255)) } ?? []
+    }
+
     /// `nil` where there are not so many.
     fileprivate func bytes(_ range: Range<Int>) -> [UInt8]? {
         guard range.upperBound <= byteCount else { return nil }

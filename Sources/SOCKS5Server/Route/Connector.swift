@@ -2,7 +2,8 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Gets a session its target: by dialling (``Direct``), or by waiting to be dialled (``Await``).
+/// Gets a session its target: by dialling (``Direct``), by waiting to be dialled (``Await``), or
+/// no more than its address (``Resolve``).
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the session's, from the request until a target is there or none can be. The connector owns the streams
@@ -34,6 +35,8 @@ enum ConnectEvent {
     ///   - stream: without a delegate of its own; the receiver's from now on.
     ///   - bound: what the client is told.
     case connected(TCPStream, bound: SocketAddress)
+    /// The address that was asked for.
+    case resolved(SocketAddress)
     case failed(Reply)
     case denied(Denial)
 }

@@ -11,9 +11,11 @@ struct ListenerTerms: Sendable {
     /// `nil`: anyone.
     private let clients: NetworkTable?
     private let login: Login
+    let protocols: ProxyProtocols
 
     init(_ listener: Configuration.ListenerSettings, _ configuration: Configuration) {
         clients = listener.clients.map { NetworkTable($0) }
+        protocols = ProxyProtocols(listener.protocols)
         switch listener.login {
         case _ where !configuration.asksForLogin(at: listener): login = .none
         case .never: login = .none

@@ -83,6 +83,7 @@ extension Session: ConnectorDelegate {
         switch event {
         case .listening(let address): perform(machine.on(.listening(address)))
         case .connected(let target, let bound): relay(target, boundTo: bound)
+        case .resolved(let address): perform(machine.on(.resolved(address)))
         case .failed(let reply): perform(machine.on(.failed(reply)))
         case .denied(let denial): perform(machine.on(.denied(denial)))
         }

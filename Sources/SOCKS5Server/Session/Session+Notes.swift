@@ -78,12 +78,16 @@ extension SessionRecord {
     /// The client's next message was read.
     ///
     /// - Parameter bytes: with the message at the front.
-    mutating func note(_ action: Front.Action, to bytes: RawSpan) {
+    mutating func note(_ action: Front.Action, of front: Front, to bytes: RawSpan) {
         switch action {
-        case .abort: note(Unreadable(greeting: bytes))
-        case .reject: note(Unreadable(request: bytes))
-        case .receiveMore, .answer, .verify, .open, .refuse, .refuseLogin: break
+        case .receiveMore: return
+        case .abort: return note(Unreadable(greeting: bytes))
+        case .reject: note(Unreadable(request: bytes, front.protocol))
+        case .refuse(_, .badRequest): note(.userID)
+        case .answer, .verify, .open, .refuse, .refuseLogin: break
         }
+        if spoken == nil { spoken = front.protocol }
+        if let name = front.claimedUser { noteClaim(name) }
     }
 }
 

@@ -103,6 +103,7 @@ final class Session {
         case .timeOutConnector: timeOutConnector()
         // Whoever has the target at hand goes on.
         case .relay, .associate: break
+        case .tell(let address): tell(address)
         case .refuse(let answer, let outcome): refuse(answer, outcome)
         case .leave: close(byReset: false)
         case .end(let outcome, let byReset): end(outcome, byReset)
@@ -116,7 +117,7 @@ final class Session {
         while machine.isNegotiating, let pipe = relay?.clientToTarget {
             let (consumed, action) = pipe.withHeldBytes {
                 let result = front.receive($0)
-                record.note(result.action, to: $0)
+                record.note(result.action, of: front, to: $0)
                 return result
             }
             pipe.consume(consumed)
@@ -126,8 +127,12 @@ final class Session {
     }
 
     private func answer(_ bytes: [UInt8]) {
-        if record.method == nil { record.method = handshakePolicy?.method(of: record) }
+        noteMethod()
         relay?.targetToClient.send(bytes)
+    }
+
+    private func noteMethod() {
+        if record.method == nil { record.method = handshakePolicy?.method(of: record) }
     }
 
     /// Whether a login is being judged by users who may no longer be the right ones.
@@ -194,6 +199,7 @@ final class Session {
     // MARK: - Request
 
     private func judge(_ request: SOCKSRequest) {
+        noteMethod()
         record.requestDidCome(request, now: services.clock.now)
         services.journal.requestDidCome(
             request.command,
@@ -249,6 +255,8 @@ final class Session {
             }
         case .associate:
             associate(subject)
+        case .resolve(let target):
+            connect(by: Resolve(self, services, target, for: subject), .dial)
         }
     }
 
@@ -278,6 +286,11 @@ final class Session {
         services.counters.add(.allowed)
         places.endHandshake(of: record.client, services)
         relay?.begin(with: target, success(bound), places.tally(services)) { places.meter(of: $0, services) }
+    }
+
+    private func tell(_ address: SocketAddress) {
+        services.counters.add(.allowed)
+        sendLast(success(SocketAddress(host: address.host, port: 0)))
     }
 
     private func success(_ bound: SocketAddress) -> [UInt8] {
@@ -341,13 +354,17 @@ final class Session {
         giveUpPending()
         if case .denied(let denial) = outcome { services.journal.requestDenied(denial) }
         note(outcome)
-        places.endHandshake(of: record.client, services)
-        services.clock.set(.refusal, for: slot)
         if case .reply(let reply) = answer {
             services.counters.add(reply, to: record.command)
             record.reply = reply
         }
-        relay?.refuse(sending: front.bytes(of: answer))
+        sendLast(front.bytes(of: answer))
+    }
+
+    private func sendLast(_ message: [UInt8]) {
+        places.endHandshake(of: record.client, services)
+        services.clock.set(.refusal, for: slot)
+        relay?.refuse(sending: message)
         relay?.clientToTarget.release()
     }
 

@@ -26,7 +26,7 @@ struct SessionMachine {
         /// Datagrams are relayed.
         case associated
         /// The last answer is on its way.
-        case refusing(SessionOutcome)
+        case answering(SessionOutcome)
         case ended
     }
 
@@ -45,6 +45,8 @@ struct SessionMachine {
         case listening(SocketAddress)
         /// There is a target, or an association.
         case opened
+        /// The address that a RESOLVE has asked for.
+        case resolved(SocketAddress)
         /// Another worker goes on with the client.
         case handedOver
         case failed(Reply)
@@ -87,6 +89,8 @@ struct SessionMachine {
         case relay
         /// Tell the client of its association.
         case associate
+        /// Tell the client the address that it has asked for, which is the last answer, and let the client read it.
+        case tell(SocketAddress)
         /// Send the last answer, and let the client read it. Gives up what is waited for.
         case refuse(LastAnswer, SessionOutcome)
         /// Close everything, of which nobody is told.
@@ -120,7 +124,7 @@ struct SessionMachine {
         switch stage {
         case .deciding, .connecting: true
         case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .relaying, .associated,
-            .refusing, .ended:
+            .answering, .ended:
             false
         }
     }
@@ -129,7 +133,7 @@ struct SessionMachine {
     var missesDeadlines: Bool {
         switch stage {
         case .negotiating, .verifying, .deciding, .connecting, .relaying, .associated: true
-        case .concluding, .delayingRefusal, .judging, .refusing, .ended: false
+        case .concluding, .delayingRefusal, .judging, .answering, .ended: false
         }
     }
 
@@ -146,6 +150,7 @@ struct SessionMachine {
         case .ruleSetAnswered(let verdict): ruleSetAnswered(verdict)
         case .listening(let address): listening(address)
         case .opened: opened()
+        case .resolved(let address): resolved(address)
         case .handedOver: handedOver()
         case .failed(let reply): refuse(reply, .refused(reply))
         case .clientEnded(let isHalfClose): clientEnded(isHalfClose)
@@ -165,7 +170,7 @@ struct SessionMachine {
         switch stage {
         case .negotiating, .concluding: break
         case .verifying, .delayingRefusal, .judging, .deciding, .connecting, .relaying, .associated,
-            .refusing, .ended:
+            .answering, .ended:
             preconditionFailure("a message that nobody has asked for")
         }
         stage = .negotiating
@@ -251,10 +256,16 @@ struct SessionMachine {
         case .connecting(.udpAssociate):
             stage = .associated
             return .associate
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .relaying,
-            .associated, .refusing, .ended:
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding,
+            .connecting(.resolve), .relaying, .associated, .answering, .ended:
             preconditionFailure("a target that nobody awaits")
         }
+    }
+
+    private mutating func resolved(_ address: SocketAddress) -> Action {
+        guard case .connecting(.resolve) = stage else { preconditionFailure("an address for nobody") }
+        stage = .answering(.completed)
+        return .tell(address)
     }
 
     private mutating func handedOver() -> Action {
@@ -266,14 +277,14 @@ struct SessionMachine {
     private mutating func refuse(_ reply: Reply, _ outcome: SessionOutcome) -> Action {
         switch stage {
         case .judging, .deciding, .connecting: return refuse(.reply(reply), outcome)
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .relaying, .associated, .refusing,
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .relaying, .associated, .answering,
             .ended:
             preconditionFailure("a reply to no request")
         }
     }
 
     private mutating func refuse(_ answer: LastAnswer, _ outcome: SessionOutcome) -> Action {
-        stage = .refusing(outcome)
+        stage = .answering(outcome)
         return .refuse(answer, outcome)
     }
 
@@ -291,7 +302,7 @@ struct SessionMachine {
             end(.clientLeft)
         case .associated:
             end(.completed)
-        case .concluding, .delayingRefusal, .relaying, .refusing, .ended:
+        case .concluding, .delayingRefusal, .relaying, .answering, .ended:
             .none
         }
     }
@@ -306,7 +317,7 @@ struct SessionMachine {
             }
         case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting:
             end(.clientLeft)
-        case .refusing(let outcome):
+        case .answering(let outcome):
             end(outcome, byReset: relayEnd == .flooded)
         case .ended:
             .none
@@ -325,7 +336,7 @@ struct SessionMachine {
             refuse(.reply(.generalFailure), .refused(.generalFailure))
         case .connecting:
             .timeOutConnector
-        case .refusing(let outcome):
+        case .answering(let outcome):
             end(outcome)
         case .concluding, .judging, .ended:
             preconditionFailure("a deadline in between")
@@ -338,7 +349,7 @@ struct SessionMachine {
             refuse(.reply(.notAllowed), .denied(.limit(.quotaPerUser)))
         case .relaying, .associated:
             end(.quotaUsedUp)
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .ended:
+        case .negotiating, .verifying, .concluding, .delayingRefusal, .answering, .ended:
             .none
         }
     }
@@ -347,7 +358,7 @@ struct SessionMachine {
         switch stage {
         case .negotiating, .verifying, .delayingRefusal:
             end(.displaced)
-        case .concluding, .judging, .deciding, .connecting, .relaying, .associated, .refusing, .ended:
+        case .concluding, .judging, .deciding, .connecting, .relaying, .associated, .answering, .ended:
             preconditionFailure("a session gives way that has no handshake to end")
         }
     }
@@ -357,7 +368,7 @@ struct SessionMachine {
         switch stage {
         case .ended:
             return .none
-        case .refusing(let earlier):
+        case .answering(let earlier):
             stage = .ended
             return .end(earlier, byReset: byReset || outcome.isAbort)
         case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting,

@@ -126,6 +126,7 @@ extension SOCKSCommand {
         case .connect: "CONNECT"
         case .bind: "BIND"
         case .udpAssociate: "UDP ASSOCIATE"
+        case .resolve: "RESOLVE"
         }
     }
 }

@@ -6,6 +6,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case greeting, credentials, request, datagramHeader
     case methodSelection, authenticationStatus, response
     case handshake, clientHandshake
+    case socks4Request, socks4Response, socks4Handshake
     case name
     case proxyHeader
 
@@ -21,6 +22,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .response: try Decoder<SOCKSResponse>.check(input)
         case .handshake: try Conversation.check(input)
         case .clientHandshake: try ClientConversation.check(input)
+        case .socks4Request: try Decoder<SOCKS4Request>.check(input)
+        case .socks4Response: try Decoder<SOCKS4Response>.check(input)
+        case .socks4Handshake: try SOCKS4Conversation.check(input)
         case .name: try Naming.check(input)
         case .proxyHeader: try ProxyHeaders.check(input)
         }
