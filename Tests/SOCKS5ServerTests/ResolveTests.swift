@@ -78,7 +78,7 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
     }
 
     @Test func aNameThatIsNotFoundIsAnsweredAsToCONNECT() async throws {
-        try await withProxy { port, sessions in
+        try await withProxy { (port, sessions) throws in
             #expect(try Self.resolve(Self.named("no.example"), through: port).reply == .hostUnreachable)
             #expect(try sessions.next(after: 0).outcome == .nameNotFound)
             #expect(try Self.resolve(Self.named("a\\111b"), through: port).reply == .hostUnreachable)
@@ -98,7 +98,7 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
     }
 
     @Test func theGuardHidesWhatCONNECTMayNotReach() async throws {
-        try await withProxy({ $0.destinationGuard.mode = .on }) { port, sessions in
+        try await withProxy({ $0.destinationGuard.mode = .on }) { (port, sessions) throws in
             for (index, destination) in [
                 Self.named("inside.example"), .loopback(0), .unspecified, Self.named("0x7f.1"),
             ].enumerated() {

@@ -137,7 +137,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
 
     /// A message that never ends is answered when its limit is reached, and what follows is drained.
     @Test func aRequestWithoutAnEndIsRejectedAtItsLimit() async throws {
-        try await withProxy { port, _ in
+        try await withProxy { (port, _) throws in
             let flood = [UInt8](repeating: UInt8(ascii: "a"), count: 100_000)
             #expect(try Self.answer(to: [4, 1, 0, 80, 0, 0, 0, 1, 0] + flood, through: port) == rejection)
         }
@@ -186,7 +186,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
 
     @Test func whereItIsNotAllowedItIsClosedWithoutAWord() async throws {
         let request = Self.request(.connect, .loopback(80))
-        try await withProxy({ $0.listeners[0].protocols = [.socks5] }) { port, sessions in
+        try await withProxy({ $0.listeners[0].protocols = [.socks5] }) { (port, sessions) throws in
             #expect(try Self.answer(to: request, through: port) == [])
             #expect(try sessions.next(after: 0).reason == "looks like SOCKS4")
         }
