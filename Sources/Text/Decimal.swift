@@ -7,18 +7,9 @@ extension [UInt8] {
 
     @usableFromInline
     package mutating func append(decimalDigits value: UInt64, isNegative: Bool) {
-        if isNegative { append(UInt8(ascii: "-")) }
-        let start = count
-        var rest = value
-        repeat {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        var (low, high) = (start, count - 1)
-        while low < high {
-            swapAt(low, high)
-            low += 1
-            high -= 1
+        append(atMost: Tail.longestDecimal + 1) { tail in
+            if isNegative { tail.put(UInt8(ascii: "-")) }
+            tail.put(decimal: value)
         }
     }
 }

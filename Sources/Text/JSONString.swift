@@ -23,6 +23,13 @@ enum JSONString {
         append(text, start..<index, to: &bytes)
     }
 
+    /// Whether nothing of the text needs an escape.
+    static func isPlain(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        for byte in text where !isPlain(byte) { return false }
+        return true
+    }
+
+    @inline(__always)
     private static func isPlain(_ byte: UInt8) -> Bool {
         byte >= 0x20 && byte < 0x7f && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }

@@ -43,10 +43,22 @@ package struct JSONWriter: Sendable {
     /// - Parameter name: printable ASCII without quotes and backslashes. It is written as it is.
     @usableFromInline
     package mutating func key(_ name: StaticString) {
-        separate()
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        endKey()
+        bytes.append(atMost: name.utf8CodeUnitCount + Self.aroundKey) { [needsComma] tail in
+            Self.put(key: name, needsComma, &tail)
+        }
+        needsComma = false
+    }
+
+    /// A comma, two quotes and a colon.
+    private static let aroundKey = 4
+
+    @inline(__always)
+    private static func put(key name: StaticString, _ needsComma: Bool, _ tail: inout Tail) {
+        if needsComma { tail.put(UInt8(ascii: ",")) }
+        tail.put(UInt8(ascii: "\""))
+        tail.put(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        tail.put(UInt8(ascii: "\""))
+        tail.put(UInt8(ascii: ":"))
     }
 
     /// - Parameter name: any text.
@@ -54,12 +66,6 @@ package struct JSONWriter: Sendable {
         string(name)
         needsComma = false
         bytes.append(UInt8(ascii: ":"))
-    }
-
-    private mutating func endKey() {
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
-        needsComma = false
     }
 
     private mutating func begin(_ bracket: UInt8) {
@@ -139,15 +145,28 @@ package struct JSONWriter: Sendable {
 /// `nil` leaves out the key too.
 extension JSONWriter {
     package mutating func field(_ name: StaticString, _ text: String?) {
-        guard let text else { return }
-        key(name)
-        string(text)
+        guard var text else { return }
+        text.withUTF8 { field(name, text: $0) }
     }
 
     package mutating func field(_ name: StaticString, _ text: [UInt8]?) {
         guard let text else { return }
-        key(name)
-        string(text)
+        text.withUnsafeBufferPointer { field(name, text: $0) }
+    }
+
+    /// Most texts need no escape: key and value are written together then.
+    private mutating func field(_ name: StaticString, text: UnsafeBufferPointer<UInt8>) {
+        guard JSONString.isPlain(text) else {
+            key(name)
+            return string(Span(_unsafeElements: text))
+        }
+        bytes.append(atMost: name.utf8CodeUnitCount + Self.aroundKey + text.count + 2) { [needsComma] tail in
+            Self.put(key: name, needsComma, &tail)
+            tail.put(UInt8(ascii: "\""))
+            tail.put(text)
+            tail.put(UInt8(ascii: "\""))
+        }
+        needsComma = true
     }
 
     @inlinable
@@ -159,8 +178,12 @@ extension JSONWriter {
 
     package mutating func field(_ name: StaticString, _ value: UInt64?) {
         guard let value else { return }
-        key(name)
-        number(value)
+        bytes.append(atMost: name.utf8CodeUnitCount + Self.aroundKey + Tail.longestDecimal) {
+            [needsComma] tail in
+            Self.put(key: name, needsComma, &tail)
+            tail.put(decimal: value)
+        }
+        needsComma = true
     }
 
     package mutating func field(_ name: StaticString, _ value: Double?) {

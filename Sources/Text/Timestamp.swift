@@ -28,28 +28,28 @@ package struct Timestamp: Hashable, Sendable, CustomStringConvertible {
 /// Writes many moments that are close to each other: asks the C library's calendar once a second.
 package struct TimestampWriter: Sendable {
     private var second: Int?
-    /// `2026-01-31T12:00:00.`
+    /// `2026-01-31T12:00:00.123Z`, of the last moment.
     private var text: [UInt8] = []
 
     package init() {}
 
     /// The moment as RFC 3339 says.
     package mutating func text(of moment: Timestamp) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(24)
-        append(moment, to: &bytes)
-        return bytes
-    }
-
-    /// Appends the moment as RFC 3339 says.
-    package mutating func append(_ moment: Timestamp, to bytes: inout [UInt8]) {
         let (quotient, remainder) = moment.milliseconds.quotientAndRemainder(dividingBy: 1000)
         let isBefore1970 = remainder < 0
         let second = Int(isBefore1970 ? quotient - 1 : quotient)
         if second != self.second { write(second) }
-        bytes.append(contentsOf: text)
-        Self.append(Int(isBefore1970 ? remainder + 1000 : remainder), digits: 3, to: &bytes)
-        bytes.append(UInt8(ascii: "Z"))
+        var rest = Int(isBefore1970 ? remainder + 1000 : remainder)
+        for place in 2...4 {
+            text[text.count - place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        return text
+    }
+
+    /// Appends the moment as RFC 3339 says.
+    package mutating func append(_ moment: Timestamp, to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: text(of: moment))
     }
 
     private mutating func write(_ second: Int) {
@@ -66,6 +66,7 @@ package struct TimestampWriter: Sendable {
             Self.append(Int(number), digits: digits, to: &text)
             text.append(UInt8(ascii: end))
         }
+        text.append(contentsOf: "000Z".utf8)
     }
 
     /// With zeros before it, so that there are at least as many digits.

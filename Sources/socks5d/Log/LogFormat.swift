@@ -177,13 +177,7 @@ struct LogLine {
     private mutating func append(_ address: IPAddress) {
         switch address {
         case .ipv4(let address):
-            for shift in stride(from: UInt32(24), through: 0, by: -8) {
-                writer.bytes.append(
-                    decimalDigits: UInt64(address.rawValue >> shift & 0xff),
-                    isNegative: false
-                )
-                if shift > 0 { writer.bytes.append(UInt8(ascii: ".")) }
-            }
+            writer.bytes.append(dotted: address.rawValue)
         case .ipv6: writer.bytes += address.description.utf8
         }
     }
