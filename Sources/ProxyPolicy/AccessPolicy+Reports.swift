@@ -2,15 +2,16 @@ package import SOCKS5Protocol
 
 /// Rules that only report: what they would deny is carried out, and told of.
 extension AccessPolicy {
-    /// Whether any rule that the subject has only reports. Asked for each datagram, so that the others cost nothing.
-    package func mayReport(on subject: Subject) -> Bool {
-        hasReports || subject.terms?.rules.hasReports ?? false
+    /// Whether any rule only reports. Asked before anything else, so that without such rules reports cost nothing.
+    ///
+    /// - Parameter terms: what a credential store has granted to the user.
+    package func mayReport(under terms: UserTerms?) -> Bool {
+        hasReports || terms?.rules.hasReports ?? false
     }
 
     /// What would deny a request, see ``denial(of:to:)``.
     package func report(of intent: Intent, to subject: Subject) -> Denial? {
-        guard mayReport(on: subject) else { return nil }
-        return switch intent.target {
+        switch intent.target {
         case nil: ruleReport(of: .unknown, to: subject)
         case .name(let name, let port): ruleReport(of: .name(name, port: port), to: subject)
         case .address(let address, let port): report(of: address, port: port, named: nil, to: subject)
@@ -24,8 +25,7 @@ extension AccessPolicy {
         named name: HostName?,
         to subject: Subject
     ) -> Denial? {
-        guard mayReport(on: subject) else { return nil }
-        return firstAnswer(of: address) { ruleReport(of: .address($0, port: port, named: name), to: subject) }
+        firstAnswer(of: address) { ruleReport(of: .address($0, port: port, named: name), to: subject) }
     }
 
     /// Before the rules of a user are those of the listener, and the common ones are the last.

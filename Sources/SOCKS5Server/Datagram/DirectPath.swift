@@ -135,7 +135,7 @@ final class DirectPath: DatagramPath {
 
     private func report(_ target: SocketAddress, named name: HostName?) {
         let access = services.policy.access
-        guard access.mayReport(on: subject),
+        guard access.mayReport(under: subject.terms),
             let report = access.report(
                 of: IPAddress(target.host),
                 port: target.port,

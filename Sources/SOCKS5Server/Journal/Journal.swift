@@ -38,10 +38,11 @@ final class Journal {
         return lastSession
     }
 
-    func sessionDidBegin(_ record: SessionRecord) {
+    /// - Parameter info: of the session. Made for an observer alone.
+    func sessionDidBegin(by listener: ListenerName, _ info: @autoclosure () -> SessionInfo) {
         counters.add(.accepted)
-        counters.listeners[record.listener.index].sessionDidBegin()
-        observer?.observe(.began(record.info(now: record.began)))
+        counters.listeners[listener.index].sessionDidBegin()
+        observer?.observe(.began(info()))
     }
 
     /// - Parameter handshake: milliseconds from the accept on.
@@ -69,20 +70,16 @@ final class Journal {
         if let time = times.dial { counters.dialTimes.observe(milliseconds: time) }
     }
 
-    /// - Parameter now: milliseconds on the loop's clock.
-    func sessionDidEnd(_ record: SessionRecord, now: UInt64) {
-        count(record, now)
+    func sessionDidEnd(_ session: SessionInfo, by listener: ListenerName) {
+        let (outcome, command) = (session.outcome, session.command)
+        counters.listeners[listener.index].sessionDidEnd(command, outcome)
+        counters.sessionTimes.observe(milliseconds: session.milliseconds)
+        if let outcome { counters.add(outcome, of: command) }
         counters.publishEnd()
-        observer?.observe(.ended(record.info(now: now)))
-        record.log(to: logger, now: now)
-        recent.add(record, now: now)
-    }
-
-    private func count(_ record: SessionRecord, _ now: UInt64) {
-        let outcome = record.code
-        counters.listeners[record.listener.index].sessionDidEnd(record.command, outcome)
-        counters.sessionTimes.observe(milliseconds: now - record.began)
-        if let outcome { counters.add(outcome, of: record.command) }
+        observer?.observe(.ended(session))
+        session.log(to: logger)
+        // Port scans and health checks, which come by the second, aren't kept.
+        if outcome != .probe { recent.add(session) }
     }
 
     /// A session has an outcome, whose answer may still be on its way.

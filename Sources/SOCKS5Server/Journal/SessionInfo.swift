@@ -7,11 +7,18 @@ internal import UVLoop
 public struct SessionInfo: Sendable {
     private final class Snapshot: Sendable {
         let record: SessionRecord
+        let traffic: SessionTraffic
         let moment: Timestamp
         let milliseconds: UInt64
 
-        init(_ record: SessionRecord, _ moment: Timestamp, _ milliseconds: UInt64) {
+        init(
+            _ record: SessionRecord,
+            _ traffic: SessionTraffic,
+            _ moment: Timestamp,
+            _ milliseconds: UInt64
+        ) {
             self.record = record
+            self.traffic = traffic
             self.moment = moment
             self.milliseconds = milliseconds
         }
@@ -22,9 +29,17 @@ public struct SessionInfo: Sendable {
     /// - Parameters:
     ///   - now: milliseconds on the loop's clock.
     ///   - moment: the same on the system's clock.
-    init(_ record: SessionRecord, now: UInt64, _ moment: Timestamp) {
-        snapshot = Snapshot(record, moment, now - record.began)
+    init(
+        _ record: SessionRecord,
+        _ traffic: SessionTraffic = SessionTraffic(),
+        now: UInt64,
+        _ moment: Timestamp = .now()
+    ) {
+        let milliseconds = now - record.began
+        snapshot = Snapshot(record, traffic, moment, milliseconds)
     }
+
+    var record: SessionRecord { snapshot.record }
 
     /// When the session was like this.
     package var moment: Timestamp { snapshot.moment }
@@ -88,10 +103,10 @@ public struct SessionInfo: Sendable {
     // MARK: - How much
 
     /// Payload relayed so far.
-    public var bytesClientToTarget: UInt64 { snapshot.record.bytesClientToTarget }
-    public var bytesTargetToClient: UInt64 { snapshot.record.bytesTargetToClient }
+    public var bytesClientToTarget: UInt64 { snapshot.traffic.sent }
+    public var bytesTargetToClient: UInt64 { snapshot.traffic.received }
     /// Of a UDP association; `nil`: it isn't one.
-    public var datagrams: DatagramCounts? { snapshot.record.datagrams }
+    public var datagrams: DatagramCounts? { snapshot.traffic.datagrams }
 
     // MARK: - How long. `nil`: the stage was not reached, or goes on.
 

@@ -53,6 +53,16 @@ enum SessionOutcome: Equatable {
         }
     }
 
+    /// Whether the server has not done what the client wanted: a log tells of it at once.
+    var isRefusal: Bool {
+        switch self {
+        case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5, .quotaUsedUp:
+            true
+        case .completed, .clientLeft, .aborted, .timedOut, .displaced, .endedByAdmin, .revoked, .stopped:
+            false
+        }
+    }
+
     /// For the log: fixed words, no bytes from the wire.
     var text: String {
         switch self {

@@ -1,4 +1,3 @@
-internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import Text
@@ -43,10 +42,6 @@ struct SessionRecord {
             var unreadable: Unreadable?
             var rule: String?
             var wouldDeny: String?
-            /// What was relayed. Only the parts of the session know it while it runs.
-            var sent: UInt64 = 0
-            var received: UInt64 = 0
-            var datagrams: DatagramCounts?
         }
 
         let notes: Notes
@@ -64,8 +59,6 @@ struct SessionRecord {
     }
 
     var worker: Int { Int(id >> Self.countBits) }
-    /// Whether a target was connected.
-    var hasRelayed: Bool { stage == .relay }
 
     /// What the credential store has granted to the user.
     var terms: UserTerms? { rare?.notes.terms }
@@ -77,9 +70,6 @@ struct SessionRecord {
     var unreadable: Unreadable? { rare?.notes.unreadable }
     /// The rule that only reports and would have denied the request, or the address that it has led to.
     var wouldDeny: String? { rare?.notes.wouldDeny }
-    var bytesClientToTarget: UInt64 { rare?.notes.sent ?? 0 }
-    var bytesTargetToClient: UInt64 { rare?.notes.received ?? 0 }
-    var datagrams: DatagramCounts? { rare?.notes.datagrams }
 
     private mutating func noteRarely(_ change: (inout Rare.Notes) -> Void) {
         var notes = rare?.notes ?? Rare.Notes()
@@ -150,17 +140,6 @@ extension SessionRecord {
         bound = Peer(address)
     }
 
-    /// Payload; below zero where not even the reply was written.
-    ///
-    /// - Parameter datagrams: of an association.
-    mutating func note(sent: Int, received: Int, _ datagrams: DatagramCounts? = nil) {
-        noteRarely { notes in
-            notes.sent = UInt64(max(0, sent))
-            notes.received = UInt64(max(0, received))
-            notes.datagrams = datagrams
-        }
-    }
-
     /// Somebody has logged in.
     mutating func note(_ username: [UInt8], _ terms: UserTerms?) {
         self.username = username
@@ -188,13 +167,6 @@ extension SessionRecord {
 // MARK: - Words
 
 extension SessionRecord {
-    /// - Parameters:
-    ///   - now: milliseconds on the loop's clock.
-    ///   - moment: the same on the system's clock.
-    func info(now: UInt64, _ moment: Timestamp = .now()) -> SessionInfo {
-        SessionInfo(self, now: now, moment)
-    }
-
     var code: SessionInfo.Outcome? {
         switch outcome {
         case nil: nil
@@ -235,34 +207,11 @@ extension SessionRecord {
         default: nil
         }
     }
-
-    /// One line a session, at `info`. What came from the wire is escaped. Probes leave none.
-    func log(to logger: Logger, now: UInt64) {
-        guard logger.logLevel <= .info, code != .probe else { return }
-        var metadata: Logger.Metadata = [
-            "client": "\(client)",
-            "outcome": "\(outcome?.text ?? "")",
-            "milliseconds": "\(now - began)",
-        ]
-        if let rule { metadata["rule"] = "\(rule)" }
-        if let username = user {
-            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
-        }
-        if let command, let destination {
-            metadata["command"] = "\(command.text)"
-            // Of an association, the destination says little: each datagram has its own target.
-            if command != .udpAssociate {
-                let target = Target(destination)?.description ?? destination.description.escapedForOneLine
-                metadata["destination"] = "\(target)"
-            }
-            metadata["sent"] = "\(bytesClientToTarget)"
-            metadata["received"] = "\(bytesTargetToClient)"
-        }
-        logger.info("session ended", metadata: metadata)
-    }
 }
 
 extension Subject {
+    /// Inlined, so that no more of the record is copied.
+    @inline(__always)
     init(_ record: SessionRecord, _ command: SOCKSCommand) {
         self.init(
             client: record.client,

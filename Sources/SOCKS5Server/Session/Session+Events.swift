@@ -6,7 +6,7 @@ internal import UVLoop
 
 extension Session {
     func deadlineDidPass(_ deadline: Deadline) {
-        if record.hasRelayed { record.noteIdle(services.clock.duration(of: deadline)) }
+        if hasRelayed { record.noteIdle(services.clock.duration(of: deadline)) }
         if machine.missesDeadlines { services.counters.add(.timedOut) }
         perform(machine.on(.deadlinePassed(deadline)))
     }

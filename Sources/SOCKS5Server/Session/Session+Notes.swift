@@ -6,27 +6,32 @@ internal import UVLoop
 /// What a session tells of itself.
 extension Session {
     /// - Parameter moment: of the system's clock.
-    func info(_ moment: Timestamp) -> SessionInfo {
-        recordOfNow.info(now: services.clock.now, moment)
+    func info(_ moment: Timestamp = .now()) -> SessionInfo {
+        let now = services.clock.now
+        var record = record
+        if case .target(let connector) = pending { record.note(connector.notes, now: now) }
+        if hasRelayed, let relay { record.firstEnd = relay.firstEnd }
+        if let idle { record.noteIdle(idle) }
+        return SessionInfo(record, traffic, now: now, moment)
     }
 
-    /// With what only its parts know so far.
-    var recordOfNow: SessionRecord {
-        var record = record
-        if case .target(let connector) = pending { record.note(connector.notes, now: services.clock.now) }
+    private var traffic: SessionTraffic {
         if let association {
-            record.note(
+            return SessionTraffic(
                 sent: association.bytesClientToTarget,
                 received: association.bytesTargetToClient,
                 association.datagrams
             )
-        } else if record.hasRelayed, let relay {
-            record.note(sent: relay.clientToTarget.bytesWritten, received: relay.targetToClient.bytesWritten)
-            record.firstEnd = relay.firstEnd
         }
-        if let idle { record.noteIdle(idle) }
-        return record
+        guard hasRelayed, let relay else { return SessionTraffic() }
+        return SessionTraffic(
+            sent: relay.clientToTarget.bytesWritten,
+            received: relay.targetToClient.bytesWritten
+        )
     }
+
+    /// Whether a target was connected. Looks at one field: a property of the record would copy all of it.
+    var hasRelayed: Bool { record.stage == .relay }
 
     /// While the session's deadline is still set.
     func noteIdle() {
@@ -34,7 +39,7 @@ extension Session {
     }
 
     /// Milliseconds since the last byte. Bytes set the deadline, so that nothing else has to be kept for it.
-    private var idle: UInt64? { record.hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
+    private var idle: UInt64? { hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
 
     /// A refusal has its outcome before its end, which repeats it.
     func note(_ outcome: SessionOutcome) {
@@ -43,7 +48,7 @@ extension Session {
         if case .denied(let denial) = outcome, let command = record.command {
             record.note(rule: services.policy.access.name(of: denial, to: Subject(record, command)))
         }
-        services.journal.sessionDidFail(record, now: services.clock.now)
+        if outcome.isRefusal { services.journal.sessionDidFail(record, now: services.clock.now) }
     }
 
     /// A rule that only reports would deny the request. The first one counts.
@@ -57,10 +62,11 @@ extension Session {
 
     /// The target of a name, and whoever has connected to a BIND, are known only now.
     func noteReportOnAddress() {
-        guard let command = record.command, case .ip(let address, let port)? = record.address else { return }
+        guard services.policy.access.mayReport(under: record.terms), let command = record.command,
+            case .ip(let address, let port)? = record.address
+        else { return }
         let subject = Subject(record, command)
         let access = services.policy.access
-        guard access.mayReport(on: subject) else { return }
         let target = record.destination.flatMap { Target($0) }
         let name: HostName? = if case .name(let name, _)? = target { name } else { nil }
         note(access.report(of: address, port: port, named: name, to: subject), on: subject)

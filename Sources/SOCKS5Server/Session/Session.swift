@@ -63,7 +63,10 @@ final class Session {
 
     /// Begins to negotiate on an accepted connection.
     func start(_ accepted: consuming AcceptedDescriptor) {
-        services.journal.sessionDidBegin(record)
+        services.journal.sessionDidBegin(
+            by: record.listener,
+            SessionInfo(record, now: record.began)
+        )
         services.clock.set(.handshake, for: slot)
         _ = open(accepted)
     }
@@ -218,7 +221,9 @@ final class Session {
         guard let intent = Intent(request) else { return perform(machine.on(.failed(.hostUnreachable))) }
         let (subject, access) = (Subject(record, request.command), services.policy.access)
         if let denial = access.denial(of: intent, to: subject) { return perform(machine.on(.denied(denial))) }
-        note(access.report(of: intent, to: subject), on: subject)
+        if access.mayReport(under: subject.terms) {
+            note(access.report(of: intent, to: subject), on: subject)
+        }
         if let limit = places.enter(as: record.username, record.terms, services) {
             return perform(machine.on(.denied(.limit(limit))))
         }
@@ -397,7 +402,6 @@ final class Session {
     private func didCloseEverything() {
         places.leave(record.client, services)
         relay?.giveMemoryBack()
-        record = recordOfNow
         keeper.sessionDidEnd(self)
     }
 }

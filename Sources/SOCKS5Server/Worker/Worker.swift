@@ -235,7 +235,7 @@ final class Worker {
             var (places, record) = (handed.places, handed.record)
             places.leave(record.client, services)
             record.outcome = .stopped
-            services.journal.sessionDidEnd(record, now: clock.now)
+            services.journal.sessionDidEnd(SessionInfo(record, now: clock.now), by: record.listener)
             return member.leave()
         }
         let session = Session(self, services, clock.enter(), handed)
@@ -262,7 +262,7 @@ final class Worker {
         clock.leave(session.slot)
         member.leave()
         if !session.isHandedOver {
-            services.journal.sessionDidEnd(session.record, now: clock.now)
+            services.journal.sessionDidEnd(session.info(), by: session.record.listener)
         }
         if acceptRetry != nil { resumeListeners() }
         finishIfStopped()

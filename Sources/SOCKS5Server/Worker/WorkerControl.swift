@@ -20,7 +20,7 @@ extension Worker {
         case .list(let answer):
             let moment = Timestamp.now()
             answer(sessions.all.map { $0.info(moment) })
-        case .listEnded(let answer): answer(services.journal.recent.infos(now: services.clock.now))
+        case .listEnded(let answer): answer(services.journal.recent.sessions)
         case .end(let numbers, let answer): answer(end(numbers))
         case .endRefused(let users, let answer):
             answer(sessions.all.count { $0.endIfRefused(orOf: users) })

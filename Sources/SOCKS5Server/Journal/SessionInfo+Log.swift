@@ -1,0 +1,31 @@
+internal import Logging
+internal import SOCKS5Protocol
+internal import Text
+
+extension SessionInfo {
+    /// One line a session that has ended, at `info`. What came from the wire is escaped. Probes leave none.
+    func log(to logger: Logger) {
+        guard logger.logLevel <= .info, outcome != .probe else { return }
+        let record = record
+        var metadata: Logger.Metadata = [
+            "client": "\(record.client)",
+            "outcome": "\(record.outcome?.text ?? "")",
+            "milliseconds": "\(milliseconds)",
+        ]
+        if let rule = record.rule { metadata["rule"] = "\(rule)" }
+        if let username = record.user {
+            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
+        }
+        if let command = record.command, let destination = record.destination {
+            metadata["command"] = "\(command.text)"
+            // Of an association, the destination says little: each datagram has its own target.
+            if command != .udpAssociate {
+                let target = Target(destination)?.description ?? destination.description.escapedForOneLine
+                metadata["destination"] = "\(target)"
+            }
+            metadata["sent"] = "\(bytesClientToTarget)"
+            metadata["received"] = "\(bytesTargetToClient)"
+        }
+        logger.info("session ended", metadata: metadata)
+    }
+}
