@@ -246,3 +246,5 @@ void cuv_listener_close(cuv_listener *listener, cuv_listener_end end) {
     if (end != CUV_CLOSE_HANDED) accept_rest(listener);
     uv_close((uv_handle_t *)&listener->poll, on_closed);
 }
+
+int cuv_listener_duplicate(const cuv_listener *listener) { return cuv_descriptor_duplicate(listener->descriptor); }

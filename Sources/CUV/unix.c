@@ -64,3 +64,37 @@ int cuv_peer_user(int descriptor, uint32_t *user) {
     *user = peer.uid;
     return 0;
 }
+
+int cuv_file_identify(const char *path, cuv_file_identity *identity) {
+    struct stat facts;
+    if (lstat(path, &facts) < 0) return -errno;
+    *identity = (cuv_file_identity){.device = facts.st_dev, .number = facts.st_ino};
+    return 0;
+}
+
+ssize_t cuv_tcp_pass(cuv_tcp *tcp, const int *descriptors, size_t count, const void *bytes) {
+    ssize_t sent = 0;
+    while (count > 0) {
+        size_t share = count < CUV_DESCRIPTORS_A_BYTE ? count : CUV_DESCRIPTORS_A_BYTE;
+        union {
+            struct cmsghdr header;
+            char room[CMSG_SPACE(CUV_DESCRIPTORS_A_BYTE * sizeof(int))];
+        } control = {0};
+        struct iovec byte = {.iov_base = (char *)bytes + sent, .iov_len = 1};
+        struct msghdr message = {
+            .msg_iov = &byte,
+            .msg_iovlen = 1,
+            .msg_control = control.room,
+            .msg_controllen = CMSG_SPACE(share * sizeof(int)),
+        };
+        struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+        *first = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(share * sizeof(int))};
+        memcpy(CMSG_DATA(first), descriptors, share * sizeof(int));
+        if (sendmsg(cuv_tcp_descriptor(tcp), &message, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) return -errno;
+        descriptors += share;
+        count -= share;
+        sent++;
+    }
+    return sent;
+}

@@ -2,7 +2,7 @@ internal import CUV
 
 /// A socket that listens but does not accept yet: opened by any thread, handed to a loop.
 package struct ListeningSocket: Sendable {
-    private let descriptor: Int32
+    let descriptor: Int32
     /// The address with the port that the system chose, if it was left to it. 0.0.0.0:0 for a unix socket.
     package let boundAddress: SocketAddress
     package let isUnix: Bool
@@ -46,6 +46,16 @@ package struct ListeningSocket: Sendable {
         self.isKept = isKept
     }
 
+    init(duplicateOf listener: OpaquePointer, isKept: Bool) throws(UVError) {
+        let copy = try UVError.check(cuv_listener_duplicate(listener))
+        do throws(UVError) {
+            try self.init(adopting: copy, isKept: isKept)
+        } catch {
+            cuv_descriptor_close(copy)
+            throw error
+        }
+    }
+
     private init(_ descriptor: Int32, like other: ListeningSocket) {
         self.descriptor = descriptor
         (boundAddress, isUnix, isKept) = (other.boundAddress, other.isUnix, other.isKept)
@@ -68,6 +78,9 @@ package struct ListeningSocket: Sendable {
         boundAddress = SocketAddress(host: .ipv4(0), port: 0)
         (isUnix, isKept) = (true, false)
     }
+
+    /// Closes a descriptor that no socket has adopted.
+    package static func close(_ descriptor: Int32) { cuv_descriptor_close(descriptor) }
 
     /// Closes a socket that no ``TCPListener`` has taken.
     package func close() {
@@ -103,8 +116,32 @@ package struct UnixSocketFile: Sendable {
         return (UnixSocketFile(path: path, identity: identity), ListeningSocket(unix: descriptor))
     }
 
+    /// The file of a socket that another process has made, and has handed over; `nil` if there is none.
+    package init?(handedOverAt path: String) {
+        var identity = cuv_file_identity()
+        guard cuv_file_identify(path, &identity) == 0 else { return nil }
+        (self.path, self.identity) = (path, identity)
+    }
+
+    private init(path: String, identity: cuv_file_identity) {
+        (self.path, self.identity) = (path, identity)
+    }
+
     /// Removes the file, unless another socket has taken its place.
     package func remove() {
         cuv_unlink_unix(path, identity)
+    }
+}
+
+/// Sockets on their way to another process, which gets copies of them; closed when they are dropped.
+package final class HandedSockets: Sendable {
+    package let sockets: [ListeningSocket]
+
+    package init(_ sockets: [ListeningSocket]) {
+        self.sockets = sockets
+    }
+
+    deinit {
+        for socket in sockets { socket.close() }
     }
 }

@@ -108,6 +108,12 @@ package final class TCPListener: HandleOwner {
         cuv_listener_close(raw, isHandedOver ? CUV_CLOSE_HANDED : isKept ? CUV_CLOSE_KEPT : CUV_CLOSE_LAST)
     }
 
+    /// Its socket once more, for another process. Throws what fcntl(2) fails with, and `EBADF` once it closes.
+    package func duplicated() throws(UVError) -> ListeningSocket {
+        guard let raw else { throw .badDescriptor }
+        return try ListeningSocket(duplicateOf: raw, isKept: isKept)
+    }
+
     func accepted(_ descriptor: Int32, _ peer: UnsafePointer<cuv_address>?) {
         let accepted = AcceptedDescriptor(number: descriptor)
         guard let peer else { return }

@@ -153,6 +153,21 @@ package final class TCPStream: HandleOwner {
         return result
     }
 
+    /// Passes sockets to the process at the other end of a unix socket, beside the first of these bytes.
+    ///
+    /// - Parameter bytes: one for every 128 sockets at least. Must not be called while a write is pending.
+    /// - Returns: how many of the bytes went with them. Throws what sendmsg(2) fails with.
+    package func pass(_ handed: HandedSockets, with bytes: UnsafeRawBufferPointer) throws(UVError) -> Int {
+        let descriptors = handed.sockets.map(\.descriptor)
+        guard let base = bytes.baseAddress, bytes.count * Int(CUV_DESCRIPTORS_A_BYTE) >= descriptors.count
+        else {
+            throw .invalidArgument
+        }
+        let result = cuv_tcp_pass(handle, descriptors, descriptors.count, base)
+        guard result >= 0 else { throw UVError(code: Int32(truncatingIfNeeded: result)) }
+        return result
+    }
+
     /// Bytes that the socket would take at once, or a little less. Takes two system calls.
     package var sendRoom: Int { cuv_tcp_send_room(handle) }
 

@@ -40,6 +40,7 @@ enum Setting {
         ("idle-timeout", "5m", "5 minutes"),
         ("half-closed-timeout", "0.5", "1e400"),
         ("drain-timeout", "0", "nan"),
+        ("drain-delay", "0", "later"),
         ("admin", "127.0.0.1:0", "nowhere"),
         ("admin-token-file", projectFolder + "/examples/admin-token", "/nonexistent/token"),
         ("log-level", "error", "loud"),

@@ -18,4 +18,8 @@ void process_trim(void);
 /// The lines and columns of a terminal (TIOCGWINSZ). Returns -1 and sets `errno` if the descriptor is no terminal.
 int process_terminal_size(int descriptor, uint16_t *rows, uint16_t *columns);
 
+/// Reads bytes of a unix socket, and the descriptors that came beside them (SCM_RIGHTS), close-on-exec, which are the
+/// caller's. At most `room` of them: the kernel closes the others. -1 and `errno` where reading fails.
+long process_receive(int socket, void *bytes, size_t size, int *descriptors, size_t room, size_t *count);
+
 #endif

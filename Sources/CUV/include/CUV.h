@@ -168,6 +168,9 @@ int cuv_descriptor_duplicate(int descriptor);
 /// `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it is no socket.
 int cuv_listen_unix(const char *path, uint32_t mode, int *descriptor, cuv_file_identity *identity);
 
+/// Which file is there; `UV_ENOENT` if none is.
+int cuv_file_identify(const char *path, cuv_file_identity *identity);
+
 /// Removes the file of a unix socket, unless another one has taken its place.
 void cuv_unlink_unix(const char *path, cuv_file_identity identity);
 
@@ -243,6 +246,9 @@ typedef enum {
 
 void cuv_listener_close(cuv_listener *listener, cuv_listener_end end);
 
+/// Another descriptor of its socket, close-on-exec.
+int cuv_listener_duplicate(const cuv_listener *listener);
+
 // MARK: - TCP stream
 
 /// A stream without a socket, to be connected; NULL without memory.
@@ -265,6 +271,12 @@ void cuv_tcp_read_stop(cuv_tcp *tcp);
 
 /// Bytes the socket took at once; `UV_EAGAIN` if none. One or two buffers, none of them empty.
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
+
+/// Passes descriptors to the process at the other end of a unix socket, beside the first bytes of what is written
+/// (SCM_RIGHTS, unix(7)); they stay the caller's too. Only with no write pending. Returns how many bytes went with them;
+/// there must be one for each `CUV_DESCRIPTORS_A_BYTE`.
+ssize_t cuv_tcp_pass(cuv_tcp *tcp, const int *descriptors, size_t count, const void *bytes);
+enum { CUV_DESCRIPTORS_A_BYTE = 128 };
 
 /// How many bytes the socket would take at once, or a little less.
 size_t cuv_tcp_send_room(const cuv_tcp *tcp);

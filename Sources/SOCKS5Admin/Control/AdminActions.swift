@@ -33,5 +33,8 @@ public struct AdminActions: Sendable {
     public var logLevel: (@Sendable () -> Logger.Level)?
     public var setLogLevel: (@Sendable (Logger.Level) -> Void)?
 
+    /// Ends the program as soon as its sessions have ended, since another process has its sockets now. Returns at once.
+    public var leave: (@Sendable () -> Void)?
+
     public init() {}
 }

@@ -7,6 +7,7 @@ struct AdminContext: Sendable {
     let server: ProxyServer
     let actions: AdminActions
     let process: ServedProcess
+    let takeOvers: TakeOvers
     let history: HistoryKeeper
     let logger: Logger
     let version: String

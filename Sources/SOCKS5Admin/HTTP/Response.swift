@@ -1,3 +1,5 @@
+internal import UVLoop
+
 /// What a request is answered.
 struct Response: Sendable, Equatable {
     var status: Int
@@ -6,6 +8,8 @@ struct Response: Sendable, Equatable {
     /// Beside those that every answer has.
     var headers: [(name: String, value: String)] = []
     var body: [UInt8]
+    /// What is passed to the client beside the first bytes, over a unix socket alone.
+    var handed: HandedSockets?
 
     init(status: Int = 200, contentType: String, body: [UInt8]) {
         self.status = status

@@ -16,6 +16,14 @@ struct Access: Sendable {
     /// `nil`: none is set.
     let token: AdminToken?
 
+    /// Whether the client has come by a unix socket.
+    var isLocal: Bool {
+        switch place {
+        case .unix: true
+        case .tcp: false
+        }
+    }
+
     /// - Returns: what to answer instead; `nil`: the client may read.
     func refusal(of request: Request) -> Response? {
         guard case .tcp(let addresses) = place else { return nil }

@@ -13,6 +13,8 @@ struct Route: Sendable {
     /// As in a request; that of GET also serves HEAD.
     let method: String
     let kind: Kind
+    /// Whether the client has to come by a unix socket, as descriptors pass nowhere else.
+    let passesDescriptors: Bool
     /// What may stand behind the `?`; `nil`: anything, which is left aside.
     private let keys: [String]?
     private let handler: Handler
@@ -27,11 +29,13 @@ struct Route: Sendable {
         _ path: String,
         _ kind: Kind,
         keys: [String]? = [],
+        passesDescriptors: Bool = false,
         _ handler: @escaping Handler
     ) {
         self.method = method
         self.kind = kind
         self.keys = keys
+        self.passesDescriptors = passesDescriptors
         self.handler = handler
         segments = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map {
             $0 == "*" ? nil : String($0)

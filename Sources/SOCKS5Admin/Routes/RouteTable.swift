@@ -25,6 +25,15 @@ extension Route {
         Route("GET", "/drain", .reading, Drain.state),
         Route("POST", "/drain", .changing, keys: ["within"], Drain.begin),
         Route("DELETE", "/drain", .changing, Drain.cancel),
+        Route("POST", "/take-over", .changing, passesDescriptors: true, TakeOver.begin),
+        Route(
+            "POST",
+            "/take-over/finish",
+            .changing,
+            keys: ["ticket"],
+            passesDescriptors: true,
+            TakeOver.finish
+        ),
         Route("POST", "/quotas/*/reset", .changing, Forgetting.quota),
         Route("DELETE", "/names", .changing, Forgetting.names),
         Route("POST", "/reload", .changing, keys: ["revoke"], Program.reload),

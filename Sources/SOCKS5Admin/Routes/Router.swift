@@ -35,6 +35,11 @@ struct Router: Sendable {
         if route.kind == .changing, let refusal = access.refusal(ofChange: request) {
             return .answer(refusal)
         }
+        if route.passesDescriptors, !access.isLocal {
+            return .answer(
+                Response(403, "sockets are handed over at a unix socket only (admin.listen: unix:PATH)")
+            )
+        }
         return .run(route, arguments: arguments)
     }
 }

@@ -149,7 +149,12 @@ final class AdminConnection {
         hold(response.encoded(hasBody: hasBody, keepsAlive: keepsAlive, date: time(nil)))
         do throws(UVError) {
             let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-            guard let outgoing = outgoing.map({ UnsafeRawBufferPointer($0) }) else { return }
+            guard var outgoing = outgoing.map({ UnsafeRawBufferPointer($0) }) else { return }
+            if let handed = response.handed {
+                outgoing = UnsafeRawBufferPointer(
+                    rebasing: outgoing[(try stream.pass(handed, with: outgoing))...]
+                )
+            }
             let sent = try stream.tryWrite(outgoing, nothing)
             guard sent < outgoing.count else { return streamDidWrite(stream) }
             try stream.write(UnsafeRawBufferPointer(rebasing: outgoing[sent...]), nothing)

@@ -11,6 +11,10 @@ final class AdminLoop {
     enum Command: Sendable {
         /// What the request of a connection is answered.
         case answered(connection: UInt64, Response)
+        /// Another process has the listening socket now; connections stay.
+        case leave
+        /// A copy of the listening socket, if it listens.
+        case copyListener(@Sendable (ListeningSocket?) -> Void)
         case stop
     }
 
@@ -174,6 +178,8 @@ extension AdminLoop: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .answered(let number, let response): connections[number]?.answer(bounded(response))
+            case .leave: listener?.close(isHandedOver: true)
+            case .copyListener(let answer): answer(try? listener?.duplicated())
             case .stop: stop()
             }
         }

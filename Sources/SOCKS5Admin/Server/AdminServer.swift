@@ -24,6 +24,8 @@ public final class AdminServer: Sendable {
     private struct State {
         var stage = Stage.idle
         var hasEnded = false
+        /// Whether another process listens in its place.
+        var isHandedOver = false
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -51,6 +53,7 @@ public final class AdminServer: Sendable {
             server: server,
             actions: actions,
             process: ServedProcess(),
+            takeOvers: TakeOvers(),
             history: HistoryKeeper(),
             logger: logger,
             version: configuration.version,
@@ -75,11 +78,31 @@ public final class AdminServer: Sendable {
     /// - Throws: ``AdminError/Code/cannotListen``, ``AdminError/Code/systemFailure``,
     ///   ``AdminError/Code/alreadyStarted``.
     public func start() throws(AdminError) {
+        try start(on: nil)
+    }
+
+    /// Listens on a socket of another process rather than to open one.
+    ///
+    /// - Parameter descriptor: taken over, also when this throws.
+    package func start(onDescriptor descriptor: Int32) throws(AdminError) {
+        let socket: ListeningSocket
+        do throws(UVError) {
+            socket = try ListeningSocket(adopting: descriptor, isKept: false)
+        } catch {
+            ListeningSocket.close(descriptor)
+            throw AdminError(.cannotListen, "the admin server's socket can't be taken over: \(error)")
+        }
+        try start(on: socket)
+    }
+
+    /// - Parameter handed: `nil`: it opens one.
+    private func start(on handed: ListeningSocket?) throws(AdminError) {
         try state.withLock { state throws(AdminError) in
             guard case .idle = state.stage else {
                 throw AdminError(.alreadyStarted, "an admin server starts once; this one has started")
             }
-            let socket = try AdminSocket(configuration.address)
+            let address = configuration.address
+            let socket = if let handed { AdminSocket(address, handed) } else { try AdminSocket(address) }
             let mailbox = Mailbox<AdminLoop.Command>()
             do throws(UVError) {
                 try LoopThread.start(named: "socks5d-admin", atLowPriority: false) { [self] in
@@ -90,14 +113,29 @@ public final class AdminServer: Sendable {
                 }
             } catch {
                 socket.socket.close()
-                socket.removeFile()
+                if handed == nil { socket.removeFile() }
                 throw AdminError(.systemFailure, "the thread of the admin server can't start: \(error)")
+            }
+            context.takeOvers.open {
+                await withCheckedContinuation { done in
+                    let isAsked = mailbox.post(.copyListener { done.resume(returning: $0) })
+                    if !isAsked { done.resume(returning: nil) }
+                }
             }
             state.stage = .running(
                 socket,
                 mailbox,
                 history: Task { [context] in await context.history.run(context.server) }
             )
+        }
+    }
+
+    /// Another process takes its place: stops listening, and leaves the file of a unix socket to that one. Connections stay
+    /// until ``stop()``.
+    public func leave() {
+        state.withLock { state in
+            state.isHandedOver = true
+            if case .running(_, let mailbox, _) = state.stage { mailbox.post(.leave) }
         }
     }
 
@@ -110,7 +148,7 @@ public final class AdminServer: Sendable {
                 return nil
             case .running(let socket, let mailbox, let history):
                 history.cancel()
-                socket.removeFile()
+                if !state.isHandedOver { socket.removeFile() }
                 return mailbox
             }
         }

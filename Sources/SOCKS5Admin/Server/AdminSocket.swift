@@ -28,6 +28,19 @@ struct AdminSocket: Sendable {
         }
     }
 
+    /// One that another process has opened at this address.
+    init(_ address: AdminAddress, _ socket: ListeningSocket) {
+        self.socket = socket
+        switch address {
+        case .tcp:
+            self.address = .tcp(ListenAddress(socket.boundAddress))
+            file = nil
+        case .unix(let path):
+            self.address = address
+            file = UnixSocketFile(handedOverAt: path)
+        }
+    }
+
     /// Removes a unix socket's file.
     func removeFile() { file?.remove() }
 

@@ -93,6 +93,9 @@ public struct Configuration: Sendable {
         public var unacknowledged: Duration = .seconds(300)
         /// What ``ProxyServer/run()`` grants to the running sessions when it is cancelled.
         public var drain: Duration = .seconds(8)
+        /// How long a server that is to drain takes clients yet, while it says already that it drains: the time in which
+        /// balancers see that.
+        public var drainDelay: Duration = .zero
 
         public init() {}
     }
@@ -208,6 +211,12 @@ extension Configuration {
         for listener in listeners where listener.mode & ~0o777 != 0 {
             throw ConfigurationError("the mode of \(listener.address) is not one of 0000 to 0777")
         }
+        for listener in listeners {
+            guard let retry = listener.retry, retry < .seconds(1) || retry > .seconds(86_400) else {
+                continue
+            }
+            throw ConfigurationError("the retry of \(listener.address) is \(retry); expected 1 s to 24 h")
+        }
         for (name, value, range) in numbers { try ConfigurationError.check(name, value, range) }
         for (index, rule) in rules.enumerated() { try rule.validate(index + 1) }
         try validateListeners()
@@ -215,7 +224,7 @@ extension Configuration {
         let limits =
             [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, timeouts.unacknowledged]
             + [bind.timeout, udp.idle] + [loginBan?.window, loginBan?.duration].compactMap(\.self)
-        guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero else {
+        guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero, timeouts.drainDelay >= .zero else {
             throw ConfigurationError("a time limit is not above zero")
         }
         guard resolver.hitLifetime >= .zero, resolver.missLifetime >= .zero else {

@@ -8,21 +8,41 @@ struct ListeningSet: Sendable {
     private(set) var sockets: [[(listener: Listener, socket: ListeningSocket)]]
     /// Of the unix sockets that this server has made.
     private(set) var files: [UnixSocketFile] = []
+    /// Of those that another process has made.
+    private(set) var handedFiles: [UnixSocketFile] = []
     /// Of IP, with the ports that the system chose.
     private(set) var ipAddresses: [SocketAddress] = []
 
+    /// Listeners whose addresses aren't there yet, and may come.
+    private(set) var awaited: [Listener] = []
+
     /// Opens all or none.
-    init(_ configuration: Configuration, workers: Int) throws(ProxyServerError) {
+    ///
+    /// - Parameter handed: sockets to listen on rather than to open new ones; taken over, also when this throws.
+    init(
+        _ configuration: Configuration,
+        workers: Int,
+        takingOver handed: [HandedListener] = []
+    ) throws(ProxyServerError) {
+        var handed = handed
+        defer { for socket in handed.lazy.map(\.sockets).joined() { socket.close() } }
         sockets = Array(repeating: [], count: workers)
         do {
             for settings in configuration.listeners {
-                let opened = try open(settings, configuration, workers)
+                let place = handed.firstIndex { $0.address == settings.address && !$0.sockets.isEmpty }
+                let opened: [ListeningSocket]
+                if let place {
+                    opened = takeOver(handed.remove(at: place))
+                } else {
+                    opened = try openIfThere(settings, configuration, workers)
+                }
                 let address = Self.bound(settings.address, opened)
                 let isAlone = configuration.listeners.count { $0.name == settings.name } == 1
                 let name = settings.name.map { isAlone ? $0 : "\($0) \(address)" }
                 let listener = Listener(listeners.count, at: address, named: name)
                 listeners.append(listener)
                 try spread(opened, by: listener)
+                if opened.isEmpty { awaited.append(listener) }
             }
         } catch {
             close()
@@ -44,7 +64,44 @@ struct ListeningSet: Sendable {
         for file in files { file.remove() }
     }
 
+    /// One of ``awaited`` alone, which may be there now.
+    init(_ listener: Listener, _ configuration: Configuration, workers: Int) throws(ProxyServerError) {
+        sockets = Array(repeating: [], count: workers)
+        let opened = try open(configuration.listeners[listener.name.index], configuration, workers)
+        do {
+            try spread(opened, by: listener)
+        } catch {
+            close()
+            throw error
+        }
+    }
+
     // MARK: - Opening
+
+    /// - Returns: empty where the address isn't there, and is looked for again.
+    private mutating func openIfThere(
+        _ settings: Configuration.ListenerSettings,
+        _ configuration: Configuration,
+        _ workers: Int
+    ) throws(ProxyServerError) -> [ListeningSocket] {
+        do throws(ProxyServerError) {
+            return try open(settings, configuration, workers)
+        } catch {
+            guard settings.retry != nil, error.code == .addressNotAvailable else { throw error }
+            if let address = settings.address.socketAddress { ipAddresses.append(address) }
+            return []
+        }
+    }
+
+    private mutating func takeOver(_ handed: HandedListener) -> [ListeningSocket] {
+        if let path = handed.address.unixPath, let file = UnixSocketFile(handedOverAt: path) {
+            handedFiles.append(file)
+        }
+        for address in Set(handed.sockets.filter { !$0.isUnix }.map(\.boundAddress)) {
+            ipAddresses.append(address)
+        }
+        return handed.sockets
+    }
 
     private mutating func open(
         _ settings: Configuration.ListenerSettings,
@@ -140,6 +197,7 @@ struct ListeningSet: Sendable {
         _ opened: [ListeningSocket],
         by listener: Listener
     ) throws(ProxyServerError) {
+        guard !opened.isEmpty else { return }
         let workers = sockets.count
         for (index, socket) in opened.enumerated() {
             sockets[index % workers].append((listener, socket))

@@ -60,7 +60,7 @@ extension ProxyServer {
     ///
     /// - Parameter control: given to each worker, whose answer it passes on.
     /// - Returns: in the order of the workers, without those that answer no more.
-    private func askWorkers<Answer: Sendable>(
+    func askWorkers<Answer: Sendable>(
         _ control: (@escaping @Sendable (Answer) -> Void) -> WorkerControl
     ) async -> [Answer] {
         let answers = Gathered<Answer>(crew.members.count)
@@ -71,59 +71,6 @@ extension ProxyServer {
                     answers.add(nil, of: index, done)
                 }
             }
-        }
-    }
-
-    // MARK: - Drain
-
-    /// Takes no new clients: closes their connections at once, so that they try another server. Lets the sessions come to
-    /// their end, and ends some of the others every second, those first that have been idle for the longest time, so that
-    /// none is left behind `time`. The server keeps running, without sessions, until ``cancelDrain()`` or
-    /// ``stop(grace:)``. A second call sets the time anew.
-    ///
-    /// - Parameter time: `nil`: ``Configuration/Timeouts/drain``.
-    /// - Returns: false where the server doesn't run, or was stopped.
-    @discardableResult
-    public func drain(within time: Duration? = nil) -> Bool {
-        let time = time ?? configuration.timeouts.drain
-        return state.withLock { state in
-            guard state.lifecycle.current == .running else { return false }
-            state.drain?.cancel()
-            state.drain = Task { [self] in await endIdleFirst(within: time) }
-            setIntake(isOpen: false)
-            return true
-        }
-    }
-
-    /// Takes new clients again.
-    ///
-    /// - Returns: false where there was no drain.
-    @discardableResult
-    public func cancelDrain() -> Bool {
-        state.withLock { state in
-            guard let drain = state.drain else { return false }
-            drain.cancel()
-            state.drain = nil
-            setIntake(isOpen: true)
-            return true
-        }
-    }
-
-    private func setIntake(isOpen: Bool) {
-        for member in crew.members { member.mailbox.post(.control(.setIntake(isOpen: isOpen))) }
-    }
-
-    private func endIdleFirst(within time: Duration) async {
-        let plan = DrainPlan(time)
-        let start = ContinuousClock.now
-        while true {
-            let passed = ContinuousClock.now - start
-            let sessions = await sessions()
-            if Task.isCancelled { return }
-            await end(Set(plan.next(of: sessions.map { ($0.id, $0.idle ?? $0.duration) }, passed)))
-            // Those that were accepted before the drain, and became sessions behind it.
-            if sessions.isEmpty, passed >= time { return }
-            do { try await Task.sleep(for: plan.step) } catch { return }
         }
     }
 

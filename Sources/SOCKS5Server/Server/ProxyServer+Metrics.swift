@@ -10,7 +10,7 @@ extension ProxyServer {
             (
                 listeners: state.listenerNames, shared: state.shared,
                 limits: state.limits,
-                reloads: state.reloads, isDraining: state.lifecycle.isStopping || state.drain != nil
+                reloads: state.reloads, isDraining: state.lifecycle.isStopping || state.isDraining
             )
         }
         var snapshot = MetricsSnapshot(crew.members, listeners: state.listeners)

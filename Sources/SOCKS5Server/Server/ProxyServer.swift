@@ -29,6 +29,17 @@ public final class ProxyServer: Sendable {
         var drain: Task<Void, Never>?
         var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
+        /// Whether a stop will come, see ``announceStop()``.
+        var isStopAnnounced = false
+        var isTellingOfStop = false
+        /// Whether another process accepts by the listening sockets now.
+        var isHandedOver = false
+        /// Of unix sockets that were taken over, and are another process's yet.
+        var handedFiles: [UnixSocketFile] = []
+        /// Look for addresses that aren't there yet.
+        var retries: [Task<Void, Never>] = []
+
+        var isDraining: Bool { drain != nil || isStopAnnounced }
     }
 
     /// What is served, and by which policy.
@@ -40,7 +51,7 @@ public final class ProxyServer: Sendable {
     }
 
     let configuration: Configuration
-    private let logger: Logger
+    let logger: Logger
     let crew: Crew
     let hashThreads = HashThreads()
     let state = Guarded(State())
@@ -90,7 +101,7 @@ public final class ProxyServer: Sendable {
     public var stage: ServerStage {
         state.withLock { state in
             let stage = state.lifecycle.current
-            return stage == .running && state.drain != nil ? .draining : stage
+            return stage == .running && state.isDraining ? .draining : stage
         }
     }
 
@@ -121,9 +132,15 @@ public final class ProxyServer: Sendable {
     ///   ``ProxyServerError/Code/stopped`` where a stop came before this has returned: then all has ended;
     ///   ``ProxyServerError/Code/alreadyStarted``.
     public func start() async throws(ProxyServerError) {
+        try await start(takingOver: [])
+    }
+
+    /// - Parameter handed: sockets of another process, which this one listens on too; where the configuration has no such
+    ///   address they are closed.
+    package func start(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
         if let refusal = state.withLock({ $0.lifecycle.start() }) { throw ProxyServerError(refusal) }
         do throws(ProxyServerError) {
-            try await open()
+            try await open(takingOver: handed)
             perform(state.withLock { $0.lifecycle.startDidSucceed() }, grace: .zero)
         } catch {
             removeFiles()
@@ -137,7 +154,7 @@ public final class ProxyServer: Sendable {
     }
 
     /// Opens everything, in the order in which it may fail.
-    private func open() async throws(ProxyServerError) {
+    private func open(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
         let accounts = AccountTable { [crew] account in
             for member in crew.members { member.mailbox.post(.quotaEnded(account)) }
         }
@@ -147,7 +164,7 @@ public final class ProxyServer: Sendable {
         }
         try configuration.egress.probe()
         try configuration.probeEgressOfUsers()
-        let listening = try ListeningSet(configuration, workers: workers)
+        let listening = try ListeningSet(configuration, workers: workers, takingOver: handed)
         let shared = Shared(
             configuration,
             limit: ConnectionLimit(maximum: maxConnections),
@@ -159,6 +176,7 @@ public final class ProxyServer: Sendable {
             state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
             state.files = listening.files
+            state.handedFiles = listening.handedFiles
             state.shared = shared
             state.limits = policy.limits
             state.reloads.lastSuccess = .now
@@ -171,11 +189,8 @@ public final class ProxyServer: Sendable {
             throw error
         }
         // Now, so that the first worker doesn't take what waits for all.
-        for (member, sockets) in zip(crew.members, listening.sockets) {
-            for (listener, socket) in sockets where !member.mailbox.post(.listen(listener, socket)) {
-                socket.close()
-            }
-        }
+        give(listening)
+        retryAwaited(of: listening)
         try startLookups()
         let service = Service(
             configuration: configuration,
@@ -223,48 +238,6 @@ public final class ProxyServer: Sendable {
             current.shared.accounts.name(next.users.lazy.map(\.name))
             state.withLock { $0.limits = policy.limits }
             for member in crew.members { member.mailbox.post(.adopt(policy)) }
-        }
-    }
-
-    /// Whether there are enough threads and memory to start, for a program whose tasks would wait for ever for a thread
-    /// that can't start, or end in the middle of an allocation. Takes milliseconds.
-    ///
-    /// - Throws: ``ProxyServerError/Code/systemFailure``, with the limits to look at.
-    package func checkResources() throws(ProxyServerError) {
-        // Beside the workers: a pool of tasks with a thread a core, and some that do one thing each.
-        let wanted = workers + LoopThread.availableCores + 8
-        let (threads, hasSpare) = LoopThread.startable(wanted, spare: Self.leastMemory)
-        if threads < wanted {
-            throw ProxyServerError(
-                .systemFailure,
-                "\(threads) of \(wanted) threads can start; raise ulimit -u or -v, TasksMax= (systemd), "
-                    + "--pids-limit (Docker), or run fewer workers"
-            )
-        }
-        guard hasSpare else {
-            throw ProxyServerError(
-                .systemFailure,
-                "less than \(Self.leastMemory >> 20) MiB of addresses are left; raise ulimit -v, or run fewer workers"
-            )
-        }
-    }
-
-    private static let leastMemory = 128 << 20
-
-    /// Runs `body` in a thread of its own that takes no signals.
-    ///
-    /// - Parameters:
-    ///   - name: at most 15 bytes, as shown by ps(1) and top(1).
-    ///   - atLowPriority: whether it gives way to the workers.
-    package static func inThread(
-        named name: String,
-        atLowPriority: Bool = false,
-        _ body: @escaping @Sendable () -> Void
-    ) throws(ProxyServerError) {
-        do throws(UVError) {
-            try LoopThread.start(named: name, atLowPriority: atLowPriority, body)
-        } catch {
-            throw .cannotStart("a thread, \(name), see ulimit -u and -v;", error)
         }
     }
 
@@ -362,13 +335,18 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    private func requestStop(_ grace: Duration) {
+    func requestStop(_ grace: Duration) {
         perform(state.withLock { $0.lifecycle.stop() }, grace: grace)
+        tellOfStop(within: grace)
     }
 
     /// Of unix sockets.
     private func removeFiles() {
-        for file in state.withLock({ $0.files }) { file.remove() }
+        let files = state.withLock { state in
+            defer { state.files = [] }
+            return state.isHandedOver ? [] : state.files
+        }
+        for file in files { file.remove() }
     }
 
     private func threadDidEnd() {
@@ -382,7 +360,13 @@ public final class ProxyServer: Sendable {
         case .stopWorkers:
             // First, so that no client comes behind the last one that is accepted.
             removeFiles()
-            for member in crew.members { member.mailbox.post(.stop(grace: grace.milliseconds)) }
+            let isHandedOver = state.withLock { state in
+                for retry in state.retries { retry.cancel() }
+                return state.isHandedOver
+            }
+            for member in crew.members {
+                member.mailbox.post(.stop(grace: grace.milliseconds, isHandedOver: isHandedOver))
+            }
         case .reportEnd:
             let awaiting = state.withLock { state in
                 defer { state.awaitingEnd = [] }
@@ -418,7 +402,7 @@ extension ProxyServerError {
 
     fileprivate static var stopped: ProxyServerError { ProxyServerError(.stopped, "the server was stopped") }
 
-    fileprivate static func cannotStart(_ part: String, _ error: UVError) -> ProxyServerError {
+    static func cannotStart(_ part: String, _ error: UVError) -> ProxyServerError {
         ProxyServerError(.systemFailure, "\(part) can't start: \(error)")
     }
 }

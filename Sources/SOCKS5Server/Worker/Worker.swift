@@ -18,8 +18,9 @@ final class Worker {
         case control(WorkerControl)
         /// Accept by this socket too.
         case listen(Listener, ListeningSocket)
-        /// Stop listening; end what still runs after so many milliseconds.
-        case stop(grace: UInt64)
+        /// Stop listening, where another process has the sockets without a last accept; end what still runs after so many
+        /// milliseconds.
+        case stop(grace: UInt64, isHandedOver: Bool)
         /// Ask this one from now on.
         case adopt(Policy)
         /// Names can be looked up from now on, so many at once.
@@ -130,6 +131,14 @@ final class Worker {
             if isStopping { socket.close() }
         } catch {
             services.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Copies of all, by their listeners, for another process.
+    func copyOfListeners() -> [(listener: Int, socket: ListeningSocket)] {
+        if isStopping { return [] }
+        return listeners.compactMap { listener, socket in
+            (try? socket.duplicated()).map { (listener.name.index, $0) }
         }
     }
 
@@ -299,14 +308,14 @@ final class Worker {
 
     // MARK: - Stop
 
-    private func stop(grace: UInt64) {
+    private func stop(grace: UInt64, _ isHandedOver: Bool) {
         let end = clock.now &+ grace
         drainEnd = min(drainEnd ?? .max, end)
         clock.wake(at: drainEnd ?? end)
         guard !isStopping else { return }
         isStopping = true
         member.close()
-        for (_, socket) in listeners { socket.close() }
+        for (_, socket) in listeners { socket.close(isHandedOver: isHandedOver) }
     }
 
     private func finishIfStopped() {
@@ -338,7 +347,7 @@ extension Worker: EventLoopDelegate {
             case .associate(let handed): takeOver(handed)
             case .control(let control): take(control)
             case .listen(let listener, let socket): listen(listener, socket)
-            case .stop(let grace): stop(grace: grace)
+            case .stop(let grace, let isHandedOver): stop(grace: grace, isHandedOver)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)

@@ -1,4 +1,5 @@
 internal import Text
+internal import UVLoop
 
 /// What somebody who looks after the server asks a worker for. Answers come in the worker's thread.
 enum WorkerControl: Sendable {
@@ -10,6 +11,10 @@ enum WorkerControl: Sendable {
     case end(Set<UInt64>, @Sendable (Int) -> Void)
     /// End the sessions that the policy of the moment refuses, and those of these users; say how many there were.
     case endRefused(Set<[UInt8]>, @Sendable (Int) -> Void)
+    /// Say that the loop turns.
+    case answer(@Sendable (Bool) -> Void)
+    /// Copy the listening sockets, by the places of their listeners.
+    case copyListeners(@Sendable ([(listener: Int, socket: ListeningSocket)]) -> Void)
     /// Whether new clients are taken.
     case setIntake(isOpen: Bool)
 }
@@ -24,6 +29,8 @@ extension Worker {
         case .end(let numbers, let answer): answer(end(numbers))
         case .endRefused(let users, let answer):
             answer(sessions.all.count { $0.endIfRefused(orOf: users) })
+        case .answer(let answer): answer(true)
+        case .copyListeners(let answer): answer(copyOfListeners())
         case .setIntake(let isOpen): isIntakeOpen = isOpen
         }
     }

@@ -1,3 +1,4 @@
+internal import CProcess
 internal import Glibc
 internal import SOCKS5Protocol
 
@@ -104,6 +105,17 @@ struct ClientSocket: ~Copyable {
         var bytes = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &bytes, limit, 0)
         guard count >= 0 else { throw errno == EAGAIN ? .silence(seconds) : .last() }
+        return Array(bytes.prefix(count))
+    }
+
+    /// What comes next, and the descriptors that were passed beside it, which are the caller's.
+    borrowing func receive(_ limit: Int, passed: inout [Int32]) throws(Trouble) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        var descriptors = [Int32](repeating: -1, count: 256)
+        var there = 0
+        let count = process_receive(descriptor, &bytes, limit, &descriptors, descriptors.count, &there)
+        guard count >= 0 else { throw errno == EAGAIN ? .silence(seconds) : .last() }
+        passed += descriptors.prefix(there)
         return Array(bytes.prefix(count))
     }
 

@@ -87,7 +87,9 @@ final class Reloader: Sendable {
         do throws(ProxyServerError) {
             try ProxyServer.inThread(named: "socks5d-reload", atLowPriority: true) { [self] in
                 while let asking = takeTurn() {
+                    ServiceManager.ofProcess.reloading()
                     let result = reloadNow()
+                    ServiceManager.ofProcess.ready(result.status)
                     for answer in asking { answer(result) }
                     giveMemoryBack()
                 }
@@ -179,5 +181,15 @@ final class Reloader: Sendable {
         for reason in reasons { logger.error("\(reason)") }
         logger.error("not reloaded: everything stays as it was")
         return .refused(reasons: reasons)
+    }
+}
+
+extension AdminActions.ReloadResult {
+    /// For the service manager.
+    fileprivate var status: String {
+        switch self {
+        case .adopted(let users, let rules, _): "serving, \(users) user(s), \(rules) rule(s)"
+        case .refused: "serving; the last reload was refused, see the log"
+        }
     }
 }

@@ -11,12 +11,17 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Serve (the default).")
 
     @OptionGroup var options: Options
+    @Flag(
+        help:
+            "Take the place of the process at admin.listen, a unix socket: its listeners, and none is refused."
+    )
+    var takeOver = false
 
     /// The main thread takes signals, from before the settings are read: a file may take its time.
     func serve() throws -> Never {
         ProxyServer.lookForInheritedSockets()
         let environment = Environment.ofProcess()
-        let program = Program { [options] in try Loaded(options, environment) }
+        let program = Program(takesOver: takeOver) { [options] in try Loaded(options, environment) }
         program.load()
         while true { program.take(Signals.wait()) }
     }
@@ -34,10 +39,14 @@ private final class Program: Sendable {
     private let stage = Guarded(Stage.loading(isReloadWanted: false))
     /// The settings, on their way to the main thread.
     private let loaded = Guarded(Loaded?.none)
+    private let takesOver: Bool
     private let read: @Sendable () throws -> Loaded
 
-    /// - Parameter read: reads the settings.
-    init(_ read: @escaping @Sendable () throws -> Loaded) {
+    /// - Parameters:
+    ///   - takesOver: whether it takes the place of a running process.
+    ///   - read: reads the settings.
+    init(takesOver: Bool, _ read: @escaping @Sendable () throws -> Loaded) {
+        self.takesOver = takesOver
         self.read = read
     }
 
@@ -58,7 +67,7 @@ private final class Program: Sendable {
         } catch {
             Socks5d.fail(error)
         }
-        inThread { [self] in begin(with: try Service(settings, read)) }
+        inThread { [self] in begin(with: try Service(settings, takesOver: takesOver, read)) }
     }
 
     private func inThread(_ body: @escaping @Sendable () throws -> Void) {
@@ -86,6 +95,7 @@ private final class Program: Sendable {
         // Otherwise the program ends already.
         guard let isReloadWanted else { return }
         if isReloadWanted { service.reloader.reload() }
+        service.whenToLeave { [self] in leave() }
         service.start()
     }
 
@@ -114,6 +124,18 @@ private final class Program: Sendable {
         reloader?.reload()
     }
 
+    /// Another process has the listeners now.
+    private func leave() {
+        let last = stage.withLock { stage in
+            defer { stage = .stopping }
+            return stage
+        }
+        switch last {
+        case .serving(let service): service.leave()
+        case .loading, .stopping: break
+        }
+    }
+
     /// The first signal drains, the second one ends.
     private func stop(_ signal: Int32) {
         let last = stage.withLock { stage in
@@ -135,13 +157,21 @@ private final class Service: Sendable {
     private let admin: AdminServer?
     private let server: ProxyServer
     private let configuration: Configuration
+    private let adminAddress: AdminAddress?
     private let logger: Logger
+    /// Whether it takes the place of another process.
+    private let takesOver: Bool
+    /// Called when another process has taken the place of this one.
+    private let leaving: Guarded<(@Sendable () -> Void)?>
     private let progress: (log: AccessLog, interval: Duration)?
 
     /// Nothing is opened yet.
     ///
     /// - Parameter read: reads the settings again.
-    init(_ settings: Loaded, _ read: @escaping @Sendable () throws -> Loaded) throws {
+    init(_ settings: Loaded, takesOver: Bool, _ read: @escaping @Sendable () throws -> Loaded) throws {
+        self.takesOver = takesOver
+        let leaving = Guarded<(@Sendable () -> Void)?>(nil)
+        self.leaving = leaving
         try settings.checkLogs()
         Messages.use(settings.log.file, settings.log.format)
         let logLevel = LogLevelSwitch(settings.log.level)
@@ -156,8 +186,9 @@ private final class Service: Sendable {
         }
         Self.warnOfFewDescriptors(server, wanted: settings.configuration.maxConnections, logger)
         reloader = Reloader(server, settings, logger, load: read)
-        admin = try Self.admin(of: server, settings.admin, reloader, logLevel, logger)
+        admin = try Self.admin(of: server, settings.admin, reloader, logLevel, logger, leaving)
         configuration = settings.configuration
+        adminAddress = settings.admin?.address
         progress = accessLog.flatMap { log in settings.accessLog.progress.map { (log, $0) } }
         self.server = server
         self.logger = logger
@@ -168,11 +199,13 @@ private final class Service: Sendable {
         _ configuration: AdminConfiguration?,
         _ reloader: Reloader,
         _ logLevel: LogLevelSwitch,
-        _ logger: Logger
+        _ logger: Logger,
+        _ leaving: Guarded<(@Sendable () -> Void)?>
     ) throws -> AdminServer? {
         guard var configuration else { return nil }
         configuration.logLinesDropped = { UInt64(LogWriter.shared?.dropped ?? 0) }
-        let actions = AdminActions(reloader, logLevel)
+        var actions = AdminActions(reloader, logLevel)
+        actions.leave = { leaving.withLock { $0 }?() }
         do throws(AdminError) {
             let admin = try AdminServer(
                 server,
@@ -201,24 +234,61 @@ private final class Service: Sendable {
 
     private static let fewSessions = 256
 
+    /// Lets `body` know when another process has taken the place of this one.
+    func whenToLeave(_ body: @escaping @Sendable () -> Void) {
+        leaving.withLock { $0 = body }
+    }
+
     func start() {
         Task {
-            // First, so that it can say that the proxy doesn't serve yet.
-            do throws(AdminError) {
-                try admin?.start()
-            } catch {
-                Socks5d.fail(Failure(error))
-            }
-            do throws(ProxyServerError) {
-                try await server.start()
-            } catch {
+            do {
+                try await takesOver ? startInPlaceOfAnother() : startServers()
+            } catch let error as ProxyServerError {
                 // A stop that came meanwhile ends the program itself.
                 if error.code == .stopped { return }
                 Socks5d.fail(Failure(error))
+            } catch let error as AdminError {
+                Socks5d.fail(Failure(error))
+            } catch let failure as Failure {
+                Socks5d.fail(failure)
             }
             Banner(server, configuration, admin: admin?.boundAddress).write()
             reloader.serverDidStart()
+            ServiceManager.ofProcess.ready(
+                "serving, at most \(server.maxConnections) connections",
+                isSuccessor: takesOver
+            )
+            if let watchdog = ServiceManager.ofProcess.watchdog {
+                Task { await signOfLife(every: watchdog / 2) }
+            }
             await tellOfProgress()
+        }
+    }
+
+    private func startServers() async throws {
+        // First, so that it can say that the proxy doesn't serve yet.
+        try admin?.start()
+        try await server.start()
+    }
+
+    /// The other process goes on until it is told at the end, and if this one ends before.
+    private func startInPlaceOfAnother() async throws {
+        let other = try Predecessor(at: adminAddress)
+        try await server.start(takingOver: other.listeners)
+        try admin?.start(onDescriptor: other.adminSocket)
+        do {
+            try other.leave()
+        } catch let failure as Failure {
+            for message in failure.messages { logger.warning("\(message); it may serve too") }
+        }
+        server.takeOverDidEnd()
+    }
+
+    /// For as long as all workers turn: where one hangs, none is given, and the service manager starts the program anew.
+    private func signOfLife(every interval: Duration) async {
+        while (try? await Task.sleep(for: interval)) != nil {
+            await server.answerByAllWorkers()
+            ServiceManager.ofProcess.alive()
         }
     }
 
@@ -231,15 +301,42 @@ private final class Service: Sendable {
     }
 
     func stop() {
-        let grace = configuration.timeouts.drain
+        let (grace, delay) = (configuration.timeouts.drain, configuration.timeouts.drainDelay)
         logger.notice(
             "stopping",
             metadata: ["grace": "\(grace)", "sessions": "\(server.statistics.active)"]
+                .merging(delay > .zero ? ["delay": "\(delay)"] : [:]) { $1 }
         )
+        ServiceManager.ofProcess.stopping("draining")
+        server.announceStop()
         Task {
+            if delay > .zero { try? await Task.sleep(for: delay) }
+            Task { await tellOfDrain() }
             await server.stop(grace: grace)
             await admin?.stop()
             Socks5d.finish(0)
+        }
+    }
+
+    /// Another process serves in place of this one.
+    func leave() {
+        let grace = configuration.timeouts.drain
+        logger.notice(
+            "leaving to another process",
+            metadata: ["grace": "\(grace)", "sessions": "\(server.statistics.active)"]
+        )
+        admin?.leave()
+        Task {
+            await server.leave(grace: grace)
+            await admin?.stop()
+            Socks5d.finish(0)
+        }
+    }
+
+    /// What is left, each second.
+    private func tellOfDrain() async {
+        while (try? await Task.sleep(for: .seconds(1))) != nil {
+            ServiceManager.ofProcess.status("draining, \(server.statistics.active) session(s) left")
         }
     }
 }

@@ -54,6 +54,8 @@ struct Options: ParsableArguments, Sendable {
     var halfClosedTimeout: String?
     @Option(help: .setting("drain-timeout"))
     var drainTimeout: String?
+    @Option(help: .setting("drain-delay"))
+    var drainDelay: String?
     @Flag(help: "Refuse UDP ASSOCIATE with reply 07.")
     var noUDP = false
     @Option(help: .setting("udp-ports"))

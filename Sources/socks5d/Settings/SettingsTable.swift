@@ -138,6 +138,19 @@ extension Settings {
                 flag: "buffer-memory",
                 "Memory for data that waits for slow readers; if not set, 64M or a quarter of the cgroup's limit."
             ),
+            .group(
+                "drain",
+                "How a server goes out of service.",
+                [
+                    .value(
+                        "delay",
+                        \.configuration.timeouts.drainDelay,
+                        .durationOrZero,
+                        flag: "drain-delay",
+                        "Time to take clients yet after SIGTERM, while /readyz says not ready: until balancers see it."
+                    )
+                ]
+            ),
             .group("log", "What the server says.", LogSettings.settings),
             .group("access-log", "A line for each session, for programs.", AccessLogSettings.settings),
             .group(
