@@ -75,6 +75,23 @@ import Testing
         ("clients: [10.0.0.0/8]\nlisteners: [{address: 127.0.0.1:2}]", ":1:1: 'clients' beside 'listeners'"),
         ("listeners: []", ":1:1: 'listeners' is an empty list; expected at least one listener"),
         ("listeners: [{name: a}]", ":1:13: no 'address' in 'listeners'; expected it"),
+        (
+            "listeners: [{address: unix:/tmp/a.sock, mode: 888}]",
+            ":1:47: 'mode' is '888'; expected a mode of 3 octal digits, as 0660"
+        ),
+        (
+            "listeners: [{address: unix:/tmp/a.sock, mode: 10660}]",
+            ":1:47: 'mode' is '10660'; expected a mode of 3 octal digits, as 0660"
+        ),
+        (
+            "listeners: [{address: 127.0.0.1:1, retry: 0}]",
+            ":1:43: 'retry' is '0'; expected a time from 1s to 24h, as 30s"
+        ),
+        (
+            "listeners: [{address: 127.0.0.1:1, retry: 25h}]",
+            ":1:43: 'retry' is '25h'; expected a time from 1s to 24h, as 30s"
+        ),
+        ("listeners: [{address: systemd:a b}]", ":1:23: 'address': 'systemd:a b' is not an inherited socket"),
         ("listeners: [{address: []}]", ":1:23: 'address' is an empty list; expected at least one"),
         ("listeners: [{address: here}]", ":1:23: 'address': 'here' is not an address to listen on"),
         ("listeners: [{address: 127.0.0.1:1, nme: a}]", ":1:36: unknown key 'nme' in 'listeners'"),

@@ -58,6 +58,7 @@ extension ProxyServer {
     /// The process whose sockets were taken over has left: the files of its unix sockets are this one's now.
     package func takeOverDidEnd() {
         state.withLock { state in
+            state.isTakingOver = false
             state.files += state.handedFiles
             state.handedFiles = []
         }

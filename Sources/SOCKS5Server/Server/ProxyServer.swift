@@ -34,6 +34,8 @@ public final class ProxyServer: Sendable {
         var isTellingOfStop = false
         /// Whether another process accepts by the listening sockets now.
         var isHandedOver = false
+        /// Whether it still does, and this one may end before it takes its place.
+        var isTakingOver = false
         /// Of unix sockets that were taken over, and are another process's yet.
         var handedFiles: [UnixSocketFile] = []
         /// Look for addresses that aren't there yet.
@@ -138,7 +140,11 @@ public final class ProxyServer: Sendable {
     /// - Parameter handed: sockets of another process, which this one listens on too; where the configuration has no such
     ///   address they are closed.
     package func start(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
-        if let refusal = state.withLock({ $0.lifecycle.start() }) { throw ProxyServerError(refusal) }
+        state.withLock { $0.isTakingOver = !handed.isEmpty }
+        if let refusal = state.withLock({ $0.lifecycle.start() }) {
+            for socket in handed.lazy.map(\.sockets).joined() { socket.close() }
+            throw ProxyServerError(refusal)
+        }
         do throws(ProxyServerError) {
             try await open(takingOver: handed)
             perform(state.withLock { $0.lifecycle.startDidSucceed() }, grace: .zero)
@@ -362,7 +368,7 @@ public final class ProxyServer: Sendable {
             removeFiles()
             let isHandedOver = state.withLock { state in
                 for retry in state.retries { retry.cancel() }
-                return state.isHandedOver
+                return state.isHandedOver || state.isTakingOver
             }
             for member in crew.members {
                 member.mailbox.post(.stop(grace: grace.milliseconds, isHandedOver: isHandedOver))

@@ -35,6 +35,7 @@ enum Help {
           --log-level LEVEL, --log-format text|json, --log-file FILE
           --access-log FILE|-|syslog, --access-log-format json|text, --version, --help
           --run-as USER[:GROUP]    become another user once the settings are read
+          --take-over              take the place of the process at --admin unix:PATH
 
         TIME LIMITS              (a plain number is seconds; 500ms, 5m, 1h)
           --handshake-timeout T    from the connection to its request (default 10)
@@ -42,6 +43,7 @@ enum Help {
           --idle-timeout T         without traffic                    (default 1h)
           --half-closed-timeout T  without traffic, one side closed   (default 1m)
           --bind-timeout T (60), --udp-idle-timeout T (5m), --drain-timeout T (8)
+          --drain-delay T          clients taken yet after SIGTERM    (default 0)
 
         socks5d --listen 0.0.0.0:1080 --user alice:secret
         """

@@ -10,6 +10,9 @@ struct ListenerEntry: Sendable {
     /// `nil`: all log in, if there are users.
     var login: Login?
     var rules: [Settings.RuleEntry] = []
+    /// `nil`: that of ``Configuration/ListenerSettings``.
+    var mode: UInt32?
+    var retry: Duration?
 
     typealias Login = Configuration.ListenerSettings.Login
 
@@ -23,6 +26,8 @@ struct ListenerEntry: Sendable {
             listener.clients = clients
             listener.login = login ?? .asConfigured
             listener.rules = rules
+            listener.mode = mode ?? listener.mode
+            listener.retry = retry
             return listener
         }
     }
@@ -36,7 +41,7 @@ extension ListenerEntry {
                     "address",
                     \.addresses,
                     .listenAddress,
-                    "Address and port to listen on, or several."
+                    "ADDRESS:PORT, unix:PATH or systemd:NAME to listen on, or several."
                 ),
                 .value("name", \.name, .listenerName, "Name in logs and metrics; if not set, the address."),
                 .criterion(
@@ -61,6 +66,18 @@ extension ListenerEntry {
                     Settings.RuleEntry.table(),
                     new: { Settings.RuleEntry() },
                     "Rules of this listener, tried before those of users and the common ones."
+                ),
+                .value(
+                    "mode",
+                    \.mode,
+                    .fileMode,
+                    "Who may connect to a unix socket: the mode of its file; if not set, 0660."
+                ),
+                .value(
+                    "retry",
+                    \.retry,
+                    .retry,
+                    "Time from one look for an address that isn't there yet to the next; if not set, the start fails."
                 ),
             ],
             required: ["address"],
@@ -99,6 +116,29 @@ extension Syntax<ListenerEntry.Login> {
             ["required": .required, "never": .never][text.lowercased()]
         } write: {
             $0 == .never ? "never" : "required"
+        }
+    }
+}
+
+extension Syntax<UInt32> {
+    fileprivate static var fileMode: Syntax {
+        Syntax(expected: "a mode of 3 octal digits, as 0660", form: .pattern("0?[0-7]{3}")) { text in
+            let digits = text.utf8.count == 4 && text.hasPrefix("0") ? text.dropFirst() : text[...]
+            let isMode = digits.utf8.count == 3 && digits.utf8.allSatisfy { (0x30...0x37).contains($0) }
+            return isMode ? UInt32(digits, radix: 8) : nil
+        } write: { mode in
+            let digits = String(mode, radix: 8)
+            return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+        }
+    }
+}
+
+extension Syntax<Duration> {
+    fileprivate static var retry: Syntax {
+        Syntax(expected: "a time from 1s to 24h, as 30s", form: Syntax.duration.form) { text in
+            Syntax.duration.parse(text).flatMap { (.seconds(1)...(.seconds(86_400))).contains($0) ? $0 : nil }
+        } write: {
+            Syntax.duration.write($0)
         }
     }
 }
