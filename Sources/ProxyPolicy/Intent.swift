@@ -60,6 +60,8 @@ package struct Subject: Sendable {
     package let command: SOCKSCommand
     /// What a credential store has granted to the user.
     package let terms: UserTerms?
+    /// The address that the client has reached, if connections for it leave by that one.
+    package let reached: IPAddress?
 
     package init(
         client: Peer,
@@ -67,7 +69,8 @@ package struct Subject: Sendable {
         command: SOCKSCommand,
         terms: UserTerms? = nil,
         listener: Int = 0,
-        claimedUser: [UInt8]? = nil
+        claimedUser: [UInt8]? = nil,
+        reached: IPAddress? = nil
     ) {
         self.listener = listener
         self.client = client
@@ -75,5 +78,6 @@ package struct Subject: Sendable {
         self.claimedUser = claimedUser
         self.command = command.judgedAs
         self.terms = terms
+        self.reached = reached
     }
 }

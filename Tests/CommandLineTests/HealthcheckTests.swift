@@ -21,6 +21,22 @@ import Testing
         }
     }
 
+    /// As in a container whose check comes from inside.
+    @Test func aServerOfOtherClientsIsFine() async throws {
+        try await withSocks5d(Invocation("--clients", "192.0.2.0/24")) { _, port in
+            let check = Self.check(port).adding(Invocation("--clients", "192.0.2.0/24"))
+            let result = try check.start().waitForEnd()
+            #expect(result.exitCode == 0 && result.errors.isEmpty)
+            #expect(
+                result.output
+                    == "127.0.0.1:\(port) closes connections from here, which is none of its clients\n"
+            )
+            // With settings of another server, a closed connection is none that is served.
+            let other = try Self.check(port).start().waitForEnd()
+            #expect(other.exitCode == 1)
+        }
+    }
+
     @Test func aServerWithUsersIsFineWithoutALoginAndWritesNothingAboutIt() async throws {
         try await withSocks5d(Invocation("--user", "alice:secret", "--log-level", "info")) { child, port in
             let result = try Self.check(port).start().waitForEnd()

@@ -22,6 +22,24 @@ import Testing
 
     @Test(arguments: [
         (
+            "listeners: [{address: 127.0.0.1:1, rules: [{deny: {}}, {allow: {ports: [1]}}]}]",
+            "1:64: rule 2 of listener 1 never decides: rule 1 comes first and matches all that it does"
+        ),
+        (
+            "users: [{name: a, password: x}]\nlisteners: [{address: 127.0.0.1:1, clients: [10.0.0.0/8], "
+                + "login: {except: [10.1.0.0/16, 192.0.2.0/24]}}]",
+            "2:89: 192.0.2.0/24 needs no login, and has none of the 'clients' that are served"
+        ),
+        (
+            "users: [{name: a, password: x}]\nlisteners: [{address: 127.0.0.1:1, login: never}]",
+            "2:1: there are users, and no listener asks for a login (login: never)"
+        ),
+        (
+            "users: [{name: a, password: x}]\nrules: [{deny: {users: [a]}}]\n"
+                + "listeners: [{address: 127.0.0.1:1}, {address: 127.0.0.1:2, login: never}]",
+            "2:24: rule 1 denies nothing at listener 2, where nobody logs in (login: never)"
+        ),
+        (
             "rules:\n  - deny: {ports: [1-99]}\n  - allow: {ports: [25], users: [a]}\nusers: [{name: a, password: x}]",
             "3:12: rule 2 never decides: rule 1 comes first and matches all that it does"
         ),

@@ -39,6 +39,7 @@ enum Setting {
         ("dial-timeout", "1s", "0"),
         ("idle-timeout", "5m", "5 minutes"),
         ("half-closed-timeout", "0.5", "1e400"),
+        ("session-timeout", "24h", "0"),
         ("drain-timeout", "0", "nan"),
         ("drain-delay", "0", "later"),
         ("admin", "127.0.0.1:0", "nowhere"),

@@ -39,6 +39,11 @@ extension IPNetwork {
     }
 }
 
+extension IPNetwork {
+    /// Whether there is an address in both.
+    package func overlaps(_ other: IPNetwork) -> Bool { contains(other) || other.contains(self) }
+}
+
 extension SpecialNetworks {
     fileprivate static let parsed = all.compactMap { text, treatment in
         (try? IPNetwork(parsing: text)).map { (network: $0, treatment: treatment) }

@@ -17,7 +17,7 @@ package struct LimitTable: Sendable {
     private let users: [[UInt8]: UserBounds?]
 
     package init(_ limits: ProxyLimits, _ users: [ProxyUser]) {
-        source = Source(limits)
+        source = Source(limits.ofSource)
         bandwidth = limits.bandwidthPerConnection.map { Rate($0) }
         user = UserBounds(limits.user)
         self.users = Dictionary(
@@ -50,7 +50,7 @@ package final class UserBounds: Sendable {
 }
 
 extension LimitTable.Source {
-    fileprivate init?(_ limits: ProxyLimits) {
+    init?(_ limits: SourceLimits) {
         guard
             limits.connectionsPerSource != nil || limits.handshakesPerSource != nil
                 || limits.newConnectionsPerSource != nil

@@ -79,10 +79,7 @@ public struct Quota: Hashable, Sendable {
 extension ProxyLimits {
     /// Refuses numbers out of range.
     package func validate(_ users: [ProxyUser]) throws(ConfigurationError) {
-        try ConfigurationError.check("limits.connectionsPerSource", connectionsPerSource, 1...(1 << 30))
-        try ConfigurationError.check("limits.handshakesPerSource", handshakesPerSource, 1...(1 << 30))
-        try ConfigurationError.check("limits.newConnectionsPerSource", newConnectionsPerSource, 1...1_000_000)
-        try ConfigurationError.check("limits.bandwidthPerConnection", bandwidthPerConnection, Self.bandwidths)
+        try ofSource.validate()
         if let quotaFile, quotaFile.isEmpty || quotaFile.utf8.contains(0) {
             throw ConfigurationError("limits.quotaFile is not a path; expected one")
         }
@@ -93,7 +90,7 @@ extension ProxyLimits {
         }
     }
 
-    fileprivate static let bandwidths = 1024...(1 << 40)
+    static let bandwidths = 1024...(1 << 40)
 }
 
 extension UserLimits {

@@ -1,6 +1,22 @@
 internal import Locks
 internal import Tables
 
+/// Where a source is counted: at all listeners together, or at one that has limits of its own.
+package struct SourceScope: Hashable, Sendable {
+    private let number: UInt16
+
+    package static let common = SourceScope(number: 0)
+
+    private init(number: UInt16) {
+        self.number = number
+    }
+
+    /// - Parameter listener: its place among all.
+    package init(listener: Int) {
+        number = UInt16(truncatingIfNeeded: listener + 1)
+    }
+}
+
 /// What each source has of the server, over all workers.
 ///
 /// Bounded: who has no connection is not in it, and of those whose connections are counted by the second the ones
@@ -11,11 +27,17 @@ package final class SourceTable: Sendable {
         var handshakes = 0
     }
 
-    private struct State {
-        var places: [ClientSource: Places] = [:]
-        var arrivals = RecentTable<ClientSource, TokenBucket>(maximum: SourceTable.maximumArrivals)
+    /// Whose places: those that a source has at one listener are counted apart if it has limits of its own.
+    private struct Holder: Hashable {
+        let source: ClientSource
+        let scope: SourceScope
+    }
 
-        mutating func takeArrival(_ source: ClientSource, _ interval: UInt64, _ now: UInt64) -> Bool {
+    private struct State {
+        var places: [Holder: Places] = [:]
+        var arrivals = RecentTable<Holder, TokenBucket>(maximum: SourceTable.maximumArrivals)
+
+        mutating func takeArrival(_ source: Holder, _ interval: UInt64, _ now: UInt64) -> Bool {
             var arrivals = arrivals[source] ?? TokenBucket()
             guard arrivals.isReady(now) else { return false }
             _ = arrivals.take(interval, now: now, credit: SourceTable.credit)
@@ -40,8 +62,14 @@ package final class SourceTable: Sendable {
     ///
     /// - Parameter now: milliseconds on the loops' clock.
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    package func enter(_ source: ClientSource, _ limits: LimitTable.Source, now: UInt64) -> LimitRefusal? {
-        state.withLock { state in
+    package func enter(
+        _ source: ClientSource,
+        _ limits: LimitTable.Source,
+        in scope: SourceScope = .common,
+        now: UInt64
+    ) -> LimitRefusal? {
+        let source = Holder(source: source, scope: scope)
+        return state.withLock { state in
             var places = state.places[source] ?? Places()
             if places.connections >= limits.connections { return .connectionsPerSource }
             if places.handshakes >= limits.handshakes { return .handshakesPerSource }
@@ -56,16 +84,19 @@ package final class SourceTable: Sendable {
     }
 
     /// Of a connection whose handshake had ended; may exceed the limit.
-    package func beginHandshake(_ source: ClientSource) {
+    package func beginHandshake(_ source: ClientSource, in scope: SourceScope = .common) {
+        let source = Holder(source: source, scope: scope)
         state.withLock { $0.places[source]?.handshakes += 1 }
     }
 
-    package func endHandshake(_ source: ClientSource) {
+    package func endHandshake(_ source: ClientSource, in scope: SourceScope = .common) {
+        let source = Holder(source: source, scope: scope)
         state.withLock { $0.places[source]?.handshakes -= 1 }
     }
 
     /// The connection has ended, behind its handshake.
-    package func leave(_ source: ClientSource) {
+    package func leave(_ source: ClientSource, in scope: SourceScope = .common) {
+        let source = Holder(source: source, scope: scope)
         state.withLock { state in
             guard let places = state.places[source] else { preconditionFailure("more have left than came") }
             if places.connections == 1 {

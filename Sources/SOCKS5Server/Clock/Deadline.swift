@@ -21,11 +21,13 @@ enum Deadline: Int, CaseIterable {
     case udpIdle
     /// For the client to take a refusal and leave.
     case refusal
+    /// From the accept to the end of the session, beside its deadline.
+    case session
 
     /// For the log.
     var text: String {
         switch self {
-        case .handshake, .dial, .bind, .turn, .look, .idle, .refusal: "\(self)"
+        case .handshake, .dial, .bind, .turn, .look, .idle, .refusal, .session: "\(self)"
         case .lateRefusal: "late refusal"
         case .halfClosed: "half-closed"
         case .udpIdle: "udp idle"

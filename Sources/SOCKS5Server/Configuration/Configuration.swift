@@ -88,6 +88,8 @@ public struct Configuration: Sendable {
         public var idle: Duration = .seconds(3600)
         /// Without a byte, once one of the sides has ended its direction.
         public var halfClosed: Duration = .seconds(60)
+        /// From the accept to the end of a session, whatever it does. `nil`: it may last for ever.
+        public var session: Duration?
         /// With bytes that the peer doesn't acknowledge: it has vanished. One that lives but reads nothing acknowledges
         /// that its window is closed, and stays.
         public var unacknowledged: Duration = .seconds(300)
@@ -223,7 +225,8 @@ extension Configuration {
         try validateAdvertisedAddresses()
         let limits =
             [timeouts.handshake, timeouts.dial, timeouts.idle, timeouts.halfClosed, timeouts.unacknowledged]
-            + [bind.timeout, udp.idle] + [loginBan?.window, loginBan?.duration].compactMap(\.self)
+            + [bind.timeout, udp.idle]
+            + [timeouts.session, loginBan?.window, loginBan?.duration].compactMap(\.self)
         guard limits.allSatisfy({ $0 > .zero }), timeouts.drain >= .zero, timeouts.drainDelay >= .zero else {
             throw ConfigurationError("a time limit is not above zero")
         }

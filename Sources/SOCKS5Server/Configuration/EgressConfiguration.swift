@@ -5,7 +5,7 @@ internal import UVLoop
 
 extension Configuration {
     /// Where connections to targets come from; by default what the system chooses.
-    public struct Egress: Sendable {
+    public struct Egress: Sendable, Hashable {
         /// At most one of each family, for the targets of that family.
         public var addresses: [IPAddress] = []
         /// The interface that connections go through (SO_BINDTODEVICE).
@@ -76,9 +76,23 @@ extension Configuration.Egress {
 
 extension Configuration {
     /// By what users with addresses of their own leave.
-    var egressPerUser: [[UInt8]: EgressOptions] {
+    var egressPerUser: [[UInt8]: (addresses: [IPAddress], options: EgressOptions)] {
         users.reduce(into: [:]) { result, user in
-            if !user.egressAddresses.isEmpty { result[user.name] = egress.of(user).socketOptions }
+            if !user.egressAddresses.isEmpty {
+                result[user.name] = (user.egressAddresses, egress.of(user).socketOptions)
+            }
+        }
+    }
+
+    /// Says at the start, or at a reload, what every connection by a listener would fail with.
+    func probeEgressOfListeners() throws(ProxyServerError) {
+        for listener in listeners {
+            guard case .fixed(let egress) = listener.egress else { continue }
+            do throws(ProxyServerError) {
+                try egress.probe()
+            } catch {
+                throw ProxyServerError(error.code, "listener \(listener.address): \(error.description)")
+            }
         }
     }
 

@@ -23,9 +23,21 @@ extension Configuration {
         /// How often to look for an address that isn't there yet, as one of DHCP or of a VPN, or for the folder of a unix
         /// socket. `nil`: the server doesn't start without it.
         public var retry: Duration?
+        /// Of its sources, counted apart from those of other listeners. `nil`: ``Configuration/limits`` bind them.
+        public var limits: SourceLimits?
+        /// Instead of ``Configuration/egress``. Addresses of the user come first. `nil`: as those of other listeners.
+        public var egress: Egress?
 
         public init(_ address: ListenAddress) {
             self.address = address
+        }
+
+        /// By what the connections of a listener's clients leave.
+        public enum Egress: Hashable, Sendable {
+            /// By the address of this machine that the client has reached, to targets of its family; interface and mark
+            /// are those of ``Configuration/egress``.
+            case incoming
+            case fixed(Configuration.Egress)
         }
 
         /// Which clients of a listener log in (RFC 1928 section 3).
@@ -106,6 +118,8 @@ extension Configuration {
                 }
             }
             for (index, rule) in listener.rules.enumerated() { try rule.validate(index + 1) }
+            try listener.limits?.validate()
+            if case .fixed(let egress) = listener.egress { try egress.validate() }
         }
         let isAnonymous = listeners.allSatisfy { $0.login == .never && !$0.protocols.contains(.socks4) }
         if isAnonymous, let index = rules.firstIndex(where: { $0.users != nil }) {

@@ -49,7 +49,8 @@ struct Refusals {
         case .quotaUsedUp: "quota used up"
         case .completed, .probe, .clientLeft, .abortedByClient, .abortedByTarget, .loginFailed, .nameNotFound,
             .connectionRefused, .hostUnreachable, .networkUnreachable, .dialTimedOut, .generalFailure,
-            .handshakeTimedOut, .idleTimedOut, .displaced, .endedByAdmin, .revoked, .stopped:
+            .handshakeTimedOut, .idleTimedOut, .sessionTimedOut, .displaced, .endedByAdmin, .revoked,
+            .stopped:
             nil
         }
     }

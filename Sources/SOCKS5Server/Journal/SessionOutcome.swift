@@ -134,6 +134,7 @@ extension SessionOutcome {
         case .handshake, .lateRefusal, .refusal: .handshakeTimedOut
         case .dial, .bind: .dialTimedOut
         case .idle, .halfClosed, .udpIdle, .turn, .look: .idleTimedOut
+        case .session: .sessionTimedOut
         }
     }
 

@@ -212,14 +212,15 @@ extension SessionRecord {
 extension Subject {
     /// Inlined, so that no more of the record is copied.
     @inline(__always)
-    init(_ record: SessionRecord, _ command: SOCKSCommand) {
+    init(_ record: SessionRecord, _ command: SOCKSCommand, reached: IPAddress? = nil) {
         self.init(
             client: record.client,
             user: record.username,
             command: command,
             terms: record.terms,
             listener: record.listener.index,
-            claimedUser: record.claimedUser
+            claimedUser: record.claimedUser,
+            reached: reached
         )
     }
 }

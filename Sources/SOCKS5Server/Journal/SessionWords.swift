@@ -94,6 +94,8 @@ extension SessionInfo {
 
         case handshakeTimedOut = "handshake_timed_out"
         case idleTimedOut = "idle_timed_out"
+        /// It has lasted as long as a session may.
+        case sessionTimedOut = "session_timed_out"
         /// A new client has got the place of this one, which had not sent its request.
         case displaced
         case endedByAdmin = "ended_by_admin"

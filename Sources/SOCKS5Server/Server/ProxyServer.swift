@@ -169,6 +169,7 @@ public final class ProxyServer: Sendable {
             try QuotaKeeper(path, accounts, logger)
         }
         try configuration.egress.probe()
+        try configuration.probeEgressOfListeners()
         try configuration.probeEgressOfUsers()
         let listening = try ListeningSet(configuration, workers: workers, takingOver: handed)
         let shared = Shared(
@@ -231,6 +232,7 @@ public final class ProxyServer: Sendable {
             next.adoptPolicy(of: configuration)
             // What it listens on is what it has listened on from the start.
             try next.validate()
+            try next.probeEgressOfListeners()
             try next.probeEgressOfUsers()
             let policy = Policy(
                 next,

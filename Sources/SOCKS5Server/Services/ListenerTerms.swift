@@ -1,8 +1,9 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import UVLoop
 
-/// What a ``Policy`` has of one listener: whom it serves, and how they log in.
-struct ListenerTerms: Sendable {
+/// What a ``Policy`` has of one listener: whom it serves, how they log in, what they may take, and by what they leave.
+final class ListenerTerms: Sendable {
     private enum Login {
         case all, none
         case allBut(NetworkTable)
@@ -12,6 +13,13 @@ struct ListenerTerms: Sendable {
     private let clients: NetworkTable?
     private let login: Login
     let protocols: ProxyProtocols
+    /// Instead of those for all listeners; `nil`: there are none.
+    let bounds: SourceBounds?
+    /// Of a listener that has its own; `nil`: connections leave as those of the others.
+    private let egress: Configuration.Egress?
+    private let options: EgressOptions
+    /// Whether connections come from the address that the client has reached.
+    let leavesByReachedAddress: Bool
 
     init(_ listener: Configuration.ListenerSettings, _ configuration: Configuration) {
         clients = listener.clients.map { NetworkTable($0) }
@@ -22,6 +30,14 @@ struct ListenerTerms: Sendable {
         case .asConfigured, .required: login = .all
         case .except(let networks): login = .allBut(NetworkTable(networks))
         }
+        bounds = listener.limits.map { SourceBounds($0) }
+        switch listener.egress {
+        case nil: egress = nil
+        case .incoming: egress = configuration.egress
+        case .fixed(let own): egress = own
+        }
+        options = (egress ?? configuration.egress).socketOptions
+        leavesByReachedAddress = listener.egress == .incoming
     }
 
     /// Whether a client may connect at all. One over a unix socket may.
@@ -41,5 +57,16 @@ struct ListenerTerms: Sendable {
     /// The one that is selected for a client.
     func method(for client: Peer) -> AuthenticationMethod {
         asksForLogin(client) ? .usernamePassword : .noAuthentication
+    }
+
+    /// By what connections leave, where the listener has a say in it.
+    ///
+    /// - Parameters:
+    ///   - reached: the address that the client has reached, of a listener that leaves by it.
+    ///   - own: addresses of the user, which come first.
+    func egress(reached: IPAddress?, _ own: [IPAddress]) -> EgressOptions? {
+        guard let egress else { return nil }
+        if reached == nil, own.isEmpty { return options }
+        return egress.replacing(reached.map { [$0] } ?? []).replacing(own).socketOptions
     }
 }

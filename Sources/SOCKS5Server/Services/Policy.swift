@@ -16,7 +16,7 @@ final class Policy: Sendable {
     let limits: LimitTable
     private let commonEgress: Configuration.Egress
     private let egress: EgressOptions
-    private let egressPerUser: [[UInt8]: EgressOptions]
+    private let egressPerUser: [[UInt8]: (addresses: [IPAddress], options: EgressOptions)]
 
     /// - Parameters:
     ///   - listeners: what the server listens on.
@@ -76,13 +76,16 @@ final class Policy: Sendable {
         return access.denial(of: address, port: port, named: name, to: subject) == nil
     }
 
-    /// By what the connections of a user leave.
-    ///
-    /// - Parameter terms: what a credential store has granted to the user.
-    func egress(of user: [UInt8]?, _ terms: UserTerms?) -> EgressOptions {
-        if let own = terms?.egressAddresses, !own.isEmpty { return commonEgress.replacing(own).socketOptions }
-        guard !egressPerUser.isEmpty, let user else { return egress }
-        return egressPerUser[user] ?? egress
+    /// By what connections for a subject leave: the user's addresses, then what the listener says, then the common way.
+    func egress(of subject: Subject) -> EgressOptions {
+        let listener = listenerTerms[subject.listener]
+        if let own = subject.terms?.egressAddresses, !own.isEmpty {
+            return listener.egress(reached: subject.reached, own) ?? commonEgress.replacing(own).socketOptions
+        }
+        if !egressPerUser.isEmpty, let user = subject.user, let own = egressPerUser[user] {
+            return listener.egress(reached: subject.reached, own.addresses) ?? own.options
+        }
+        return listener.egress(reached: subject.reached, []) ?? egress
     }
 }
 

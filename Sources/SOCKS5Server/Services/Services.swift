@@ -73,7 +73,7 @@ final class Services {
     var logger: Logger { journal.logger }
 
     /// By what connections for a subject leave.
-    func egress(of subject: Subject) -> EgressOptions { policy.egress(of: subject.user, subject.terms) }
+    func egress(of subject: Subject) -> EgressOptions { policy.egress(of: subject) }
 
     func isBanned(_ peer: Peer) -> Bool {
         policy.loginBan != nil && throttle.withLock { $0.isBanned(ClientSource(peer), now: clock.now) }

@@ -64,6 +64,7 @@ final class Shared: Sendable {
         case .halfClosed: min(timeouts.halfClosed, timeouts.idle).milliseconds
         case .udpIdle: udp.idle.milliseconds
         case .refusal: 5000
+        case .session: timeouts.session?.milliseconds ?? .max
         }
     }
 }

@@ -11,6 +11,13 @@ extension Session {
         perform(machine.on(.deadlinePassed(deadline)))
     }
 
+    /// Beside its deadline; may be said again while it ends.
+    func lastsTooLong() {
+        guard !machine.hasEnded else { return }
+        if machine.missesDeadlines { services.counters.add(.timedOut) }
+        perform(machine.on(.deadlinePassed(.session)))
+    }
+
     /// - Returns: the turn to wait for next; `nil`: none.
     func turnCame() -> Deadline? {
         let looksAgain = relay?.look() ?? false

@@ -73,7 +73,7 @@ final class Session {
 
     /// Carries out the UDP ASSOCIATE request of a client that another worker has handed over.
     func goOn(_ accepted: consuming AcceptedDescriptor) {
-        if open(accepted) { associate(Subject(record, .udpAssociate)) }
+        if open(accepted) { associate(subject(.udpAssociate)) }
     }
 
     /// - Returns: false where the session has ended.
@@ -242,7 +242,7 @@ final class Session {
     }
 
     private func open(_ intent: Intent) {
-        let subject = Subject(record, intent.command)
+        let subject = subject(intent.command)
         switch intent {
         case .connect(let target):
             connect(by: Direct(self, services, to: target, for: subject), .dial)
@@ -290,7 +290,11 @@ final class Session {
         noteReportOnAddress()
         services.counters.add(.allowed)
         places.endHandshake(of: record.client, services)
-        relay?.begin(with: target, success(bound), places.tally(services)) { places.meter(of: $0, services) }
+        relay?.begin(with: target, success(bound), places.tally(services)) { meter(of: $0) }
+    }
+
+    private func meter(of direction: Direction) -> Meter? {
+        places.meter(of: direction, at: record.listener, services)
     }
 
     private func tell(_ address: SocketAddress) {
@@ -321,7 +325,7 @@ final class Session {
                 ports,
                 places.tally(services)
             ) {
-                places.meter(of: $0, services)
+                meter(of: $0)
             }
             switch association.open(at: local) {
             case .failure(let refusal): perform(machine.on(.failed(refusal.reply)))

@@ -8,6 +8,8 @@ struct SessionPlaces {
     private var isInHandshake = false
     /// Without a request, so that it may have to give way to a new connection.
     private var isUnfinished = false
+    /// Where the source is counted.
+    private var scope = SourceScope.common
     /// Of those that ``ConnectionLimit`` has.
     private var hasPlace = false
     /// Of the user, behind the request, and the limits that bind it, if there are any.
@@ -17,10 +19,12 @@ struct SessionPlaces {
     /// Takes the places of a connection, but for the one of ``ConnectionLimit``.
     ///
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(from peer: Peer, _ services: Services) -> LimitRefusal? {
-        if let limits = services.policy.limits.source {
+    mutating func enter(from peer: Peer, at listener: ListenerName, _ services: Services) -> LimitRefusal? {
+        let own = services.policy.terms(of: listener).bounds
+        if let limits = own.map(\.source) ?? services.policy.limits.source {
             let source = ClientSource(peer)
-            if let refusal = services.sources.enter(source, limits, now: services.clock.now) {
+            if own != nil { scope = SourceScope(listener: listener.index) }
+            if let refusal = services.sources.enter(source, limits, in: scope, now: services.clock.now) {
                 return refusal
             }
             isConnected = true
@@ -52,7 +56,7 @@ struct SessionPlaces {
     mutating func beginHandshake(of peer: Peer, _ services: Services) {
         guard isConnected, !isInHandshake else { return }
         isInHandshake = true
-        services.sources.beginHandshake(ClientSource(peer))
+        services.sources.beginHandshake(ClientSource(peer), in: scope)
     }
 
     /// The source is told that the handshake is over. May be said again.
@@ -60,7 +64,7 @@ struct SessionPlaces {
         requestDidCome(services)
         guard isInHandshake else { return }
         isInHandshake = false
-        services.sources.endHandshake(ClientSource(peer))
+        services.sources.endHandshake(ClientSource(peer), in: scope)
     }
 
     /// Takes the place of a request.
@@ -93,12 +97,13 @@ struct SessionPlaces {
     }
 
     /// - Returns: `nil` where nothing limits the direction.
-    func meter(of direction: Direction, _ services: Services) -> Meter? {
-        Meter.of(
+    func meter(of direction: Direction, at listener: ListenerName, _ services: Services) -> Meter? {
+        let own = services.policy.terms(of: listener).bounds
+        return Meter.of(
             direction,
             services.clock,
             services.accounts,
-            services.policy.limits.bandwidth,
+            own.map(\.bandwidth) ?? services.policy.limits.bandwidth,
             account,
             user
         )
@@ -112,7 +117,7 @@ struct SessionPlaces {
     /// Gives all of them back.
     mutating func leave(_ peer: Peer, _ services: Services) {
         endHandshake(of: peer, services)
-        if isConnected { services.sources.leave(ClientSource(peer)) }
+        if isConnected { services.sources.leave(ClientSource(peer), in: scope) }
         isConnected = false
         if hasPlace { services.limit.leave() }
         hasPlace = false

@@ -59,6 +59,7 @@ final class Worker {
     /// When to look for peers that have vanished, while there are sessions.
     private var acknowledgementLook: UInt64?
     private let acknowledgementInterval: UInt64
+    private var longestTime: LongestTime
 
     /// At the limit a connection looks for a worker with an unfinished handshake, and may come too late.
     private static let mostPasses = 8
@@ -98,6 +99,7 @@ final class Worker {
             1,
             shared.timeouts.unacknowledged.milliseconds / Acknowledgements.looks
         )
+        longestTime = LongestTime(shared.timeouts.session)
     }
 
     private var loop: EventLoop { services.loop }
@@ -199,7 +201,7 @@ final class Worker {
             return services.journal.connectionRefusedAsBanned(by: arrival.listener.name)
         }
         var places = SessionPlaces()
-        if let limit = places.enter(from: peer, services) {
+        if let limit = places.enter(from: peer, at: arrival.listener.name, services) {
             member.leave()
             return services.journal.connectionRefused(
                 peer,
@@ -221,7 +223,7 @@ final class Worker {
         let session = Session(self, services, clock.enter(), by: arrival.listener, peer: peer, places)
         sessions.insert(session)
         session.start(accepted)
-        if acknowledgementLook == nil { awaitAcknowledgementLook() }
+        watch(session)
     }
 
     /// Takes one of the places that ``ConnectionLimit`` has, or that of the oldest unfinished handshake: silent
@@ -250,7 +252,7 @@ final class Worker {
         let session = Session(self, services, clock.enter(), handed)
         sessions.insert(session)
         session.goOn(accepted)
-        if acknowledgementLook == nil { awaitAcknowledgementLook() }
+        watch(session)
     }
 
     func isForeign(portAt local: SocketAddress) -> Bool {
@@ -292,6 +294,19 @@ final class Worker {
     }
 
     // MARK: - Time
+
+    private func watch(_ session: Session) {
+        if acknowledgementLook == nil { awaitAcknowledgementLook() }
+        if let look = longestTime.sessionDidBegin(session.record.began) { clock.wake(at: look) }
+    }
+
+    private func endThoseThatLastTooLong() {
+        for session in sessions.all where longestTime.isOver(session.record.began, now: clock.now) {
+            session.lastsTooLong()
+        }
+        let left = sessions.all.filter { !$0.machine.hasEnded }.map(\.record.began)
+        longestTime.didLook(oldest: left.min(), now: clock.now)
+    }
 
     private func awaitAcknowledgementLook() {
         let time = clock.now + acknowledgementInterval
@@ -373,10 +388,12 @@ extension Worker: EventLoopDelegate {
         }
         if let retry = acceptRetry, retry <= clock.now { resumeListeners() }
         if let time = acknowledgementLook, time <= clock.now { lookForVanishedPeers() }
+        if let time = longestTime.look, time <= clock.now { endThoseThatLastTooLong() }
         clock.rearm()
         if let drainEnd { clock.wake(at: drainEnd) }
         if let acceptRetry { clock.wake(at: acceptRetry) }
         if let acknowledgementLook { clock.wake(at: acknowledgementLook) }
+        if let look = longestTime.look { clock.wake(at: look) }
     }
 
     private func giveTurn(_ slot: Clock.Slot) {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Glibc
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
@@ -14,18 +15,37 @@ struct Healthcheck: ParsableCommand {
     private static let secondsToAnswer = 3
 
     func check() throws {
-        let addresses = try Settings.listeners(options, .ofProcess()).map(\.address)
+        let listeners = try Settings.listeners(options, .ofProcess())
         // Where an inherited socket listens, the process that has opened it knows.
-        let known = addresses.filter { !$0.isInherited }
+        let known = listeners.filter { !$0.address.isInherited }
         guard !known.isEmpty else {
             throw Failure.usage(
-                "\(addresses[0]) can't be asked; name its address: healthcheck --listen ADDRESS:PORT"
+                "\(listeners[0].address) can't be asked; name its address: healthcheck --listen ADDRESS:PORT"
             )
         }
-        for address in known {
-            try greet(address.asSeenFromHere)
-            StandardOutput.write("\(address.asSeenFromHere) answers")
+        for listener in known {
+            let address = listener.address.asSeenFromHere
+            if listener.serves(address) {
+                try greet(address)
+                StandardOutput.write("\(address) answers")
+            } else {
+                try expectClose(by: address)
+                StandardOutput.write("\(address) closes connections from here, which is none of its clients")
+            }
         }
+    }
+
+    /// Whoever isn't a client learns no more than that somebody serves.
+    private func expectClose(by address: ListenAddress) throws {
+        let endpoint = HostAndPort(host: address.host, port: UInt16(address.port))
+        do throws(ClientSocket.Trouble) {
+            let socket = try ClientSocket(to: endpoint, seconds: Self.secondsToAnswer)
+            if try socket.receive(1).isEmpty { return }
+        } catch {
+            if case .system(ECONNRESET) = error { return }
+            throw Failure.runtime("healthcheck of \(address): \(error)")
+        }
+        throw Failure.runtime("healthcheck of \(address): it speaks first; is it a SOCKS5 server?")
     }
 
     private func greet(_ address: ListenAddress) throws {
@@ -43,5 +63,13 @@ struct Healthcheck: ParsableCommand {
         }
         let endpoint = HostAndPort(host: address.host, port: UInt16(address.port))
         return try ProxyClient(to: endpoint, offering: methods, seconds: Self.secondsToAnswer)
+    }
+}
+
+extension Configuration.ListenerSettings {
+    /// Whether a client on this machine is served, who comes from the address that it connects to.
+    fileprivate func serves(_ address: ListenAddress) -> Bool {
+        guard let clients, let own = IPAddress(address.host) else { return true }
+        return clients.contains { $0.contains(own) }
     }
 }

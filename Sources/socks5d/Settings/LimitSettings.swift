@@ -1,33 +1,42 @@
 internal import ProxyPolicy
 internal import SOCKS5Server
 
-extension ProxyLimits {
-    static var settings: [Setting<Settings>] {
+extension SourceLimits {
+    static func settings<Model>(
+        _ path: WritableKeyPath<Model, SourceLimits>
+    ) -> [Setting<Model>] {
         [
             .value(
                 "connections-per-source",
-                \.configuration.limits.connectionsPerSource,
+                path.appending(path: \.connectionsPerSource),
                 .count(1...(1 << 30)),
                 "Connections at once from one source."
             ),
             .value(
                 "handshakes-per-source",
-                \.configuration.limits.handshakesPerSource,
+                path.appending(path: \.handshakesPerSource),
                 .count(1...(1 << 30)),
                 "Connections at once from one source whose request isn't complete yet."
             ),
             .value(
                 "new-connections-per-source",
-                \.configuration.limits.newConnectionsPerSource,
+                path.appending(path: \.newConnectionsPerSource),
                 .count(1...1_000_000),
                 "New connections per second from one source."
             ),
             .value(
                 "bandwidth-per-connection",
-                \.configuration.limits.bandwidthPerConnection,
+                path.appending(path: \.bandwidthPerConnection),
                 .size(1024...(1 << 40)),
                 "Bytes per second of one connection, in each direction."
             ),
+        ]
+    }
+}
+
+extension ProxyLimits {
+    static var settings: [Setting<Settings>] {
+        SourceLimits.settings(\.configuration.limits.ofSource) + [
             .value(
                 "quota-file",
                 \.configuration.limits.quotaFile,

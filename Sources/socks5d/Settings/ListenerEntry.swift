@@ -13,6 +13,8 @@ struct ListenerEntry: Sendable {
     /// `nil`: that of ``Configuration/ListenerSettings``.
     var mode: UInt32?
     var retry: Duration?
+    var limits: SourceLimits?
+    var egress: Configuration.ListenerSettings.Egress?
 
     typealias Login = Configuration.ListenerSettings.Login
 
@@ -28,6 +30,8 @@ struct ListenerEntry: Sendable {
             listener.rules = rules
             listener.mode = mode ?? listener.mode
             listener.retry = retry
+            listener.limits = limits
+            listener.egress = egress
             return listener
         }
     }
@@ -78,6 +82,23 @@ extension ListenerEntry {
                     \.retry,
                     .retry,
                     "Time from one look for an address that isn't there yet to the next; if not set, the start fails."
+                ),
+                .section(
+                    "limits",
+                    \.limits,
+                    Table(SourceLimits.settings(\.self)),
+                    new: { SourceLimits() },
+                    "Limits of a source at this listener; they replace those of limits."
+                ),
+                .valueOrSection(
+                    "egress",
+                    \.egress,
+                    .incoming,
+                    Table(Configuration.Egress.settings(\.self)),
+                    new: { Configuration.Egress() },
+                    hold: { .fixed($0) },
+                    part: { if case .fixed(let egress) = $0 { egress } else { nil } },
+                    "The source of connections to targets, instead of egress: incoming, or a section as that one."
                 ),
             ],
             required: ["address"],
@@ -139,6 +160,19 @@ extension Syntax<Duration> {
             Syntax.duration.parse(text).flatMap { (.seconds(1)...(.seconds(86_400))).contains($0) ? $0 : nil }
         } write: {
             Syntax.duration.write($0)
+        }
+    }
+}
+
+extension Syntax<Configuration.ListenerSettings.Egress> {
+    fileprivate static var incoming: Syntax {
+        Syntax(
+            expected: "incoming or a section with addresses, interface, mark",
+            form: .words(["incoming"])
+        ) { text in
+            text.lowercased() == "incoming" ? .incoming : nil
+        } write: { _ in
+            "incoming"
         }
     }
 }

@@ -50,6 +50,8 @@ struct Options: ParsableArguments, Sendable {
     var dialTimeout: String?
     @Option(help: .setting("idle-timeout"))
     var idleTimeout: String?
+    @Option(help: .setting("session-timeout"))
+    var sessionTimeout: String?
     @Option(help: .setting("half-closed-timeout"))
     var halfClosedTimeout: String?
     @Option(help: .setting("drain-timeout"))

@@ -12,8 +12,8 @@ struct Review {
 
     private static let mostWarnings = 50
 
-    private let effective: Effective<Settings>
-    private let configuration: Configuration
+    let effective: Effective<Settings>
+    let configuration: Configuration
 
     /// - Parameter configuration: what was made of the settings, with the users of the user file.
     init(_ effective: Effective<Settings>, _ configuration: Configuration) {
@@ -21,6 +21,7 @@ struct Review {
         self.configuration = configuration
         reviewUsers()
         reviewRules(configuration.rules, "") { effective.place(of: "rules", .item($0), .key($1)) }
+        reviewListeners()
         reviewUsersOfRules()
         for (index, user) in effective.model.users.enumerated() {
             reviewRules(user.rules.compactMap(\.rule), " of \(Self.title(user.name))") {
@@ -35,7 +36,7 @@ struct Review {
         }
     }
 
-    private mutating func warn(_ place: String?, _ text: String) {
+    mutating func warn(_ place: String?, _ text: String) {
         warnings.append((place.map { "\($0): " } ?? "") + text)
     }
 
@@ -138,7 +139,7 @@ struct Review {
     /// - Parameters:
     ///   - owner: of the rules, behind "rule 3".
     ///   - place: of the criteria of a rule, by its index and action.
-    private mutating func reviewRules(_ rules: [Rule], _ owner: String, _ place: (Int, String) -> String?) {
+    mutating func reviewRules(_ rules: [Rule], _ owner: String, _ place: (Int, String) -> String?) {
         for (index, earlier) in rules.hidden() {
             warn(
                 place(index, rules[index].action.rawValue),

@@ -236,7 +236,7 @@ extension Settings {
         if let file = try file(options, environment) {
             effective.read(file: file, try InputFile.read(file, "configuration file"), Problems())
         }
-        try effective.read(options, environment, only: "listen")
+        for path in ["listen", "clients"] { try effective.read(options, environment, only: path) }
         return effective.listenerSettings
     }
 }

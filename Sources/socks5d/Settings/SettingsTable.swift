@@ -186,6 +186,13 @@ extension Settings {
                         "Time without a byte before a session ends that one side has closed."
                     ),
                     .value(
+                        "session",
+                        \.configuration.timeouts.session,
+                        .duration,
+                        flag: "session-timeout",
+                        "Time from the connection to the end of its session; if not set, any."
+                    ),
+                    .value(
                         "unacknowledged",
                         \.configuration.timeouts.unacknowledged,
                         .duration,
@@ -226,7 +233,11 @@ extension Settings {
                     ),
                 ]
             ),
-            .group("egress", "The source of connections to targets.", Configuration.Egress.settings),
+            .group(
+                "egress",
+                "The source of connections to targets.",
+                Configuration.Egress.settings(\.configuration.egress, hasFlags: true)
+            ),
             .group("bind", "The BIND command.", Configuration.Bind.settings),
             .group("udp", "The UDP ASSOCIATE command.", Configuration.UDP.settings),
             .list(
@@ -292,29 +303,32 @@ extension Configuration.Resolver {
 }
 
 extension Configuration.Egress {
-    fileprivate static var settings: [Setting<Settings>] {
+    /// - Parameter hasFlags: whether they are those for all listeners, which have flags.
+    static func settings<Model>(_ path: WritableKeyPath<Model, Self>, hasFlags: Bool = false) -> [Setting<
+        Model
+    >] {
         [
             .list(
                 "addresses",
-                \.configuration.egress.addresses,
+                path.appending(path: \.addresses),
                 .egressAddress,
-                flag: "egress-address",
+                flag: hasFlags ? "egress-address" : nil,
                 "Addresses to connect from, at most one per family."
             ) { addresses in
                 .secondOfAFamily(addresses)
             },
             .value(
                 "interface",
-                \.configuration.egress.interface,
+                path.appending(path: \.interface),
                 .interface,
-                flag: "egress-interface",
+                flag: hasFlags ? "egress-interface" : nil,
                 "Network interface to connect through."
             ),
             .value(
                 "mark",
-                \.configuration.egress.mark,
+                path.appending(path: \.mark),
                 .mark,
-                flag: "egress-mark",
+                flag: hasFlags ? "egress-mark" : nil,
                 "Mark (SO_MARK) of connections to targets; 0 for none."
             ),
         ]
