@@ -43,8 +43,7 @@ enum Help {
           --idle-timeout T         without traffic                    (default 1h)
           --half-closed-timeout T  without traffic, one side closed   (default 1m)
           --bind-timeout T (60), --udp-idle-timeout T (5m), --drain-timeout T (8)
-          --drain-delay T          clients taken yet after SIGTERM    (default 0)
-          --session-timeout T      from accept to end, if there is such a limit
+          --session-timeout T (none), --drain-delay T (0)
 
         socks5d --listen 0.0.0.0:1080 --user alice:secret
         """
