@@ -45,7 +45,9 @@ public struct SOCKS4Handshake: Sendable {
         switch state {
         case .awaitingRequest(let needsLogin):
             do throws(MalformedMessage) {
-                guard let (request, length) = try SOCKS4Request.decode(bytes) else { return (0, .receiveMore) }
+                guard let (request, length) = try SOCKS4Request.decode(bytes) else {
+                    return (0, .receiveMore)
+                }
                 state = .over(userID: request.userID)
                 if needsLogin { return (length, .refuseWithoutLogin) }
                 return (

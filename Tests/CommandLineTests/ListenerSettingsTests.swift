@@ -56,6 +56,46 @@ import Testing
         }
     }
 
+    @Test(arguments: Origin.allCases) func protocols(_ origin: Origin) async throws {
+        try await withSocks5d(Invocation("protocols", "socks5,socks4", by: origin)) { child, port in
+            let target = try TestListener()
+            defer { target.close() }
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            try client.send(SOCKS4Request(command: .connect, destination: .loopback(target.port)))
+            #expect(try client.receive(SOCKS4Response.self).code == .granted)
+            let other = try TestSocket(connectingTo: port)
+            defer { other.close() }
+            try other.greet()
+        }
+    }
+
+    /// A name without a login is all that SOCKS4 has.
+    @Test func rulesAboutUsersMayStandAtAListenerOfSOCKS4() async throws {
+        let text = """
+            listeners:
+              - address: 127.0.0.1:0
+                protocols: [socks4]
+                login: never
+                rules: [{allow: {users: [alice]}}, {deny: {}}]
+            """
+        try await withFile(Array(text.utf8)) { file in
+            let result = try await Invocation("check", file).run()
+            #expect(result.exitCode == 0, "\(result.errors)")
+        }
+    }
+
+    @Test func anHTTPClientGetsNoAnswerIfTheFileSaysSo() async throws {
+        try await withFile(Array("listen: ['127.0.0.1:0']\nanswer-http: false\n".utf8)) { file in
+            try await withSocks5d(Invocation("--config", file, "--listen", "127.0.0.1:0")) { _, port in
+                let client = try TestSocket(connectingTo: port)
+                defer { client.close() }
+                try client.send(Array("GET / HTTP/1.1\r\n\r\n".utf8))
+                #expect((try? client.receiveToEnd()) ?? [] == [])
+            }
+        }
+    }
+
     @Test func namedClientsNeedNoOpen() async throws {
         try await withSocks5d(Invocation("--listen", "0.0.0.0:0", "--clients", "10.0.0.0/8")) { child, _ in
             let result = try child.stop()
@@ -157,6 +197,7 @@ import Testing
         try await withFile(Array("listeners: [{address: 127.0.0.1:0}]".utf8)) { file in
             for (name, value) in [
                 ("listen", "127.0.0.1:0"), ("clients", "10.0.0.0/8"), ("login-except", "10.0.0.1"),
+                ("protocols", "socks4"),
             ] {
                 try await expectRefusal(
                     of: Invocation("check", file, "--\(name)", value),

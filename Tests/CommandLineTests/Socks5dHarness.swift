@@ -23,6 +23,7 @@ enum Setting {
         ("listen", "127.0.0.1:0", "nowhere"),
         ("clients", "127.0.0.0/8,192.0.2.1", "10.0.0.1/8"),
         ("login-except", "192.0.2.0/24", "nobody"),
+        ("protocols", "socks5,http", "socks6"),
         ("user", "alice:secret", "alice"),
         ("user-file", projectFolder + "/examples/users", "/nonexistent/users"),
         ("open", "1", "perhaps"),

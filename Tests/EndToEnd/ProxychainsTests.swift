@@ -40,6 +40,17 @@ extension EndToEnd {
             #expect(sessions.map(\.host) == ["socks5d.invalid"])
         }
 
+        @Test(arguments: [("socks4", nil), ("http", nil), ("http", "alice:secret")] as [(String, String?)])
+        func anotherProtocolServesAsWell(_ type: String, _ user: String?) async throws {
+            let (page, sessions) = try await withRig(user: user, protocols: "socks4,http") { rig in
+                let command = ["curl", "--silent", "--show-error", rig.url("127.0.0.1")]
+                return try rig.proxychains(by: type, login: user, command)
+            }
+            #expect(page.errors.isEmpty)
+            #expect(page.output == WebConnection.page)
+            #expect(sessions.map(\.outcome) == ["completed"])
+        }
+
         @Test func aWrongPasswordIsAnError() async throws {
             let (page, sessions) = try await withRig(user: "alice:secret") { rig in
                 try rig.proxychains(login: "alice:wrong", ["curl", "--silent", rig.url("127.0.0.1")])
@@ -65,6 +76,7 @@ extension EndToEnd {
 extension Rig {
     /// - Parameter login: NAME:PASSWORD.
     fileprivate func proxychains(
+        by type: String = "socks5",
         login: String? = nil,
         _ command: [String],
         input: String = ""
@@ -78,7 +90,7 @@ extension Rig {
             tcp_read_time_out 15000
             tcp_connect_time_out 8000
             [ProxyList]
-            socks5 127.0.0.1 \(proxyPort) \(words)
+            \(type) 127.0.0.1 \(proxyPort) \(words)
 
             """
         let path = try file("proxychains.conf", Array(configuration.utf8))

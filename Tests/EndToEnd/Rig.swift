@@ -14,6 +14,7 @@ struct Rig: Sendable {
     /// Runs a client to its end. Nothing of the machine's settings for proxies or of a user gets to it.
     func run(
         _ arguments: [String],
+        environment: [String: String] = [:],
         input: [UInt8] = [],
         within seconds: Int = deadlineSeconds
     ) throws -> ChildProcess.Result {
@@ -22,7 +23,7 @@ struct Rig: Sendable {
             environment: [
                 "PATH": ChildProcess.ownEnvironment["PATH"] ?? "/usr/bin:/bin",
                 "HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8",
-            ],
+            ].merging(environment) { $1 },
             folder: folder,
             input: try file("input", input)
         )
@@ -44,15 +45,19 @@ struct Rig: Sendable {
 /// Runs `body` in a thread beside socks5d and the servers. Afterwards all ends well, no process that `body` has
 /// started is left, and no connection has reached the servers past the proxy.
 ///
-/// - Parameter user: NAME:PASSWORD that socks5d asks for, if any.
+/// - Parameters:
+///   - user: NAME:PASSWORD that socks5d asks for, if any.
+///   - protocols: that socks5d speaks.
 /// - Returns: also what socks5d has logged, in the order of the sessions' ends.
 func withRig<Value: Sendable>(
     listening host: String = "127.0.0.1",
     user: String? = nil,
+    protocols: String = "socks5",
     _ body: @escaping @Sendable (Rig) throws -> Value
 ) async throws -> (Value, [LoggedSession]) {
     let users = user.map { ["--user", $0] } ?? []
-    let invocation = Invocation(["--listen", "\(host):0", "--log-level", "info"] + users)
+    let arguments = ["--listen", "\(host):0", "--log-level", "info", "--protocols", protocols]
+    let invocation = Invocation(arguments + users)
     return try await withSocks5d(invocation) { child, port in
         try withFolder { folder in
             let (web, echo) = (try LoopbackServer.web(), try LoopbackServer.echo())

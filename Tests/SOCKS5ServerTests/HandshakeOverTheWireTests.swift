@@ -49,7 +49,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
     }
 
     @Test(arguments: [
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\u{4}\u{1}\0P\u{7f}\0\0\u{1}\0", "\u{16}\u{3}\u{1}\u{2}\0",
+        "HELO a\r\n", "\u{4}\u{1}\0P\u{7f}\0\0\u{1}\0", "\u{16}\u{3}\u{1}\u{2}\0",
         "\0",
     ]) func anotherProtocolIsClosedWithoutAWord(_ text: String) async throws {
         try await withServer { port in

@@ -147,7 +147,9 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
         try await withProxy { port, sessions in
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }
-            try client.send(Greeting(methods: [.noAuthentication]).encoded + [5, 0xf1, 0, 1, 127, 0, 0, 1, 0, 0])
+            try client.send(
+                Greeting(methods: [.noAuthentication]).encoded + [5, 0xf1, 0, 1, 127, 0, 0, 1, 0, 0]
+            )
             #expect(try client.receiveToEnd() == [5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0])
             #expect(try sessions.next(after: 0).reason == "command 241")
         }

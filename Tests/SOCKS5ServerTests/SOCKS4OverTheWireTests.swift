@@ -78,7 +78,9 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
             defer { listener.close() }
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }
-            for byte in Self.request(.connect, .loopback(listener.port), user: "a") { try client.send([byte]) }
+            for byte in Self.request(.connect, .loopback(listener.port), user: "a") {
+                try client.send([byte])
+            }
             #expect(try client.receive(2) == [0, granted])
             try listener.accept().close()
         }
@@ -172,7 +174,8 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
         }) { port, sessions in
             let listener = try TestListener()
             defer { listener.close() }
-            for (index, (name, code)) in [("alice", rejected), ("bob", granted), ("", rejected)].enumerated() {
+            for (index, (name, code)) in [("alice", rejected), ("bob", granted), ("", rejected)].enumerated()
+            {
                 let client = try TestSocket(connectingTo: port)
                 try client.send(Self.request(.connect, .loopback(listener.port), user: name))
                 #expect(try client.receive(2) == [0, code], "\(name)")

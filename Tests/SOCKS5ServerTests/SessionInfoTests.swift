@@ -77,6 +77,9 @@ import Testing
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }
             try client.send(bytes)
+            // HTTP gets an answer, and the others the end.
+            try client.waitForClose()
+            client.close()
             let info = try sessions.next(after: 0)
             #expect(info.outcome == .notSOCKS5 && info.reason == reason && info.stage == .handshake)
             #expect(info.protocol == nil && info.reply == nil && info.handshake == nil && info.endedBy == nil)

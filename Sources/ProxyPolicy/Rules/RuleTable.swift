@@ -149,7 +149,9 @@ package struct RuleTable: Sendable {
         }
         if users.isUsed {
             question.narrow(users.without) { fulfil in
-                guard let user = subject.user ?? subject.claimedUser, let rules = users.table[user] else { return }
+                guard let user = subject.user ?? subject.claimedUser, let rules = users.table[user] else {
+                    return
+                }
                 for rule in rules { fulfil(Int(rule)) }
             }
         }

@@ -75,6 +75,16 @@ extension MetricFamily {
         },
         MetricFamily(
             .counter,
+            "socks5d_requests_total",
+            ["protocol"],
+            "Requests of clients, by the protocol that they speak."
+        ) { input, writer in
+            for spoken in ProxyProtocol.allCases {
+                writer.add(input.server.statistics[spoken.requests], spoken.rawValue)
+            }
+        },
+        MetricFamily(
+            .counter,
             "socks5d_logins_total",
             ["result"],
             "Logins: accepted, refused, or unchecked and refused, since nobody could look at them in time."

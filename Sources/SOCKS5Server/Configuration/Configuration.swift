@@ -25,6 +25,10 @@ public struct Configuration: Sendable {
     /// ``ListenerSettings/clients`` are named.
     public var isOpen = false
 
+    /// Answers an HTTP client, at a listener that doesn't speak HTTP, that this is a SOCKS proxy. If false, such a
+    /// connection is closed as one of any other protocol.
+    public var answersHTTP = true
+
     /// What is allowed and denied: the first rule that matches a request decides, and what none matches is allowed.
     public var rules: [Rule] = []
 
@@ -148,6 +152,7 @@ extension Configuration {
         credentialStore = other.credentialStore
         loginBan = other.loginBan
         isOpen = other.isOpen
+        answersHTTP = other.answersHTTP
         rules = other.rules
         ruleSet = other.ruleSet
         destinationGuard = other.destinationGuard

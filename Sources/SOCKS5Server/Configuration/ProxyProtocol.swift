@@ -3,6 +3,17 @@ public enum ProxyProtocol: String, CaseIterable, Sendable {
     case socks5
     /// And SOCKS4a. Without logins: where one is required, each request is refused.
     case socks4
+    /// CONNECT alone (RFC 9110 section 9.3.6), with logins by Basic.
+    case http
+
+    /// Of the requests that have come in it.
+    package var requests: Counter {
+        switch self {
+        case .socks5: .socks5Requests
+        case .socks4: .socks4Requests
+        case .http: .httpRequests
+        }
+    }
 }
 
 /// Some of them, in a byte.
@@ -25,6 +36,7 @@ struct ProxyProtocols: OptionSet {
             switch one {
             case .socks5: 1
             case .socks4: 2
+            case .http: 4
             }
     }
 }

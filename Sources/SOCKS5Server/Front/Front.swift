@@ -9,6 +9,7 @@ enum Front {
     case choosing(FrontChoice)
     case socks5(ServerHandshake)
     case socks4(SOCKS4Handshake)
+    case http(HTTPHandshake)
 
     enum Action: Equatable {
         /// The next message isn't complete.
@@ -38,8 +39,10 @@ enum Front {
             switch choice.protocol(of: bytes) {
             case .unknownYet: return (0, .receiveMore)
             case .foreign: return (0, .abort)
+            case .misledHTTP: return (0, .refuse(HTTPResponse.notHTTP.encoded, .notSOCKS5))
             case .known(.socks5): self = .socks5(ServerHandshake(requiring: choice.method))
             case .known(.socks4): self = .socks4(SOCKS4Handshake(needsLogin: choice.needsLogin))
+            case .known(.http): self = .http(HTTPHandshake(needsLogin: choice.needsLogin))
             }
             return receive(bytes)
         case .socks5(var handshake):
@@ -50,6 +53,10 @@ enum Front {
             let (consumed, action) = handshake.receive(bytes)
             self = .socks4(handshake)
             return (consumed, Action(action))
+        case .http(var handshake):
+            let (consumed, action) = handshake.receive(bytes)
+            self = .http(handshake)
+            return (consumed, Action(action))
         }
     }
 
@@ -59,6 +66,10 @@ enum Front {
         case .socks5(var handshake):
             let action = handshake.authenticated(isRight)
             self = .socks5(handshake)
+            return Action(action)
+        case .http(var handshake):
+            let action = handshake.authenticated(isRight)
+            self = .http(handshake)
             return Action(action)
         case .choosing, .socks4:
             preconditionFailure("a verdict on no login")
@@ -71,13 +82,14 @@ enum Front {
         case .choosing: nil
         case .socks5: .socks5
         case .socks4: .socks4
+        case .http: .http
         }
     }
 
     /// The name that the client gives itself without a login.
     var claimedUser: [UInt8]? {
         switch self {
-        case .choosing, .socks5: nil
+        case .choosing, .socks5, .http: nil
         case .socks4(let handshake): handshake.userID
         }
     }
@@ -87,6 +99,7 @@ enum Front {
         switch self {
         case .choosing, .socks5: AuthenticationStatus(succeeded: false).encoded
         case .socks4: SOCKS4Response(code: .rejected).encoded
+        case .http: HTTPResponse.loginRequired.encoded
         }
     }
 
@@ -95,6 +108,7 @@ enum Front {
         switch self {
         case .choosing, .socks5: SOCKSResponse(reply: reply, boundAddress: bound).encoded
         case .socks4: SOCKS4Response(reply, boundTo: bound).encoded
+        case .http: HTTPResponse(reply).encoded
         }
     }
 }
@@ -126,5 +140,24 @@ extension Front.Action {
             case .reject(let reply): .reject(reply)
             case .abort: .abort
             }
+    }
+    fileprivate init(_ action: HTTPHandshake.Action) {
+        self =
+            switch action {
+            case .receiveMore: .receiveMore
+            case .authenticate(let credentials): .verify(credentials)
+            case .open(let request): .open(request)
+            case .refuseLogin: .refuseLogin(HTTPResponse.loginRequired.encoded)
+            case .refuse(let response): .refuse(response.encoded, Self.outcome(of: response))
+            }
+    }
+
+    private static func outcome(of response: HTTPResponse) -> SessionOutcome {
+        switch response {
+        case .loginRequired: .noAcceptableMethod
+        case .otherMethod: .refused(.commandNotSupported)
+        case .established, .malformed, .notHTTP, .forbidden, .tooLong, .badGateway, .gatewayTimeout:
+            .badRequest
+        }
     }
 }

@@ -6,15 +6,19 @@ struct FrontChoice: Equatable {
     /// The one method of SOCKS5 that is ever selected.
     let method: AuthenticationMethod
     let protocols: ProxyProtocols
+    let answersHTTP: Bool
 
     init(_ listener: ListenerTerms, _ client: Peer) {
         method = listener.method(for: client)
         protocols = listener.protocols
+        answersHTTP = listener.answersHTTP
     }
 
     enum Guess: Equatable {
         case unknownYet
         case known(ProxyProtocol)
+        /// HTTP, which the listener doesn't speak, to which it answers that.
+        case misledHTTP
         /// None that the listener speaks.
         case foreign
     }
@@ -27,7 +31,27 @@ struct FrontChoice: Equatable {
         switch bytes.unsafeLoad(fromByteOffset: 0, as: UInt8.self) {
         case 0x05 where protocols.contains(.socks5): return .known(.socks5)
         case 0x04 where protocols.contains(.socks4): return .known(.socks4)
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"):
+            if protocols.contains(.http) { return .known(.http) }
+            return answersHTTP ? Self.guess(atText: bytes) : .foreign
         default: return .foreign
         }
     }
+
+    /// Other protocols begin with letters too: only a whole method is answered.
+    private static func guess(atText bytes: RawSpan) -> Guess {
+        for method in methods {
+            let shown = min(bytes.byteCount, method.count)
+            let matches = (0..<shown).allSatisfy {
+                bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) == method[$0]
+            }
+            if matches { return shown == method.count ? .misledHTTP : .unknownYet }
+        }
+        return .foreign
+    }
+
+    /// RFC 9110 section 9.3, RFC 5789.
+    private static let methods = [
+        "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ",
+    ].map { Array($0.utf8) }
 }

@@ -15,6 +15,8 @@ public enum Counter: Int, CaseIterable, Sendable {
     case refusedToStrangers
     /// Connections closed at once during ``ProxyServer/drain(within:)``.
     case refusedWhileDraining
+    /// Requests, by the protocol of the client, see ``ProxyProtocol``.
+    case socks5Requests, socks4Requests, httpRequests
     /// Logins with the right user and password.
     case succeededLogins
     /// Logins with a wrong user or password (RFC 1929).

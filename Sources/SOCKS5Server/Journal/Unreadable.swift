@@ -17,6 +17,8 @@ enum Unreadable: Equatable {
     case portZero
     /// A user ID of SOCKS4 without an end.
     case userID
+    /// An HTTP request that makes no sense or has no end, and one with another method than CONNECT.
+    case httpRequest, httpMethod
 
     /// Of a client that speaks none of the listener's protocols.
     ///
@@ -42,7 +44,11 @@ enum Unreadable: Equatable {
     /// - Parameter bytes: the request, from VER on.
     init?(request bytes: RawSpan, _ spoken: ProxyProtocol?) {
         do throws(MalformedMessage) {
-            if spoken == .socks4 { _ = try SOCKS4Request.decode(bytes) } else { _ = try SOCKSRequest.decode(bytes) }
+            if spoken == .socks4 {
+                _ = try SOCKS4Request.decode(bytes)
+            } else {
+                _ = try SOCKSRequest.decode(bytes)
+            }
             return nil
         } catch {
             switch error {
@@ -72,6 +78,8 @@ enum Unreadable: Equatable {
         case .name(let bytes): bytes.isEmpty ? "empty name" : "name \(String(decoding: bytes, as: UTF8.self))"
         case .portZero: "port 0"
         case .userID: "user ID too long"
+        case .httpRequest: "HTTP request malformed or too long"
+        case .httpMethod: "HTTP method other than CONNECT"
         }
     }
 }

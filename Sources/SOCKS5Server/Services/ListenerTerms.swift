@@ -13,6 +13,7 @@ final class ListenerTerms: Sendable {
     private let clients: NetworkTable?
     private let login: Login
     let protocols: ProxyProtocols
+    let answersHTTP: Bool
     /// Instead of those for all listeners; `nil`: there are none.
     let bounds: SourceBounds?
     /// Of a listener that has its own; `nil`: connections leave as those of the others.
@@ -24,6 +25,7 @@ final class ListenerTerms: Sendable {
     init(_ listener: Configuration.ListenerSettings, _ configuration: Configuration) {
         clients = listener.clients.map { NetworkTable($0) }
         protocols = ProxyProtocols(listener.protocols)
+        answersHTTP = configuration.answersHTTP
         switch listener.login {
         case _ where !configuration.asksForLogin(at: listener): login = .none
         case .never: login = .none

@@ -89,7 +89,9 @@ extension SessionRecord {
         case .receiveMore: return
         case .abort: return note(Unreadable(greeting: bytes))
         case .reject: note(Unreadable(request: bytes, front.protocol))
-        case .refuse(_, .badRequest): note(.userID)
+        case .refuse(_, .notSOCKS5): return note(Unreadable(greeting: bytes))
+        case .refuse(_, .badRequest): note(front.protocol == .socks4 ? .userID : .httpRequest)
+        case .refuse(_, .refused(.commandNotSupported)): note(.httpMethod)
         case .answer, .verify, .open, .refuse, .refuseLogin: break
         }
         if spoken == nil { spoken = front.protocol }

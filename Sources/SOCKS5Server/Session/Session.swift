@@ -203,6 +203,7 @@ final class Session {
 
     private func judge(_ request: SOCKSRequest) {
         noteMethod()
+        if let spoken = front.protocol { services.counters.add(spoken.requests) }
         record.requestDidCome(request, now: services.clock.now)
         services.journal.requestDidCome(
             request.command,

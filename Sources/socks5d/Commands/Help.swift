@@ -25,6 +25,7 @@ enum Help {
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
           --open                   serve other machines without a login
           --clients LIST, --login-except LIST   networks: served, without a login
+          --protocols LIST         socks5 (the default), socks4, http
           --workers N, --max-connections N, --buffer-memory SIZE, --share-port
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N

@@ -7,6 +7,7 @@ struct ListenerEntry: Sendable {
     var addresses: [ListenAddress] = []
     var name: String?
     var clients: [IPNetwork]?
+    var protocols: [ProxyProtocol]?
     /// `nil`: all log in, if there are users.
     var login: Login?
     var rules: [Settings.RuleEntry] = []
@@ -26,6 +27,7 @@ struct ListenerEntry: Sendable {
             var listener = Configuration.ListenerSettings(address)
             listener.name = name
             listener.clients = clients
+            if let protocols { listener.protocols = Set(protocols) }
             listener.login = login ?? .asConfigured
             listener.rules = rules
             listener.mode = mode ?? listener.mode
@@ -53,6 +55,12 @@ extension ListenerEntry {
                     \.clients,
                     .network,
                     "Networks of the clients that are served; others are closed at once. If not set, all."
+                ),
+                .criterion(
+                    "protocols",
+                    \.protocols,
+                    .protocol,
+                    "Protocols of the clients, socks5, socks4 (4a too) and http (CONNECT); if not set, socks5."
                 ),
                 .valueOrSection(
                     "login",
@@ -177,6 +185,10 @@ extension Syntax<Configuration.ListenerSettings.Egress> {
     }
 }
 
+extension Syntax<ProxyProtocol> {
+    static var `protocol`: Syntax { .word }
+}
+
 extension Syntax<String> {
     /// What fits into a line of the log and a label of a metric as it is.
     fileprivate static var listenerName: Syntax {
@@ -204,6 +216,11 @@ extension Effective<Settings> {
             }
         }
         let login = model.loginExcept.map { ListenerEntry.Login.except($0) }
-        return ListenerEntry(addresses: model.listen, clients: model.clients, login: login).settings([])
+        return ListenerEntry(
+            addresses: model.listen,
+            clients: model.clients,
+            protocols: model.protocols,
+            login: login
+        ).settings([])
     }
 }

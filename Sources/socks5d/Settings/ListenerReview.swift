@@ -55,7 +55,7 @@ struct ListenerReview {
     /// A flag or the file says both, and nobody knows which one is meant. Only SOCKS5D_LISTEN is passed over: an image
     /// sets it for all who don't say where to listen.
     private mutating func reviewBothForms(_ place: String) throws {
-        for key in ["listen", "clients", "login-except"] {
+        for key in ["listen", "clients", "login-except", "protocols"] {
             let origin = effective.origin(of: key)
             switch origin {
             case .standard: break
@@ -118,6 +118,8 @@ struct ListenerReview {
                 effective.place(of: "listeners", .item(index), "login"),
                 "'login' is required, and there are no users; expected users, or no 'login'"
             )
+        // With SOCKS4 clients have names without a login.
+        case .never where entry.protocols?.contains(.socks4) == true: break
         case .never:
             for (number, rule) in entry.rules.enumerated() {
                 guard let criteria = rule.rule, criteria.users != nil else { continue }
@@ -137,7 +139,9 @@ struct ListenerReview {
     }
 
     private mutating func reviewCommonRules() {
-        guard entries.allSatisfy({ $0.login == .never }) else { return }
+        guard entries.allSatisfy({ $0.login == .never && $0.protocols?.contains(.socks4) != true }) else {
+            return
+        }
         for (index, rule) in configuration.rules.enumerated() where rule.users != nil {
             refuse(
                 effective.place(of: "rules", .item(index), .key(rule.action.rawValue), "users"),

@@ -10,6 +10,8 @@ struct Options: ParsableArguments, Sendable {
     var clients: [String] = []
     @Option(help: .setting("login-except"))
     var loginExcept: [String] = []
+    @Option(help: .setting("protocols"))
+    var protocols: [String] = []
     @Option(help: "NAME:PASSWORD of a user who may log in; repeatable.")
     var user: [String] = []
     @Option(help: .setting("user-file"))

@@ -11,7 +11,8 @@ struct Settings: Sendable {
     var listen = [ListenAddress.loopback]
     var clients: [IPNetwork]?
     var loginExcept: [IPNetwork]?
-    /// Instead of the three; empty: they hold.
+    var protocols: [ProxyProtocol]?
+    /// Instead of the four; empty: they hold.
     var listeners: [ListenerEntry] = []
     var users: [UserEntry] = []
     var userFile: String?
@@ -190,7 +191,8 @@ extension Settings {
     /// Whether ``ProxyServer/reload(_:)`` takes a change of the setting into use.
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
-            "clients", "login-except", "listeners", "users", "user-file", "login-ban", "open", "rules",
+            "clients", "login-except", "protocols", "answer-http", "listeners", "users", "user-file",
+            "login-ban", "open", "rules",
             "guard",
             "limits",
         ]

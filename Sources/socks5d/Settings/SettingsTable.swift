@@ -43,12 +43,19 @@ extension Settings {
                 flag: "login-except",
                 "Networks of clients that need no login although there are users."
             ),
+            .criterion(
+                "protocols",
+                \.protocols,
+                .protocol,
+                flag: "protocols",
+                "Protocols of the clients, socks5, socks4 (4a too) and http (CONNECT); if not set, socks5."
+            ),
             .sections(
                 "listeners",
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Ways in with settings of their own, instead of listen, clients and login-except."
+                "Ways in with settings of their own, instead of listen, clients, login-except and protocols."
             ),
             .sections(
                 "users",
@@ -78,6 +85,12 @@ extension Settings {
                 .flag,
                 flag: "open",
                 "Serve without a login on addresses that other machines reach."
+            ),
+            .value(
+                "answer-http",
+                \.configuration.answersHTTP,
+                .flag,
+                "Answer an HTTP request by 400 that this is a SOCKS proxy. If false, close the connection."
             ),
             .value(
                 "share-port",

@@ -6,7 +6,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case greeting, credentials, request, datagramHeader
     case methodSelection, authenticationStatus, response
     case handshake, clientHandshake
-    case socks4Request, socks4Response, socks4Handshake
+    case socks4Request, socks4Response, socks4Handshake, httpHandshake
     case name
     case proxyHeader
 
@@ -25,6 +25,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .socks4Request: try Decoder<SOCKS4Request>.check(input)
         case .socks4Response: try Decoder<SOCKS4Response>.check(input)
         case .socks4Handshake: try SOCKS4Conversation.check(input)
+        case .httpHandshake: try HTTPConversation.check(input)
         case .name: try Naming.check(input)
         case .proxyHeader: try ProxyHeaders.check(input)
         }
