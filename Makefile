@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deploy-check schema docs clean
+.PHONY: help setup run build test test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deb deploy-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -103,6 +103,12 @@ dist: ## Make the static binary's tar.gz and sha256 in dist/.
 	@scripts/setup build
 	scripts/dist
 	scripts/dist-check
+
+deb: ## Make the Debian package in dist/; check, install and remove it in a Debian of its own (as root).
+	@scripts/setup build deb
+	scripts/dist
+	scripts/deb
+	scripts/deb-check
 
 image-check: ## Build the container image without an engine, and use it.
 	@scripts/setup build image
