@@ -159,10 +159,11 @@ struct ListeningSet: Sendable {
         for address: ListenAddress,
         among all: [ListenAddress]
     ) -> ListeningSocket.Options {
-        let sharesItsPort = all.contains {
-            $0.port == address.port && $0.socketAddress.map { !$0.isIPv6 } ?? false
+        guard address.isIPv6Wildcard else { return [] }
+        for case .tcp(let other) in all.map(\.endpoint) where !other.isIPv6 && other.port == address.port {
+            return .ipv6Only
         }
-        return address.isIPv6Wildcard && sharesItsPort ? .ipv6Only : []
+        return []
     }
 
     private static func inherited(
