@@ -56,7 +56,8 @@ enum SessionOutcome: Equatable {
     /// Whether the server has not done what the client wanted: a log tells of it at once.
     var isRefusal: Bool {
         switch self {
-        case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5, .quotaUsedUp:
+        case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5, .badRequest,
+            .quotaUsedUp:
             true
         case .completed, .clientLeft, .aborted, .timedOut, .displaced, .endedByAdmin, .revoked, .stopped:
             false
