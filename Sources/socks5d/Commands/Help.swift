@@ -23,9 +23,8 @@ enum Help {
           --listen ADDR:PORT       repeatable (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     require a login, repeatable  SOCKS5D_USER
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
-          --open                   serve other machines without a login
           --clients LIST, --login-except LIST   networks: served, without a login
-          --protocols LIST         socks5 (the default), socks4, http
+          --open, --protocols LIST serve without a login; socks5, socks4, http
           --workers N, --max-connections N, --buffer-memory SIZE, --share-port
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N
@@ -35,14 +34,12 @@ enum Help {
           --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
           --log-level LEVEL, --log-format text|json, --log-file FILE
           --access-log FILE|-|syslog, --access-log-format json|text, --version, --help
-          --run-as USER[:GROUP]    become another user once the settings are read
-          --take-over              take the place of the process at --admin unix:PATH
+          --run-as USER[:GROUP], --take-over   the place of the process at --admin
 
         TIME LIMITS              (a plain number is seconds; 500ms, 5m, 1h)
           --handshake-timeout T    from the connection to its request (default 10)
           --dial-timeout T         from the request to the target     (default 10)
-          --idle-timeout T         without traffic                    (default 1h)
-          --half-closed-timeout T  without traffic, one side closed   (default 1m)
+          --idle-timeout T (1h), --half-closed-timeout T (1m)   without traffic
           --bind-timeout T (60), --udp-idle-timeout T (5m), --drain-timeout T (8)
           --session-timeout T (none), --drain-delay T (0)
 
