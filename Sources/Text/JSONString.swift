@@ -25,8 +25,31 @@ enum JSONString {
 
     /// Whether nothing of the text needs an escape.
     static func isPlain(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        for byte in text where !isPlain(byte) { return false }
+        let bytes = UnsafeRawBufferPointer(text)
+        var index = 0
+        while index + 8 <= bytes.count {
+            guard isPlain(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) else { return false }
+            index += 8
+        }
+        while index < bytes.count {
+            guard isPlain(bytes[index]) else { return false }
+            index += 1
+        }
         return true
+    }
+
+    /// Eight bytes at once. A subtraction from a byte that is too small sets its highest bit.
+    @inline(__always)
+    private static func isPlain(_ bytes: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highest = ones << 7
+        let (quote, backslash) = (bytes ^ (ones * 0x22), bytes ^ (ones * 0x5c))
+        let isControl = (bytes &- (ones * 0x20)) & ~bytes
+        let isQuote = (quote &- ones) & ~quote
+        let isBackslash = (backslash &- ones) & ~backslash
+        // Without the highest bit, only 0x7f gets it by one more.
+        let isDelete = bytes &+ ones
+        return (bytes | isControl | isQuote | isBackslash | isDelete) & highest == 0
     }
 
     @inline(__always)

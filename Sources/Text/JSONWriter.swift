@@ -12,6 +12,12 @@ package struct JSONWriter: Sendable {
         self.bytes = bytes
     }
 
+    /// - Parameter count: bytes that are expected.
+    package init(reserving count: Int) {
+        self.init()
+        bytes.reserveCapacity(count)
+    }
+
     /// Begins anew, and keeps the memory.
     package mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)

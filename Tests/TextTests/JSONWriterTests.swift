@@ -63,6 +63,24 @@ private func written(_ text: [UInt8]) -> String {
         #expect(String(decoding: writer.bytes, as: UTF8.self) == text)
     }
 
+    /// Most texts are looked at eight bytes at a time.
+    @Test func aByteThatNeedsAnEscapeIsFoundWhereverItIs() {
+        for byte in UInt8.min...UInt8.max {
+            let isPlain = (0x20...0x7e).contains(byte) && byte != 0x22 && byte != 0x5c
+            for length in 1...18 {
+                for place in 0..<length {
+                    var text = [UInt8](repeating: UInt8(ascii: " "), count: length)
+                    text[place] = byte
+                    let found = text.withUnsafeBufferPointer { JSONString.isPlain($0) }
+                    guard found == isPlain else {
+                        Issue.record("byte \(byte) at \(place) of \(length)")
+                        return
+                    }
+                }
+            }
+        }
+    }
+
     @Test func keysOfAnyTextAreEscaped() {
         var writer = JSONWriter()
         writer.object {

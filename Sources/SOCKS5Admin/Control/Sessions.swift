@@ -22,9 +22,7 @@ enum Sessions {
 
     static func document(total: Int, matched: Int, _ shown: [SessionInfo], _ ended: [SessionInfo]) -> [UInt8]
     {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(usualLength * (shown.count + ended.count) + 128)
-        var json = JSONWriter(bytes)
+        var json = JSONWriter(reserving: usualLength * (shown.count + ended.count) + 128)
         var clock = TimestampWriter()
         json.object { json in
             json.field("total", total)

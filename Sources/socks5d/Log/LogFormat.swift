@@ -17,9 +17,7 @@ struct LogLine {
     /// - Parameter reserved: bytes that the line is expected to have.
     init(_ format: LogFormat, reserving reserved: Int = 0) {
         self.format = format
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(reserved)
-        writer = JSONWriter(bytes)
+        writer = JSONWriter(reserving: reserved)
         if format == .json { writer.beginObject() }
     }
 
