@@ -45,6 +45,7 @@ enum SessionOutcome: Equatable {
     var isAbort: Bool {
         switch self {
         case .aborted, .stopped, .endedByAdmin, .revoked, .quotaUsedUp, .displaced, .timedOut(.idle),
+            .timedOut(.session),
             .timedOut(.halfClosed):
             true
         case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
