@@ -72,45 +72,39 @@ extension EndToEnd {
         }
     }
 
-    /// torsocks asks for the address of a name by RESOLVE, then connects to that.
-    @Suite(.client("torsocks", package: "torsocks"), .client("nc.openbsd", package: "netcat-openbsd"))
+    /// torsocks asks for the address of a name by RESOLVE. It connects to loopback by itself alone, so that these tests
+    /// end with the address.
+    @Suite(.client("torsocks", package: "torsocks"), .client("python3", package: "python3"))
     struct TorsocksTests {
-        @Test func aNameIsResolvedByTheProxy() async throws {
-            let (result, sessions) = try await withRig { rig in
-                // Reached by the proxy alone: torsocks connects to loopback by itself only if it is allowed to.
-                let configuration = """
-                    TorAddress 127.0.0.1
-                    TorPort \(rig.proxyPort)
-                    AllowOutboundLocalhost 0
+        private static let program = [
+            "python3", "-c", "import socket, sys; print(socket.gethostbyname(sys.argv[1]))",
+        ]
 
-                    """
-                let path = try rig.file("torsocks.conf", Array(configuration.utf8))
-                return try rig.run(
-                    ["torsocks", "nc.openbsd", "-N", "socks5d.invalid", String(rig.echo.port)],
-                    environment: ["TORSOCKS_CONF_FILE": path]
-                )
+        @Test func aNameHasTheAddressThatTheProxyFinds() async throws {
+            let (results, sessions) = try await withRig { rig in
+                let name = try rig.run(["uname", "-n"]).output.split(separator: "\n").joined()
+                let command = Self.program + [name]
+                return (name, plain: try rig.run(command), through: try rig.torsocks(command))
             }
-            #expect(result.exitCode != 0)
-            #expect(sessions.map(\.host) == ["socks5d.invalid"], "\(result.errors)")
+            #expect(results.plain.exitCode == 0 && results.through.output == results.plain.output)
+            #expect(sessions.map(\.host) == [results.0], "\(results.through.errors)")
             #expect(sessions.map(\.command) == ["resolve"])
-        }
-    }
-
-    /// tsocks speaks SOCKS4.
-    @Suite(.client("tsocks", package: "tsocks"), .client("nc.openbsd", package: "netcat-openbsd"))
-    struct TsocksTests {
-        @Test func bytesComeBackBySOCKS4() async throws {
-            let (result, sessions) = try await withRig(protocols: "socks4") { rig in
-                let configuration = "server = 127.0.0.1\nserver_port = \(rig.proxyPort)\nserver_type = 4\n"
-                let path = try rig.file("tsocks.conf", Array(configuration.utf8))
-                return try rig.run(
-                    ["tsocks", "nc.openbsd", "-N", "127.0.0.1", String(rig.echo.port)],
-                    environment: ["TSOCKS_CONF_FILE": path],
-                    input: Array("to and fro\n".utf8)
-                )
-            }
-            #expect(result.output == "to and fro\n", "\(result.errors)")
             #expect(sessions.map(\.outcome) == ["completed"])
         }
+
+        @Test func aNameThatNobodyKnowsHasNone() async throws {
+            let (result, sessions) = try await withRig { try $0.torsocks(Self.program + ["socks5d.invalid"]) }
+            #expect(result.exitCode != 0)
+            #expect(result.errors.contains("Unable to resolve. Status reply: 4"), "\(result.errors)")
+            #expect(sessions.map(\.outcome) == ["refused, reply 4"])
+        }
+    }
+}
+
+extension Rig {
+    fileprivate func torsocks(_ command: [String]) throws -> ChildProcess.Result {
+        let configuration = "TorAddress 127.0.0.1\nTorPort \(proxyPort)\n"
+        let path = try file("torsocks.conf", Array(configuration.utf8))
+        return try run(["torsocks"] + command, environment: ["TORSOCKS_CONF_FILE": path])
     }
 }

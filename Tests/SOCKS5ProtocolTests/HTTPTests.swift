@@ -51,7 +51,10 @@ private let credentials = Credentials(username: "alice", password: "secret")
     @Test func everyTruncationWaits() {
         let text = "\(line)\(host)\(login)\r\n"
         for length in 0..<text.utf8.count {
-            #expect(Self.action(String(text.prefix(length))) == .receiveMore, "\(length) bytes")
+            #expect(
+                Self.action(String(decoding: text.utf8.prefix(length), as: UTF8.self)) == .receiveMore,
+                "\(length) bytes"
+            )
         }
     }
 
@@ -112,8 +115,8 @@ private let credentials = Credentials(username: "alice", password: "secret")
         let field = "X: \(String(repeating: "a", count: HTTPHandshake.longestRequest))\r\n"
         let text = "\(line)\(host)\(field)\r\n"
         let limit = HTTPHandshake.longestRequest
-        #expect(Self.action(String(text.prefix(limit - 1))) == .receiveMore)
-        #expect(Self.action(String(text.prefix(limit))) == .refuse(.tooLong))
+        #expect(Self.action(String(decoding: text.utf8.prefix(limit - 1), as: UTF8.self)) == .receiveMore)
+        #expect(Self.action(String(decoding: text.utf8.prefix(limit), as: UTF8.self)) == .refuse(.tooLong))
         #expect(Self.action(text) == .refuse(.tooLong))
         let fitting = "X: \(String(repeating: "a", count: limit - "\(line)\(host)X: \r\n\r\n".utf8.count))"
         #expect(Self.action("\(line)\(host)\(fitting)\r\n\r\n") == .open(request))
