@@ -5,15 +5,6 @@ public enum ProxyProtocol: String, CaseIterable, Sendable {
     case socks4
     /// CONNECT alone (RFC 9110 section 9.3.6), with logins by Basic.
     case http
-
-    /// Of the requests that have come in it.
-    package var requests: Counter {
-        switch self {
-        case .socks5: .socks5Requests
-        case .socks4: .socks4Requests
-        case .http: .httpRequests
-        }
-    }
 }
 
 /// Some of them, in a byte.

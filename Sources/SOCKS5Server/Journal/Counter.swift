@@ -40,3 +40,14 @@ public enum Counter: Int, CaseIterable, Sendable {
     /// Datagrams that were relayed.
     case datagramsClientToTarget, datagramsTargetToClient
 }
+
+extension ProxyProtocol {
+    /// Of the requests that have come in it.
+    package var requests: Counter {
+        switch self {
+        case .socks5: .socks5Requests
+        case .socks4: .socks4Requests
+        case .http: .httpRequests
+        }
+    }
+}
