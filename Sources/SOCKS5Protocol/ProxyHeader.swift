@@ -12,6 +12,9 @@ public struct ProxyHeader: Hashable, Sendable {
     /// The bytes of the longest header, of either version. Longer ones are refused.
     public static let longest = 536
 
+    /// Version 2, LOCAL: whoever sends it speaks for itself, as a health check does.
+    public static var local: [UInt8] { ProxyHeaderBlock.local }
+
     /// Reads the header at the front of `bytes`.
     ///
     /// - Returns: the header and the number of its bytes; `nil` where bytes are missing.

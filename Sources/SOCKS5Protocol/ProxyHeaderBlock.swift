@@ -39,6 +39,10 @@ enum ProxyHeaderBlock {
         case datagram = 2
     }
 
+    static var local: [UInt8] {
+        signature.indices.map { signature[$0] } + [version << 4 | Command.local.rawValue, 0, 0, 0]
+    }
+
     static func decode(
         _ bytes: RawSpan
     ) throws(MalformedProxyHeader) -> (header: ProxyHeader, length: Int)? {

@@ -75,7 +75,7 @@ import Testing
             separator: "\n"
         )
         #expect(lines.count == Self.leaves.count)
-        let shortForm = ["listen: ", "clients: ", "login-except: ", "protocols: "]
+        let shortForm = ["listen: ", "clients: ", "login-except: ", "protocols: ", "proxy-protocol: "]
         for line in lines {
             let isOfShortForm = shortForm.contains { line.hasPrefix($0) }
             #expect(line.contains("  # \(file):") != isOfShortForm, "\(line)")

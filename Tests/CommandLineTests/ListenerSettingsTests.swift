@@ -85,6 +85,38 @@ import Testing
         }
     }
 
+    @Test(arguments: Origin.allCases) func proxyProtocol(_ origin: Origin) async throws {
+        try await withSocks5d(Invocation("proxy-protocol", "127.0.0.7", by: origin)) { child, port in
+            let stranger = try TestSocket(connectingTo: port)
+            defer { stranger.close() }
+            try stranger.waitForClose()
+            let line = try child.waitForLine(containing: "connections refused: no good PROXY header")
+            #expect(line.contains("reason=header_from_elsewhere"))
+            let balancer = try TestSocket(connectingTo: port, from: "127.0.0.7")
+            defer { balancer.close() }
+            try balancer.send(Array("PROXY TCP4 192.0.2.1 192.0.2.2 4711 1080\r\n".utf8))
+            try balancer.greet()
+        }
+    }
+
+    /// It says that it speaks for itself where its address is a balancer's, and connects no further where it isn't.
+    @Test(arguments: ["127.0.0.1", "192.0.2.1"]) func aHealthcheckNeedsNoBalancer(_ network: String)
+        async throws
+    {
+        try await withSocks5d(Invocation("--proxy-protocol", network)) { _, port in
+            let check = Invocation(
+                "healthcheck",
+                "--listen",
+                "127.0.0.1:\(port)",
+                "--proxy-protocol",
+                network
+            )
+            let child = try check.start()
+            let result = try child.waitForEnd()
+            #expect(result.exitCode == 0, "\(result.errors)")
+        }
+    }
+
     @Test func anHTTPClientGetsNoAnswerIfTheFileSaysSo() async throws {
         try await withFile(Array("listen: ['127.0.0.1:0']\nanswer-http: false\n".utf8)) { file in
             try await withSocks5d(Invocation("--config", file, "--listen", "127.0.0.1:0")) { _, port in
@@ -168,6 +200,10 @@ import Testing
         ("listeners: [{address: 127.0.0.1:1, clients: []}]", ":1:45: 'clients' is an empty list"),
         ("listeners: [{address: 127.0.0.1:1, clients: 10.0.0.0/8}]", ":1:45: 'clients' is one value"),
         (
+            "listeners: [{address: 127.0.0.1:1, proxy-protocol: []}]",
+            ":1:52: 'proxy-protocol' is an empty list"
+        ),
+        (
             "listeners: [{address: 127.0.0.1:1}, {address: 0.0.0.0:2}]",
             ":1:37: 0.0.0.0:2 can be reached by other machines, and there are no users"
         ),
@@ -198,6 +234,7 @@ import Testing
             for (name, value) in [
                 ("listen", "127.0.0.1:0"), ("clients", "10.0.0.0/8"), ("login-except", "10.0.0.1"),
                 ("protocols", "socks4"),
+                ("proxy-protocol", "10.0.0.1"),
             ] {
                 try await expectRefusal(
                     of: Invocation("check", file, "--\(name)", value),

@@ -30,6 +30,7 @@ struct LoggedSession: Sendable {
 
     var port: Int { fields["destination"]?.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
     var command: String? { fields["command"] }
+    var client: String { fields["client"] ?? "" }
     var user: String? { fields["user"] }
     var outcome: String { fields["outcome"] ?? "" }
     /// Bytes from the client to the target.

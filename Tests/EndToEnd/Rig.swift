@@ -46,18 +46,20 @@ struct Rig: Sendable {
 /// started is left, and no connection has reached the servers past the proxy.
 ///
 /// - Parameters:
+///   - arguments: more of socks5d.
 ///   - user: NAME:PASSWORD that socks5d asks for, if any.
 ///   - protocols: that socks5d speaks.
 /// - Returns: also what socks5d has logged, in the order of the sessions' ends.
 func withRig<Value: Sendable>(
+    _ arguments: [String] = [],
     listening host: String = "127.0.0.1",
     user: String? = nil,
     protocols: String = "socks5",
     _ body: @escaping @Sendable (Rig) throws -> Value
 ) async throws -> (Value, [LoggedSession]) {
     let users = user.map { ["--user", $0] } ?? []
-    let arguments = ["--listen", "\(host):0", "--log-level", "info", "--protocols", protocols]
-    let invocation = Invocation(arguments + users)
+    let common = ["--listen", "\(host):0", "--log-level", "info", "--protocols", protocols]
+    let invocation = Invocation(common + users + arguments)
     return try await withSocks5d(invocation) { child, port in
         try withFolder { folder in
             let (web, echo) = (try LoopbackServer.web(), try LoopbackServer.echo())

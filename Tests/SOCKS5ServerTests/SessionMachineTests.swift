@@ -33,13 +33,13 @@ private func intent(_ command: SOCKSCommand) -> Intent {
 
 /// The ways into each stage.
 private enum Stage: String, CaseIterable {
-    case negotiating, verifying, concluding, delayingRefusal
+    case awaitingHeader, negotiating, verifying, concluding, delayingRefusal
     case judgingConnect, judgingBind, decidingConnect, decidingBind
     case connecting, binding, associating, resolving
     case relaying, associated, refusing, answering, ended
 
     var machine: Machine {
-        var machine = Machine()
+        var machine = Machine(awaitsHeader: self == .awaitingHeader)
         for event in events { _ = machine.on(event) }
         return machine
     }
@@ -51,7 +51,7 @@ private enum Stage: String, CaseIterable {
             judging(command) + [.allowed(intent(command))]
         }
         switch self {
-        case .negotiating: return []
+        case .awaitingHeader, .negotiating: return []
         case .verifying: return login
         case .concluding: return login + [.loginAnswered(.refused)]
         case .delayingRefusal:
@@ -101,7 +101,7 @@ private enum Stage: String, CaseIterable {
         }
 
         // In the other stages nobody may ask for the place.
-        if [.negotiating, .verifying, .delayingRefusal].contains(stage) {
+        if [.awaitingHeader, .negotiating, .verifying, .delayingRefusal].contains(stage) {
             #expect(on(.displaced) == .end(.displaced, byReset: true))
         }
 
@@ -111,12 +111,15 @@ private enum Stage: String, CaseIterable {
                 .associating, .resolving:
                 .refuse(.reply(.notAllowed), .denied(.limit(.quotaPerUser)))
             case .relaying, .associated: end(.quotaUsedUp)
-            case .negotiating, .verifying, .concluding, .delayingRefusal, .refusing, .answering, .ended: .none
+            case .awaitingHeader, .negotiating, .verifying, .concluding, .delayingRefusal, .refusing,
+                .answering, .ended:
+                .none
             }
         #expect(on(.quotaUsedUp) == quota)
 
         let left: Machine.Action =
             switch stage {
+            case .awaitingHeader: .refuseHeader(.headerMissing)
             case .associated: end(.completed)
             case .concluding, .delayingRefusal, .relaying, .refusing, .answering, .ended: .none
             case .negotiating, .verifying, .judgingConnect, .judgingBind, .decidingConnect, .decidingBind,
@@ -127,10 +130,16 @@ private enum Stage: String, CaseIterable {
         #expect(on(.clientEnded(isHalfClose: false)) == left)
 
         let waitsForItsAnswer: Set<Stage> = [.verifying, .judgingConnect, .decidingConnect, .connecting]
-        #expect(on(.clientEnded(isHalfClose: true)) == (waitsForItsAnswer.contains(stage) ? .none : left))
+        let halfClosed: Machine.Action =
+            switch stage {
+            case .awaitingHeader: .refuseHeader(.headerCut)
+            default: waitsForItsAnswer.contains(stage) ? .none : left
+            }
+        #expect(on(.clientEnded(isHalfClose: true)) == halfClosed)
 
         let broken: Machine.Action =
             switch stage {
+            case .awaitingHeader: .refuseHeader(.headerCut)
             case .relaying, .associated: end(.aborted(by: .target, .connectionReset))
             case .refusing, .answering: end(answered)
             case .ended: .none
@@ -147,6 +156,8 @@ private enum Stage: String, CaseIterable {
         var machine = stage.machine
         let isMissed = machine.missesDeadlines
         switch stage {
+        case .awaitingHeader:
+            #expect(machine.on(.deadlinePassed(.handshake)) == .refuseHeader(.headerLate) && !isMissed)
         case .negotiating, .relaying, .associated:
             let outcome = SessionOutcome.timedOut(.idle)
             #expect(machine.on(.deadlinePassed(.idle)) == .end(outcome, byReset: true) && isMissed)
@@ -169,6 +180,19 @@ private enum Stage: String, CaseIterable {
             // Nothing is awaited in them.
             #expect(!isMissed)
         }
+    }
+
+    @Test func aHeaderNamesAClientOrEndsTheConnectionUntold() {
+        var machine = Stage.awaitingHeader.machine
+        #expect(machine.awaitsHeader && !machine.isNegotiating)
+        #expect(machine.on(.headerRead(isAdmitted: true)) == .none)
+        #expect(!machine.awaitsHeader && machine.isNegotiating)
+        machine = Stage.awaitingHeader.machine
+        #expect(machine.on(.headerRead(isAdmitted: false)) == .leave && machine.hasEnded)
+        machine = Stage.awaitingHeader.machine
+        #expect(
+            machine.on(.headerFailed(.headerTooLong)) == .refuseHeader(.headerTooLong) && machine.hasEnded
+        )
     }
 
     @Test func eachMessageOfTheClientHasItsAction() {

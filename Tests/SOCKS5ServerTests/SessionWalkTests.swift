@@ -12,17 +12,23 @@ import UVLoop
     /// What surrounds the machine, and may therefore happen next.
     private struct World {
         enum Waiting {
-            case message, nobody, store, failureCount, judgement, ruleSet, connector, relay, association
+            case header, message, nobody, store, failureCount, judgement, ruleSet, connector, relay,
+                association
         }
 
-        var machine = SessionMachine()
-        var waiting = Waiting.message
+        var machine: SessionMachine
+        var waiting: Waiting
         var command = SOCKSCommand.connect
         var hasClientEnded = false
         var lastAnswers = 0
         var successes = 0
         var ends = 0
         var failure: String?
+
+        init(awaitsHeader: Bool) {
+            machine = SessionMachine(awaitsHeader: awaitsHeader)
+            waiting = awaitsHeader ? .header : .message
+        }
 
         mutating func expect(_ condition: Bool, _ what: @autoclosure () -> String) {
             if !condition && failure == nil { failure = what() }
@@ -32,6 +38,10 @@ import UVLoop
         func event(_ random: inout SeededGenerator) -> SessionMachine.Event {
             if Int.random(in: 0..<6, using: &random) == 0 { return anytimeEvent(&random) }
             switch waiting {
+            case .header:
+                return Int.random(in: 0..<4, using: &random) == 0
+                    ? .headerFailed(.headerMalformed)
+                    : .headerRead(isAdmitted: Bool.random(using: &random))
             case .message: return .message(Self.message(&random))
             case .store:
                 return .loginAnswered(
@@ -64,7 +74,7 @@ import UVLoop
                 .relayEnded(.aborted(by: .client, .connectionReset)),
                 .clientEnded(isHalfClose: Bool.random(using: &random)), .clientEnded(isHalfClose: true),
                 mayPass ? .deadlinePassed(.idle) : .quotaUsedUp,
-                [.message, .store].contains(waiting) && ends == 0 ? .displaced : .quotaUsedUp,
+                [.header, .message, .store].contains(waiting) && ends == 0 ? .displaced : .quotaUsedUp,
             ]
             return events.randomElement(using: &random) ?? .stopped
         }
@@ -90,6 +100,7 @@ import UVLoop
 
         mutating func take(_ event: SessionMachine.Event) {
             let action = machine.on(event)
+            if case .headerRead(isAdmitted: true) = event { waiting = .message }
             perform(action)
         }
 
@@ -144,7 +155,12 @@ import UVLoop
                 expect(lastAnswers == 1, "two last answers")
                 expect(outcome != .completed && outcome != .stopped, "a refusal that is none")
             case .leave:
-                expect(waiting == .connector && command == .udpAssociate, "handed over out of turn")
+                let isHandedOver = waiting == .connector && command == .udpAssociate
+                expect(waiting == .header || isHandedOver, "handed over out of turn")
+                ends += 1
+                waiting = .nobody
+            case .refuseHeader:
+                expect(waiting == .header, "no header is awaited")
                 ends += 1
                 waiting = .nobody
             case .end(let outcome, let byReset):
@@ -162,7 +178,7 @@ import UVLoop
         var steps = 0
         let wanted = isQuick ? 25_000 : 250_000
         while steps < wanted {
-            var world = World()
+            var world = World(awaitsHeader: Int.random(in: 0..<4, using: &random) == 0)
             var events: [String] = []
             while world.failure == nil && (world.ends == 0 || Int.random(in: 0..<3, using: &random) > 0) {
                 let event = world.event(&random)

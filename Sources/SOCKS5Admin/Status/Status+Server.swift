@@ -73,6 +73,7 @@ extension Status {
                 ("limit", UInt64(statistics[.refusedAtLimit])),
                 ("banned", UInt64(statistics[.refusedAsBanned])),
                 ("stranger", UInt64(statistics[.refusedToStrangers])),
+                ("proxy_header", UInt64(statistics[.refusedForHeader])),
                 ("displaced", UInt64(statistics[.displacedHandshakes])),
                 ("unchecked_logins", UInt64(statistics[.uncheckedLogins])),
             ] + LimitRefusal.allCases.map { ($0.word, UInt64(statistics.refusals($0))) }

@@ -15,6 +15,11 @@ extension Configuration {
         /// Which one a client speaks, its first byte says. At least one.
         public var protocols: Set<ProxyProtocol> = [.socks5]
         public var login = Login.asConfigured
+        /// Load balancers that say who the client is: each connection of theirs begins with a PROXY header (haproxy.org's
+        /// PROXY protocol, versions 1 and 2), whose address is the client's for everything. A header that names nobody, as
+        /// that of a health check, leaves the balancer as the client. Connections from elsewhere are closed. Any process
+        /// that comes over a unix socket counts as one. `nil`: no connection has a header.
+        public var proxyProtocol: [IPNetwork]?
         /// Asked before those of the user and those for all. The first one that matches decides.
         public var rules: [Rule] = []
         /// Of a unix socket's file: says which users of this machine may connect. Those of the owner and of the group by
@@ -101,6 +106,11 @@ extension Configuration {
             }
             guard !listener.protocols.isEmpty else {
                 throw ConfigurationError("\(listener.address) has no protocol; expected at least one")
+            }
+            if listener.proxyProtocol?.isEmpty == true {
+                throw ConfigurationError(
+                    "\(listener.address) takes headers of no network; expected at least one, or nil"
+                )
             }
             switch listener.login {
             case .asConfigured, .except: break

@@ -14,10 +14,12 @@ final class Listener: Sendable {
         self.address = address
         self.name = ListenerName(index, name ?? address.description)
     }
+}
 
-    /// What a client is spoken to with.
-    func front(for client: Peer, under policy: Policy) -> Front {
-        .choosing(FrontChoice(policy.terms(of: name), client))
+extension Policy {
+    /// What a client of a listener is spoken to with.
+    func front(for client: Peer, at listener: ListenerName) -> Front {
+        .choosing(FrontChoice(terms(of: listener), client))
     }
 }
 

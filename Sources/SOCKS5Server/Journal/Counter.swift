@@ -13,6 +13,9 @@ public enum Counter: Int, CaseIterable, Sendable {
     case refusedAsBanned
     /// Connections closed at once, since they came from none of ``Configuration/ListenerSettings/clients``.
     case refusedToStrangers
+    /// Connections closed before they became sessions, since no PROXY header of one of
+    /// ``Configuration/ListenerSettings/proxyProtocol`` had named a client.
+    case refusedForHeader
     /// Connections closed at once during ``ProxyServer/drain(within:)``.
     case refusedWhileDraining
     /// Requests, by the protocol of the client, see ``ProxyProtocol``.

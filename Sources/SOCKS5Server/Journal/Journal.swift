@@ -18,6 +18,7 @@ final class Journal {
     private var displacedWarning = RateLimit()
     private var sourceWarning = RateLimit()
     private var strangerWarning = RateLimit()
+    private var headerWarning = RateLimit()
     private var pauseWarning = RateLimit()
     private var refusals = Refusals()
 
@@ -117,6 +118,25 @@ final class Journal {
         logger.notice(
             "connections refused: not a client of the listener",
             metadata: ["listener": "\(listener.text)", "client": "\(peer.host)", "refused": "\(refused)"]
+        )
+    }
+
+    /// - Parameter peer: who has connected, which need not be a load balancer.
+    func connectionRefused(
+        _ peer: Peer,
+        for reason: ConnectionRefusal,
+        by listener: ListenerName,
+        now: UInt64
+    ) {
+        counters.add(.refusedForHeader)
+        counters.listeners[listener.index].add(reason)
+        guard let refused = headerWarning.count(now: now) else { return }
+        logger.notice(
+            "connections refused: no good PROXY header",
+            metadata: [
+                "listener": "\(listener.text)", "client": "\(peer.host)", "reason": "\(reason.word)",
+                "refused": "\(refused)",
+            ]
         )
     }
 

@@ -5,7 +5,7 @@ internal import SOCKS5Protocol
 final class ListenerCounters: Sendable {
     private let accepted = Count()
     /// By ``ConnectionRefusal``.
-    private let refusals = InlineArray<7, Count> { _ in Count() }
+    private let refusals = InlineArray<14, Count> { _ in Count() }
     /// By command.
     private let requests = InlineArray<5, Count> { _ in Count() }
     /// By command. A session that another worker goes on with ends there.

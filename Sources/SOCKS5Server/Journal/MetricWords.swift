@@ -16,6 +16,11 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case connectionsPerSource, handshakesPerSource, newConnectionsPerSource
     /// By ``Configuration/ListenerSettings/clients``.
     case stranger
+    /// A PROXY header, of ``Configuration/ListenerSettings/proxyProtocol``: it would come from elsewhere, nothing or something
+    /// else has come, the connection has ended within it, or it didn't come in time.
+    case headerFromElsewhere, headerMissing, headerCut, headerLate
+    /// It isn't as haproxy.org has it, is too long, or has a wrong checksum.
+    case headerMalformed, headerTooLong, headerChecksum
 
     init(_ limit: LimitRefusal) {
         self =
@@ -28,6 +33,16 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
             }
     }
 
+    init(_ error: MalformedProxyHeader) {
+        self =
+            switch error {
+            case .noHeader: .headerMissing
+            case .badLine, .unknownCommand, .unknownFamily, .tooShort, .badField: .headerMalformed
+            case .tooLong: .headerTooLong
+            case .badChecksum: .headerChecksum
+            }
+    }
+
     public var word: String {
         switch self {
         case .banned: "banned"
@@ -37,6 +52,13 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
         case .handshakesPerSource: "handshakes_per_source"
         case .newConnectionsPerSource: "new_connections_per_source"
         case .stranger: "stranger"
+        case .headerFromElsewhere: "header_from_elsewhere"
+        case .headerMissing: "header_missing"
+        case .headerCut: "header_cut"
+        case .headerLate: "header_late"
+        case .headerMalformed: "header_malformed"
+        case .headerTooLong: "header_too_long"
+        case .headerChecksum: "header_checksum"
         }
     }
 }

@@ -14,7 +14,8 @@ struct SessionRecord {
     let listener: ListenerName
     private(set) var username: [UInt8]?
     private var rare: Rare?
-    let client: Peer
+    /// A load balancer until its PROXY header names the client.
+    var client: Peer
     private(set) var command: SOCKSCommand?
     /// `nil`: nothing of a protocol that is known has come.
     var spoken: ProxyProtocol?

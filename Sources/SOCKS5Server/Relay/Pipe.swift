@@ -176,8 +176,10 @@ final class Pipe: BandwidthWaiter {
 
     /// What has come so far and wasn't consumed. A handshake is shorter than the smallest ring and starts at
     /// its first byte, so that it always lies in one piece.
-    func withHeldBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
-        body(ring.readable().first.bytes)
+    func withHeldBytes<Result, Failure>(
+        _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(ring.readable().first.bytes)
     }
 
     /// What is consumed is overwritten: a password would stay in memory that others borrow.

@@ -21,11 +21,14 @@ final class ListenerTerms: Sendable {
     private let options: EgressOptions
     /// Whether connections come from the address that the client has reached.
     let leavesByReachedAddress: Bool
+    /// Whose PROXY headers count; `nil`: nobody sends one.
+    private let balancers: NetworkTable?
 
     init(_ listener: Configuration.ListenerSettings, _ configuration: Configuration) {
         clients = listener.clients.map { NetworkTable($0) }
         protocols = ProxyProtocols(listener.protocols)
         answersHTTP = configuration.answersHTTP
+        balancers = listener.proxyProtocol.map { NetworkTable($0) }
         switch listener.login {
         case _ where !configuration.asksForLogin(at: listener): login = .none
         case .never: login = .none
@@ -42,10 +45,19 @@ final class ListenerTerms: Sendable {
         leavesByReachedAddress = listener.egress == .incoming
     }
 
-    /// Whether a client may connect at all. One over a unix socket may.
+    /// Whether a connection begins with a PROXY header.
+    var awaitsHeader: Bool { balancers != nil }
+
+    /// Whether a peer may say who the client is. One over a unix socket may.
+    func isBalancer(_ peer: Peer) -> Bool {
+        guard let balancers else { return false }
+        return peer.address.map { balancers.contains($0) } ?? true
+    }
+
+    /// Whether a client may connect at all. One over a unix socket may, and so may a load balancer for itself.
     func serves(_ client: Peer) -> Bool {
         guard let clients, let address = client.address else { return true }
-        return clients.contains(address)
+        return clients.contains(address) || isBalancer(client)
     }
 
     func asksForLogin(_ client: Peer) -> Bool {

@@ -112,3 +112,13 @@ extension Session: AssociationDelegate {
 
     func associationDidClose() { partDidClose() }
 }
+
+extension Front {
+    func bytes(of answer: SessionMachine.LastAnswer) -> [UInt8] {
+        switch answer {
+        case .message(let bytes): bytes
+        case .loginRefusal: loginRefusal
+        case .reply(let reply): response(reply)
+        }
+    }
+}

@@ -41,6 +41,13 @@ extension Session {
     /// Milliseconds since the last byte. Bytes set the deadline, so that nothing else has to be kept for it.
     private var idle: UInt64? { hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
 
+    func noteLoginFailure(_ message: [UInt8]) {
+        // Credentials that make no sense get no verdict.
+        if record.stage < .login { services.journal.loginDidFail(record, as: nil) }
+        let isLate = services.noteFailedLogin(from: record.client)
+        perform(machine.on(.loginFailureNoted(message, isLate: isLate)))
+    }
+
     /// A refusal has its outcome before its end, which repeats it.
     func note(_ outcome: SessionOutcome) {
         guard record.outcome == nil else { return }

@@ -12,6 +12,8 @@ final class Session {
     unowned let keeper: any SessionKeeper
     let services: Services
     @exclusivity(unchecked) var record: SessionRecord
+    /// Whether there is a client: before, a load balancer has connected, and nothing is counted or logged as a session.
+    private(set) var hasBegun = true
     /// Whether another worker goes on with the client: there is nothing to count or log here.
     private(set) var isHandedOver = false
     /// Of relay and association, those that are not closed yet.
@@ -19,7 +21,7 @@ final class Session {
     /// The place in the clock, and in the worker's table.
     let slot: Clock.Slot
     @exclusivity(unchecked) var places: SessionPlaces
-    @exclusivity(unchecked) var machine = SessionMachine()
+    @exclusivity(unchecked) var machine: SessionMachine
     @exclusivity(unchecked) private var front: Front
     /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
     @exclusivity(unchecked) private var handshakePolicy: Policy?
@@ -28,23 +30,27 @@ final class Session {
     @exclusivity(unchecked) private(set) var relay: Relay?
     @exclusivity(unchecked) private(set) var association: UDPAssociation?
 
+    /// - Parameter awaitsHeader: whether the peer is to say by a PROXY header who the client is.
     init(
         _ keeper: any SessionKeeper,
         _ services: Services,
         _ slot: Clock.Slot,
-        by listener: Listener,
+        at listener: ListenerName,
         peer: Peer,
-        _ places: SessionPlaces
+        _ places: SessionPlaces,
+        _ awaitsHeader: Bool
     ) {
         self.keeper = keeper
         self.services = services
         self.slot = slot
         self.places = places
-        front = listener.front(for: peer, under: services.policy)
+        hasBegun = !awaitsHeader
+        machine = SessionMachine(awaitsHeader: awaitsHeader)
+        front = services.policy.front(for: peer, at: listener)
         handshakePolicy = services.policy
         record = SessionRecord(
             id: services.journal.nextSession(),
-            listener: listener.name,
+            listener: listener,
             client: peer,
             began: services.clock.now
         )
@@ -61,12 +67,9 @@ final class Session {
         record = handed.record
     }
 
-    /// Begins to negotiate on an accepted connection.
+    /// Begins to read what comes by an accepted connection.
     func start(_ accepted: consuming AcceptedDescriptor) {
-        services.journal.sessionDidBegin(
-            by: record.listener,
-            SessionInfo(record, now: record.began)
-        )
+        if hasBegun { noteBegin() }
         services.clock.set(.handshake, for: slot)
         _ = open(accepted)
     }
@@ -109,6 +112,7 @@ final class Session {
         case .tell(let address): tell(address)
         case .refuse(let answer, let outcome): refuse(answer, outcome)
         case .leave: close(byReset: false)
+        case .refuseHeader(let reason): refuseHeader(reason)
         case .end(let outcome, let byReset): end(outcome, byReset)
         }
     }
@@ -116,6 +120,10 @@ final class Session {
     // MARK: - Handshake
 
     func receive() {
+        if machine.awaitsHeader {
+            receiveHeader()
+            guard machine.isNegotiating, relay?.clientToTarget.isEmpty == false else { return }
+        }
         record.enter(.handshake)
         while machine.isNegotiating, let pipe = relay?.clientToTarget {
             let (consumed, action) = pipe.withHeldBytes {
@@ -127,6 +135,19 @@ final class Session {
             if case .receiveMore = action { return pipe.holdSparingly() }
             perform(machine.on(.message(action)))
         }
+    }
+
+    /// The header has named the client, by whom everything goes from now on.
+    func begin(for client: Peer) {
+        record.client = client
+        handshakePolicy = services.policy
+        front = services.policy.front(for: client, at: record.listener)
+        hasBegun = true
+        noteBegin()
+    }
+
+    private func noteBegin() {
+        services.journal.sessionDidBegin(by: record.listener, SessionInfo(record, now: record.began))
     }
 
     private func answer(_ bytes: [UInt8]) {
@@ -184,13 +205,6 @@ final class Session {
     private func loginDidSucceed(_ username: [UInt8], _ terms: UserTerms?) {
         services.counters.add(.succeededLogins)
         record.note(username, terms)
-    }
-
-    private func noteLoginFailure(_ message: [UInt8]) {
-        // Credentials that make no sense get no verdict.
-        if record.stage < .login { services.journal.loginDidFail(record, as: nil) }
-        let isLate = services.noteFailedLogin(from: record.client)
-        perform(machine.on(.loginFailureNoted(message, isLate: isLate)))
     }
 
     private func delayRefusal() {
@@ -385,7 +399,7 @@ final class Session {
         close(byReset: byReset)
     }
 
-    private func close(byReset: Bool) {
+    func close(byReset: Bool) {
         noteIdle()
         services.clock.clearDeadline(of: slot)
         association?.close()

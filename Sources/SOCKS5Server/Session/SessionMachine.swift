@@ -8,6 +8,8 @@ internal import UVLoop
 /// whatever is waited for when a stage is left before its time. Not on the path of payload.
 struct SessionMachine {
     private enum Stage {
+        /// Reads the PROXY header of a load balancer: there is no client yet.
+        case awaitingHeader
         /// Reads the client's messages.
         case negotiating
         /// A credential store thinks.
@@ -31,6 +33,9 @@ struct SessionMachine {
     }
 
     enum Event {
+        /// The PROXY header has named a client.
+        case headerRead(isAdmitted: Bool)
+        case headerFailed(ConnectionRefusal)
         /// The client's next message, as its front has read it.
         case message(Front.Action)
         case loginAnswered(LoginVerdict)
@@ -95,6 +100,8 @@ struct SessionMachine {
         case refuse(LastAnswer, SessionOutcome)
         /// Close everything, of which nobody is told.
         case leave
+        /// Count that no header has named a client, and close.
+        case refuseHeader(ConnectionRefusal)
         /// Close everything. Gives up what is waited for.
         ///
         /// - Parameter byReset: whether the peers see a reset, since what was relayed so far isn't all there is.
@@ -108,22 +115,26 @@ struct SessionMachine {
         case reply(Reply)
     }
 
-    private var stage = Stage.negotiating
+    private var stage: Stage
 
-    init() {}
+    init(awaitsHeader: Bool = false) {
+        stage = awaitsHeader ? .awaitingHeader : .negotiating
+    }
 
     /// Of a session that another worker has handed over, at its UDP ASSOCIATE request.
     init(handedOver command: SOCKSCommand) {
         stage = .connecting(command)
     }
 
+    var awaitsHeader: Bool { if case .awaitingHeader = stage { true } else { false } }
     /// Whether the client's next message is of interest.
     var isNegotiating: Bool { if case .negotiating = stage { true } else { false } }
     /// Whether a connector or an answer is waited for, which may take several turns.
     var isOpening: Bool {
         switch stage {
         case .deciding, .connecting: true
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .relaying, .associated,
+        case .awaitingHeader, .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .relaying,
+            .associated,
             .answering, .ended:
             false
         }
@@ -133,7 +144,7 @@ struct SessionMachine {
     var missesDeadlines: Bool {
         switch stage {
         case .negotiating, .verifying, .deciding, .connecting, .relaying, .associated: true
-        case .concluding, .delayingRefusal, .judging, .answering, .ended: false
+        case .awaitingHeader, .concluding, .delayingRefusal, .judging, .answering, .ended: false
         }
     }
 
@@ -141,6 +152,8 @@ struct SessionMachine {
 
     mutating func on(_ event: Event) -> Action {
         switch event {
+        case .headerRead(let isAdmitted): headerRead(isAdmitted)
+        case .headerFailed(let reason): refuseHeader(reason)
         case .message(let action): message(action)
         case .loginAnswered(let verdict): loginAnswered(verdict)
         case .loginFailureNoted(let message, let isLate): loginFailureNoted(message, isLate)
@@ -164,12 +177,27 @@ struct SessionMachine {
         }
     }
 
+    // MARK: - Header
+
+    private mutating func headerRead(_ isAdmitted: Bool) -> Action {
+        guard case .awaitingHeader = stage else { preconditionFailure("a header that nobody awaits") }
+        stage = isAdmitted ? .negotiating : .ended
+        return isAdmitted ? .none : .leave
+    }
+
+    private mutating func refuseHeader(_ reason: ConnectionRefusal) -> Action {
+        guard case .awaitingHeader = stage else { preconditionFailure("a header that nobody awaits") }
+        stage = .ended
+        return .refuseHeader(reason)
+    }
+
     // MARK: - Handshake
 
     private mutating func message(_ action: Front.Action) -> Action {
         switch stage {
         case .negotiating, .concluding: break
-        case .verifying, .delayingRefusal, .judging, .deciding, .connecting, .relaying, .associated,
+        case .awaitingHeader, .verifying, .delayingRefusal, .judging, .deciding, .connecting, .relaying,
+            .associated,
             .answering, .ended:
             preconditionFailure("a message that nobody has asked for")
         }
@@ -256,7 +284,7 @@ struct SessionMachine {
         case .connecting(.udpAssociate):
             stage = .associated
             return .associate
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding,
+        case .awaitingHeader, .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding,
             .connecting(.resolve), .relaying, .associated, .answering, .ended:
             preconditionFailure("a target that nobody awaits")
         }
@@ -277,7 +305,8 @@ struct SessionMachine {
     private mutating func refuse(_ reply: Reply, _ outcome: SessionOutcome) -> Action {
         switch stage {
         case .judging, .deciding, .connecting: return refuse(.reply(reply), outcome)
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .relaying, .associated, .answering,
+        case .awaitingHeader, .negotiating, .verifying, .concluding, .delayingRefusal, .relaying, .associated,
+            .answering,
             .ended:
             preconditionFailure("a reply to no request")
         }
@@ -294,6 +323,8 @@ struct SessionMachine {
     /// client has left, and so it has from a BIND and an association in any case.
     private mutating func clientEnded(_ isHalfClose: Bool) -> Action {
         switch stage {
+        case .awaitingHeader:
+            refuseHeader(isHalfClose ? .headerCut : .headerMissing)
         case .negotiating:
             end(.clientLeft)
         case .verifying, .judging(.connect), .deciding(.connect), .connecting(.connect):
@@ -315,6 +346,8 @@ struct SessionMachine {
             case .aborted(let side, let error): end(.aborted(by: side, error))
             case .flooded: preconditionFailure("a flood behind no refusal")
             }
+        case .awaitingHeader:
+            refuseHeader(.headerCut)
         case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting:
             end(.clientLeft)
         case .answering(let outcome):
@@ -326,6 +359,8 @@ struct SessionMachine {
 
     private mutating func deadlinePassed(_ deadline: Deadline) -> Action {
         switch stage {
+        case .awaitingHeader:
+            refuseHeader(.headerLate)
         case .negotiating, .relaying, .associated:
             end(.timedOut(deadline))
         case .verifying:
@@ -349,14 +384,14 @@ struct SessionMachine {
             refuse(.reply(.notAllowed), .denied(.limit(.quotaPerUser)))
         case .relaying, .associated:
             end(.quotaUsedUp)
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .answering, .ended:
+        case .awaitingHeader, .negotiating, .verifying, .concluding, .delayingRefusal, .answering, .ended:
             .none
         }
     }
 
     private mutating func displaced() -> Action {
         switch stage {
-        case .negotiating, .verifying, .delayingRefusal:
+        case .awaitingHeader, .negotiating, .verifying, .delayingRefusal:
             end(.displaced)
         case .concluding, .judging, .deciding, .connecting, .relaying, .associated, .answering, .ended:
             preconditionFailure("a session gives way that has no handshake to end")
@@ -371,20 +406,10 @@ struct SessionMachine {
         case .answering(let earlier):
             stage = .ended
             return .end(earlier, byReset: byReset || outcome.isAbort)
-        case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting,
-            .relaying, .associated:
+        case .awaitingHeader, .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding,
+            .connecting, .relaying, .associated:
             stage = .ended
             return .end(outcome, byReset: byReset || outcome.isAbort)
-        }
-    }
-}
-
-extension Front {
-    func bytes(of answer: SessionMachine.LastAnswer) -> [UInt8] {
-        switch answer {
-        case .message(let bytes): bytes
-        case .loginRefusal: loginRefusal
-        case .reply(let reply): response(reply)
         }
     }
 }

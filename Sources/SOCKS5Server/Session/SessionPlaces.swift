@@ -30,9 +30,14 @@ struct SessionPlaces {
             isConnected = true
             isInHandshake = true
         }
-        isUnfinished = true
-        services.counters.handshakeDidBegin()
+        awaitHeader(services)
         return nil
+    }
+
+    /// Waits for a PROXY header, and gives way to others like a handshake. May be said before ``enter(from:_:)``.
+    mutating func awaitHeader(_ services: Services) {
+        if !isUnfinished { services.counters.handshakeDidBegin() }
+        isUnfinished = true
     }
 
     /// Has taken a place of ``ConnectionLimit``.

@@ -187,40 +187,24 @@ final class Worker {
             taker.enter()
             return pass(accepted, arrival, to: taker)
         }
-        let peer = arrival.peer
-        guard services.policy.terms(of: arrival.listener.name).serves(peer) else {
-            member.leave()
-            return services.journal.connectionRefusedToStranger(
-                peer,
-                by: arrival.listener.name,
-                now: clock.now
-            )
-        }
-        guard !services.isBanned(peer) else {
-            member.leave()
-            return services.journal.connectionRefusedAsBanned(by: arrival.listener.name)
-        }
+        let (peer, name) = (arrival.peer, arrival.listener.name)
+        let awaitsHeader = services.policy.terms(of: name).awaitsHeader
         var places = SessionPlaces()
-        if let limit = places.enter(from: peer, at: arrival.listener.name, services) {
-            member.leave()
-            return services.journal.connectionRefused(
-                peer,
-                by: limit,
-                at: arrival.listener.name,
-                now: clock.now
-            )
-        }
+        let isAdmitted =
+            awaitsHeader
+            ? services.admit(balancer: peer, at: name, &places) : services.admit(peer, at: name, &places)
+        guard isAdmitted else { return member.leave() }
         guard takePlace() else {
             member.leave()
             places.leave(peer, services)
             return services.journal.connectionRefusedAtLimit(
                 of: services.limit.maximum,
-                by: arrival.listener.name,
+                by: name,
                 now: clock.now
             )
         }
         places.keepPlace()
-        let session = Session(self, services, clock.enter(), by: arrival.listener, peer: peer, places)
+        let session = Session(self, services, clock.enter(), at: name, peer: peer, places, awaitsHeader)
         sessions.insert(session)
         session.start(accepted)
         watch(session)
@@ -272,7 +256,7 @@ final class Worker {
         sessions.remove(session)
         clock.leave(session.slot)
         member.leave()
-        if !session.isHandedOver {
+        if session.hasBegun && !session.isHandedOver {
             services.journal.sessionDidEnd(session.info(), by: session.record.listener)
         }
         if acceptRetry != nil { resumeListeners() }

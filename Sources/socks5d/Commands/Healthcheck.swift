@@ -26,7 +26,7 @@ struct Healthcheck: ParsableCommand {
         for listener in known {
             let address = listener.address.asSeenFromHere
             if listener.serves(address) {
-                try greet(address)
+                try greet(address, listener.proxyProtocol)
                 StandardOutput.write("\(address) answers")
             } else {
                 try expectClose(by: address)
@@ -48,9 +48,19 @@ struct Healthcheck: ParsableCommand {
         throw Failure.runtime("healthcheck of \(address): it speaks first; is it a SOCKS5 server?")
     }
 
-    private func greet(_ address: ListenAddress) throws {
+    /// - Parameter balancers: who sends PROXY headers. Where this machine is none of them, the listener closes our
+    ///   connection unread: that it is there must do.
+    private func greet(_ address: ListenAddress, _ balancers: [IPNetwork]?) throws {
         do throws(ProxyTrouble) {
-            _ = try client(of: address).greet()
+            let client = try client(of: address)
+            guard let balancers else {
+                _ = try client.greet()
+                return
+            }
+            let here = address.unixPath == nil ? IPAddress(address.host) : nil
+            if here.map({ here in balancers.contains { $0.contains(here) } }) ?? true {
+                _ = try client.greet(behind: ProxyHeader.local)
+            }
         } catch {
             throw Failure.runtime("healthcheck of \(address): \(error)")
         }

@@ -23,8 +23,8 @@ enum Help {
           --listen ADDR:PORT       repeatable (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     require a login, repeatable  SOCKS5D_USER
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
-          --clients LIST, --login-except LIST   networks: served, without a login
           --open, --protocols LIST serve without a login; socks5, socks4, http
+          --clients, --login-except, --proxy-protocol LIST  served; no login; balancers
           --workers N, --max-connections N, --buffer-memory SIZE, --share-port
           --prefer 4|6, --only 4|6 address family to dial first, or only
           --egress-address ADDR, --egress-interface NAME, --egress-mark N

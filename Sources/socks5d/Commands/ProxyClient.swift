@@ -38,9 +38,10 @@ final class ProxyClient {
 
     /// Sends the greeting.
     ///
+    /// - Parameter header: sent before, to a server that awaits one.
     /// - Returns: what the server wants, which is the login or the request.
-    func greet() throws(ProxyTrouble) -> ClientHandshake.Action {
-        try send(handshake.greeting.encoded, .greeting)
+    func greet(behind header: [UInt8] = []) throws(ProxyTrouble) -> ClientHandshake.Action {
+        try send(header + handshake.greeting.encoded, .greeting)
     }
 
     /// - Returns: what the server wants next, which is the request.

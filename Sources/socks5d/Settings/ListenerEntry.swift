@@ -10,6 +10,8 @@ struct ListenerEntry: Sendable {
     var protocols: [ProxyProtocol]?
     /// `nil`: all log in, if there are users.
     var login: Login?
+    /// `nil`: no connection begins with a header.
+    var proxyProtocol: [IPNetwork]?
     var rules: [Settings.RuleEntry] = []
     /// `nil`: that of ``Configuration/ListenerSettings``.
     var mode: UInt32?
@@ -29,6 +31,7 @@ struct ListenerEntry: Sendable {
             listener.clients = clients
             if let protocols { listener.protocols = Set(protocols) }
             listener.login = login ?? .asConfigured
+            listener.proxyProtocol = proxyProtocol
             listener.rules = rules
             listener.mode = mode ?? listener.mode
             listener.retry = retry
@@ -71,6 +74,12 @@ extension ListenerEntry {
                     hold: { .except($0.networks ?? []) },
                     part: { LoginExceptions($0) },
                     "Who logs in: required, never, or all except some; if not set, all, if there are users."
+                ),
+                .criterion(
+                    "proxy-protocol",
+                    \.proxyProtocol,
+                    .network,
+                    "Load balancers whose PROXY header says who the client is; others are closed."
                 ),
                 .sections(
                     "rules",
@@ -216,11 +225,13 @@ extension Effective<Settings> {
             }
         }
         let login = model.loginExcept.map { ListenerEntry.Login.except($0) }
-        return ListenerEntry(
+        let common = ListenerEntry(
             addresses: model.listen,
             clients: model.clients,
             protocols: model.protocols,
-            login: login
-        ).settings([])
+            login: login,
+            proxyProtocol: model.proxyProtocol
+        )
+        return common.settings([])
     }
 }

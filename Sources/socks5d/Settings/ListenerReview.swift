@@ -55,7 +55,7 @@ struct ListenerReview {
     /// A flag or the file says both, and nobody knows which one is meant. Only SOCKS5D_LISTEN is passed over: an image
     /// sets it for all who don't say where to listen.
     private mutating func reviewBothForms(_ place: String) throws {
-        for key in ["listen", "clients", "login-except", "protocols"] {
+        for key in ["listen", "clients", "login-except", "protocols", "proxy-protocol"] {
             let origin = effective.origin(of: key)
             switch origin {
             case .standard: break

@@ -12,6 +12,8 @@ struct Options: ParsableArguments, Sendable {
     var loginExcept: [String] = []
     @Option(help: .setting("protocols"))
     var protocols: [String] = []
+    @Option(help: .setting("proxy-protocol"))
+    var proxyProtocol: [String] = []
     @Option(help: "NAME:PASSWORD of a user who may log in; repeatable.")
     var user: [String] = []
     @Option(help: .setting("user-file"))

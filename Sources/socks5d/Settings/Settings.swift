@@ -12,6 +12,7 @@ struct Settings: Sendable {
     var clients: [IPNetwork]?
     var loginExcept: [IPNetwork]?
     var protocols: [ProxyProtocol]?
+    var proxyProtocol: [IPNetwork]?
     /// Instead of the four; empty: they hold.
     var listeners: [ListenerEntry] = []
     var users: [UserEntry] = []
@@ -191,10 +192,8 @@ extension Settings {
     /// Whether ``ProxyServer/reload(_:)`` takes a change of the setting into use.
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
-            "clients", "login-except", "protocols", "answer-http", "listeners", "users", "user-file",
-            "login-ban", "open", "rules",
-            "guard",
-            "limits",
+            "clients", "login-except", "protocols", "proxy-protocol", "answer-http", "listeners", "users",
+            "user-file", "login-ban", "open", "rules", "guard", "limits",
         ]
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
     }
@@ -238,7 +237,9 @@ extension Settings {
         if let file = try file(options, environment) {
             effective.read(file: file, try InputFile.read(file, "configuration file"), Problems())
         }
-        for path in ["listen", "clients"] { try effective.read(options, environment, only: path) }
+        for path in ["listen", "clients", "proxy-protocol"] {
+            try effective.read(options, environment, only: path)
+        }
         return effective.listenerSettings
     }
 }

@@ -50,12 +50,19 @@ extension Settings {
                 flag: "protocols",
                 "Protocols of the clients, socks5, socks4 (4a too) and http (CONNECT); if not set, socks5."
             ),
+            .criterion(
+                "proxy-protocol",
+                \.proxyProtocol,
+                .network,
+                flag: "proxy-protocol",
+                "Load balancers whose PROXY header says who the client is; others are closed."
+            ),
             .sections(
                 "listeners",
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Ways in with settings of their own, instead of listen, clients, login-except and protocols."
+                "Ways in with settings of their own, instead of the settings before."
             ),
             .sections(
                 "users",

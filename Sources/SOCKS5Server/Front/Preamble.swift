@@ -1,0 +1,66 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+
+// What stands before the protocol of a client that a load balancer passes on: a PROXY header, and behind it the
+// admission of the client that it names.
+
+extension Services {
+    /// Asks whether a client may begin a session, and takes its places, but for the one of ``ConnectionLimit``.
+    ///
+    /// - Returns: false where it may not, which is counted.
+    func admit(_ client: Peer, at listener: ListenerName, _ places: inout SessionPlaces) -> Bool {
+        guard policy.terms(of: listener).serves(client) else {
+            journal.connectionRefusedToStranger(client, by: listener, now: clock.now)
+            return false
+        }
+        guard !isBanned(client) else {
+            journal.connectionRefusedAsBanned(by: listener)
+            return false
+        }
+        if let limit = places.enter(from: client, at: listener, self) {
+            journal.connectionRefused(client, by: limit, at: listener, now: clock.now)
+            return false
+        }
+        return true
+    }
+
+    /// The same for one that is to say by a header who the client is. No limit of a source binds it, and nothing bans it.
+    func admit(balancer: Peer, at listener: ListenerName, _ places: inout SessionPlaces) -> Bool {
+        guard policy.terms(of: listener).isBalancer(balancer) else {
+            journal.connectionRefused(balancer, for: .headerFromElsewhere, by: listener, now: clock.now)
+            return false
+        }
+        places.awaitHeader(self)
+        return true
+    }
+}
+
+extension Session {
+    /// Reads the header, if all of it has come. What stands behind it is the client's.
+    func receiveHeader() {
+        guard let pipe = relay?.clientToTarget else { return }
+        do throws(MalformedProxyHeader) {
+            let decoded = try pipe.withHeldBytes { bytes throws(MalformedProxyHeader) in
+                try ProxyHeader.decode(bytes)
+            }
+            guard let (header, length) = decoded else { return pipe.holdSparingly() }
+            pipe.consume(length)
+            let client = header.client ?? record.client
+            let isAdmitted = services.admit(client, at: record.listener, &places)
+            if isAdmitted { begin(for: client) }
+            perform(machine.on(.headerRead(isAdmitted: isAdmitted)))
+        } catch {
+            perform(machine.on(.headerFailed(ConnectionRefusal(error))))
+        }
+    }
+
+    func refuseHeader(_ reason: ConnectionRefusal) {
+        services.journal.connectionRefused(
+            record.client,
+            for: reason,
+            by: record.listener,
+            now: services.clock.now
+        )
+        close(byReset: false)
+    }
+}
