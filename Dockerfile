@@ -29,6 +29,8 @@ COPY --from=build /image/socks5d /socks5d
 COPY --from=build /image/LICENSE /image/THIRD-PARTY-NOTICES.md /image/LGPL-2.1.txt /licenses/
 # All interfaces of the container; this asks for SOCKS5D_USER, SOCKS5D_USER_FILE or SOCKS5D_OPEN=1.
 ENV SOCKS5D_LISTEN=0.0.0.0:1080
+# Docker's own filter lets Landlock and seccomp pass; where a kernel lacks Landlock, a warning says so.
+ENV SOCKS5D_SANDBOX=on
 USER 65532:65532
 EXPOSE 1080
 STOPSIGNAL SIGTERM

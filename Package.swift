@@ -81,7 +81,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+        .target(name: "CTestSupport", dependencies: ["CSandbox"], path: "Tests/CTestSupport"),
         .target(
             name: "TestSupport",
             dependencies: ["CTestSupport", "Locks", "SOCKS5Protocol", "SOCKS5Server", "UVLoop"],
@@ -109,8 +109,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "socks5d", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol", "SOCKS5Server",
-                "TestSupport",
+                "socks5d", "CTestSupport", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol",
+                "SOCKS5Server", "TestSupport",
             ]
         ),
         .testTarget(

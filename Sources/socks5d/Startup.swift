@@ -22,8 +22,8 @@ enum Startup {
     ///
     /// Swift's runtime would run swift-backtrace and wait for it, which may be for ever; whoever wants that sets
     /// `SWIFT_BACKTRACE`.
-    static func endAtCrash() {
-        guard getenv("SWIFT_BACKTRACE") == nil else { return }
+    static func endAtCrash(whateverIsSet: Bool = false) {
+        guard whateverIsSet || getenv("SWIFT_BACKTRACE") == nil else { return }
         for fault in [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV] { signal(fault, SIG_DFL) }
     }
 }

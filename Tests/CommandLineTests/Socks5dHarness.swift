@@ -61,6 +61,7 @@ enum Setting {
         ("udp-filtering", "endpoint", "port"),
         ("udp-idle-timeout", "2m", "never"),
         ("run-as", "\(max(getuid(), 1)):\(getgid())", "a:b:c"),
+        ("sandbox", "log", "perhaps"),
     ]
 
     static let switches: Set = ["open", "share-port", "no-bind", "no-udp"]

@@ -22,4 +22,33 @@ int sandbox_become(
     uid_t user, gid_t group, const gid_t *groups, size_t count, uint64_t capabilities, const char **step
 );
 
+/// The version of Landlock (landlock(7)) that the kernel has; 0: none.
+int sandbox_landlock_version(void);
+
+/// What is done with a file, or with the files in a folder and below.
+enum {
+    SANDBOX_READ = 1,
+    /// Writing, and making new files.
+    SANDBOX_WRITE = 2,
+    /// Cutting files off, removing and renaming them.
+    SANDBOX_REPLACE = 4,
+    /// Making sockets, and removing them.
+    SANDBOX_SOCKET = 8,
+};
+
+typedef struct {
+    const char *path;
+    uint32_t uses;
+} sandbox_path;
+
+/// Lets files be used in these ways alone from now on, and none be executed. A path that doesn't exist is left out. For a
+/// process that can't gain rights, on a kernel that has Landlock.
+int sandbox_restrict_files(const sandbox_path *paths, size_t count);
+
+/// Lets the process make those system calls alone that the program needs: all others fail with `EPERM`, or `ENOSYS` where
+/// glibc knows another way. For a process that can't gain rights.
+///
+/// `only_logs`: they are carried out, and the kernel's log has a line of each.
+int sandbox_filter_calls(bool only_logs);
+
 #endif

@@ -63,11 +63,11 @@ private final class Program: Sendable {
     private func confine() {
         guard let settings = loaded.withLock({ $0.take() }) else { return }
         do throws(Failure) {
-            try Confinement(settings).enter()
+            let outcome = try Confinement(settings).enter()
+            inThread { [self] in begin(with: try Service(settings, outcome, takesOver: takesOver, read)) }
         } catch {
             Socks5d.fail(error)
         }
-        inThread { [self] in begin(with: try Service(settings, takesOver: takesOver, read)) }
     }
 
     private func inThread(_ body: @escaping @Sendable () throws -> Void) {
@@ -163,12 +163,18 @@ private final class Service: Sendable {
     private let takesOver: Bool
     /// Called when another process has taken the place of this one.
     private let leaving: Guarded<(@Sendable () -> Void)?>
+    private let sandbox: Confinement.Outcome
     private let progress: (log: AccessLog, interval: Duration)?
 
     /// Nothing is opened yet.
     ///
     /// - Parameter read: reads the settings again.
-    init(_ settings: Loaded, takesOver: Bool, _ read: @escaping @Sendable () throws -> Loaded) throws {
+    init(
+        _ settings: Loaded,
+        _ sandbox: Confinement.Outcome,
+        takesOver: Bool,
+        _ read: @escaping @Sendable () throws -> Loaded
+    ) throws {
         self.takesOver = takesOver
         let leaving = Guarded<(@Sendable () -> Void)?>(nil)
         self.leaving = leaving
@@ -177,7 +183,9 @@ private final class Service: Sendable {
         let logLevel = LogLevelSwitch(settings.log.level)
         let logger = Logger(label: "socks5d") { _ in MessageHandler(logLevel) }
         let accessLog = AccessLog(settings.accessLog)
-        for warning in settings.warnings + settings.lostFiles { logger.warning("\(warning)") }
+        for warning in settings.warnings + settings.lostFiles + sandbox.warnings {
+            logger.warning("\(warning)")
+        }
         let server = try settings.server(logger, accessLog)
         do throws(ProxyServerError) {
             try server.checkResources()
@@ -190,6 +198,7 @@ private final class Service: Sendable {
         configuration = settings.configuration
         adminAddress = settings.admin?.address
         progress = accessLog.flatMap { log in settings.accessLog.progress.map { (log, $0) } }
+        self.sandbox = sandbox
         self.server = server
         self.logger = logger
     }
@@ -252,7 +261,7 @@ private final class Service: Sendable {
             } catch let failure as Failure {
                 Socks5d.fail(failure)
             }
-            Banner(server, configuration, admin: admin?.boundAddress).write()
+            Banner(server, configuration, admin: admin?.boundAddress, sandbox: sandbox.summary).write()
             reloader.serverDidStart()
             ServiceManager.ofProcess.ready(
                 "serving, at most \(server.maxConnections) connections",
@@ -345,7 +354,7 @@ private final class Service: Sendable {
 struct Banner {
     private let lines: [String]
 
-    init(_ server: ProxyServer, _ configuration: Configuration, admin: AdminAddress?) {
+    init(_ server: ProxyServer, _ configuration: Configuration, admin: AdminAddress?, sandbox: String?) {
         let hasUsers = !configuration.users.isEmpty
         let addresses = server.boundAddresses
         var lines = [
@@ -368,6 +377,7 @@ struct Banner {
         if let admin {
             lines.append("admin: " + (admin.isUnix ? "\(admin)" : "http://\(admin)/"))
         }
+        if let sandbox { lines.append("sandbox: \(sandbox)") }
         if let first = addresses.first {
             let user = hasUsers ? " --proxy-user NAME:PASSWORD" : ""
             lines.append("try: curl \(first.asOptionOfCurl)\(user) https://example.com/")

@@ -18,11 +18,38 @@ struct Confinement {
     }
 
     /// Once, and before there is another thread than the one that has read the settings.
-    func enter() throws(Failure) {
-        guard sandbox_no_new_privileges() == 0 else {
-            throw .runtime("prctl(PR_SET_NO_NEW_PRIVS): \(String(cString: strerror(errno)))")
-        }
+    ///
+    /// - Returns: what holds from now on.
+    func enter() throws(Failure) -> Outcome {
+        try check(sandbox_no_new_privileges(), "no_new_privs")
         if let identity = loaded.identity, !identity.isOwn { try become(identity) }
+        var outcome = Outcome(mode: loaded.sandbox)
+        switch loaded.sandbox {
+        case .on:
+            // A backtrace is made by another program.
+            Startup.endAtCrash(whateverIsSet: true)
+            outcome.landlock = sandbox_landlock_version()
+            if outcome.landlock > 0 { try check(UsedFiles(loaded).restrict(), "Landlock") }
+            outcome.filtersCalls = try filterCalls(onlyLogs: false)
+        case .log:
+            outcome.filtersCalls = try filterCalls(onlyLogs: true)
+        case .off:
+            break
+        }
+        return outcome
+    }
+
+    /// - Returns: whether the kernel can do that.
+    private func filterCalls(onlyLogs: Bool) throws(Failure) -> Bool {
+        let result = sandbox_filter_calls(onlyLogs)
+        if result < 0, [ENOSYS, EINVAL].contains(errno) { return false }
+        try check(result, "seccomp")
+        return true
+    }
+
+    private func check(_ result: Int32, _ step: String) throws(Failure) {
+        guard result < 0 else { return }
+        throw .runtime("sandbox: \(step): \(String(cString: strerror(errno)))")
     }
 
     private func become(_ identity: Identity) throws(Failure) {
@@ -43,6 +70,42 @@ struct Confinement {
         let call = step.map { String(cString: $0) } ?? ""
         let remedy = geteuid() == 0 ? "" : "; only root can become another user"
         throw .configuration("\(loaded.identityPlace): user \(identity.user): \(call): \(reason)\(remedy)")
+    }
+}
+
+extension Confinement {
+    /// What holds of the sandbox.
+    struct Outcome {
+        let mode: SandboxSettings.Mode
+        /// The version of Landlock that restricts files; 0: files aren't restricted.
+        fileprivate(set) var landlock: Int32 = 0
+        fileprivate(set) var filtersCalls = false
+
+        /// For the banner; `nil`: there is no sandbox.
+        var summary: String? {
+            switch mode {
+            case .on:
+                let parts = [
+                    landlock > 0 ? "files (Landlock \(landlock))" : nil, filtersCalls ? "system calls" : nil,
+                ]
+                let held = parts.compactMap(\.self).joined(separator: ", ")
+                return held.isEmpty ? "nothing" : held
+            case .log: return "system calls are logged, and nothing is refused"
+            case .off: return nil
+            }
+        }
+
+        var warnings: [String] {
+            guard mode != .off else { return [] }
+            return [
+                mode == .on && landlock == 0
+                    ? "the kernel has no Landlock: the sandbox restricts no files" : nil,
+                filtersCalls
+                    ? nil : "the kernel has no seccomp filters: the sandbox restricts no system calls",
+                mode == .on && getenv("SWIFT_BACKTRACE") != nil
+                    ? "a crash makes no backtrace in the sandbox, which lets no other program run" : nil,
+            ].compactMap(\.self)
+        }
     }
 }
 

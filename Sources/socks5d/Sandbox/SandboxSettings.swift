@@ -2,6 +2,15 @@
 struct SandboxSettings: Sendable {
     /// `nil`: it stays the user who has started it.
     var account: Account?
+    var mode = Mode.off
+
+    enum Mode: String, CaseIterable, Sendable {
+        /// It can use its own files and make its own system calls, and nothing else.
+        case on
+        /// Other system calls are carried out, and the kernel's log has a line of each.
+        case log
+        case off
+    }
 
     static var settings: [Setting<Settings>] {
         [
@@ -11,7 +20,14 @@ struct SandboxSettings: Sendable {
                 .account,
                 flag: "run-as",
                 "User, or USER:GROUP, to become once the settings are read; if started as root."
-            )
+            ),
+            .value(
+                "sandbox",
+                \.sandbox.mode,
+                .word,
+                flag: "sandbox",
+                "Refuse all files and system calls that the server doesn't need: on, off, or log, which only logs calls."
+            ),
         ]
     }
 }

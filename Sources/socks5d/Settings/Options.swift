@@ -86,6 +86,8 @@ struct Options: ParsableArguments, Sendable {
     var accessLogFormat: String?
     @Option(help: .setting("run-as"))
     var runAs: String?
+    @Option(help: .setting("sandbox"))
+    var sandbox: String?
 }
 
 extension Options {

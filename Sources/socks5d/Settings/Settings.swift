@@ -56,6 +56,7 @@ struct Loaded: Sendable {
     private(set) var warnings: [String] = []
     /// The paths of what was read.
     let files: [String]
+    let sandbox: SandboxSettings.Mode
     /// Whom to become; `nil`: nobody else.
     let identity: Identity?
     /// Where that is set, for a message.
@@ -85,6 +86,7 @@ struct Loaded: Sendable {
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
         admin = try AdminConfiguration(effective)
+        sandbox = settings.sandbox.mode
         let identityPlace = effective.place(of: "run-as") ?? "run-as"
         do throws(Complaint) {
             identity = try settings.sandbox.account.map { account throws(Complaint) in try Identity(account) }

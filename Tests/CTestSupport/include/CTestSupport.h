@@ -36,4 +36,32 @@ int test_raise_descriptor_limit(void);
 /// Whether the wanted bytes are among the others: 1 or 0.
 int test_contains(const void *bytes, size_t count, const void *wanted, size_t wanted_count);
 
+typedef enum {
+    TEST_READ,
+    TEST_MAKE_FILE,
+    TEST_EXEC,
+    TEST_FORK,
+    TEST_CLONE3,
+    TEST_TRACE,
+    TEST_SIGNAL_SELF,
+    TEST_SIGNAL_PARENT,
+    TEST_TCP_SOCKET,
+    TEST_UNIX_SOCKET,
+    TEST_RAW_SOCKET,
+    TEST_PACKET_SOCKET,
+    TEST_BECOME_ROOT,
+    TEST_MOUNT,
+    TEST_TYPE_INTO_TERMINAL,
+    TEST_IO_URING,
+} test_attempt;
+
+typedef enum { TEST_FILES, TEST_CALLS, TEST_CALLS_LOGGED } test_sandbox;
+
+/// Tries something in a child that is in a sandbox: of files, in which `folder` alone may be read, or of system calls.
+/// Returns 0 where that has worked, else its errno.
+int test_in_sandbox(test_sandbox sandbox, const char *folder, test_attempt attempt, const char *path);
+
+/// The kernel's version of Landlock; 0: none.
+int test_landlock_version(void);
+
 #endif

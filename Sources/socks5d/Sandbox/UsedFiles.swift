@@ -1,0 +1,89 @@
+internal import CSandbox
+internal import Glibc
+internal import SOCKS5Admin
+internal import SOCKS5Server
+
+/// The files that the process uses from now on, with those that a reload, a rotation of the logs and a lookup open.
+///
+/// A file that is replaced is another one to Landlock. So it is mostly the folder that counts.
+struct UsedFiles {
+    private struct Use: OptionSet {
+        let rawValue: UInt32
+
+        static let read = Use(rawValue: UInt32(SANDBOX_READ))
+        static let write = Use(rawValue: UInt32(SANDBOX_WRITE))
+        static let replace = Use(rawValue: UInt32(SANDBOX_REPLACE))
+        static let socket = Use(rawValue: UInt32(SANDBOX_SOCKET))
+    }
+
+    /// By their paths.
+    private var uses: [String: Use] = [:]
+
+    init(_ loaded: Loaded) {
+        for path in Self.system { add(path, .read) }
+        for path in Self.linked { addFolder(of: path, .read) }
+        for path in loaded.files { addFolder(of: path, .read) }
+        for place in [loaded.log.file, loaded.accessLog.file] {
+            if case .file(let path)? = place { addFolder(of: path, .write) }
+        }
+        // A terminal is opened anew, see LogOutput.
+        for path in ["/dev/null", "/proc/self/fd/1", "/proc/self/fd/2"] where !Self.isFolder(path) {
+            add(path, [.read, .write])
+        }
+        if let path = loaded.configuration.limits.quotaFile {
+            addFolder(of: path, [.read, .write, .replace])
+        }
+        for listener in loaded.configuration.listeners {
+            if case .unix(let path) = listener.address.endpoint { addFolder(of: path, .socket) }
+        }
+        if case .unix(let path)? = loaded.admin?.address { addFolder(of: path, .socket) }
+    }
+
+    /// Names, users and libraries of name services; the machine's and the process's own figures.
+    ///
+    /// libdispatch reads `/proc/THREAD/stat`. A process with Landlock sees of others there what everybody sees.
+    private static let system = [
+        "/etc", "/usr", "/lib", "/lib64", "/var/lib/sss", "/var/lib/extrausers", "/run/nscd", "/var/run/nscd",
+        "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/urandom",
+    ]
+
+    /// They may be links to elsewhere, as to /run/systemd/resolve.
+    private static let linked = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"]
+
+    private mutating func add(_ path: String, _ use: Use) { uses[path, default: []].formUnion(use) }
+
+    /// Of the path, and of the file that it leads to. A device or pipe counts by itself, and so does a file whose folder
+    /// is the root, which would be everything.
+    private mutating func addFolder(of path: String, _ use: Use) {
+        for path in [path, Self.resolved(path)].compactMap(\.self) {
+            let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+            if folder != "/" && !Self.isSpecial(path) { add(folder, use) } else { add(path, use) }
+        }
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let found = realpath(path, nil) else { return nil }
+        defer { free(found) }
+        return String(cString: found)
+    }
+
+    private static func type(of path: String) -> mode_t? {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? facts.st_mode & S_IFMT : nil
+    }
+
+    private static func isFolder(_ path: String) -> Bool { type(of: path) == S_IFDIR }
+
+    private static func isSpecial(_ path: String) -> Bool {
+        type(of: path).map { ![S_IFREG, S_IFSOCK, S_IFDIR].contains($0) } ?? false
+    }
+
+    /// Lets the process use these alone.
+    ///
+    /// - Returns: -1, with `errno`, where the system refuses.
+    func restrict() -> Int32 {
+        let paths = uses.map { path, use in sandbox_path(path: strdup(path), uses: use.rawValue) }
+        defer { for path in paths { free(UnsafeMutablePointer(mutating: path.path)) } }
+        return sandbox_restrict_files(paths, paths.count)
+    }
+}
