@@ -4,9 +4,18 @@ public struct ProxyHeader: Hashable, Sendable {
     /// `nil`: whoever has connected is the client, as with a health check (LOCAL), UNKNOWN, and families other than
     /// TCP over IPv4 and IPv6.
     public let client: Peer?
+    public let version: Version
 
-    public init(client: Peer?) {
+    public enum Version: Sendable {
+        /// A line of text.
+        case one
+        /// A block of bytes.
+        case two
+    }
+
+    public init(client: Peer?, version: Version) {
         self.client = client
+        self.version = version
     }
 
     /// The bytes of the longest header, of either version. Longer ones are refused.

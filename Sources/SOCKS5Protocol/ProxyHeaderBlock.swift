@@ -63,8 +63,10 @@ enum ProxyHeaderBlock {
         if fields > length && !isLoose { throw .tooShort }
         guard bytes.byteCount >= length else { return nil }
         try ProxyHeaderFields.check(bytes, min(fields, length)..<length, isLoose: isLoose)
-        guard !isLoose, transport == .stream, let family else { return (ProxyHeader(client: nil), length) }
-        return (ProxyHeader(client: readSource(family, of: bytes, at: &cursor)), length)
+        guard !isLoose, transport == .stream, let family else {
+            return (ProxyHeader(client: nil, version: .two), length)
+        }
+        return (ProxyHeader(client: readSource(family, of: bytes, at: &cursor), version: .two), length)
     }
 
     /// - Returns: false where bytes are missing.

@@ -33,7 +33,7 @@ enum ProxyHeaderLine {
             throw .tooLong
         }
         let client = keyword == .unknown ? nil : try source(keyword, fields[..<end])
-        return (ProxyHeader(client: client), end + 2)
+        return (ProxyHeader(client: client, version: .one), end + 2)
     }
 
     /// `nil`: bytes are missing.

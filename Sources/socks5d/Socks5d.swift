@@ -22,6 +22,7 @@ struct Socks5d: ParsableCommand {
     static func main() {
         Signals.block()
         Startup.openStandardDescriptors()
+        Startup.needAddresses()
         Startup.endAtCrash()
         Startup.limitArenas()
         let arguments = Array(CommandLine.arguments.dropFirst())

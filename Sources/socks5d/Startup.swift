@@ -12,6 +12,20 @@ enum Startup {
         }
     }
 
+    /// Ends the process with a message where it has no addresses left to begin with: Swift's runtime would crash in the
+    /// first allocation that fails. Whether the server has enough, ``ProxyServer/checkResources()`` says later.
+    static func needAddresses() {
+        let memory = unsafe mmap(nil, 16 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard unsafe memory == MAP_FAILED else {
+            unsafe munmap(memory, 16 << 20)
+            return
+        }
+        // Without an allocation.
+        let message: StaticString = "socks5d: less than 16 MiB of addresses are left; raise ulimit -v\n"
+        _ = unsafe write(STDERR_FILENO, message.utf8Start, message.utf8CodeUnitCount)
+        _exit(1)
+    }
+
     /// Lets glibc have an arena for each worker and a few for all other threads. By default it makes eight a core, for
     /// the 256 threads that look names up, each of which takes 64 MiB of addresses.
     static func limitArenas() {

@@ -250,7 +250,7 @@ import Testing
         try await expectComplaint(["kill"], exitCode: 64, "ids")
         try await withSocks5d { _, port in
             let result = try Invocation("status", "--admin", "127.0.0.1:\(port)").start().waitForEnd()
-            #expect(result.exitCode == 1 && result.errors.contains("no admin server of socks5d"))
+            #expect(result.exitCode == 1 && result.errors.contains("\(port): This is a SOCKS proxy"))
             let top = try Invocation("top", "--admin", "127.0.0.1:\(port)").start().waitForEnd()
             #expect(top.exitCode == 64 && top.errors.contains("needs a terminal"))
         }

@@ -31,14 +31,14 @@ import Testing
         ),
         (
             "listen: ::1:1080",
-            "1:9: 'listen' is one value; \(list) ADDRESS:PORT, as 127.0.0.1:1080"
+            "1:9: 'listen' is one value; \(list) ADDRESS:PORT, unix:PATH or systemd:NAME"
         ),
         (
             "listen:\n  - ::1:1080",
             "2:5: 'listen': '::1:1080' is not an address to listen on; expected ADDRESS:PORT, as 127.0.0.1:1080 or "
-                + "[::1]:1080"
+                + "[::1]:1080, or unix:PATH or systemd:NAME"
         ),
-        ("listen: 1080", "1:9: 'listen' is one value; \(list) ADDRESS:PORT, as 127.0.0.1:1080"),
+        ("listen: 1080", "1:9: 'listen' is one value; \(list) ADDRESS:PORT, unix:PATH or systemd:NAME"),
     ])
     func anAddressWithColonsWantsQuotes(_ text: String, _ line: String) {
         #expect(Self.lines(text) == [line])

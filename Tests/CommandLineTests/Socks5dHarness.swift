@@ -24,7 +24,7 @@ enum Setting {
         ("clients", "127.0.0.0/8,192.0.2.1", "10.0.0.1/8"),
         ("login-except", "192.0.2.0/24", "nobody"),
         ("protocols", "socks5,http", "socks6"),
-        ("proxy-protocol", "192.0.2.0/24", "nobody"),
+        ("proxy-protocol", "127.0.0.1", "nobody"),
         ("user", "alice:secret", "alice"),
         ("user-file", projectFolder + "/examples/users", "/nonexistent/users"),
         ("open", "1", "perhaps"),

@@ -73,7 +73,7 @@ import Testing
             #expect(reply == .connectionRefused)
             socket.endSending()
             let ended = try sessions.next(after: 0)
-            #expect(ended.client.description == client)
+            #expect(ended.client.description == client && ended.balancer?.host == "127.0.0.1")
             #expect(sessions.began.map(\.client) == [ended.client])
         }
     }
@@ -93,7 +93,8 @@ import Testing
             try Self.connect(port, Self.local).close()
             _ = try sessions.next(after: 2)
             #expect(sessions.ended.allSatisfy { $0.client.address == .ipv4(.loopback) })
-            #expect(sessions.ended.allSatisfy { $0.outcome == .probe })
+            #expect(sessions.ended.allSatisfy { $0.outcome == .probe && $0.balancer == nil })
+            #expect(server.statistics[.version1Headers] == 1 && server.statistics[.version2Headers] == 2)
             #expect(server.statistics[.refusedForHeader] == 0)
         }
     }

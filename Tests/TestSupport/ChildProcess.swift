@@ -250,8 +250,8 @@ extension ChildProcess {
                     readlinkat(dirfd(folder), $0, &text, text.count)
                 }
             }
-            let link = String(decoding: text.prefix(max(0, length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            if link.hasPrefix("socket:") { count += 1 }
+            let link = text.prefix(max(0, length)).map { UInt8(bitPattern: $0) }
+            if link.starts(with: "socket:".utf8) { count += 1 }
         }
         return count
     }

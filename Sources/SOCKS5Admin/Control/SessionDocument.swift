@@ -13,6 +13,7 @@ enum SessionDocument {
         json.field("listener", session.listener)
         json.field("worker", session.worker)
         appendClient(session.client, to: &json)
+        json.field("balancer_ip", session.balancer?.host)
         json.field("user", session.user)
         json.field("protocol", session.protocol?.rawValue)
         json.field("method", session.method?.rawValue)

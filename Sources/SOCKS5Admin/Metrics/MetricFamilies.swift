@@ -65,6 +65,16 @@ extension MetricFamily {
         ) { for (error, count) in $0.server.acceptErrors { $1.add(count, error.word) } },
         MetricFamily(
             .counter,
+            "socks5d_proxy_headers_total",
+            ["version", "result"],
+            "PROXY headers of load balancers; connections without a good one are refused, and have no version."
+        ) {
+            $1.add($0.server.statistics[.version1Headers], "1", "accepted")
+            $1.add($0.server.statistics[.version2Headers], "2", "accepted")
+            $1.add($0.server.statistics[.refusedForHeader], "", "refused")
+        },
+        MetricFamily(
+            .counter,
             "socks5d_handshakes_total",
             ["listener", "result"],
             "Handshakes that have ended: completed by a request, or as the session has ended before."

@@ -16,6 +16,8 @@ public enum Counter: Int, CaseIterable, Sendable {
     /// Connections closed before they became sessions, since no PROXY header of one of
     /// ``Configuration/ListenerSettings/proxyProtocol`` had named a client.
     case refusedForHeader
+    /// PROXY headers that were taken, by their version.
+    case version1Headers, version2Headers
     /// Connections closed at once during ``ProxyServer/drain(within:)``.
     case refusedWhileDraining
     /// Requests, by the protocol of the client, see ``ProxyProtocol``.

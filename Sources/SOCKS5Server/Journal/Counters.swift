@@ -7,7 +7,7 @@ internal import SOCKS5Protocol
 /// Written by the worker's thread alone, read by any.
 final class Counters: Sendable {
     /// By ``Counter``.
-    private let counts = InlineArray<26, Count> { _ in Count() }
+    private let counts = InlineArray<28, Count> { _ in Count() }
     /// By ``DatagramDrop``.
     private let drops = InlineArray<10, Count> { _ in Count() }
     /// By ``LimitRefusal``.

@@ -55,6 +55,8 @@ public struct SessionInfo: Sendable {
     /// When the session began, since 1970 (UTC).
     public var started: Duration { .milliseconds(snapshot.moment.milliseconds) - duration }
     public var client: Peer { snapshot.record.client }
+    /// The load balancer that has named the client by a PROXY header. `nil`: none has.
+    public var balancer: Peer? { snapshot.record.balancer }
     /// `nil`: nothing of a protocol that is known has come.
     public var `protocol`: ProxyProtocol? { snapshot.record.spoken }
     /// How clients have to log in. `nil`: none was selected, yet or at all.

@@ -15,7 +15,7 @@ struct SessionRecord {
     private(set) var username: [UInt8]?
     private var rare: Rare?
     /// A load balancer until its PROXY header names the client.
-    var client: Peer
+    private(set) var client: Peer
     private(set) var command: SOCKSCommand?
     /// `nil`: nothing of a protocol that is known has come.
     var spoken: ProxyProtocol?
@@ -38,6 +38,7 @@ struct SessionRecord {
     /// What few sessions have while they run takes no place in the others.
     private final class Rare: Sendable {
         struct Notes: Sendable {
+            var balancer: Peer?
             var terms: UserTerms?
             var claimedUser: [UInt8]?
             var unreadable: Unreadable?
@@ -61,6 +62,8 @@ struct SessionRecord {
 
     var worker: Int { Int(id >> Self.countBits) }
 
+    /// Who has named the client by a PROXY header.
+    var balancer: Peer? { rare?.notes.balancer }
     /// What the credential store has granted to the user.
     var terms: UserTerms? { rare?.notes.terms }
     /// The name that the client gives itself with SOCKS4, without a login.
@@ -91,6 +94,13 @@ extension SessionRecord {
     /// A later stage is never followed by an earlier one.
     mutating func enter(_ stage: SessionInfo.Stage) {
         self.stage = max(self.stage, stage)
+    }
+
+    /// A PROXY header has named the client. `nil`: whoever has sent it.
+    mutating func note(namedClient: Peer?) {
+        guard let namedClient else { return }
+        noteRarely { [client] in $0.balancer = client }
+        client = namedClient
     }
 
     mutating func loginDidBegin(now: UInt64) {

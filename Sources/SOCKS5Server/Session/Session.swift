@@ -13,7 +13,7 @@ final class Session {
     let services: Services
     @exclusivity(unchecked) var record: SessionRecord
     /// Whether there is a client: before, a load balancer has connected, and nothing is counted or logged as a session.
-    private(set) var hasBegun = true
+    var hasBegun = true
     /// Whether another worker goes on with the client: there is nothing to count or log here.
     private(set) var isHandedOver = false
     /// Of relay and association, those that are not closed yet.
@@ -22,9 +22,9 @@ final class Session {
     let slot: Clock.Slot
     @exclusivity(unchecked) var places: SessionPlaces
     @exclusivity(unchecked) var machine: SessionMachine
-    @exclusivity(unchecked) private var front: Front
+    @exclusivity(unchecked) var front: Front
     /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
-    @exclusivity(unchecked) private var handshakePolicy: Policy?
+    @exclusivity(unchecked) var handshakePolicy: Policy?
     @exclusivity(unchecked) var pending = PendingAnswer.nothing
     /// From ``start(_:)`` on.
     @exclusivity(unchecked) private(set) var relay: Relay?
@@ -135,19 +135,6 @@ final class Session {
             if case .receiveMore = action { return pipe.holdSparingly() }
             perform(machine.on(.message(action)))
         }
-    }
-
-    /// The header has named the client, by whom everything goes from now on.
-    func begin(for client: Peer) {
-        record.client = client
-        handshakePolicy = services.policy
-        front = services.policy.front(for: client, at: record.listener)
-        hasBegun = true
-        noteBegin()
-    }
-
-    private func noteBegin() {
-        services.journal.sessionDidBegin(by: record.listener, SessionInfo(record, now: record.began))
     }
 
     private func answer(_ bytes: [UInt8]) {

@@ -197,11 +197,8 @@ final class Worker {
         guard takePlace() else {
             member.leave()
             places.leave(peer, services)
-            return services.journal.connectionRefusedAtLimit(
-                of: services.limit.maximum,
-                by: name,
-                now: clock.now
-            )
+            let most = services.limit.maximum
+            return services.journal.connectionRefusedAtLimit(of: most, by: name, now: clock.now)
         }
         places.keepPlace()
         let session = Session(self, services, clock.enter(), at: name, peer: peer, places, awaitsHeader)

@@ -54,6 +54,7 @@ final class AccessLog: SessionObserver {
         line.field("listener", session.listener)
         line.field("worker", UInt64(session.worker))
         line.client(session.client)
+        line.host("balancer_ip", session.balancer)
         line.field("user", session.user)
         line.field("protocol", session.protocol?.rawValue)
         line.field("method", session.method?.rawValue)
@@ -78,11 +79,15 @@ final class AccessLog: SessionObserver {
 
 extension LogLine {
     fileprivate mutating func client(_ client: Peer) {
-        switch client {
-        case .ip(let address, let port):
-            field("client_ip", address)
-            field("client_port", UInt64(port))
-        case .local: field("client_ip", client.host)
+        host("client_ip", client)
+        if case .ip(_, let port) = client { field("client_port", UInt64(port)) }
+    }
+
+    fileprivate mutating func host(_ name: StaticString, _ peer: Peer?) {
+        switch peer {
+        case nil: break
+        case .ip(let address, _)?: field(name, address)
+        case .local?: field(name, peer?.host)
         }
     }
 

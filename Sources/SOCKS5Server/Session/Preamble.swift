@@ -47,11 +47,27 @@ extension Session {
             pipe.consume(length)
             let client = header.client ?? record.client
             let isAdmitted = services.admit(client, at: record.listener, &places)
-            if isAdmitted { begin(for: client) }
+            services.counters.add(header.version == .one ? .version1Headers : .version2Headers)
+            if isAdmitted { begin(for: header.client) }
             perform(machine.on(.headerRead(isAdmitted: isAdmitted)))
         } catch {
             perform(machine.on(.headerFailed(ConnectionRefusal(error))))
         }
+    }
+
+    /// The header has named the client, by whom everything goes from now on.
+    ///
+    /// - Parameter named: `nil`: whoever has sent it.
+    private func begin(for named: Peer?) {
+        record.note(namedClient: named)
+        handshakePolicy = services.policy
+        front = services.policy.front(for: record.client, at: record.listener)
+        hasBegun = true
+        noteBegin()
+    }
+
+    func noteBegin() {
+        services.journal.sessionDidBegin(by: record.listener, SessionInfo(record, now: record.began))
     }
 
     func refuseHeader(_ reason: ConnectionRefusal) {

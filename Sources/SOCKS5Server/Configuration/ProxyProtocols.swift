@@ -1,13 +1,4 @@
-/// A protocol in which a client says what it wants.
-public enum ProxyProtocol: String, CaseIterable, Sendable {
-    case socks5
-    /// And SOCKS4a. Without logins: where one is required, each request is refused.
-    case socks4
-    /// CONNECT alone (RFC 9110 section 9.3.6), with logins by Basic.
-    case http
-}
-
-/// Some of them, in a byte.
+/// Protocols in a byte.
 struct ProxyProtocols: OptionSet {
     let rawValue: UInt8
 

@@ -1,0 +1,53 @@
+internal import SOCKS5Server
+
+/// What is set of the ways in: the short form for all of them, or a list with settings of their own.
+enum ListenSettings {
+    static var settings: [Setting<Settings>] {
+        [
+            .list(
+                "listen",
+                \.listen,
+                .listenAddress,
+                flag: "listen",
+                "Where to listen: ADDRESS:PORT, unix:PATH, or systemd:NAME for an inherited socket."
+            ) { addresses in
+                Complaint.ofListening(on: addresses)
+            },
+            .criterion(
+                "clients",
+                \.clients,
+                .network,
+                flag: "clients",
+                "Networks of the clients that are served; if not set, all."
+            ),
+            .criterion(
+                "login-except",
+                \.loginExcept,
+                .network,
+                flag: "login-except",
+                "Networks of clients that need no login although there are users."
+            ),
+            .criterion(
+                "protocols",
+                \.protocols,
+                .protocol,
+                flag: "protocols",
+                "Protocols of the clients, socks5, socks4 (4a too) and http (CONNECT); if not set, socks5."
+            ),
+            .criterion(
+                "proxy-protocol",
+                \.proxyProtocol,
+                .network,
+                flag: "proxy-protocol",
+                "Load balancers whose PROXY header says who the client is; others are closed."
+            ),
+            .sections(
+                "listeners",
+                \.listeners,
+                ListenerEntry.table,
+                new: { ListenerEntry() },
+                "Ways in with settings of their own, instead of the settings before."
+            ),
+        ]
+    }
+}
