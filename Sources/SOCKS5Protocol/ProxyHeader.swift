@@ -31,7 +31,8 @@ public struct ProxyHeader: Hashable, Sendable {
     public static func decode(
         _ bytes: RawSpan
     ) throws(MalformedProxyHeader) -> (header: ProxyHeader, length: Int)? {
-        guard let first = bytes.bytes(0..<1).first else { return nil }
+        var cursor = ByteCursor()
+        guard let first = cursor.readByte(of: bytes) else { return nil }
         return first == ProxyHeaderBlock.signature[0]
             ? try ProxyHeaderBlock.decode(bytes) : try ProxyHeaderLine.decode(bytes)
     }

@@ -37,6 +37,25 @@ import Testing
         }
     }
 
+    /// A mark of one listener needs the same right as that of all.
+    @Test(
+        .enabled(if: geteuid() == 0),
+        arguments: [
+            "egress: {mark: 7}\nlisten: ['127.0.0.1:0']",
+            "listeners: [{address: '127.0.0.1:0', egress: {mark: 7}}]",
+        ]
+    )
+    func whoMarksConnectionsKeepsTheRightToThatAlone(_ settings: String) async throws {
+        try await withFile(Array("\(settings)\nrun-as: nobody\n".utf8)) { file in
+            try await onThread {
+                let child = try Invocation("--config", file).start()
+                defer { child.finish() }
+                _ = try child.waitForPort()
+                #expect(try child.threadFacts().allSatisfy { $0["CapEff"] == "0000000000001000" })
+            }
+        }
+    }
+
     @Test(.enabled(if: geteuid() == 0)) func theUsersOwnGroupsAreTaken() async throws {
         try await withSocks5d(Invocation("--run-as", "daemon")) { child, _ in
             for facts in try child.threadFacts() {

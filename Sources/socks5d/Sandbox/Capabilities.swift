@@ -19,7 +19,11 @@ extension Capabilities {
         if case .tcp(let address)? = admin { ports.append(address.port) }
         ports += [configuration.bind.ports, configuration.udp.ports].compactMap { $0.map { Int($0.lowest) } }
         if ports.contains(where: { $0 > 0 && $0 < Self.firstFreePort }) { insert(.bindService) }
-        if configuration.egress.mark != 0 { insert(.administerNetwork) }
+        let egresses =
+            configuration.listeners.compactMap {
+                if case .fixed(let egress)? = $0.egress { egress } else { nil }
+            } + [configuration.egress]
+        if egresses.contains(where: { $0.mark != 0 }) { insert(.administerNetwork) }
     }
 
     /// From here on anybody may listen (ip_unprivileged_port_start, ip(7)).
