@@ -222,6 +222,18 @@ import Testing
         }
     }
 
+    /// It began by the clock of another worker's loop, which had looked at the time later.
+    @Test func aSessionThatGoesOnWithAnotherWorkerHasNoTimeBeforeItsBegin() {
+        let client = Peer(.ipv4(.loopback), port: 4711)
+        var record = SessionRecord(id: 1, listener: ListenerName(0, "here"), client: client, began: 10)
+        record.loginDidBegin(now: 8)
+        record.loginDidEnd(now: 9)
+        record.requestDidCome(SOCKSRequest(command: .udpAssociate, destination: .unspecified), now: 9)
+        record.successDidGo(now: 9)
+        let info = SessionInfo(record, now: 9)
+        #expect(info.duration == .zero && info.handshake == .zero && info.ready == .zero)
+    }
+
     @Test func timesAreKeptOnceAndNeverOverflow() {
         var times = SessionTimes()
         #expect(times.handshake == nil)

@@ -35,7 +35,7 @@ public struct SessionInfo: Sendable {
         now: UInt64,
         _ moment: Timestamp = .now()
     ) {
-        let milliseconds = now - record.began
+        let milliseconds = now.since(record.began)
         snapshot = Snapshot(record, traffic, moment, milliseconds)
     }
 

@@ -62,6 +62,8 @@ struct SessionRecord {
 
     var worker: Int { Int(id >> Self.countBits) }
 
+    /// Whose connection it is: the load balancer's where one has named the client.
+    var connected: Peer { balancer ?? client }
     /// Who has named the client by a PROXY header.
     var balancer: Peer? { rare?.notes.balancer }
     /// What the credential store has granted to the user.
@@ -105,23 +107,23 @@ extension SessionRecord {
 
     mutating func loginDidBegin(now: UInt64) {
         enter(.login)
-        times.noteLoginBegin(now - began)
+        times.noteLoginBegin(now.since(began))
     }
 
     mutating func loginDidEnd(now: UInt64) {
-        times.noteLoginEnd(now - began)
+        times.noteLoginEnd(now.since(began))
     }
 
     mutating func requestDidCome(_ request: SOCKSRequest, now: UInt64) {
         enter(.policy)
-        times.noteHandshake(now - began)
+        times.noteHandshake(now.since(began))
         command = request.command
         destination = request.destination
     }
 
     mutating func successDidGo(now: UInt64) {
         reply = .succeeded
-        times.noteReady(now - began)
+        times.noteReady(now.since(began))
     }
 
     mutating func noteIdle(_ milliseconds: UInt64) {
@@ -138,11 +140,11 @@ extension SessionRecord {
             enter(.lookup)
             let end = route.lookupEnded ?? now
             let began = min(max(asked, route.lookupBegan ?? asked), end)
-            times.noteLookup(end - asked, waited: began - asked)
+            times.noteLookup(end.since(asked), waited: began.since(asked))
         }
         if let began = route.dialBegan {
             enter(.dial)
-            times.noteDial(now - began)
+            times.noteDial(now.since(began))
         }
     }
 

@@ -65,3 +65,11 @@ package struct SessionTimes: Sendable {
     mutating func noteReady(_ milliseconds: UInt64) { times.ready.set(milliseconds) }
     mutating func noteIdle(_ milliseconds: UInt64) { times.idle.set(milliseconds) }
 }
+
+extension UInt64 {
+    /// How many milliseconds later it is, 0 where it is earlier: a session may go on with another worker, whose loop has
+    /// looked at its clock before (uv_now).
+    func since(_ earlier: UInt64) -> UInt64 {
+        self > earlier ? self - earlier : 0
+    }
+}
