@@ -79,8 +79,10 @@ static void allow_in_part(program *program) {
     };
     // glibc asks it for the machine's addresses (NETLINK_ROUTE).
     const condition routes[] = {{0, 1, ALL, {AF_NETLINK}}, {2, 1, ALL, {0}}};
-    // FIOCLEX, FIONBIO, FIONREAD, SIOCOUTQ, SIOCOUTQNSD, TCGETS, TIOCGWINSZ, TCGETS2.
-    const condition requests[] = {{1, 8, ALL, {0x5451, 0x5421, 0x541b, 0x5411, 0x894b, 0x5401, 0x5413, 0x802c542a}}};
+    // FIOCLEX, FIONBIO, FIONREAD, SIOCOUTQ, SIOCOUTQNSD, TCGETS, TIOCGWINSZ, TCGETS2; SIOCGIFNAME and SIOCGIFINDEX for
+    // the zone of a link-local address.
+    const condition requests[] = {
+        {1, 10, ALL, {0x5451, 0x5421, 0x541b, 0x5411, 0x894b, 0x5401, 0x5413, 0x802c542a, 0x8910, 0x8933}}};
     const condition threads[] = {{0, 1, CLONE_THREAD, {CLONE_THREAD}}};
     // 0x53564d41: malloc(3) names its memory.
     const condition options[] = {{0, 5, ALL, {PR_SET_NAME, PR_GET_NAME, 0x53564d41, PR_GET_DUMPABLE, PR_CAPBSET_READ}}};

@@ -126,6 +126,9 @@ int cuv_listening_adopt(int descriptor, cuv_listening_facts *facts) {
         fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0 ||
         getsockname(descriptor, (struct sockaddr *)&storage, &length) < 0)
         return -errno;
+    // One that drops SYN may be left of a process that has ended, see ``refuse_new``.
+    int nothing = 0;
+    setsockopt(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof nothing);
     cuv_address_from(&facts->address, (struct sockaddr *)&storage);
     facts->is_unix = family == AF_UNIX;
     return facts->is_unix ? 0 : set_options(descriptor);

@@ -23,7 +23,7 @@ public struct ByteCursor: Sendable {
         let end = offset + size
         var number: Number = 0
         while offset < end {
-            number = number << 8 | Number(truncatingIfNeeded: byte(at: offset, of: bytes))
+            number = number << 8 | Number(truncatingIfNeeded: bytes[offset])
             offset += 1
         }
         return number
@@ -32,7 +32,7 @@ public struct ByteCursor: Sendable {
     mutating func readBytes(_ count: Int, of bytes: RawSpan) -> [UInt8]? {
         guard remaining(in: bytes) >= count else { return nil }
         defer { offset += count }
-        return (offset..<(offset + count)).map { byte(at: $0, of: bytes) }
+        return (offset..<(offset + count)).map { bytes[$0] }
     }
 
     /// A length in one byte, and that many bytes.
@@ -51,7 +51,7 @@ public struct ByteCursor: Sendable {
     ) throws(MalformedMessage) -> [UInt8]? {
         let last = min(offset + limit, bytes.byteCount - 1)
         var end = offset
-        while end <= last, byte(at: end, of: bytes) != 0 { end += 1 }
+        while end <= last, bytes[end] != 0 { end += 1 }
         guard end <= last else {
             if end > offset + limit { throw error }
             return nil
@@ -59,9 +59,11 @@ public struct ByteCursor: Sendable {
         defer { offset += 1 }
         return readBytes(end - offset, of: bytes)
     }
+}
 
-    /// Checks the bounds (`RawSpan.unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
-    private func byte(at index: Int, of bytes: RawSpan) -> UInt8 {
-        unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)
+extension RawSpan {
+    /// Checks the bounds (`unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
+    subscript(index: Int) -> UInt8 {
+        unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
     }
 }

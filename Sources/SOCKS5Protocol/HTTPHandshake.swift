@@ -103,9 +103,4 @@ extension RawSpan {
         guard byteCount < HTTPHandshake.longestRequest else { throw .tooLong }
         return nil
     }
-
-    /// Checks the bounds (`unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
-    subscript(index: Int) -> UInt8 {
-        unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
-    }
 }

@@ -71,7 +71,7 @@ public enum HTTPResponse: Error, Hashable, Sendable, CaseIterable {
         case .malformed: "This is not a request for a tunnel (CONNECT)."
         case .notHTTP: "This is a SOCKS proxy. It does not speak HTTP."
         case .forbidden: "The proxy does not allow this target."
-        case .otherMethod: "This proxy has CONNECT alone."
+        case .otherMethod: "This proxy supports only CONNECT."
         case .loginRequired: "The proxy asks for a user and a password."
         case .tooLong: "The request is too long."
         case .badGateway: "The target can't be reached."

@@ -17,14 +17,14 @@ enum ProxyHeaderFields {
                 if isLoose { return }
                 throw .badField
             }
-            if load(bytes, start) == checksumType {
+            if bytes[start] == checksumType {
                 guard checksum == nil, field.count == checksumLength else { throw .badChecksum }
                 checksum = field
             }
             start = field.upperBound
         }
         guard let checksum else { return }
-        let stated = checksum.reduce(UInt32(0)) { $0 << 8 | UInt32(load(bytes, $1)) }
+        let stated = checksum.reduce(UInt32(0)) { $0 << 8 | UInt32(bytes[$1]) }
         guard stated == crc32c(bytes, ..<range.upperBound, zeroing: checksum) else { throw .badChecksum }
     }
 
@@ -32,7 +32,7 @@ enum ProxyHeaderFields {
     private static func value(_ bytes: RawSpan, _ rest: Range<Int>) -> Range<Int>? {
         let start = rest.lowerBound + 3
         guard start <= rest.upperBound else { return nil }
-        let count = Int(load(bytes, start - 2)) << 8 | Int(load(bytes, start - 1))
+        let count = Int(bytes[start - 2]) << 8 | Int(bytes[start - 1])
         return count <= rest.upperBound - start ? start..<(start + count) : nil
     }
 
@@ -46,16 +46,11 @@ enum ProxyHeaderFields {
     ) -> UInt32 {
         var remainder = UInt32.max
         for index in 0..<header.upperBound {
-            remainder ^= checksum.contains(index) ? 0 : UInt32(load(bytes, index))
+            remainder ^= checksum.contains(index) ? 0 : UInt32(bytes[index])
             for _ in 0..<8 {
                 remainder = remainder >> 1 ^ (remainder & 1 == 0 ? 0 : 0x82f6_3b78)
             }
         }
         return ~remainder
-    }
-
-    /// Checks the bounds (`RawSpan.unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
-    private static func load(_ bytes: RawSpan, _ index: Int) -> UInt8 {
-        unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)
     }
 }

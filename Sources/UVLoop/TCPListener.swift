@@ -97,15 +97,28 @@ package final class TCPListener: HandleOwner {
         cuv_listener_resume(raw)
     }
 
+    /// Who else has the socket when it is closed.
+    package enum End: Sendable {
+        /// Nobody, but for whoever keeps an inherited one.
+        case last
+        /// Another process may have it: nothing is done to the socket that would hinder that one.
+        case shared
+        /// Another process accepts in place of this one.
+        case handedOver
+    }
+
     /// Accepts what has connected already, however much it is, then closes: no connection that the kernel has
     /// completed is reset. The delegate is told of connections until ``TCPListenerDelegate/listenerDidClose(_:)``.
     ///
-    /// - Parameter isHandedOver: whether another process has the socket now, and accepts in place of this one.
-    package func close(isHandedOver: Bool = false) {
+    package func close(_ end: End = .last) {
         guard let raw else { return }
         // First, since a delegate may close again when it is told of such a connection.
         self.raw = nil
-        cuv_listener_close(raw, isHandedOver ? CUV_CLOSE_HANDED : isKept ? CUV_CLOSE_KEPT : CUV_CLOSE_LAST)
+        switch end {
+        case .handedOver: cuv_listener_close(raw, CUV_CLOSE_HANDED)
+        case .shared: cuv_listener_close(raw, CUV_CLOSE_KEPT)
+        case .last: cuv_listener_close(raw, isKept ? CUV_CLOSE_KEPT : CUV_CLOSE_LAST)
+        }
     }
 
     /// Its socket once more, for another process. Throws what fcntl(2) fails with, and `EBADF` once it closes.

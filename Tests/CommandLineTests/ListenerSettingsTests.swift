@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func clients(_ origin: Origin) async throws {
+    @Test(arguments: Origin.allCases) func onlyNamedClientsAreServed(_ origin: Origin) async throws {
         try await withSocks5d(Invocation("clients", "192.0.2.0/24,127.0.0.7", by: origin)) { child, port in
             let stranger = try TestSocket(connectingTo: port)
             defer { stranger.close() }
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func loginExcept(_ origin: Origin) async throws {
+    @Test(arguments: Origin.allCases) func exceptedNetworksNeedNoLogin(_ origin: Origin) async throws {
         let invocation = Invocation("login-except", "127.0.0.7", by: origin)
         try await withSocks5d(invocation.adding(Invocation("--user", "alice:secret"))) { _, port in
             try expectLogin("alice", "secret", at: port)
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func protocols(_ origin: Origin) async throws {
+    @Test(arguments: Origin.allCases) func namedProtocolsAreSpoken(_ origin: Origin) async throws {
         try await withSocks5d(Invocation("protocols", "socks5,socks4", by: origin)) { child, port in
             let target = try TestListener()
             defer { target.close() }
@@ -85,8 +85,11 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func proxyProtocol(_ origin: Origin) async throws {
-        try await withSocks5d(Invocation("proxy-protocol", "127.0.0.7", by: origin)) { child, port in
+    @Test(arguments: Origin.allCases) func headersAreTakenFromNamedBalancersOnly(_ origin: Origin)
+        async throws
+    {
+        let invocation = Invocation("proxy-protocol", "127.0.0.7", by: origin).adding(Invocation("--open"))
+        try await withSocks5d(invocation) { child, port in
             let stranger = try TestSocket(connectingTo: port)
             defer { stranger.close() }
             try stranger.waitForClose()
@@ -103,7 +106,7 @@ import Testing
     @Test(arguments: ["127.0.0.1", "192.0.2.1"]) func aHealthcheckNeedsNoBalancer(_ network: String)
         async throws
     {
-        try await withSocks5d(Invocation("--proxy-protocol", network)) { _, port in
+        try await withSocks5d(Invocation("--open", "--proxy-protocol", network)) { _, port in
             let check = Invocation(
                 "healthcheck",
                 "--listen",

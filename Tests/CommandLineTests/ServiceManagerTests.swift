@@ -98,7 +98,7 @@ private final class NotifySocket: Sendable {
         }
     }
 
-    @Test func signsOfLifeComeAsOftenAsTheWatchdogWants() async throws {
+    @Test func aWatchdogGetsSignsOfLife() async throws {
         try await Self.withNotified(environment: ["WATCHDOG_USEC": "200000"]) { _, _, notify in
             for _ in 0..<3 { _ = try notify.receive("WATCHDOG=1") }
         }
@@ -138,22 +138,22 @@ private final class NotifySocket: Sendable {
                     "--admin",
                     "unix:\(socket)",
                     "--drain-delay",
-                    "2",
+                    "60",
                     "--drain-timeout",
                     "0"
                 ).start()
                 defer { child.finish() }
                 let port = try child.waitForPort()
-                let start = monotonicMilliseconds()
                 child.signal(SIGTERM)
                 _ = try child.waitForLine(containing: " notice stopping ")
                 let client = try TestSocket(connectingToUnix: socket)
                 defer { client.close() }
                 try client.send(Array("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
                 #expect(try client.receive(12) == Array("HTTP/1.1 503".utf8))
-                if monotonicMilliseconds() - start < 1500 { try expectRelaying(through: port) }
-                #expect(try child.waitForExit() == 0)
-                #expect(monotonicMilliseconds() - start >= 2000)
+                try expectRelaying(through: port)
+                // A second one ends it at once.
+                child.signal(SIGTERM)
+                _ = try child.waitForExit()
             }
         }
     }

@@ -79,7 +79,7 @@ extension EndToEnd {
         private func expectClient(
             _ balancer: @escaping @Sendable (Rig, Int) throws -> [String]
         ) async throws {
-            let arguments = ["--proxy-protocol", "127.0.0.1"]
+            let arguments = ["--proxy-protocol", "127.0.0.1", "--open", "--allow-destinations", "all"]
             let (page, sessions) = try await withRig(arguments) { rig in
                 let reserved = try TestListener()
                 let port = reserved.port

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Datagrams to names, and the way that they leave by (PROTOCOL 41).
+/// Datagrams to names, and the way that they leave by.
 @Suite(.inNamespace, .serialized) struct DatagramTests {
     @Test func aSlowNameHoldsUpNoOtherDatagramAndWhatWaitsForItIsBounded() async throws {
         try await withNetwork(dns: { _ in (.addresses([Network.live]), 1500) }) { network in

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Names with several addresses, some of them dead (PROTOCOL 21, 24), and where connections come from.
+/// Names with several addresses, some of them dead, and where connections come from.
 @Suite(.inNamespace, .serialized) struct DialTests {
     private static func dead(_ count: Int) -> [String] { (0..<count).map { NetworkNamespace.deadHost($0) } }
     private static func dead6(_ count: Int) -> [String] { (0..<count).map { NetworkNamespace.deadHost6($0) } }

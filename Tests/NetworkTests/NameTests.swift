@@ -8,7 +8,7 @@ private final class Flag: Sendable {
     let value = Atomic<Bool>(false)
 }
 
-/// Names against a name server that is slow, silent or wrong (PROTOCOL 21, 23, 26).
+/// Names against a name server that is slow, silent or wrong.
 @Suite(.inNamespace, .serialized) struct NameTests {
     @Test func aHundredClientsOfOneNameCauseOneLookup() async throws {
         try await withNetwork(["--workers", "3"], dns: { _ in (.addresses([Network.live]), 300) }) {

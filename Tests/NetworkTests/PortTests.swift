@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Local ports that have run out, beside local addresses that aren't there (PROTOCOL 21).
+/// Local ports that have run out, beside local addresses that aren't there.
 @Suite(.inNamespace, .serialized) struct PortTests {
     /// Runs a shell command inside.
     private static func run(_ command: String, _ namespace: NetworkNamespace) throws {

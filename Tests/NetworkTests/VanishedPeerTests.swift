@@ -3,8 +3,8 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Peers that vanish without a word while bytes to them are unacknowledged, and peers that only read nothing
-/// (PROTOCOL 31).
+/// Peers that vanish without a word while bytes to them are unacknowledged, and peers that only read
+/// nothing.
 @Suite(.overLossyLink, .serialized) struct VanishedPeerTests {
     /// Instead of five minutes.
     private static let limit = "timeouts: {unacknowledged: 2}\n"

@@ -11,7 +11,7 @@ private let request = SOCKSRequest(
 )
 private let credentials = Credentials(username: "alice", password: "secret")
 
-/// PROTOCOL 55a: the messages of HTTP CONNECT.
+/// The messages of HTTP CONNECT.
 @Suite struct HTTPTests {
     private static func actions(
         _ parts: [some Sequence<UInt8>],

@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Clients that end their direction before they are answered (PROTOCOL 23).
+/// Clients that end their direction before they are answered.
 @Suite struct EndedClientTests {
     private static let greeting = Greeting(methods: [.noAuthentication]).encoded
     private static let little = [UInt8](repeating: 7, count: 1)

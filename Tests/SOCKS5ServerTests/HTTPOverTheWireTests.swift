@@ -10,7 +10,7 @@ private let alice = ProxyUser(name: "alice", password: "secret")
 private let right = "Proxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n"
 private let wrong = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"
 
-/// PROTOCOL 55a: HTTP CONNECT, where a listener allows it.
+/// HTTP CONNECT, where a listener allows it.
 @Suite struct HTTPOverTheWireTests {
     private struct Names: NameResolver {
         func resolve(_ name: String) -> ResolverAnswer {

@@ -3,11 +3,17 @@ import TestSupport
 import Testing
 
 @testable import SOCKS5Server
+@testable import UVLoop
 
 /// Listening sockets that go from one server to the next.
 @Suite struct HandedListenerTests {
-    private static func server(_ workers: Int, _ addresses: ListenAddress...) throws -> ProxyServer {
+    private static func server(
+        _ workers: Int,
+        _ addresses: ListenAddress...,
+        isOpen: Bool = false
+    ) throws -> ProxyServer {
         var configuration = Configuration()
+        configuration.isOpen = isOpen
         configuration.listen = addresses
         configuration.workers = workers
         return try ProxyServer(configuration: configuration, logger: suiteLogger)
@@ -65,6 +71,55 @@ import Testing
             #expect(throws: TestFailure.self) { try TestSocket(connectingTo: ports[1], host: "127.0.0.2") }
         }
         await next.stop(grace: .zero)
+    }
+
+    /// The old one has handed copies out, and is told to stop before the next one says that it serves.
+    @Test func anEndOfTheOldServerLeavesTheNextOneServing() async throws {
+        let old = try Self.server(2, .loopback(port: 0))
+        try await old.start()
+        let port = try #require(old.boundAddresses.first?.port)
+        let next = try Self.server(2, .loopback(port: 0))
+        let handed = await old.copyOfListeners()
+        await old.stop(grace: .zero)
+        try await next.start(takingOver: handed)
+        try await onThread { try Self.greet(port, times: 30) }
+        next.takeOverDidEnd()
+        await next.stop(grace: .zero)
+    }
+
+    /// As a service manager does, that keeps its sockets from one process to the next.
+    @Test func aSocketThatAnEndedServerHasUsedServesAgain() async throws {
+        let first = try Self.server(1, .loopback(port: 0))
+        try await first.start()
+        let port = try #require(first.boundAddresses.first?.port)
+        let copies = await first.copyOfListeners()
+        let kept = try copies[0].sockets[0].duplicated()
+        let second = try Self.server(1, .loopback(port: 0))
+        try await second.start(takingOver: copies)
+        await first.leave(grace: .zero)
+        second.takeOverDidEnd()
+        await second.stop(grace: .zero)
+        let third = try Self.server(1, .loopback(port: 0))
+        let descriptor = kept.descriptor
+        try await third.start(takingOver: [
+            HandedListener(address: .loopback(port: 0), adopting: [descriptor])
+        ])
+        third.takeOverDidEnd()
+        try await onThread { try Self.greet(port, times: 10) }
+        await third.stop(grace: .zero)
+    }
+
+    /// Only the handed socket says that it is reached by others.
+    @Test func aHandedSocketThatStrangersReachIsRefusedWithoutUsers() async throws {
+        let old = try Self.server(1, ListenAddress(.ipv4(.any), port: 0), isOpen: true)
+        try await old.start()
+        let address = try ListenAddress(inherited: "strangers")
+        let handed = await old.copyOfListeners().map { HandedListener(address: address, sockets: $0.sockets) }
+        let next = try Self.server(1, address)
+        let error = await #expect(throws: ProxyServerError.self) { try await next.start(takingOver: handed) }
+        #expect(error?.code == .openToNetwork)
+        #expect(next.configuration.guardsDestinations)
+        await old.stop(grace: .zero)
     }
 
     @Test func aServerThatDoesntRunHasNothingToHandOver() async throws {

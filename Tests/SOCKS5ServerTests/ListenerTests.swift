@@ -288,9 +288,9 @@ import Testing
         listener.clients = [try IPNetwork(parsing: "192.0.2.0/24")]
         listener.login = .except([try IPNetwork(parsing: "0.0.0.0/0")])
         let terms = ListenerTerms(listener, configuration)
-        #expect(terms.serves(.local(uid: 1000)))
+        #expect(terms.serves(.local(uid: 1000), isNamed: false))
         #expect(terms.method(for: .local(uid: 1000)) == .usernamePassword)
-        #expect(!terms.serves(Peer(.ipv4(.loopback), port: 1)))
+        #expect(!terms.serves(Peer(.ipv4(.loopback), port: 1), isNamed: false))
     }
 
     @Test(arguments: [
@@ -366,6 +366,9 @@ import Testing
                 try? socket.send(Greeting(methods: [.noAuthentication]))
                 return (try? socket.receive(MethodSelection.self)) == nil
             }
+            // Who was there before stays.
+            try before.send(SOCKSRequest(command: .connect, destination: .loopback(1)))
+            #expect(try before.receive(SOCKSResponse.self).reply == .connectionRefused)
         }
     }
 

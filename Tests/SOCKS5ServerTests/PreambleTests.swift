@@ -47,6 +47,8 @@ import Testing
         try await withServerObject(
             {
                 $0.listeners[0].proxyProtocol = try behind("127.0.0.1")
+                $0.isOpen = true
+                $0.destinationGuard.mode = .off
                 try configure(&$0)
             },
             body
@@ -298,6 +300,62 @@ import Testing
             defer { client.close() }
             try Self.greet(client)
             #expect(server.statistics[.displacedHandshakes] == 1)
+        }
+    }
+
+    /// The exception is for what the balancer does for itself.
+    @Test func aNamedClientAmongTheBalancersIsAStrangerLikeOthers() async throws {
+        try await Self.withBalancer({
+            $0.listeners[0].proxyProtocol = try Self.behind("127.0.0.0/8")
+            $0.listeners[0].clients = try Self.behind("127.0.0.8")
+        }) { server, port in
+            let stranger = try Self.connect(port, Self.header(9))
+            defer { stranger.close() }
+            try stranger.waitForClose()
+            #expect(Self.count(server, .stranger) == 1)
+            let client = try Self.connect(port, Self.header(8))
+            defer { client.close() }
+            try Self.greet(client)
+        }
+    }
+
+    @Test func aBalancerThatAReloadHasRemovedIsNoneAnyMore() async throws {
+        try await Self.withBalancer { server, port in
+            let waiting = try TestSocket(connectingTo: port)
+            defer { waiting.close() }
+            try eventually("it waits for its header") {
+                server.crew.members.contains { $0.counters.handshakes == 1 }
+            }
+            var next = server.configuration
+            next.listeners[0].proxyProtocol = try Self.behind("10.0.0.0/8")
+            try server.reload(next)
+            try eventually("the reload has come to all workers") {
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                return try socket.receiveToEnd() == []
+            }
+            let before = Self.count(server, .headerFromElsewhere)
+            try waiting.send(Self.header(7))
+            try waiting.waitForClose()
+            #expect(Self.count(server, .headerFromElsewhere) == before + 1)
+        }
+    }
+
+    /// Its clients are elsewhere, whatever address it has itself.
+    @Test func aListenerOfBalancersIsReachedByStrangers() throws {
+        var configuration = Configuration()
+        configuration.listeners[0].proxyProtocol = try Self.behind("127.0.0.1")
+        let error = #expect(throws: ProxyServerError.self) {
+            try ProxyServer(configuration: configuration, logger: suiteLogger)
+        }
+        #expect(error?.code == .openToNetwork)
+        #expect(configuration.guardsDestinations)
+        // Who may send a header may name any client.
+        configuration.listeners[0].clients = try Self.behind("10.0.0.0/8")
+        _ = try ProxyServer(configuration: configuration, logger: suiteLogger)
+        configuration.listeners[0].proxyProtocol = try Self.behind("0.0.0.0/0")
+        #expect(throws: ProxyServerError.self) {
+            try ProxyServer(configuration: configuration, logger: suiteLogger)
         }
     }
 

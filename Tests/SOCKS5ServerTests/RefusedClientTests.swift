@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Clients that send on behind a refusal (PROTOCOL 22).
+/// Clients that send on behind a refusal.
 @Suite struct RefusedClientTests {
     enum Refusal: CaseIterable, Sendable { case method, command, target, login, lateLogin }
 

@@ -8,7 +8,7 @@ private let somewhere = IPAddress.ipv4(IPv4Address(198, 51, 100, 7))
 private let elsewhere = IPAddress.ipv4(IPv4Address(198, 51, 100, 8))
 private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, low: 7))
 
-/// PROTOCOL 55: RESOLVE, as torsocks asks for it.
+/// RESOLVE, as torsocks asks for it.
 @Suite struct ResolveTests {
     private struct Names: NameResolver {
         func resolve(_ name: String) -> ResolverAnswer {

@@ -8,7 +8,7 @@ private let granted: UInt8 = 0x5a
 private let rejected: UInt8 = 0x5b
 private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
 
-/// PROTOCOL 54: SOCKS4 and SOCKS4a, where a listener allows them.
+/// SOCKS4 and SOCKS4a, where a listener allows them.
 @Suite struct SOCKS4OverTheWireTests {
     private struct Names: NameResolver {
         func resolve(_ name: String) -> ResolverAnswer {
@@ -214,7 +214,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
         }
     }
 
-    @Test func aListenerHasAProtocol() {
+    @Test func aListenerWithoutProtocolsIsRefused() {
         expectInvalid([{ $0.listeners[0].protocols = [] }]) { $0.contains("no protocol") }
     }
 }

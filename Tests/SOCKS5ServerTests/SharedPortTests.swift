@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// One UDP port for all associations (PROTOCOL 36), whatever worker has accepted their clients.
+/// One UDP port for all associations, whatever worker has accepted their clients.
 @Suite struct SharedPortTests {
     private static func withOnePort(
         workers: Int,

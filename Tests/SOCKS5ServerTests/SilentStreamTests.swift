@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Ends of streams that the server doesn't read, of which no event tells it (PROTOCOL 23, 28).
+/// Ends of streams that the server doesn't read, of which no event tells it.
 @Suite struct SilentStreamTests {
     enum Side: CaseIterable, Sendable { case client, target }
     enum Cause: CaseIterable, Sendable { case room, bandwidth }

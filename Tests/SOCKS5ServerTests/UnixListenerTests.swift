@@ -58,6 +58,21 @@ import UVLoop
         #expect(try client.receiveToEnd() == [4])
     }
 
+    /// It could send no datagrams to the server's end of the socket, which has no address, whatever its own one is.
+    @Test func aClientNamedBehindAUnixSocketGetsNoAssociation() async throws {
+        try await Self.withUnixServer({
+            $0.listeners[0].proxyProtocol = [IPNetwork(.ipv4(.loopback), length: 32)]
+            $0.isOpen = true
+        }) { _, path in
+            for command in [SOCKSCommand.udpAssociate, .bind] {
+                let client = try TestSocket(connectingToUnix: path)
+                defer { client.close() }
+                try client.send(Array("PROXY TCP4 127.0.0.7 127.0.0.1 4711 1080\r\n".utf8))
+                #expect(try client.request(command, .unspecified).reply == .commandNotSupported)
+            }
+        }
+    }
+
     @Test func clientsOfAUnixSocketAreServedAndKnownByTheirUser() async throws {
         try await Self.withUnixServer { server, path in
             #expect(server.boundAddresses.map(\.description) == ["unix:\(path)"])

@@ -48,10 +48,14 @@ enum TakeOver {
 final class TakeOvers: Sendable {
     private struct State {
         var ticket: String?
+        var hasBegun = false
         var copyOfAdminListener: (@Sendable () async -> ListeningSocket?)?
     }
 
     private let state = Guarded(State())
+
+    /// Whether another process has got the sockets, whatever has become of it.
+    var haveBegun: Bool { state.withLock { $0.hasBegun } }
 
     /// - Parameter copy: of the admin server's own socket; `nil` if it doesn't listen.
     func open(_ copy: @escaping @Sendable () async -> ListeningSocket?) {
@@ -60,7 +64,7 @@ final class TakeOvers: Sendable {
 
     func begin() -> String {
         let ticket = String(UInt64.random(in: 1...UInt64.max), radix: 16)
-        state.withLock { $0.ticket = ticket }
+        state.withLock { ($0.ticket, $0.hasBegun) = (ticket, true) }
         return ticket
     }
 

@@ -51,7 +51,8 @@ extension MetricFamily {
             .counter,
             "socks5d_connections_refused_total",
             ["listener", "reason"],
-            "Connections that were closed at once, by a ban or a limit."
+            "Connections that were closed before they became sessions: by a ban or a limit, as not a client, "
+                + "or for want of a good PROXY header."
         ) { input, writer in
             for listener in input.server.listeners {
                 for (reason, count) in listener.refused { writer.add(count, listener.name, reason.word) }

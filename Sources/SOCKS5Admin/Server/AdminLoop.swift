@@ -178,7 +178,7 @@ extension AdminLoop: EventLoopDelegate {
         for command in mailbox.takeAll() {
             switch command {
             case .answered(let number, let response): connections[number]?.answer(bounded(response))
-            case .leave: listener?.close(isHandedOver: true)
+            case .leave: listener?.close(.handedOver)
             case .copyListener(let answer): answer(try? listener?.duplicated())
             case .stop: stop()
             }

@@ -148,7 +148,8 @@ public final class AdminServer: Sendable {
                 return nil
             case .running(let socket, let mailbox, let history):
                 history.cancel()
-                if !state.isHandedOver { socket.removeFile() }
+                // Another process may listen by it.
+                if !state.isHandedOver, !context.takeOvers.haveBegun { socket.removeFile() }
                 return mailbox
             }
         }

@@ -139,7 +139,7 @@ extension Configuration {
     /// Whether the destination guard is on.
     public var guardsDestinations: Bool {
         switch destinationGuard.mode {
-        case .automatic: !listen.allSatisfy(\.isOfThisMachine)
+        case .automatic: !listeners.allSatisfy(\.isOfThisMachine)
         case .on: true
         case .off: false
         }
@@ -175,9 +175,12 @@ extension Configuration {
                 case .except: "asks not everybody to log in"
                 case .asConfigured, .required: "there are no users"
                 }
+            let reach =
+                exposed.address.isOfThisMachine
+                ? "serves other machines through load balancers" : "can be reached by other machines"
             throw ProxyServerError(
                 .openToNetwork,
-                "\(exposed.address) can be reached by other machines, and \(cause): "
+                "\(exposed.address) \(reach), and \(cause): "
                     + "add users, name the clients, or say that it is meant to be open"
             )
         }

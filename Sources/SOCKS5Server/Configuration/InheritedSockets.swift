@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Locks
 internal import UVLoop
 
 /// The sockets that another process has opened for this one, by name: systemd's protocol of socket activation
@@ -15,6 +16,18 @@ struct InheritedSockets: Sendable {
         getenv(name).map { String(cString: $0) }
     } isOpen: { descriptor in
         fcntl(descriptor, F_GETFD) >= 0
+    }
+
+    /// Where the sockets of a name listen that a predecessor has handed over; this process hasn't inherited them.
+    private static let handed = Guarded<[String: [SocketAddress]]>([:])
+
+    static func adopt(_ addresses: [SocketAddress], named name: String) {
+        handed.withLock { $0[name] = addresses }
+    }
+
+    /// Where those of a name listen, as far as this process has any. Those of IP alone.
+    static func knownAddresses(named name: String) -> [SocketAddress] {
+        ofProcess.addresses(named: name) + handed.withLock { $0[name] ?? [] }
     }
 
     private static let first: Int32 = 3
@@ -59,7 +72,7 @@ struct InheritedSockets: Sendable {
     }
 
     /// Those of IP alone; what can't be listened on has none.
-    func addresses(named name: String) -> [SocketAddress] {
+    private func addresses(named name: String) -> [SocketAddress] {
         sockets(named: name).compactMap { try? $0.get() }.filter { !$0.isUnix }.map(\.boundAddress)
     }
 

@@ -120,7 +120,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         case .tcp(let address): address.isLoopback
         case .unix: true
         case .inherited(let name):
-            InheritedSockets.ofProcess.addresses(named: name).allSatisfy(\.isLoopback)
+            InheritedSockets.knownAddresses(named: name).allSatisfy(\.isLoopback)
         }
     }
 

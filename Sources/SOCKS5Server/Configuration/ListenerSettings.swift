@@ -37,6 +37,9 @@ extension Configuration {
             self.address = address
         }
 
+        /// Whether all its clients are on this machine. Those that a load balancer names aren't.
+        package var isOfThisMachine: Bool { address.isOfThisMachine && proxyProtocol == nil }
+
         /// By what the connections of a listener's clients leave.
         public enum Egress: Hashable, Sendable {
             /// By the address of this machine that the client has reached, to targets of its family; interface and mark
@@ -79,18 +82,24 @@ extension Configuration {
     package var listenerOpenToStrangers: ListenerSettings? { listeners.first(where: isOpenToStrangers) }
 
     private func isOpenToStrangers(_ listener: ListenerSettings) -> Bool {
-        if listener.address.isOfThisMachine { return false }
-        if let clients = listener.clients, clients.allSatisfy(\.namesSomebody) { return false }
+        if listener.isOfThisMachine { return false }
+        // Whoever may send a header may say that it is anybody.
+        let knowsClients = listener.proxyProtocol?.allSatisfy(\.namesSomebody) ?? true
+        if let clients = listener.clients, knowsClients, clients.allSatisfy(\.namesSomebody) { return false }
         guard asksForLogin(at: listener) else { return true }
-        if case .except(let networks) = listener.login { return !networks.allSatisfy(\.namesSomebody) }
+        if case .except(let networks) = listener.login {
+            return !knowsClients || !networks.allSatisfy(\.namesSomebody)
+        }
         return false
     }
 
     /// What a reload changes of the listeners: the settings of those whose addresses the others have. The rest stays.
     mutating func adoptPolicy(ofListeners others: [ListenerSettings]) {
+        // Several may have one address, where the system chooses their ports: then by their order.
+        var others = others
         for (index, listener) in listeners.enumerated() {
-            if let other = others.first(where: { $0.address == listener.address }) {
-                listeners[index] = other
+            if let other = others.firstIndex(where: { $0.address == listener.address }) {
+                listeners[index] = others.remove(at: other)
             }
         }
     }

@@ -11,6 +11,12 @@ package struct HandedListener: Sendable {
         self.sockets = sockets
     }
 
+    /// Lets the configuration know where sockets listen that only have a name there.
+    func noteAddresses() {
+        guard case .inherited(let name) = address.endpoint else { return }
+        InheritedSockets.adopt(sockets.filter { !$0.isUnix }.map(\.boundAddress), named: name)
+    }
+
     /// Descriptors that have come from another process: they belong to this call.
     ///
     /// - Throws: ``ProxyServerError/Code/cannotInherit`` where one of them doesn't listen; then all are closed.

@@ -34,8 +34,8 @@ public final class ProxyServer: Sendable {
         var isTellingOfStop = false
         /// Whether another process accepts by the listening sockets now.
         var isHandedOver = false
-        /// Whether it still does, and this one may end before it takes its place.
-        var isTakingOver = false
+        /// Whether another one may: a take-over of its sockets, or by them of this one's, has begun and not ended.
+        var isShared = false
         /// Of unix sockets that were taken over, and are another process's yet.
         var handedFiles: [UnixSocketFile] = []
         /// Look for addresses that aren't there yet.
@@ -140,12 +140,15 @@ public final class ProxyServer: Sendable {
     /// - Parameter handed: sockets of another process, which this one listens on too; where the configuration has no such
     ///   address they are closed.
     package func start(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
-        state.withLock { $0.isTakingOver = !handed.isEmpty }
+        state.withLock { $0.isShared = !handed.isEmpty }
+        for listener in handed { listener.noteAddresses() }
         if let refusal = state.withLock({ $0.lifecycle.start() }) {
             for socket in handed.lazy.map(\.sockets).joined() { socket.close() }
             throw ProxyServerError(refusal)
         }
         do throws(ProxyServerError) {
+            // Only now it is known where they listen, and whether strangers reach them.
+            if !handed.isEmpty { try refuseStrangers(handed) }
             try await open(takingOver: handed)
             perform(state.withLock { $0.lifecycle.startDidSucceed() }, grace: .zero)
         } catch {
@@ -352,7 +355,7 @@ public final class ProxyServer: Sendable {
     private func removeFiles() {
         let files = state.withLock { state in
             defer { state.files = [] }
-            return state.isHandedOver ? [] : state.files
+            return state.isHandedOver || state.isShared ? [] : state.files
         }
         for file in files { file.remove() }
     }
@@ -368,12 +371,12 @@ public final class ProxyServer: Sendable {
         case .stopWorkers:
             // First, so that no client comes behind the last one that is accepted.
             removeFiles()
-            let isHandedOver = state.withLock { state in
+            let end: TCPListener.End = state.withLock { state in
                 for retry in state.retries { retry.cancel() }
-                return state.isHandedOver || state.isTakingOver
+                return state.isHandedOver ? .handedOver : state.isShared ? .shared : .last
             }
             for member in crew.members {
-                member.mailbox.post(.stop(grace: grace.milliseconds, isHandedOver: isHandedOver))
+                member.mailbox.post(.stop(grace: grace.milliseconds, end))
             }
         case .reportEnd:
             let awaiting = state.withLock { state in

@@ -55,9 +55,11 @@ final class ListenerTerms: Sendable {
     }
 
     /// Whether a client may connect at all. One over a unix socket may, and so may a load balancer for itself.
-    func serves(_ client: Peer) -> Bool {
+    ///
+    /// - Parameter isNamed: whether a header has named the client.
+    func serves(_ client: Peer, isNamed: Bool) -> Bool {
         guard let clients, let address = client.address else { return true }
-        return clients.contains(address) || isBalancer(client)
+        return clients.contains(address) || !isNamed && isBalancer(client)
     }
 
     func asksForLogin(_ client: Peer) -> Bool {

@@ -57,7 +57,7 @@ final class Policy: Sendable {
     /// A credential store that isn't the built-in one is asked by ``ProxyServer/endRefused()``, once for all sessions.
     func isStillAllowed(_ record: SessionRecord) -> Bool {
         let listener = terms(of: record.listener)
-        guard listener.serves(record.client) else { return false }
+        guard listener.serves(record.client, isNamed: record.balancer != nil) else { return false }
         let needsLogin = listener.asksForLogin(record.client)
         if needsLogin, let user = record.username, let users = credentials as? UserTable,
             !users.admits(user, from: record.client)

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 internal import UVLoop
 
 /// A small file that is read whole and replaced whole. Blocks: not for the workers' threads.
@@ -54,7 +55,7 @@ enum StateFile {
 
     /// So that the new name is on the disk too. Some file systems can't, and there is nothing to do about it.
     private static func syncFolder(of path: String) {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let folder = path.folderOfPath
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
         fsync(descriptor)

@@ -7,9 +7,15 @@ internal import SOCKS5Protocol
 extension Services {
     /// Asks whether a client may begin a session, and takes its places, but for the one of ``ConnectionLimit``.
     ///
+    /// - Parameter isNamed: whether a header has named the client.
     /// - Returns: false where it may not, which is counted.
-    func admit(_ client: Peer, at listener: ListenerName, _ places: inout SessionPlaces) -> Bool {
-        guard policy.terms(of: listener).serves(client) else {
+    func admit(
+        _ client: Peer,
+        isNamed: Bool = false,
+        at listener: ListenerName,
+        _ places: inout SessionPlaces
+    ) -> Bool {
+        guard policy.terms(of: listener).serves(client, isNamed: isNamed) else {
             journal.connectionRefusedToStranger(client, by: listener, now: clock.now)
             return false
         }
@@ -44,9 +50,18 @@ extension Session {
                 try ProxyHeader.decode(bytes)
             }
             guard let (header, length) = decoded else { return pipe.holdSparingly() }
+            // A reload may have come since it has connected.
+            guard services.policy.terms(of: record.listener).isBalancer(record.client) else {
+                return perform(machine.on(.headerFailed(.headerFromElsewhere)))
+            }
             pipe.consume(length)
             let client = header.client ?? record.client
-            let isAdmitted = services.admit(client, at: record.listener, &places)
+            let isAdmitted = services.admit(
+                client,
+                isNamed: header.client != nil,
+                at: record.listener,
+                &places
+            )
             services.counters.add(header.version == .one ? .version1Headers : .version2Headers)
             if isAdmitted { begin(for: header.client) }
             perform(machine.on(.headerRead(isAdmitted: isAdmitted)))

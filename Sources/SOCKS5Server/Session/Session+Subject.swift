@@ -13,7 +13,7 @@ extension Session {
 
     /// `nil`: there is none to connect from. A link-local one is of no use without its interface.
     private var addressReached: IPAddress? {
-        guard let client = relay?.client else { return nil }
+        guard let client = relay?.client, record.connected.address != nil else { return nil }
         do throws(UVError) {
             let address = IPAddress(try client.localAddress().host).unmapped
             return address.isLinkLocal ? nil : address

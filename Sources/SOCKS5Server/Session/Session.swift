@@ -250,7 +250,7 @@ final class Session {
             connect(by: Direct(self, services, to: target, for: subject), .dial)
         case .bind(let target):
             // On which address a process of this machine awaits a peer, only that peer's address could say.
-            let hasPlace = record.client.address != nil || target != nil
+            let hasPlace = record.connected.address != nil || target != nil
             guard services.bind.isEnabled, hasPlace, let client = relay?.client else {
                 return perform(machine.on(.failed(.commandNotSupported)))
             }
@@ -311,7 +311,10 @@ final class Session {
     }
 
     private func associate(_ subject: Subject) {
-        guard services.udp.isEnabled, let relay, let address = record.client.address else {
+        // Behind a unix socket there is no address of this machine that the client could send datagrams to.
+        guard services.udp.isEnabled, let relay, let address = record.client.address,
+            record.connected.address != nil
+        else {
             return perform(machine.on(.failed(.commandNotSupported)))
         }
         do throws(UVError) {

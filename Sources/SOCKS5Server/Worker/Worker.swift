@@ -20,7 +20,7 @@ final class Worker {
         case listen(Listener, ListeningSocket)
         /// Stop listening, where another process has the sockets without a last accept; end what still runs after so many
         /// milliseconds.
-        case stop(grace: UInt64, isHandedOver: Bool)
+        case stop(grace: UInt64, TCPListener.End)
         /// Ask this one from now on.
         case adopt(Policy)
         /// Names can be looked up from now on, so many at once.
@@ -304,14 +304,14 @@ final class Worker {
 
     // MARK: - Stop
 
-    private func stop(grace: UInt64, _ isHandedOver: Bool) {
+    private func stop(grace: UInt64, _ how: TCPListener.End) {
         let end = clock.now &+ grace
         drainEnd = min(drainEnd ?? .max, end)
         clock.wake(at: drainEnd ?? end)
         guard !isStopping else { return }
         isStopping = true
         member.close()
-        for (_, socket) in listeners { socket.close(isHandedOver: isHandedOver) }
+        for (_, socket) in listeners { socket.close(how) }
     }
 
     private func finishIfStopped() {
@@ -343,7 +343,7 @@ extension Worker: EventLoopDelegate {
             case .associate(let handed): takeOver(handed)
             case .control(let control): take(control)
             case .listen(let listener, let socket): listen(listener, socket)
-            case .stop(let grace, let isHandedOver): stop(grace: grace, isHandedOver)
+            case .stop(let grace, let end): stop(grace: grace, end)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)

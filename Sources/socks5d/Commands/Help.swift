@@ -20,7 +20,7 @@ enum Help {
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
           --config FILE            settings, users and rules in YAML
-          --listen ADDR:PORT       repeatable (127.0.0.1:1080)  SOCKS5D_LISTEN
+          --listen ADDR:PORT|unix:PATH|systemd:NAME  (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     require a login, repeatable  SOCKS5D_USER
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD
           --open, --protocols LIST serve without a login; socks5, socks4, http

@@ -13,7 +13,7 @@ struct Run: ParsableCommand {
     @OptionGroup var options: Options
     @Flag(
         help:
-            "Take the place of the process at admin.listen, a unix socket: its listeners, and none is refused."
+            "Replace the process whose admin socket is admin.listen (a unix socket), and refuse no connection."
     )
     var takeOver = false
 
@@ -287,10 +287,10 @@ private final class Service: Sendable {
         try admin?.start(onDescriptor: other.adminSocket)
         do {
             try other.leave()
+            server.takeOverDidEnd()
         } catch let failure as Failure {
             for message in failure.messages { logger.warning("\(message); it may serve too") }
         }
-        server.takeOverDidEnd()
     }
 
     /// For as long as all workers turn: where one hangs, none is given, and the service manager starts the program anew.

@@ -103,7 +103,7 @@ extension Confinement {
                 filtersCalls
                     ? nil : "the kernel has no seccomp filters: the sandbox restricts no system calls",
                 mode == .on && getenv("SWIFT_BACKTRACE") != nil
-                    ? "a crash makes no backtrace in the sandbox, which lets no other program run" : nil,
+                    ? "the sandbox allows no other program, so a crash writes no backtrace" : nil,
             ].compactMap(\.self)
         }
     }
@@ -120,7 +120,7 @@ extension Loaded {
         }
         return unreadable
             + [configuration.limits.quotaFile].compactMap { $0 }.compactMap { path in
-                let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+                let folder = path.folderOfPath
                 return reason(for: folder, W_OK | X_OK).map {
                     "the quota file \(path.printable) can't be written: the folder \(folder.printable): \($0)"
                 }

@@ -19,14 +19,14 @@ struct SandboxSettings: Sendable {
                 \.sandbox.account,
                 .account,
                 flag: "run-as",
-                "User, or USER:GROUP, to become once the settings are read; if started as root."
+                "USER or USER:GROUP to become after reading the settings; needs root."
             ),
             .value(
                 "sandbox",
                 \.sandbox.mode,
                 .word,
                 flag: "sandbox",
-                "Refuse all files and system calls that the server doesn't need: on, off, or log, which only logs calls."
+                "Restrict the server to the files and system calls it needs: on, off, or log (only logs calls)."
             ),
         ]
     }

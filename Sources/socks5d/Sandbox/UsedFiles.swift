@@ -2,6 +2,7 @@ internal import CSandbox
 internal import Glibc
 internal import SOCKS5Admin
 internal import SOCKS5Server
+internal import Text
 
 /// The files that the process uses from now on, with those that a reload, a rotation of the logs and a lookup open.
 ///
@@ -56,7 +57,7 @@ struct UsedFiles {
     /// is the root, which would be everything.
     private mutating func addFolder(of path: String, _ use: Use) {
         for path in [path, Self.resolved(path)].compactMap(\.self) {
-            let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+            let folder = path.folderOfPath
             if folder != "/" && !Self.isSpecial(path) { add(folder, use) } else { add(path, use) }
         }
     }

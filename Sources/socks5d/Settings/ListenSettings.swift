@@ -39,14 +39,14 @@ enum ListenSettings {
                 \.proxyProtocol,
                 .network,
                 flag: "proxy-protocol",
-                "Load balancers whose PROXY header says who the client is; others are closed."
+                "Networks of load balancers whose PROXY header names the client; all other connections are closed."
             ),
             .sections(
                 "listeners",
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Ways in with settings of their own, instead of the settings before."
+                "Listeners with their own settings; they replace the five settings above."
             ),
         ]
     }

@@ -79,7 +79,7 @@ extension ListenerEntry {
                     "proxy-protocol",
                     \.proxyProtocol,
                     .network,
-                    "Load balancers whose PROXY header says who the client is; others are closed."
+                    "Networks of load balancers whose PROXY header names the client; all other connections are closed."
                 ),
                 .sections(
                     "rules",
@@ -98,7 +98,7 @@ extension ListenerEntry {
                     "retry",
                     \.retry,
                     .retry,
-                    "Time from one look for an address that isn't there yet to the next; if not set, the start fails."
+                    "Time between two attempts to open an address that doesn't exist yet; if not set, the start fails."
                 ),
                 .section(
                     "limits",

@@ -198,7 +198,7 @@ struct Review {
     /// The file is replaced by another one that is written beside it: what counts is its folder.
     private mutating func reviewQuotaFile() {
         guard let path = configuration.limits.quotaFile else { return }
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let folder = path.folderOfPath
         guard access(folder, W_OK | X_OK) != 0 else { return }
         warn(
             effective.place(of: "limits", "quota-file"),

@@ -13,7 +13,7 @@ struct Settings: Sendable {
     var loginExcept: [IPNetwork]?
     var protocols: [ProxyProtocol]?
     var proxyProtocol: [IPNetwork]?
-    /// Instead of the four; empty: they hold.
+    /// Replaces `listen` and the four settings after it; empty: they hold.
     var listeners: [ListenerEntry] = []
     var users: [UserEntry] = []
     var userFile: String?
@@ -155,7 +155,9 @@ struct Loaded: Sendable {
 
     /// What each listener is from the start on.
     private var ways: [String] {
-        configuration.listeners.map { "\($0.address) \($0.name ?? "")" }
+        configuration.listeners.map {
+            "\($0.address) \($0.name ?? "") \($0.mode) \($0.retry.map { "\($0)" } ?? "")"
+        }
     }
 
     /// What holds where a server that was started with `earlier` settings has taken these into use.

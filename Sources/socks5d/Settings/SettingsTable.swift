@@ -123,7 +123,7 @@ extension Settings {
                         \.configuration.timeouts.drainDelay,
                         .durationOrZero,
                         flag: "drain-delay",
-                        "Time to take clients yet after SIGTERM, while /readyz says not ready: until balancers see it."
+                        "Time to keep accepting clients after SIGTERM while /readyz answers 503, so that balancers notice."
                     )
                 ]
             ),
@@ -166,7 +166,7 @@ extension Settings {
                         \.configuration.timeouts.session,
                         .duration,
                         flag: "session-timeout",
-                        "Time from the connection to the end of its session; if not set, any."
+                        "Time from the connection to the end of its session; if not set, no limit."
                     ),
                     .value(
                         "unacknowledged",

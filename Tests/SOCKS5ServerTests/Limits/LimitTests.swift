@@ -28,7 +28,7 @@ func users(_ names: String...) -> [ProxyUser] {
     names.map { ProxyUser(name: $0, password: "secret") }
 }
 
-/// PROTOCOL 21 and 49, for one source and one user.
+/// Limits of one source and one user.
 @Suite struct LimitTests {
     @Test func aSourceHasItsConnectionsAndAnotherOneHasToo() async throws {
         try await withServerObject({ $0.limits.connectionsPerSource = 3 }) { server, port in

@@ -6,7 +6,7 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// Rules and the destination guard, as clients meet them. PROTOCOL 11, 12, 21, 24, 25 and "a denied address dialled".
+/// Rules and the destination guard, as clients meet them.
 @Suite struct PolicyOverTheWireTests {
     private static func network(_ text: String) throws -> [IPNetwork] { [try IPNetwork(parsing: text)] }
 
