@@ -46,9 +46,9 @@ private let hasLandlock = test_landlock_version() > 0
     @Test func everyThreadIsInTheSandbox() async throws {
         try await withSocks5d(Self.on.adding(Invocation("--admin", "127.0.0.1:0"))) { child, port in
             try expectRelaying(through: port)
-            let threads = try child.threadFacts()
-            #expect(threads.count > 3)
-            for facts in threads { #expect(facts["Seccomp"] == "2" && facts["NoNewPrivs"] == "1") }
+            #expect(try child.threadFacts().count > 3)
+            try child.expectAllThreads(toHave: "2", as: "Seccomp")
+            try child.expectAllThreads(toHave: "1", as: "NoNewPrivs")
         }
     }
 
@@ -152,6 +152,33 @@ private let hasLandlock = test_landlock_version() > 0
                 #expect(!result.errors.contains("quota"), "\(result)")
                 let left = try namesIn(folder)
                 #expect(!left.contains("admin.sock") && !left.contains("proxy.sock"))
+            }
+        }
+    }
+
+    @Test func aFolderOfAUnixSocketMayComeLater() async throws {
+        try await onThread {
+            try withFolder { folder in
+                let config = folder + "/socks5d.yaml"
+                let text = """
+                    listeners:
+                      - address: "unix:\(folder)/a/b/proxy.sock"
+                        retry: 1s
+                      - address: 127.0.0.1:0
+                    sandbox: on
+                    """
+                try writeFile(config, Array(text.utf8))
+                let child = try Invocation("--config", config).start()
+                defer {
+                    child.finish()
+                    for name in ["a/b/proxy.sock", "a/b", "a"] { remove("\(folder)/\(name)") }
+                }
+                _ = try child.waitForLine("try: ")
+                mkdir(folder + "/a", 0o700)
+                mkdir(folder + "/a/b", 0o700)
+                try eventually("it listens there") {
+                    (try? TestSocket(connectingToUnix: "\(folder)/a/b/proxy.sock"))?.close() != nil
+                }
             }
         }
     }

@@ -35,7 +35,9 @@ struct UsedFiles {
             addFolder(of: path, [.read, .write, .replace])
         }
         for listener in loaded.configuration.listeners {
-            if case .unix(let path) = listener.address.endpoint { addFolder(of: path, .socket) }
+            if case .unix(let path) = listener.address.endpoint {
+                addFolder(of: Self.nearest(to: path), .socket)
+            }
         }
         if case .unix(let path)? = loaded.admin?.address { addFolder(of: path, .socket) }
     }
@@ -60,6 +62,15 @@ struct UsedFiles {
             let folder = path.folderOfPath
             if folder != "/" && !Self.isSpecial(path) { add(folder, use) } else { add(path, use) }
         }
+    }
+
+    /// The same path, or one in the folder above where its own one isn't there: it may come, see the setting `retry`.
+    private static func nearest(to path: String) -> String {
+        var path = path
+        while access(path.folderOfPath, F_OK) != 0, path.folderOfPath.utf8.count > 1 {
+            path = String(path.folderOfPath.dropLast())
+        }
+        return path
     }
 
     private static func resolved(_ path: String) -> String? {
