@@ -23,7 +23,7 @@ import Testing
 
     @Test func noThreadCanGainRightsByAProgram() async throws {
         try await withSocks5d { child, _ in
-            for facts in try child.threadFacts() { #expect(facts["NoNewPrivs"] == "1") }
+            try child.expectAllThreads(toHave: "1", as: "NoNewPrivs")
         }
     }
 
