@@ -8,7 +8,9 @@ import Testing
     /// Any that isn't root: no file and no process of the machine is theirs.
     private static let numbers = "64123:64124"
 
-    @Test(.enabled(if: geteuid() == 0)) func everyThreadIsTheUserAndHasNoRightsOfRoot() async throws {
+    @Test(.enabled(if: geteuid() == 0), .overOwnThreads) func everyThreadIsTheUserAndHasNoRightsOfRoot()
+        async throws
+    {
         try await withSocks5d(Invocation("--run-as", Self.numbers, "--admin", "127.0.0.1:0")) { child, port in
             try expectRelaying(through: port)
             #expect(try child.threadFacts().count > 3)
@@ -21,13 +23,15 @@ import Testing
         }
     }
 
-    @Test func noThreadCanGainRightsByAProgram() async throws {
+    @Test(.overOwnThreads) func noThreadCanGainRightsByAProgram() async throws {
         try await withSocks5d { child, _ in
             try child.expectAllThreads(toHave: "1", as: "NoNewPrivs")
         }
     }
 
-    @Test(.enabled(if: geteuid() == 0)) func aLowPortIsListenedOnWithTheRightToThatAlone() async throws {
+    @Test(.enabled(if: geteuid() == 0), .overOwnThreads) func aLowPortIsListenedOnWithTheRightToThatAlone()
+        async throws
+    {
         let listen = "127.83.10.80:\(Int.random(in: 600..<1000))"
         try await withSocks5d(Invocation("--run-as", Self.numbers, "--listen", listen)) { child, _ in
             try child.expectAllThreads(toHave: "0000000000000400", as: "CapEff")
@@ -37,6 +41,7 @@ import Testing
     /// A mark of one listener needs the same right as that of all.
     @Test(
         .enabled(if: geteuid() == 0),
+        .overOwnThreads,
         arguments: [
             "egress: {mark: 7}\nlisten: ['127.0.0.1:0']",
             "listeners: [{address: '127.0.0.1:0', egress: {mark: 7}}]",
@@ -118,6 +123,11 @@ import Testing
         #expect(result.exitCode == 64)
         #expect(result.errors.contains("expected USER or USER:GROUP, as socks5d or 65532:65532"))
     }
+}
+
+extension Trait where Self == ConditionTrait {
+    /// ThreadSanitizer starts a thread before the program does anything, which keeps all rights.
+    static var overOwnThreads: Self { .enabled(if: !isQuick, "a sanitizer has threads of its own") }
 }
 
 extension ChildProcess {

@@ -43,7 +43,7 @@ private let hasLandlock = test_landlock_version() > 0
         }
     }
 
-    @Test func everyThreadIsInTheSandbox() async throws {
+    @Test(.overOwnThreads) func everyThreadIsInTheSandbox() async throws {
         try await withSocks5d(Self.on.adding(Invocation("--admin", "127.0.0.1:0"))) { child, port in
             try expectRelaying(through: port)
             #expect(try child.threadFacts().count > 3)
