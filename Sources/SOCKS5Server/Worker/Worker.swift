@@ -62,7 +62,7 @@ final class Worker {
     private var longestTime: LongestTime
 
     /// At the limit a connection looks for a worker with an unfinished handshake, and may come too late.
-    private static let mostPasses = 8
+    private static let mostPasses = 32
     /// Bytes that a stream may deliver in a turn of the loop before the others get theirs.
     private static let readBudget = 512 << 10
 
