@@ -1,5 +1,5 @@
-/// The system calls that the program makes: its own, libuv's, glibc's (with resolver and name services), those of Swift's
-/// runtime and of libdispatch. Those of a relay come first.
+/// The system calls that the program, libuv, glibc (with its resolver and name services), Swift's runtime and libdispatch
+/// make. The filter compares in this order, so the calls of a relay come first.
 ///
 /// CALL(name) for each.
 
@@ -77,7 +77,7 @@ CALL(fadvise64)
 CALL(flock)
 CALL(umask)
 
-// glibc calls the old forms where they exist.
+// On x86-64 glibc uses these older calls.
 #ifdef __x86_64__
 CALL(poll)
 CALL(select)

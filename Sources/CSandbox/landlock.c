@@ -62,7 +62,7 @@ static int allow(int ruleset, const sandbox_path *path, uint64_t handled) {
             .allowed_access = rights_of(path->uses, S_ISDIR(facts.st_mode)) & handled,
             .parent_fd = descriptor,
         };
-        // What has no place in a folder, as a pipe, is never refused.
+        // Landlock has no rules for pipes and the like, and never refuses them.
         if (rule.allowed_access != 0 && syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 &&
             errno != EBADFD)
             result = -1;

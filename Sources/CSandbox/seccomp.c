@@ -40,7 +40,7 @@ static void answer_to(program *program, uint32_t call, uint32_t action) {
     answer(program, action);
 }
 
-/// An argument's lower half, of which the bits in `mask` are one of `values`. Both architectures have it first in memory.
+/// Holds if the lower 32 bits of an argument, masked by `mask`, equal one of `values`. Both architectures are little-endian.
 typedef struct {
     uint8_t index;
     uint8_t count;
@@ -50,7 +50,7 @@ typedef struct {
 
 enum { ALL = 0xffffffff };
 
-/// A call under up to two conditions. What comes behind finds the call's number loaded.
+/// Allows a call if at most two conditions hold. Loads the call's number again for the code that follows.
 static void allow_if(program *program, uint32_t call, const condition *conditions, int count) {
     unsigned length = 2;
     for (int i = 0; i < count; i++) length += 2 + conditions[i].count + 1;

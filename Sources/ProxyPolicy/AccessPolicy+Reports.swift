@@ -28,7 +28,7 @@ extension AccessPolicy {
         firstAnswer(of: address) { ruleReport(of: .address($0, port: port, named: name), to: subject) }
     }
 
-    /// Before the rules of a user are those of the listener, and the common ones are the last.
+    /// Asks the listener's rules first, then the user's, then the common ones.
     private func ruleReport(of known: RuleTable.Known, to subject: Subject) -> Denial? {
         if !listenerRules.isEmpty {
             let rules = listenerRules[subject.listener]

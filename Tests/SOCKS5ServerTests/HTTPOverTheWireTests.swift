@@ -12,23 +12,11 @@ private let wrong = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"
 
 /// HTTP CONNECT, where a listener allows it.
 @Suite struct HTTPOverTheWireTests {
-    private struct Names: NameResolver {
-        func resolve(_ name: String) -> ResolverAnswer {
-            .now(name == "here.example" ? .addresses([.ipv4(IPv4Address.loopback)]) : .notFound)
-        }
-    }
-
     private func withProxy(
         _ configure: (inout Configuration) -> Void = { _ in },
         _ body: @escaping @Sendable (_ port: Int, _ sessions: RecordedSessions) throws -> Void
     ) async throws {
-        let sessions = RecordedSessions()
-        try await withServerObject({
-            $0.listeners[0].protocols = [.socks5, .http]
-            $0.nameResolver = Names()
-            $0.observer = sessions
-            configure(&$0)
-        }) { _, port in try body(port, sessions) }
+        try await withRecordedProxy([.socks5, .http], configure, body)
     }
 
     private static func request(_ target: String, _ fields: String = "") -> [UInt8] {

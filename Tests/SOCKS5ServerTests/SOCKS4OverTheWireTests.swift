@@ -10,23 +10,11 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
 
 /// SOCKS4 and SOCKS4a, where a listener allows them.
 @Suite struct SOCKS4OverTheWireTests {
-    private struct Names: NameResolver {
-        func resolve(_ name: String) -> ResolverAnswer {
-            .now(name == "here.example" ? .addresses([.ipv4(IPv4Address.loopback)]) : .notFound)
-        }
-    }
-
     private func withProxy(
         _ configure: (inout Configuration) -> Void = { _ in },
         _ body: @escaping @Sendable (_ port: Int, _ sessions: RecordedSessions) throws -> Void
     ) async throws {
-        let sessions = RecordedSessions()
-        try await withServerObject({
-            $0.listeners[0].protocols = [.socks5, .socks4]
-            $0.nameResolver = Names()
-            $0.observer = sessions
-            configure(&$0)
-        }) { _, port in try body(port, sessions) }
+        try await withRecordedProxy([.socks5, .socks4], configure, body)
     }
 
     private static func request(

@@ -8,12 +8,6 @@ import Testing
 
 /// What is said about sessions, by what clients did.
 @Suite struct SessionInfoTests {
-    private struct Names: NameResolver {
-        func resolve(_ name: String) -> ResolverAnswer {
-            .now(name == "here.example" ? .addresses([.ipv4(IPv4Address.loopback)]) : .notFound)
-        }
-    }
-
     /// A server that knows one name, one user if asked to, and one rule.
     private func withSessions(
         _ configure: (inout Configuration) -> Void = { _ in },
@@ -23,7 +17,7 @@ import Testing
         let ports = PortRange(1...65534)
         try await withServerObject({
             $0.observer = sessions
-            $0.nameResolver = Names()
+            $0.nameResolver = OneName()
             $0.rules = [Rule(.allow, ports: [ports]), Rule(.deny)]
             configure(&$0)
         }) { _, port in try body(sessions, port) }

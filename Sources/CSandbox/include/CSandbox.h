@@ -25,7 +25,7 @@ int sandbox_become(
 /// The version of Landlock (landlock(7)) that the kernel has; 0: none.
 int sandbox_landlock_version(void);
 
-/// What is done with a file, or with the files in a folder and below.
+/// What the program does with a file, or with all files below a folder.
 enum {
     SANDBOX_READ = 1,
     /// Writing, and making new files.

@@ -238,7 +238,7 @@ typedef enum {
     /// Accepts all that come until it is closed, since they would be reset: `accepted` may still come until
     /// `listener_closed`.
     CUV_CLOSE_LAST,
-    /// Accepts those that are there, and leaves later ones to others who have the socket too.
+    /// Accepts the waiting connections once. Other processes that share the socket accept later ones.
     CUV_CLOSE_KEPT,
     /// Leaves all of them to others who have the socket too.
     CUV_CLOSE_HANDED,
@@ -272,7 +272,7 @@ void cuv_tcp_read_stop(cuv_tcp *tcp);
 /// Bytes the socket took at once; `UV_EAGAIN` if none. One or two buffers, none of them empty.
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 
-/// Passes descriptors to the process at the other end of a unix socket, beside the first bytes of what is written
+/// Writes bytes to a unix socket and passes descriptors to the process at its other end with the first of them
 /// (SCM_RIGHTS, unix(7)); they stay the caller's too. Only with no write pending. Returns how many bytes went with them;
 /// there must be one for each `CUV_DESCRIPTORS_A_BYTE`.
 ssize_t cuv_tcp_pass(cuv_tcp *tcp, const int *descriptors, size_t count, const void *bytes);

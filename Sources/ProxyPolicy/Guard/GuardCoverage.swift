@@ -29,8 +29,8 @@ extension [GuardException] {
 }
 
 extension IPNetwork {
-    /// Whether it says who is meant, as `clients: [0.0.0.0/0]` doesn't: it has no public address, or is no wider than any
-    /// network that one owner has, an IPv4 /8 or an IPv6 /16.
+    /// Whether the network is narrow enough to name clients: it has no public address, or it is at most an IPv4 /8 or an
+    /// IPv6 /16, the widest that one owner has. `0.0.0.0/0` isn't.
     package var namesSomebody: Bool {
         switch prefix {
         case .ipv4(_, let length): length >= 8 || [GuardException]().keepClosed(self)

@@ -152,7 +152,7 @@ package final class AccountTable: Sendable {
     }
 
     /// Gives users counters of their own in metrics, the first users while there is room. A counter stays when its user is
-    /// removed, and is never given to another one. A user who is connected meanwhile is still counted among the others.
+    /// removed, and is never given to another one. Users who are connected at that moment are still counted among the others.
     package func name(_ users: some Sequence<[UInt8]>) {
         contents.withLock { contents in
             for name in users {

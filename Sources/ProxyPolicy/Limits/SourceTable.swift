@@ -27,7 +27,7 @@ package final class SourceTable: Sendable {
         var handshakes = 0
     }
 
-    /// Whose places: those that a source has at one listener are counted apart if it has limits of its own.
+    /// A source, counted separately at each listener that has its own limits.
     private struct Holder: Hashable {
         let source: ClientSource
         let scope: SourceScope

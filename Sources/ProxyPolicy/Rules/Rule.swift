@@ -3,7 +3,7 @@ internal import Text
 
 /// Whether requests of some kind are carried out.
 ///
-/// Of ``Configuration/rules`` the first that matches decides, and what none matches is allowed. Rules that only
+/// The first rule of ``Configuration/rules`` that matches decides. If none matches, the request is allowed. Rules that only
 /// report don't decide. A rule matches where
 /// each criterion that it has is fulfilled, which is where one of the values in it is; a rule without any matches all.
 ///
