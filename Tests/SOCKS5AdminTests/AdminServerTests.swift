@@ -1,4 +1,5 @@
 import Glibc
+import Locks
 import SOCKS5Server
 import TestSupport
 import Testing
@@ -46,6 +47,47 @@ import Testing
             let last = try socket.ask("GET /healthz", ["Connection: close"])
             #expect(last.headers["connection"] == "close")
             #expect(try socket.receiveToEnd().isEmpty)
+        }
+    }
+
+    /// As to a process that takes the place of this one, and has just told it to leave.
+    @Test func requestUnderWayIsAnsweredWhenTheServerStops() async throws {
+        let stops = Guarded<(@Sendable () async -> Void)?>(nil)
+        var actions = AdminActions()
+        actions.settings = {
+            Task { await stops.withLock { $0 }?() }
+            try? await Task.sleep(for: .milliseconds(300))
+            return []
+        }
+        try await withAdmin(actions: actions) { rig in
+            stops.withLock { $0 = { await rig.admin.stop() } }
+            let idle = try rig.connect()
+            defer { idle.close() }
+            #expect(try idle.ask("GET /healthz").status == 200)
+            let socket = try rig.connect()
+            defer { socket.close() }
+            let answer = try socket.ask("GET /config")
+            #expect(answer.status == 200 && answer.headers["connection"] == "close")
+            #expect(try socket.receiveToEnd().isEmpty)
+            #expect(try idle.receiveToEnd().isEmpty)
+        }
+    }
+
+    @Test func requestThatIsNeverAnsweredHoldsUpNoStop() async throws {
+        let wait = Guarded(true)
+        var actions = AdminActions()
+        actions.settings = {
+            while wait.withLock({ $0 }) { try? await Task.sleep(for: .milliseconds(10)) }
+            return []
+        }
+        try await withAdmin(actions: actions, limits: { $0.leave = 100 }) { rig in
+            let socket = try rig.connect()
+            defer { socket.close() }
+            try socket.sendRequest("GET /config")
+            usleep(50_000)
+            Task { await rig.admin.stop() }
+            #expect(try socket.receiveToEnd().isEmpty)
+            wait.withLock { $0 = false }
         }
     }
 

@@ -162,6 +162,12 @@ public final class TestSocket: Sendable {
         }
     }
 
+    /// Whether there is something to read, the end included.
+    public var hasBytes: Bool {
+        var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&state, 1, 0) > 0
+    }
+
     /// Whether the peer has reset the connection, however much there is to read yet.
     public var isReset: Bool {
         var state = pollfd(fd: descriptor, events: 0, revents: 0)

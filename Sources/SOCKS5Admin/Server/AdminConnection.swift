@@ -31,6 +31,8 @@ final class AdminConnection {
     private var outgoing: UnsafeMutableRawBufferPointer?
     private var isReadingRequests = false
     private var isRequestTimed = false
+    /// Whether no request is read any more.
+    private var isEnding = false
     private var deadline: UInt64
     /// Since when it has awaited a request.
     private(set) var idleSince: UInt64
@@ -67,6 +69,17 @@ final class AdminConnection {
         if case .closed = stage { return }
         stage = .closed
         stream.close()
+    }
+
+    /// Closes when the request that is served has its answer, or at once where there is none.
+    func end() {
+        switch stage {
+        case .working, .answering:
+            isEnding = true
+            setDeadline(in: owner.limits.leave)
+        case .reading, .leaving: close()
+        case .closed: break
+        }
     }
 
     // MARK: - Requests
@@ -127,6 +140,7 @@ final class AdminConnection {
         case .reading where reader.isWithinRequest:
             refuse(Refusal(408, "the request took longer than \(owner.limits.request / 1000) s"))
         case .reading, .leaving: close()
+        case .working where isEnding: close()
         // A client that doesn't take its answer.
         case .answering:
             stage = .closed
@@ -140,12 +154,12 @@ final class AdminConnection {
     /// What the request that was handed to ``AdminLoop/serve(_:of:)`` is answered.
     func answer(_ response: Response) {
         guard case .working(let request) = stage else { return }
-        write(response, hasBody: request.method != "HEAD", keepsAlive: request.keepsAlive)
+        write(response, hasBody: request.method != "HEAD", keepsAlive: request.keepsAlive && !isEnding)
     }
 
     private func write(_ response: Response, hasBody: Bool, keepsAlive: Bool) {
         stage = .answering(next: keepsAlive)
-        setDeadline(in: owner.limits.answer)
+        if !isEnding { setDeadline(in: owner.limits.answer) }
         hold(response.encoded(hasBody: hasBody, keepsAlive: keepsAlive, date: time(nil)))
         do throws(UVError) {
             let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -181,7 +195,9 @@ final class AdminConnection {
         guard case .answering(let goesOn) = stage else { return }
         isRequestTimed = false
         do throws(UVError) {
-            if goesOn {
+            if isEnding {
+                close()
+            } else if goesOn {
                 stage = .reading
                 idleSince = owner.loop.now
                 setDeadline(in: owner.limits.idle)

@@ -156,7 +156,7 @@ final class AdminLoop {
         guard !isStopping else { return }
         isStopping = true
         listener?.close()
-        for connection in connections.values { connection.close() }
+        for connection in connections.values { connection.end() }
     }
 
     private func finishIfStopped() {

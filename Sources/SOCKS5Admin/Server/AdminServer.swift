@@ -139,7 +139,8 @@ public final class AdminServer: Sendable {
         }
     }
 
-    /// Stops listening and ends all connections; answers that are under way are lost. Returns when all has ended.
+    /// Stops listening and ends all connections, those of requests that are under way when they have their answers, within
+    /// 2 s. Returns when all has ended.
     public func stop() async {
         let mailbox: Mailbox<AdminLoop.Command>? = state.withLock { state in
             defer { state.stage = .ended }
