@@ -73,6 +73,61 @@ import Testing
         }
     }
 
+    @Test func eachLimitOfASourceIsNamedWithItsListener() async throws {
+        let settings = """
+            workers: 1
+            listeners:
+              - {address: '127.0.0.1:0', name: few, limits: {connections-per-source: 1}}
+              - {address: '127.0.0.2:0', name: slow, limits: {new-connections-per-source: 1}}
+            """
+        try await withFile(Array(settings.utf8)) { path in
+            try await onThread {
+                let child = try Invocation("--config", path).start()
+                defer { child.finish() }
+                for host in ["127.0.0.1", "127.0.0.2"] {
+                    let line = try child.waitForLine("listening on \(host):")
+                    let port = try #require(Int(line))
+                    let clients = try (0..<2).map { _ in try TestSocket(connectingTo: port, host: host) }
+                    defer { for client in clients { client.close() } }
+                    try clients[1].waitForClose()
+                }
+                for (listener, limit) in [
+                    ("few", "connections of a source"), ("slow", "new connections of a source"),
+                ] {
+                    _ = try child.waitForLine(
+                        containing: " warning connections refused by a limit client=127.0.0.1 "
+                            + "limit=\"\(limit)\" listener=\(listener) refused=1"
+                    )
+                }
+            }
+        }
+    }
+
+    @Test func deniedDatagramsNameTheirTarget() async throws {
+        let settings = """
+            listen: ['127.0.0.1:0']
+            rules: [{deny: {ports: [53]}}]
+            guard: {mode: on, allow: [192.0.2.0/24]}
+            """
+        try await withFile(Array(settings.utf8)) { path in
+            try await withSocks5d(Invocation("--config", path, "--listen", "127.0.0.1:0")) { child, port in
+                for (address, number, message, cause) in [
+                    (IPv4Address(192, 0, 2, 1), UInt16(53), "denied by a rule", " rule=\(path):2"),
+                    (IPv4Address(10, 0, 0, 1), 80, "denied by the guard", " reason=private"),
+                ] {
+                    let association = try TestAssociation(through: port)
+                    defer { association.close() }
+                    let target = Destination(host: .ipv4(address), port: number)
+                    for _ in 0..<2 { try association.send([1], to: target) }
+                    let line = try child.waitForLine(containing: " notice datagrams \(message) ")
+                    #expect(line.contains(" client=127.0.0.1:\(association.connection.localPort) "))
+                    #expect(line.contains(" destination=\(target) ") && line.contains(" id="), "\(line)")
+                    #expect(line.contains(cause) && line.contains(" refused=1"), "\(line)")
+                }
+            }
+        }
+    }
+
     /// One line stands for those of a second, and says how many.
     @Test func refusalsOfOneKindAreCountedAndNotRepeated() async throws {
         try await withServer("--workers", "1") { child, port in

@@ -108,6 +108,18 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         }
     }
 
+    @Test func theWaitForAPeerIsNoTimeOfDialling() async throws {
+        try await withServerObject { server, port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            let bound = try client.request(.bind, .unspecified).boundAddress
+            let peer = try TestSocket(connectingTo: Int(bound.port))
+            defer { peer.close() }
+            #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
+            #expect(server.metrics().dialTimes.count == 0)
+        }
+    }
+
     @Test func refusalsAreCountedByTheirCause() async throws {
         try await withServerObject({
             $0.rules = [Rule(.allow, ports: [PortRange(1...1023)]), Rule(.deny)]

@@ -174,6 +174,73 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ([5, 1, 0], "methods 00"), ([5, 3, 0, 1, 0xa0], "methods 00, 01, a0"), ([5, 0], "no method"),
+        ([5, 9] + [UInt8](0x80...0x88), "methods 80, 81, 82, 83, 84, 85, 86, 87, ..."),
+        ([4, 1, 0, 80, 127, 0, 0, 1, 0], "no login"),
+        (Array("CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n".utf8), "no login"),
+    ])
+    func aClientWithoutALoginIsToldByWhatItOffers(_ bytes: [UInt8], _ reason: String) async throws {
+        try await withSessions({
+            $0.users = [ProxyUser(name: "alice", password: "secret")]
+            $0.listeners[0].protocols = [.socks5, .socks4, .http]
+        }) { sessions, port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            try client.send(bytes)
+            try client.waitForClose()
+            client.close()
+            let info = try sessions.next(after: 0)
+            #expect(info.outcome == .noAcceptableMethod && info.reason == reason, "\(info.reason ?? "")")
+        }
+    }
+
+    @Test func theLimitOfAssociationsIsNamed() async throws {
+        try await withSessions({ $0.udp.associationsPerSource = 1 }) { sessions, port in
+            let association = try TestAssociation(through: port)
+            defer { association.close() }
+            try expect(.notAllowed, through: port, to: .unspecified, by: .udpAssociate)
+            let info = try sessions.next(after: 0)
+            #expect(info.outcome == .deniedByLimit && info.endedBy == .limit)
+            #expect(info.reason == "associations of a source")
+        }
+    }
+
+    @Test func theLimitOfWaitingNamesIsNamed() async throws {
+        struct Silent: NameResolver {
+            let gate = AnswerGate<ResolvedName>(cancelled: .unavailable)
+
+            func resolve(_ name: String) -> ResolverAnswer { .later { [gate] in await gate.wait() } }
+        }
+        let (resolver, ended) = (Silent(), RecordedSessions())
+        try await withServerObject({
+            $0.observer = ended
+            $0.nameResolver = resolver
+            $0.resolver.lookupsPerSource = 1
+            $0.resolver.waitingPerSource = 1
+        }) { server, port in
+            let clients = try (0..<2).map { number in
+                let client = try TestSocket(connectingTo: port)
+                try client.send(Greeting(methods: [.noAuthentication]))
+                _ = try client.receive(MethodSelection.self)
+                let destination = Destination(name: "\(number).example", port: 80)
+                try client.send(SOCKSRequest(command: .connect, destination: destination))
+                return client
+            }
+            defer { for client in clients { client.close() } }
+            try eventually("one waits behind the other") { server.metrics().lookups.waiting == 1 }
+            try expect(.generalFailure, through: port, to: Destination(name: "2.example", port: 80))
+            let info = try ended.next(after: 0)
+            #expect(info.outcome == .deniedByLimit && info.endedBy == .limit && info.stage == .lookup)
+            #expect(info.reason == "names that wait to be looked up" && info.error == "EAGAIN")
+            try resolver.gate.open(.notFound)
+            try resolver.gate.open(.notFound)
+            for client in clients {
+                #expect(try client.receive(SOCKSResponse.self).reply == .hostUnreachable)
+            }
+        }
+    }
+
     @Test func anIdleSessionSaysForHowLongItWas() async throws {
         try await withSessions({ $0.timeouts.idle = .milliseconds(50) }) { sessions, port in
             let target = try TestListener()

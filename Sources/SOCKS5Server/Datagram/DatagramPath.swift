@@ -24,6 +24,8 @@ protocol DatagramPathDelegate: AnyObject {
     func pathDidSend(_ payload: Int)
     /// A payload of the client, or of a target, goes no further.
     func pathDidDrop(_ cause: DatagramDrop)
+    /// Rules or guard deny datagrams to a target. Said once, beside ``pathDidDrop(_:)``.
+    func pathDidDeny(_ denial: Denial, to target: Target, on subject: Subject)
     /// A rule that only reports would drop a datagram. Said once.
     func pathDidReport(_ report: Denial, on subject: Subject)
     func pathDidClose()

@@ -28,6 +28,7 @@ final class DirectPath: DatagramPath {
     private var openSockets = 0
     /// Once is enough: an association has one line in the log.
     private var hasReported = false
+    private var hasTold = false
 
     init(_ delegate: any DatagramPathDelegate, _ services: Services, for subject: Subject, _ meter: Meter?) {
         self.delegate = delegate
@@ -63,8 +64,8 @@ final class DirectPath: DatagramPath {
     }
 
     private func lookUp(_ name: HostName, _ port: UInt16, for payload: UnsafeRawBufferPointer) {
-        guard services.policy.access.denial(of: name, port: port, to: subject) == nil else {
-            return delegate.pathDidDrop(.denied)
+        if let denial = services.policy.access.denial(of: name, port: port, to: subject) {
+            return deny(denial, to: .name(name, port: port))
         }
         if waiting.isWaiting(for: name) { return wait(payload, for: name, port) }
         guard waiting.hasRoomForName else { return delegate.pathDidDrop(.queueFull) }
@@ -99,7 +100,10 @@ final class DirectPath: DatagramPath {
             let target = Candidates.first(of: found, port: port, preferred: preferred) {
                 isAllowed($0, named: name)
             }
-            guard let target else { return delegate.pathDidDrop(.denied) }
+            guard let target else {
+                let first = found.first.map { SocketAddress(host: $0.host, port: port) }
+                return deny(first.flatMap { denial(of: $0, named: name) }, to: .name(name, port: port))
+            }
             send(payload, to: target, named: name)
         case .failure(.tryAgain):
             delegate.pathDidDrop(.queueFull)
@@ -110,7 +114,12 @@ final class DirectPath: DatagramPath {
 
     /// Every datagram to a target passes here, however its address was found.
     private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
-        guard isAllowed(target, named: name) else { return delegate.pathDidDrop(.denied) }
+        guard isAllowed(target, named: name) else {
+            return deny(
+                denial(of: target, named: name),
+                to: .address(IPAddress(target.host), port: target.port)
+            )
+        }
         if !hasReported { report(target, named: name) }
         guard meter?.admits(payload.count) ?? true else { return delegate.pathDidDrop(.overBandwidth) }
         do throws(UVError) {
@@ -125,12 +134,25 @@ final class DirectPath: DatagramPath {
 
     private func isAllowed(_ target: SocketAddress, named name: HostName?) -> Bool {
         target.port != 0 && (services.families.only ?? target.family) == target.family
-            && services.policy.access.denial(
-                of: IPAddress(target.host),
-                port: target.port,
-                named: name,
-                to: subject
-            ) == nil
+            && denial(of: target, named: name) == nil
+    }
+
+    private func denial(of target: SocketAddress, named name: HostName?) -> Denial? {
+        services.policy.access.denial(
+            of: IPAddress(target.host),
+            port: target.port,
+            named: name,
+            to: subject
+        )
+    }
+
+    /// - Parameter denial: `nil`: neither rules nor guard deny it; it has no port, or the wrong family.
+    private func deny(_ denial: Denial?, to target: Target) {
+        if let denial, !hasTold {
+            hasTold = true
+            delegate.pathDidDeny(denial, to: target, on: subject)
+        }
+        delegate.pathDidDrop(.denied)
     }
 
     private func report(_ target: SocketAddress, named name: HostName?) {

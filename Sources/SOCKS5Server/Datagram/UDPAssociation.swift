@@ -6,6 +6,8 @@ internal import UVLoop
 protocol AssociationDelegate: AnyObject {
     /// Behind ``UDPAssociation/close()``: no socket is open any more.
     func associationDidClose()
+    /// Rules or guard deny datagrams to a target. Said once.
+    func associationDidDeny(_ denial: Denial, to target: Target, on subject: Subject)
     /// A rule that only reports would drop a datagram. Said once.
     func associationDidReport(_ report: Denial, on subject: Subject)
     /// - Returns: whether there was one more place of the ``ConnectionLimit``, which is the association's then.
@@ -84,12 +86,12 @@ final class UDPAssociation {
     func open(at local: SocketAddress) -> Result<SocketAddress, Refusal> {
         guard services.associations.enter(source) else {
             counters.add(.associationsAtLimit)
-            return .failure(Refusal(reply: .notAllowed))
+            return .failure(Refusal(reply: .notAllowed, limit: .associations))
         }
         // Up to four descriptors are two places.
         guard delegate.takePlaceForAssociation() else {
             services.associations.leave(source)
-            return .failure(Refusal(reply: .generalFailure))
+            return .failure(Refusal(reply: .generalFailure, limit: .connections))
         }
         do throws(UVError) {
             let bound = try openClientSide(at: local)
@@ -107,6 +109,8 @@ final class UDPAssociation {
 
     struct Refusal: Error {
         let reply: Reply
+        /// The one that is exceeded.
+        var limit: SharedLimit?
     }
 
     /// - Returns: where the client is to send.
@@ -263,6 +267,10 @@ extension UDPAssociation: DatagramPathDelegate {
     }
 
     func pathDidDrop(_ cause: DatagramDrop) { drop(cause) }
+
+    func pathDidDeny(_ denial: Denial, to target: Target, on subject: Subject) {
+        delegate.associationDidDeny(denial, to: target, on: subject)
+    }
 
     func pathDidReport(_ report: Denial, on subject: Subject) {
         delegate.associationDidReport(report, on: subject)

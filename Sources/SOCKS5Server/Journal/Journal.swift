@@ -16,7 +16,8 @@ final class Journal {
     private var lastSession: UInt64
     private var limitWarning = RateLimit()
     private var displacedWarning = RateLimit()
-    private var sourceWarning = RateLimit()
+    /// One each: a limit that is met must not hide behind another one.
+    private var sourceWarnings: [LimitRefusal: RateLimit] = [:]
     private var strangerWarning = RateLimit()
     private var headerWarning = RateLimit()
     private var pauseWarning = RateLimit()
@@ -65,10 +66,23 @@ final class Journal {
         refusals.noteReport(record, now: now, logger)
     }
 
-    /// The target is found and connected, or isn't.
-    func routeDidEnd(_ times: SessionTimes) {
+    /// Datagrams of an association to a target go no further.
+    ///
+    /// - Parameter rule: as logs call the one that denies them, if it is one.
+    func datagramsDenied(
+        _ record: SessionRecord,
+        to target: Target,
+        _ denial: Denial,
+        _ rule: String?,
+        now: UInt64
+    ) {
+        refusals.noteDatagrams(record, to: target, denial, rule, now: now, logger)
+    }
+
+    /// The target is found and connected, or isn't. How long a peer lets a BIND wait is no time of dialling.
+    func routeDidEnd(_ times: SessionTimes, of command: SOCKSCommand?) {
         if let time = times.lookup { counters.lookupTimes.observe(milliseconds: time) }
-        if let time = times.dial { counters.dialTimes.observe(milliseconds: time) }
+        if command != .bind, let time = times.dial { counters.dialTimes.observe(milliseconds: time) }
     }
 
     func sessionDidEnd(_ session: SessionInfo, by listener: ListenerName) {
@@ -154,10 +168,13 @@ final class Journal {
     func connectionRefused(_ peer: Peer, by limit: LimitRefusal, at listener: ListenerName, now: UInt64) {
         counters.add(limit)
         counters.listeners[listener.index].add(ConnectionRefusal(limit))
-        guard let refused = sourceWarning.count(now: now) else { return }
+        guard let refused = sourceWarnings[limit, default: RateLimit()].count(now: now) else { return }
         logger.warning(
             "connections refused by a limit",
-            metadata: ["limit": "\(limit.text)", "client": "\(peer.host)", "refused": "\(refused)"]
+            metadata: [
+                "listener": "\(listener.text)", "client": "\(peer.host)", "limit": "\(limit.text)",
+                "refused": "\(refused)",
+            ]
         )
     }
 

@@ -1,4 +1,5 @@
 internal import Logging
+internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import Text
 
@@ -6,7 +7,14 @@ internal import Text
 ///
 /// - Isolation: the worker's thread.
 struct Refusals {
-    private var limits: [SessionInfo.Outcome: RateLimit] = [:]
+    /// A limit that is met must not hide behind another one.
+    private struct Kind: Hashable {
+        let outcome: SessionInfo.Outcome
+        var limit: String?
+    }
+
+    private var limits: [Kind: RateLimit] = [:]
+    private var datagramLimits: [SessionInfo.Outcome: RateLimit] = [:]
     private var reports = RateLimit()
 
     /// - Parameters:
@@ -17,10 +25,34 @@ struct Refusals {
         else {
             return
         }
-        guard let count = limits[outcome, default: RateLimit()].count(now: now) else { return }
+        let kind = Kind(outcome: outcome, limit: outcome == .deniedByLimit ? record.reason : nil)
+        guard let count = limits[kind, default: RateLimit()].count(now: now) else { return }
         var metadata = record.subject
         metadata["refused"] = "\(count)"
         logger.notice("\(message)", metadata: metadata)
+    }
+
+    /// The same of an association whose datagrams to a target are dropped.
+    ///
+    /// - Parameter rule: as logs call the one that denies them, if it is one.
+    mutating func noteDatagrams(
+        _ record: SessionRecord,
+        to target: Target,
+        _ denial: Denial,
+        _ rule: String?,
+        now: UInt64,
+        _ logger: Logger
+    ) {
+        let outcome = SessionOutcome.denied(denial).code
+        guard logger.logLevel <= .notice, let message = Self.message(outcome),
+            let count = datagramLimits[outcome, default: RateLimit()].count(now: now)
+        else { return }
+        var metadata = record.subject
+        metadata["destination"] = "\(target)"
+        if let rule { metadata["rule"] = "\(rule)" }
+        if case .destination(let reason) = denial { metadata["reason"] = "\(reason.rawValue)" }
+        metadata["refused"] = "\(count)"
+        logger.notice("datagrams \(message)", metadata: metadata)
     }
 
     /// The same of what is carried out although a rule that only reports would deny it.

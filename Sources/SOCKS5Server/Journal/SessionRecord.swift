@@ -42,6 +42,7 @@ struct SessionRecord {
             var terms: UserTerms?
             var claimedUser: [UInt8]?
             var unreadable: Unreadable?
+            var limit: SharedLimit?
             var rule: String?
             var wouldDeny: String?
         }
@@ -74,6 +75,8 @@ struct SessionRecord {
     var user: [UInt8]? { username ?? claimedUser }
     /// What the client has sent instead of a message that can be carried out.
     var unreadable: Unreadable? { rare?.notes.unreadable }
+    /// The limit by which the request was refused, if it is none of a user.
+    var limit: SharedLimit? { rare?.notes.limit }
     /// The rule that only reports and would have denied the request, or the address that it has led to.
     var wouldDeny: String? { rare?.notes.wouldDeny }
 
@@ -142,6 +145,8 @@ extension SessionRecord {
             let began = min(max(asked, route.lookupBegan ?? asked), end)
             times.noteLookup(end.since(asked), waited: began.since(asked))
         }
+        // The table of names says so where too many wait; of a target it is no error.
+        if route.error == .tryAgain, route.dialBegan == nil { note(SharedLimit.lookups) }
         if let began = route.dialBegan {
             enter(.dial)
             times.noteDial(now.since(began))
@@ -172,6 +177,10 @@ extension SessionRecord {
         noteRarely { $0.claimedUser = name }
     }
 
+    mutating func note(_ limit: SharedLimit?) {
+        if limit != nil { noteRarely { $0.limit = limit } }
+    }
+
     mutating func note(_ unreadable: Unreadable?) {
         if unreadable != nil { noteRarely { $0.unreadable = unreadable } }
     }
@@ -185,6 +194,7 @@ extension SessionRecord {
         case nil: nil
         // A health check greets, and leaves at the answer.
         case .clientLeft? where stage == .accepted || stage == .handshake && method != nil: .probe
+        case .refused? where limit != nil: .deniedByLimit
         case .refused(.generalFailure)? where unreadable == .portZero: .badDestination
         case .refused(.hostUnreachable)? where stage <= .policy: .badDestination
         case .refused(.hostUnreachable)? where stage == .lookup: .nameNotFound
@@ -193,7 +203,11 @@ extension SessionRecord {
     }
 
     var endedBy: SessionInfo.EndedBy? {
-        if case .completed? = outcome { firstEnd == .target ? .target : .client } else { outcome?.endedBy }
+        switch outcome {
+        case .completed?: firstEnd == .target ? .target : .client
+        case .refused? where limit != nil: .limit
+        default: outcome?.endedBy
+        }
     }
 
     /// `socks5d.yaml:12`, `rule 3`, `user's rule 3` or `rule set`, if one has refused the request.
@@ -203,6 +217,7 @@ extension SessionRecord {
     var reason: String? {
         if let unreadable { return unreadable.text }
         return switch outcome {
+        case .refused?: limit?.text
         case .denied(.destination(let reason))?: reason.rawValue
         case .denied(.limit(let limit))?: limit.text
         case .timedOut(let deadline)?: deadline.text

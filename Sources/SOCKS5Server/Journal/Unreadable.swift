@@ -19,6 +19,10 @@ enum Unreadable: Equatable {
     case userID
     /// An HTTP request that makes no sense or has no end, and one with another method than CONNECT.
     case httpRequest, httpMethod
+    /// That a client of SOCKS5 offers, where another one is asked for.
+    case methods([UInt8])
+    /// A request of SOCKS4, or of HTTP, where a login is asked for.
+    case noLogin
 
     /// Of a client that speaks none of the listener's protocols.
     ///
@@ -80,11 +84,32 @@ enum Unreadable: Equatable {
         case .userID: "user ID too long"
         case .httpRequest: "HTTP request malformed or too long"
         case .httpMethod: "HTTP method other than CONNECT"
+        case .methods(let codes): Self.text(ofMethods: codes)
+        case .noLogin: "no login"
         }
     }
+
+    /// As RFC 1928 section 3 writes them: `methods 00, 01`.
+    private static func text(ofMethods codes: [UInt8]) -> String {
+        guard !codes.isEmpty else { return "no method" }
+        let shown = codes.prefix(mostMethods).map { code in
+            let digits = String(code, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }
+        return "methods " + (shown + (codes.count > mostMethods ? ["..."] : [])).joined(separator: ", ")
+    }
+
+    /// A greeting may offer 255.
+    private static let mostMethods = 8
 }
 
 extension RawSpan {
+    /// That the greeting in front offers.
+    var methods: [UInt8] {
+        let length = bytes(1..<2)?.first.map { Int($0) } ?? 0
+        return bytes(2..<(2 + length)) ?? []
+    }
+
     fileprivate var socks5Name: [UInt8] {
         let length = bytes(4..<5)?.first.map { Int($0) } ?? 0
         return bytes(5..<(5 + length)) ?? []

@@ -108,6 +108,11 @@ extension Session: AssociationDelegate {
         return keeper.takePlace()
     }
 
+    func associationDidDeny(_ denial: Denial, to target: Target, on subject: Subject) {
+        let rule = services.policy.access.name(of: denial, to: subject)
+        services.journal.datagramsDenied(record, to: target, denial, rule, now: services.clock.now)
+    }
+
     func associationDidReport(_ report: Denial, on subject: Subject) { note(report, on: subject) }
 
     func associationDidClose() { partDidClose() }

@@ -83,7 +83,7 @@ extension Session {
     func noteRoute() {
         guard case .target(let connector) = pending else { return }
         record.note(connector.notes, now: services.clock.now)
-        services.journal.routeDidEnd(record.times)
+        services.journal.routeDidEnd(record.times, of: record.command)
     }
 }
 
@@ -98,6 +98,8 @@ extension SessionRecord {
         case .reject: note(Unreadable(request: bytes, front.protocol))
         case .refuse(_, .notSOCKS5): return note(Unreadable(greeting: bytes))
         case .refuse(_, .badRequest): note(front.protocol == .socks4 ? .userID : .httpRequest)
+        case .refuse(_, .noAcceptableMethod):
+            note(front.protocol == .socks5 ? .methods(bytes.methods) : .noLogin)
         case .refuse(_, .refused(.commandNotSupported)): note(.httpMethod)
         case .answer, .verify, .open, .refuse, .refuseLogin: break
         }

@@ -333,7 +333,9 @@ final class Session {
                 meter(of: $0)
             }
             switch association.open(at: local) {
-            case .failure(let refusal): perform(machine.on(.failed(refusal.reply)))
+            case .failure(let refusal):
+                record.note(refusal.limit)
+                perform(machine.on(.failed(refusal.reply)))
             case .success(let bound): begin(association, boundTo: bound)
             }
         } catch {
