@@ -137,6 +137,9 @@ import Testing
             #expect(try ask("PUT /log-level?level=info", at: socket).hasPrefix("200 "))
             try expectRelaying(through: port)
             _ = try child.waitForLine(containing: " info session ended ")
+            // Although the log takes no such line behind it.
+            #expect(try ask("PUT /log-level?level=error", at: socket).hasPrefix("200 "))
+            _ = try child.waitForLine(containing: " notice log level set before=info level=error")
         }
     }
 

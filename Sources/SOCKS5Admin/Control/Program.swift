@@ -67,7 +67,18 @@ enum Program {
         guard let set = call.context.actions.setLogLevel else {
             throw Refusal(501, "the log has no level to set")
         }
+        let before = call.context.actions.logLevel?()
+        // Said while the log still takes it, whichever of the levels that is.
+        let isQuieter = level > (before ?? level)
+        if isQuieter { note(level, after: before, call.context.logger) }
         set(level)
+        if !isQuieter { note(level, after: before, call.context.logger) }
         return Response(200, level.rawValue)
+    }
+
+    private static func note(_ level: Logger.Level, after before: Logger.Level?, _ logger: Logger) {
+        var metadata: Logger.Metadata = ["level": "\(level)"]
+        if let before { metadata["before"] = "\(before)" }
+        logger.notice("log level set", metadata: metadata)
     }
 }
