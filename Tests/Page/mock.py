@@ -68,6 +68,7 @@ class World:
         self.limits = [("connections", 0, 10000), ("buffer-memory", 21 << 20, 64 << 20)]
         self.parents = []
         self.refused = {"limit": 0, "banned": 0}
+        self.outcomes = {"completed": 5}
         self.dropped = {"foreign": 0}
         self.replies = {"0": 0}
         self.failed_logins = 0
@@ -172,7 +173,7 @@ class World:
             "bytes": {"sent": 318_240_114_002, "received": 4_220_114_771_312},
             "datagrams": {"sent": 1, "received": 2, "dropped": self.dropped},
             "replies": self.replies,
-            "outcomes": {"completed": 5},
+            "outcomes": self.outcomes,
             "refused": self.refused,
             "logins_failed": self.failed_logins,
             "dial_ms": self.dial,

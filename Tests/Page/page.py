@@ -86,6 +86,15 @@ class Tests:
         asked = [url for url in self.browser.requests if "status.json" in url]
         check(asked[0].endswith("since=0") and int(asked[-1].split("=")[1]) > 1_700_000_000, asked)
 
+    def test_refusals_are_shown_by_their_cause(self):
+        self.world.outcomes = {"completed": 5, "denied_by_rule": 3, "denied_by_guard": 2, "not_socks5": 1}
+        self.world.refused = {"banned": 4, "lookups": 6}
+        self.load()
+        told = shown(self.browser, "refused")
+        for text in ["Denied by a rule", "Denied by the guard", "Not SOCKS5", "Too many names to look up"]:
+            check(text in told, told)
+        check("Completed" not in told, told)
+
     def test_limits_near_their_end_are_told_in_words_and_colour(self):
         self.world.limits = [("connections", 50, 100), ("buffer-memory", 80, 100), ("lookups", 99, 100)]
         self.load()

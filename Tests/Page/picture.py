@@ -11,6 +11,7 @@ def busy_world():
     world = World(1164)
     world.limits = [("connections", 0, 10000), ("buffer-memory", 52 << 20, 64 << 20), ("descriptors", 4210, 65536)]
     world.refused = {"limit": 0, "banned": 118, "connections_per_source": 27}
+    world.outcomes = {"completed": 1_290_113, "denied_by_rule": 1987, "denied_by_guard": 190, "not_socks5": 64}
     world.failed_logins = 41
     world.dropped = {"foreign": 3, "unreachable": 12, "malformed": 0}
     world.replies = {"0": 1_304_221, "5": 20_112, "4": 9_031, "2": 2_204, "1": 310, "7": 4}

@@ -53,6 +53,7 @@ import Testing
                 #""destinations":[{"destination":"127.0.0.1","sessions":1,"sent":3,"received":4}]"#,
                 #""clients":[{"client":"127.0.0.1","sessions":1,"sent":3,"received":4}]"#,
                 #""users":[{"sessions":1,"sent":3,"received":4}]"#,
+                #""draining":0,"#, #""associations_per_source":0,"#, #""lookups":0}"#,
             ] {
                 #expect(text.contains(part), "\(part) isn't in \(text)")
             }

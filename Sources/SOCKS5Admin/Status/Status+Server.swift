@@ -39,6 +39,7 @@ extension Status {
         )
         count(metrics)
         count(statistics)
+        refused.append(("lookups", UInt64(metrics.lookups.refused)))
         let busiest = BusiestSessions(sessions)
         users = busiest.users
         destinations = busiest.destinations
@@ -72,10 +73,12 @@ extension Status {
             [
                 ("limit", UInt64(statistics[.refusedAtLimit])),
                 ("banned", UInt64(statistics[.refusedAsBanned])),
+                ("draining", UInt64(statistics[.refusedWhileDraining])),
                 ("stranger", UInt64(statistics[.refusedToStrangers])),
                 ("proxy_header", UInt64(statistics[.refusedForHeader])),
                 ("displaced", UInt64(statistics[.displacedHandshakes])),
                 ("unchecked_logins", UInt64(statistics[.uncheckedLogins])),
+                ("associations_per_source", UInt64(statistics[.associationsAtLimit])),
             ] + LimitRefusal.allCases.map { ($0.word, UInt64(statistics.refusals($0))) }
         failedLogins = UInt64(statistics[.failedLogins])
     }
