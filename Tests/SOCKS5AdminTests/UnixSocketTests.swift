@@ -43,6 +43,22 @@ import Testing
         }
     }
 
+    @Test func noPageOfAnotherSiteChangesAnything() async throws {
+        try await withPath { path in
+            try await withAdmin(at: "unix:\(path)") { rig in
+                let socket = try TestSocket(connectingToUnix: path)
+                defer { socket.close() }
+                for field in ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site"] {
+                    let fields = ["Host: localhost", field]
+                    #expect(try socket.ask("DELETE /names", fields).status == 403, "\(field)")
+                    #expect(try socket.ask("GET /sessions", fields).status == 200)
+                }
+                let own = ["Host: localhost", "Origin: http://localhost", "Sec-Fetch-Site: same-origin"]
+                #expect(try socket.ask("DELETE /names", own).status == 200)
+            }
+        }
+    }
+
     @Test func socketOfALivingServerIsLeftAlone() async throws {
         try await withPath { path in
             try await withAdmin(at: "unix:\(path)") { rig in

@@ -42,7 +42,8 @@ struct Access: Sendable {
 
     /// For a client that may read.
     func refusal(ofChange request: Request) -> Response? {
-        guard case .tcp(let addresses) = place else { return nil }
+        // A browser may come through a web server that passes requests on to the socket.
+        guard case .tcp(let addresses) = place else { return originRefusal(request) }
         guard token != nil else {
             return Response(
                 403,
