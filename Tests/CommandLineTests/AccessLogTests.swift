@@ -239,6 +239,25 @@ import Testing
         }
     }
 
+    @Test func aFileWithoutALineStaysOpenToo() async throws {
+        try await onThread {
+            try withFolder { folder in
+                let path = folder + "/messages"
+                let child = try Invocation.anyPort.adding(Invocation("--log-file", path)).start()
+                defer { child.finish() }
+                _ = try child.waitForPort()
+                try eventually("the file is open") { child.openFiles.contains(path) }
+                #expect(rename(path, path + ".1") == 0 && mkdir(path, 0o700) == 0)
+                child.signal(SIGUSR1)
+                try eventually("the report in the old file") {
+                    try Self.lines(path + ".1").contains { $0.contains("can't be opened again") }
+                }
+                #expect(rmdir(path) == 0)
+                _ = try child.stop()
+            }
+        }
+    }
+
     @Test func messagesGoToAFileIfAskedTo() async throws {
         try await onThread {
             try withFolder { folder in

@@ -239,11 +239,14 @@ extension ChildProcess {
     }
 
     /// Those of ``descriptorCount`` that are sockets: neither a loop's own nor pipes for splicing, which come and go.
-    public var socketCount: Int {
-        guard let folder = opendir("/proc/\(pid)/fd") else { return -1 }
+    public var socketCount: Int { openFiles.count { $0.hasPrefix("socket:") } }
+
+    /// What the descriptors of the child lead to: paths, or kinds with a number.
+    public var openFiles: [String] {
+        guard let folder = opendir("/proc/\(pid)/fd") else { return [] }
         defer { closedir(folder) }
-        var count = 0
-        var text = [CChar](repeating: 0, count: 64)
+        var files: [String] = []
+        var text = [CChar](repeating: 0, count: Int(PATH_MAX))
         while let entry = readdir(folder) {
             let length = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 1) {
@@ -251,9 +254,9 @@ extension ChildProcess {
                 }
             }
             let link = text.prefix(max(0, length)).map { UInt8(bitPattern: $0) }
-            if link.starts(with: "socket:".utf8) { count += 1 }
+            files.append(String(decoding: link, as: UTF8.self))
         }
-        return count
+        return files
     }
 
     /// Leaves the child room for `count` descriptors more than it has open.

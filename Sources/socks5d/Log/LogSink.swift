@@ -17,6 +17,7 @@ final class LogSink {
 
     init(_ stream: LogStream) {
         self.stream = stream
+        if case .file = stream.place { _ = openIfNeeded() }
     }
 
     /// The descriptor that takes nothing at the moment.

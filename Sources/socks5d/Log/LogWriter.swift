@@ -50,10 +50,11 @@ final class LogWriter: Sendable {
 
     // MARK: - Any thread
 
-    /// Opens a stream of lines. The place is opened with the first of them.
+    /// Opens a stream of lines. A file is opened soon, so that it is there to stay; other places with the first line.
     func open(_ place: LogPlace, capacity: Int, tellsOfLosses: Bool) -> LogStream {
         let stream = LogStream(place, capacity: capacity, tellsOfLosses: tellsOfLosses) { [self] in wake() }
         wishes.withLock { $0.streams.append(stream) }
+        if case .file = place { wake() }
         return stream
     }
 
