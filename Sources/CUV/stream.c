@@ -8,9 +8,11 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /// One block a connection; its owner is the handle's data.
@@ -122,6 +124,18 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     // libuv reads nothing while it connects, but forgets the socket behind that if nobody reads it: reading would
     // then take two more epoll_ctl. `on_connected` stops what the owner doesn't want by then.
     return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_readable);
+}
+
+int cuv_tcp_connect_unix(cuv_tcp *tcp, const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return UV_ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    int error = connect(descriptor, (const struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+    if (error == 0) error = cuv_tcp_adopt(tcp, descriptor);
+    if (error < 0) close(descriptor);
+    return error;
 }
 
 void cuv_tcp_keepalive(cuv_tcp *tcp) { cuv_keepalive(cuv_tcp_descriptor(tcp)); }

@@ -48,3 +48,20 @@ public enum Target: Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension Destination {
+    /// As a request has it.
+    public init(_ target: Target) {
+        switch target {
+        case .address(.ipv4(let address), let port): self.init(host: .ipv4(address), port: port)
+        case .address(.ipv6(let address), let port): self.init(host: .ipv6(address), port: port)
+        case .name(let name, let port): self.init(host: .name(DomainName(name)), port: port)
+        }
+    }
+}
+
+extension DomainName {
+    fileprivate init(_ name: HostName) {
+        description = name.description
+    }
+}

@@ -65,6 +65,12 @@ package final class TCPStream: HandleOwner {
         try UVError.check(result)
     }
 
+    /// Connects to a unix socket, at once (unix(7)): nothing is reported. Throws `EAGAIN` where its queue is full, and what
+    /// socket(2) and connect(2) fail with.
+    package func connect(toUnix path: String) throws(UVError) {
+        try UVError.check(cuv_tcp_connect_unix(handle, path))
+    }
+
     /// Finds out from now on when the peer has vanished (SO_KEEPALIVE), as accepted streams do by themselves: a
     /// connection that lasts no longer than others take to be idle can do without.
     package func keepAlive() {

@@ -110,19 +110,6 @@ func expectLogin(_ name: String, _ password: String, isAccepted: Bool = true, at
     #expect(answer == isAccepted, "\(name)")
 }
 
-/// One byte goes through the proxy and back.
-func expectRelaying(through port: Int) throws {
-    let listener = try TestListener()
-    defer { listener.close() }
-    let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
-    defer { client.close() }
-    let target = try listener.accept()
-    defer { target.close() }
-    try client.send([1])
-    try target.send(try target.receive(1))
-    guard try client.receive(1) == [1] else { throw TestFailure("another byte came back") }
-}
-
 /// The program ends with one line on standard error, which has every one of `parts`.
 func expectRefusal(
     of invocation: Invocation,

@@ -60,3 +60,16 @@ extension TestSocket {
         try request(.connect, destination)
     }
 }
+
+/// One byte goes through the proxy and back.
+public func expectRelaying(through port: Int) throws {
+    let listener = try TestListener()
+    defer { listener.close() }
+    let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+    defer { client.close() }
+    let target = try listener.accept()
+    defer { target.close() }
+    try client.send([1])
+    try target.send(try target.receive(1))
+    guard try client.receive(1) == [1] else { throw TestFailure("another byte came back") }
+}

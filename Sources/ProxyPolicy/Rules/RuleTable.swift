@@ -117,17 +117,34 @@ package struct RuleTable: Sendable {
         return rule
     }
 
+    /// The first rule that matches, from 0. One that allows counts where it may match when more is known; of one that
+    /// denies only a certain match counts.
+    package func firstMatch(on known: Known, to subject: Subject) -> (rule: Int, isCertain: Bool)? {
+        guard !isEmpty, let rule = first(of: all, on: known, to: subject) else { return nil }
+        let isCertain =
+            switch known {
+            case .unknown: !needingTarget.contains(rule)
+            case .name: !needingAddress.contains(rule)
+            case .address: true
+            }
+        return (rule, isCertain)
+    }
+
     private func verdict(of rules: RuleBits, on known: Known, to subject: Subject) -> Verdict? {
+        first(of: rules, on: known, to: subject).map { allowing.contains($0) ? .allowed : .denied($0) }
+    }
+
+    private func first(of rules: RuleBits, on known: Known, to subject: Subject) -> Int? {
         withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
             let question = RuleQuestion(rules, memory)
             narrow(question, by: subject)
             switch known {
             case .unknown:
-                return question.verdict(allowing, uncertain: needingTarget)
+                return question.first(allowing, uncertain: needingTarget)
             case .name(let name, let port):
                 narrow(question, byPort: port)
                 narrow(question, byName: name)
-                return question.verdict(allowing, uncertain: needingAddress)
+                return question.first(allowing, uncertain: needingAddress)
             case .address(let address, let port, let name):
                 narrow(question, byPort: port)
                 narrow(question, byName: name)
@@ -136,7 +153,7 @@ package struct RuleTable: Sendable {
                         networks.table.forEachValue(of: address, fulfil)
                     }
                 }
-                return question.verdict(allowing, uncertain: nil)
+                return question.first(allowing, uncertain: nil)
             }
         }
     }
@@ -212,14 +229,12 @@ private struct RuleQuestion {
     }
 
     /// - Parameter uncertain: the rules that may match, or not, when more is known.
-    func verdict(_ allowing: RuleBits, uncertain: RuleBits?) -> RuleTable.Verdict? {
+    func first(_ allowing: RuleBits, uncertain: RuleBits?) -> Int? {
         for index in matching.indices {
             var rest = matching[index]
             if let uncertain { rest &= allowing.words[index] | ~uncertain.words[index] }
             guard rest != 0 else { continue }
-            let first = rest.trailingZeroBitCount
-            let rule = index * 64 + first
-            return allowing.contains(rule) ? .allowed : .denied(rule)
+            return index * 64 + rest.trailingZeroBitCount
         }
         return nil
     }

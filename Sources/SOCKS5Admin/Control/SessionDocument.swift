@@ -27,6 +27,8 @@ enum SessionDocument {
         json.field("stage", session.stage.rawValue)
         json.field("rule", session.rule)
         json.field("would_deny", session.wouldDeny)
+        json.field("route", session.route)
+        json.field("parent", session.parent)
         json.field("reason", session.reason)
         appendTimes(of: session, to: &json)
         json.field("ended_by", session.endedBy?.rawValue)

@@ -37,6 +37,17 @@ public struct Configuration: Sendable {
 
     public var destinationGuard = GuardSettings()
 
+    /// Other proxies, through which ``routes`` may lead.
+    public var parents: [Parent] = []
+
+    public var parentGroups: [ParentGroup] = []
+
+    /// The way out: the first one that matches a request is taken; without one it leaves straight.
+    public var routes: [Route] = []
+
+    /// Looked at before ``routes``, by the user's name.
+    public var routesPerUser: [[UInt8]: [Route]] = [:]
+
     /// Threads that serve, each with a loop and a listener of its own. `nil`: as many as cores.
     public var workers: Int?
 
@@ -156,6 +167,10 @@ extension Configuration {
         rules = other.rules
         ruleSet = other.ruleSet
         destinationGuard = other.destinationGuard
+        parents = other.parents
+        parentGroups = other.parentGroups
+        routes = other.routes
+        routesPerUser = other.routesPerUser
         let quotaFile = limits.quotaFile
         limits = other.limits
         limits.quotaFile = quotaFile
@@ -242,6 +257,7 @@ extension Configuration {
             throw ConfigurationError("an answer can't be kept for less than no time")
         }
         try egress.validate()
+        try validateRoutes()
         try self.limits.validate(users)
     }
 

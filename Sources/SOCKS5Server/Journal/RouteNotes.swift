@@ -12,6 +12,8 @@ struct RouteNotes {
     var address: SocketAddress?
     /// Our end.
     var bound: SocketAddress?
+    /// `nil`: no route has matched.
+    var way: WayTaken?
     /// Of what has gone wrong, the error whose reply tells the client most.
     var error: UVError?
 
@@ -36,4 +38,26 @@ struct RouteNotes {
         dialBegan = now
         bound = address
     }
+
+    /// Adds what a part of the work has noted: what was noted first counts for when it began, the last for the rest.
+    mutating func merge(_ part: RouteNotes) {
+        lookupAsked = lookupAsked ?? part.lookupAsked
+        lookupBegan = lookupBegan ?? part.lookupBegan
+        lookupEnded = lookupEnded ?? part.lookupEnded
+        dialBegan = dialBegan ?? part.dialBegan
+        attempts = UInt8(clamping: Int(attempts) + Int(part.attempts))
+        address = part.address ?? address
+        bound = part.bound ?? bound
+        error = part.error ?? error
+    }
+}
+
+/// Which way a session has gone out.
+struct WayTaken: Equatable {
+    /// As logs call the route.
+    let route: String
+    /// The parent that was tried last; `nil`: straight.
+    var parent: String?
+    /// What that one has failed with.
+    var failure: ParentFailure?
 }

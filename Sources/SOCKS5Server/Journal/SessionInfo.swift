@@ -81,6 +81,11 @@ public struct SessionInfo: Sendable {
     /// This server's end of the target's connection, of a BIND or an association. `nil`: there is none.
     public var bound: Peer? { snapshot.record.bound }
 
+    /// The route that was taken: ``Route/place`` or `route 3`, `user's route 3`, `listener's route 3`. `nil`: none matched.
+    public var route: String? { snapshot.record.way?.route }
+    /// The ``Parent`` that has carried the request out, or has failed last. `nil`: the session leaves straight.
+    public var parent: String? { snapshot.record.way?.parent }
+
     // MARK: - How it goes
 
     public var stage: Stage { snapshot.record.stage }

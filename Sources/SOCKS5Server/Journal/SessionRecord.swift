@@ -45,6 +45,7 @@ struct SessionRecord {
             var limit: SharedLimit?
             var rule: String?
             var wouldDeny: String?
+            var way: WayTaken?
         }
 
         let notes: Notes
@@ -71,6 +72,8 @@ struct SessionRecord {
     var terms: UserTerms? { rare?.notes.terms }
     /// The name that the client gives itself with SOCKS4, without a login.
     var claimedUser: [UInt8]? { rare?.notes.claimedUser }
+    /// The route that was taken. `nil`: none matched.
+    var way: WayTaken? { rare?.notes.way }
     /// Who it says it is, for the log: who has logged in, or the name that nobody has checked.
     var user: [UInt8]? { username ?? claimedUser }
     /// What the client has sent instead of a message that can be carried out.
@@ -139,6 +142,7 @@ extension SessionRecord {
         bound = route.bound.map { Peer($0) }
         errorCode = route.error?.code ?? 0
         dialAttempts = route.attempts
+        if let way = route.way { noteRarely { $0.way = way } }
         if let asked = route.lookupAsked {
             enter(.lookup)
             let end = route.lookupEnded ?? now
@@ -216,6 +220,7 @@ extension SessionRecord {
     /// What there is to say beside the outcome. May have any bytes in it.
     var reason: String? {
         if let unreadable { return unreadable.text }
+        if let failure = way?.failure, outcome?.isRefusal == true { return failure.text }
         return switch outcome {
         case .refused?: limit?.text
         case .denied(.destination(let reason))?: reason.rawValue

@@ -154,6 +154,15 @@ final class Pipe: BandwidthWaiter {
         perform(flow.sourceEnded())
     }
 
+    /// Payload that has come before the source was attached.
+    func receive(early bytes: [UInt8]) {
+        meter?.take(bytes.count)
+        if room().count < bytes.count { move(to: pool.lendExactly(ring.count + bytes.count)) }
+        ring.writable.copyBytes(from: bytes)
+        ring.append(bytes.count)
+        perform(flow.received(ring.fill))
+    }
+
     /// Bytes of our own making instead of a source's.
     func send(_ bytes: [UInt8]) {
         let room = room()

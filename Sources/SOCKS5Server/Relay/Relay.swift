@@ -96,11 +96,13 @@ final class Relay: TCPStreamDelegate {
     ///
     /// - Parameters:
     ///   - target: connected, and the relay's from now on.
+    ///   - early: what it has sent already.
     ///   - tally: counts the payload for the user.
     ///   - meter: what limits a direction.
     func begin(
         with target: TCPStream,
         _ reply: [UInt8],
+        _ early: [UInt8] = [],
         _ tally: UserActivity.Tally?,
         meter: (Direction) -> Meter?
     ) {
@@ -117,6 +119,8 @@ final class Relay: TCPStreamDelegate {
         guard case .relaying = stage else { return }
         clientToTarget.beginPayload(behind: false)
         targetToClient.beginPayload(behind: true)
+        if !early.isEmpty { targetToClient.receive(early: early) }
+        guard case .relaying = stage else { return }
         targetToClient.attach(source: target)
         do throws(UVError) {
             try target.startReading()

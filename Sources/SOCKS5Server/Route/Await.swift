@@ -60,7 +60,7 @@ final class Await: Connector, TCPListenerDelegate {
             listener = try TCPListener(socket, on: services.loop, delegate: self)
             awaited = peers.map(\.host)
             search.notes.noteListening(socket.boundAddress, now: services.clock.now)
-            delegate.connectorDidReport(.listening(place.advertised(socket.boundAddress)))
+            delegate.connectorDidReport(.listening(Destination(place.advertised(socket.boundAddress))))
         } catch {
             search.notes.note(error)
             if error == .addressInUse { services.portShortage.note(.bind, ports, now: services.clock.now) }
@@ -123,7 +123,7 @@ final class Await: Connector, TCPListenerDelegate {
                 throw error
             }
             search.notes.address = peer
-            delegate.connectorDidReport(.connected(stream, bound: peer))
+            delegate.connectorDidReport(.connected(stream, bound: Destination(peer)))
         } catch {
             search.notes.note(error)
             delegate.connectorDidReport(.failed(Reply(error)))

@@ -10,15 +10,18 @@ internal import UVLoop
 final class CandidateSearch {
     private let services: Services
     private let subject: Subject
+    private let isJudged: Bool
     private var ticket: NameTicket?
     /// The answer of the cache that the candidates come from, until it is forgotten.
     private var cached: (name: HostName, port: UInt16, expiry: UInt64)?
     /// The connector's. Of the first lookup, its times.
     var notes = RouteNotes()
 
-    init(_ services: Services, _ subject: Subject) {
+    /// - Parameter isJudged: whether rules and guard decide about the addresses.
+    init(_ services: Services, _ subject: Subject, isJudged: Bool = true) {
         self.services = services
         self.subject = subject
+        self.isJudged = isJudged
     }
 
     /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
@@ -83,6 +86,9 @@ final class CandidateSearch {
     /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
     private func candidates(_ addresses: [SocketAddress], named name: HostName?) -> Candidates {
         let (families, policy) = (services.families, services.policy.access)
+        guard isJudged else {
+            return Candidates(addresses, preferred: families.preferred, only: families.only)
+        }
         return Candidates(
             addresses,
             preferred: families.preferred,

@@ -2,8 +2,8 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Gets a session its target: by dialling (``Direct``), by waiting to be dialled (``Await``), or
-/// no more than its address (``Resolve``).
+/// Gets a session its target: by dialling (``Direct``), by waiting to be dialled (``Await``), through other proxies
+/// (``ParentConnector``), or no more than its address (``Resolve``).
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the session's, from the request until a target is there or none can be. The connector owns the streams
@@ -30,11 +30,12 @@ protocol Connector: AnyObject {
 /// What a connector reports: any number of ``listening(_:)``, then one of the others.
 enum ConnectEvent {
     /// The target may connect there now.
-    case listening(SocketAddress)
+    case listening(Destination)
     /// - Parameters:
     ///   - stream: without a delegate of its own; the receiver's from now on.
     ///   - bound: what the client is told.
-    case connected(TCPStream, bound: SocketAddress)
+    ///   - early: what the target has sent already. Fits into the smallest ring.
+    case connected(TCPStream, bound: Destination, early: [UInt8] = [])
     /// The address that was asked for.
     case resolved(SocketAddress)
     case failed(Reply)

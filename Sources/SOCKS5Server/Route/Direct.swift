@@ -11,16 +11,28 @@ final class Direct: Connector, TCPStreamDelegate {
     private let target: Target
     private let subject: Subject
     private let search: CandidateSearch
+    /// By what it leaves; `nil`: as the policy has it.
+    private let egress: EgressOptions?
     @exclusivity(unchecked) private var race: DialRace?
     @exclusivity(unchecked) private var attempts:
         [(attempt: DialRace.Attempt, stream: TCPStream, address: SocketAddress)] = []
 
-    init(_ delegate: any ConnectorDelegate, _ services: Services, to target: Target, for subject: Subject) {
+    /// - Parameter isParent: whether the target is a proxy of the operator's, which no rule is asked about.
+    init(
+        _ delegate: any ConnectorDelegate,
+        _ services: Services,
+        to target: Target,
+        for subject: Subject,
+        by way: Ways.Way? = nil,
+        isParent: Bool = false
+    ) {
         self.delegate = delegate
         self.services = services
         self.target = target
         self.subject = subject
-        search = CandidateSearch(services, subject)
+        egress = way?.egress
+        search = CandidateSearch(services, subject, isJudged: !isParent)
+        if let way, !isParent { search.notes.way = WayTaken(route: way.name) }
     }
 
     var notes: RouteNotes { search.notes }
@@ -89,7 +101,7 @@ final class Direct: Connector, TCPStreamDelegate {
             let bound = try stream.localAddress()
             search.notes.address = address
             search.notes.bound = bound
-            delegate.connectorDidReport(.connected(stream, bound: bound))
+            delegate.connectorDidReport(.connected(stream, bound: Destination(bound)))
         } catch {
             services.closer.close(stream)
             delegate.connectorDidReport(.failed(Reply(error)))
@@ -107,7 +119,7 @@ final class Direct: Connector, TCPStreamDelegate {
         do throws(UVError) {
             let stream = try TCPStream(on: services.loop, delegate: self)
             attempts.append((attempt, stream, address))
-            try stream.connect(to: address, by: services.egress(of: subject))
+            try stream.connect(to: address, by: egress ?? services.egress(of: subject))
             return nil
         } catch {
             if error == .addressInUse { services.portShortage.note(.connect, nil, now: services.clock.now) }

@@ -9,6 +9,7 @@ internal import UVLoop
 /// an association that has long been there.
 final class Policy: Sendable {
     let access: AccessPolicy
+    let ways: Ways
     private let listenerTerms: [ListenerTerms]
     /// `nil`: no login is required.
     let credentials: (any CredentialStore)?
@@ -34,6 +35,7 @@ final class Policy: Sendable {
             configuration.guardsDestinations ? DestinationGuard(configuration, listeners: listeners) : nil,
             configuration.ruleSet
         )
+        ways = Ways(configuration)
         listenerTerms = configuration.listeners.map { ListenerTerms($0, configuration) }
         credentials =
             configuration.users.isEmpty
@@ -71,7 +73,10 @@ final class Policy: Sendable {
             let intent = Intent(SOCKSRequest(command: command, destination: destination))
         else { return true }
         if access.denial(of: intent, to: subject) != nil { return false }
-        guard command == .connect, case .ip(let address, let port)? = record.address else { return true }
+        // The address of a parent is the operator's choice.
+        guard command == .connect, record.way?.parent == nil,
+            case .ip(let address, let port)? = record.address
+        else { return true }
         let name: HostName? = if case .name(let name, _)? = intent.target { name } else { nil }
         return access.denial(of: address, port: port, named: name, to: subject) == nil
     }

@@ -24,6 +24,9 @@ final class Services {
     /// Memory for nothing until there is an association.
     private(set) lazy var datagrams = DatagramRoom()
 
+    /// Where answers of parents are read. No memory until there is one.
+    private(set) lazy var answers = AnswerRoom()
+
     let bind: Configuration.Bind
     let udp: Configuration.UDP
     let families: Configuration.Families

@@ -89,7 +89,7 @@ extension Session: ConnectorDelegate {
         }
         switch event {
         case .listening(let address): perform(machine.on(.listening(address)))
-        case .connected(let target, let bound): relay(target, boundTo: bound)
+        case .connected(let target, let bound, let early): relay(target, boundTo: bound, early)
         case .resolved(let address): perform(machine.on(.resolved(address)))
         case .failed(let reply): perform(machine.on(.failed(reply)))
         case .denied(let denial): perform(machine.on(.denied(denial)))

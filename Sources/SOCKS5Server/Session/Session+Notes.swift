@@ -70,7 +70,7 @@ extension Session {
     /// The target of a name, and whoever has connected to a BIND, are known only now.
     func noteReportOnAddress() {
         guard services.policy.access.mayReport(under: record.terms), let command = record.command,
-            case .ip(let address, let port)? = record.address
+            record.way?.parent == nil, case .ip(let address, let port)? = record.address
         else { return }
         let subject = Subject(record, command)
         let access = services.policy.access

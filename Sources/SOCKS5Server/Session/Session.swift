@@ -247,8 +247,11 @@ final class Session {
         let subject = subject(intent.command)
         switch intent {
         case .connect(let target):
-            connect(by: Direct(self, services, to: target, for: subject), .dial)
+            connect(by: services.connector(self, to: target, .connect, subject), .dial)
         case .bind(let target):
+            if services.bind.isEnabled, let connector = services.bindConnector(self, target, subject) {
+                return connect(by: connector, .bind)
+            }
             // On which address a process of this machine awaits a peer, only that peer's address could say.
             let hasPlace = record.connected.address != nil || target != nil
             guard services.bind.isEnabled, hasPlace, let client = relay?.client else {
@@ -263,7 +266,7 @@ final class Session {
         case .associate:
             associate(subject)
         case .resolve(let target):
-            connect(by: Resolve(self, services, target, for: subject), .dial)
+            connect(by: services.connector(self, to: target, .resolve, subject), .dial)
         }
     }
 
@@ -286,13 +289,15 @@ final class Session {
     }
 
     /// Says success with an address, then leaves client and target to the relay.
-    func relay(_ target: TCPStream, boundTo bound: SocketAddress) {
+    ///
+    /// - Parameter early: what the target has sent already.
+    func relay(_ target: TCPStream, boundTo bound: Destination, _ early: [UInt8]) {
         guard case .relay = machine.on(.opened) else { return services.closer.close(target) }
         record.enter(.relay)
         noteReportOnAddress()
         services.counters.add(.allowed)
         places.endHandshake(of: record.client, services)
-        relay?.begin(with: target, success(bound), places.tally(services)) { meter(of: $0) }
+        relay?.begin(with: target, success(bound), early, places.tally(services)) { meter(of: $0) }
     }
 
     private func meter(of direction: Direction) -> Meter? {
@@ -301,18 +306,19 @@ final class Session {
 
     private func tell(_ address: SocketAddress) {
         services.counters.add(.allowed)
-        sendLast(success(SocketAddress(host: address.host, port: 0)))
+        sendLast(success(Destination(SocketAddress(host: address.host, port: 0))))
     }
 
-    private func success(_ bound: SocketAddress) -> [UInt8] {
+    private func success(_ bound: Destination) -> [UInt8] {
         services.counters.add(.succeeded, to: record.command)
         record.successDidGo(now: services.clock.now)
-        return front.response(.succeeded, boundTo: Destination(bound))
+        return front.response(.succeeded, boundTo: bound)
     }
 
     private func associate(_ subject: Subject) {
         // Behind a unix socket there is no address of this machine that the client could send datagrams to.
-        guard services.udp.isEnabled, let relay, let address = record.client.address,
+        guard services.udp.isEnabled, !services.policy.ways.mayLeadDatagramsToParents(subject), let relay,
+            let address = record.client.address,
             record.connected.address != nil
         else {
             return perform(machine.on(.failed(.commandNotSupported)))
@@ -360,7 +366,7 @@ final class Session {
         record.noteBound(bound)
         services.counters.add(.allowed)
         services.clock.set(.udpIdle, for: slot)
-        relay?.targetToClient.send(success(bound))
+        relay?.targetToClient.send(success(Destination(bound)))
         if !machine.hasEnded { relay?.discard() }
     }
 

@@ -47,7 +47,7 @@ struct SessionMachine {
         case undecided(Intent)
         case ruleSetAnswered(RuleVerdict)
         /// The connector of a BIND listens there.
-        case listening(SocketAddress)
+        case listening(Destination)
         /// There is a target, or an association.
         case opened
         /// The address that a RESOLVE has asked for.
@@ -87,7 +87,7 @@ struct SessionMachine {
         /// Find the target.
         case open(Intent)
         /// Tell the client where its BIND listens.
-        case announce(SocketAddress)
+        case announce(Destination)
         /// Let the connector say which reply fits.
         case timeOutConnector
         /// Tell the client of its target, and relay.
@@ -271,7 +271,7 @@ struct SessionMachine {
         }
     }
 
-    private mutating func listening(_ address: SocketAddress) -> Action {
+    private mutating func listening(_ address: Destination) -> Action {
         guard case .connecting(.bind) = stage else { preconditionFailure("a listener of no BIND") }
         return .announce(address)
     }

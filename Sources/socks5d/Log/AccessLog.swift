@@ -72,6 +72,8 @@ final class AccessLog: SessionObserver {
         line.field("errno", session.error)
         if session.dialAttempts > 0 { line.field("dial_attempts", UInt64(session.dialAttempts)) }
         line.field("would_deny", session.wouldDeny)
+        line.field("route", session.route)
+        line.field("parent", session.parent)
         line.traffic(session)
         return line.ended()
     }

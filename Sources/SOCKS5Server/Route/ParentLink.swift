@@ -1,0 +1,201 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// One connection through a chain of parents: asks each for the next one, and the last one for what the client wants.
+///
+/// - Isolation: the worker's thread.
+/// - Ownership: the connector's, until it reports its end or is closed. The stream is the link's until it is reported.
+final class ParentLink: TCPStreamDelegate {
+    enum Event {
+        /// The last parent listens there for a BIND.
+        case listening(Destination)
+        /// The last parent has carried the request out.
+        ///
+        /// - Parameters:
+        ///   - bound: what it has said; `nil`: its protocol doesn't.
+        ///   - early: what has come behind its answer.
+        case opened(TCPStream, bound: Destination?, early: [UInt8])
+        /// - Parameter isLast: whether it is the one that carries the request out.
+        case failed(ParentFailure, at: ParentChain.Hop, isLast: Bool)
+    }
+
+    private let stream: TCPStream
+    private let chain: ParentChain
+    private let request: SOCKSRequest
+    private let room: AnswerRoom
+    private var report: ((Event) -> Void)?
+    private var hop = 0
+    private var handshake: ParentHandshake
+    /// What has come and isn't consumed yet.
+    private var held: [UInt8] = []
+    /// What the socket didn't take at once. It stays where it is while the stream writes.
+    private var outgoing: UnsafeMutableRawBufferPointer?
+    /// From the closing on, until the stream needs the memory no more.
+    private var keptAlive: ParentLink?
+
+    /// - Parameters:
+    ///   - stream: connected to the first hop.
+    ///   - room: shared with others, since it is used within one call.
+    init(_ stream: TCPStream, _ chain: ParentChain, _ request: SOCKSRequest, _ room: AnswerRoom) {
+        self.stream = stream
+        self.chain = chain
+        self.request = request
+        self.room = room
+        handshake = Self.handshake(0, chain, request)
+    }
+
+    /// Whether the last parent has been asked, so that it is the target that is waited for.
+    private(set) var awaitsTarget = false
+
+    var name: String { chain.hops[hop].name }
+
+    /// - Parameter report: called until ``Event/opened(_:bound:early:)`` or a failure, or until ``close()``; maybe at once.
+    func start(_ report: @escaping (Event) -> Void) {
+        self.report = report
+        stream.delegate = self
+        send(handshake.begin())
+        guard self.report != nil else { return }
+        do throws(UVError) {
+            try stream.startReading()
+        } catch {
+            fail(.unreachable(error))
+        }
+    }
+
+    func close() {
+        report = nil
+        keptAlive = self
+        stream.close()
+    }
+
+    private static func handshake(_ hop: Int, _ chain: ParentChain, _ request: SOCKSRequest)
+        -> ParentHandshake
+    {
+        let asked = chain.hops[hop]
+        let next = chain.hops.indices.contains(hop + 1) ? chain.hops[hop + 1].place.destination : nil
+        return ParentHandshake(
+            asked.kind,
+            asked.credentials,
+            next.map { SOCKSRequest(command: .connect, destination: $0) } ?? request,
+            isPipelined: asked.isPipelined
+        )
+    }
+
+    private var isLast: Bool { hop == chain.hops.count - 1 }
+
+    private func fail(_ failure: ParentFailure) {
+        let (report, asked, isLast) = (report, chain.hops[hop], isLast)
+        close()
+        report?(.failed(failure, at: asked, isLast: isLast))
+    }
+
+    // MARK: - Messages
+
+    private func send(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        guard outgoing == nil else { return fail(.broken("it answers before it is asked")) }
+        do throws(UVError) {
+            let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+            copy.copyBytes(from: bytes)
+            outgoing = copy
+            let sent = try stream.tryWrite(UnsafeRawBufferPointer(copy), nothing)
+            guard sent < copy.count else { return giveOutputBack() }
+            try stream.write(UnsafeRawBufferPointer(rebasing: copy[sent...]), nothing)
+        } catch {
+            fail(.unreachable(error))
+        }
+    }
+
+    private func receive() {
+        while report != nil {
+            let (consumed, action) = held.withUnsafeBytes { handshake.receive($0.bytes) }
+            held.removeFirst(consumed)
+            switch action {
+            case .receiveMore: return
+            case .send(let bytes): send(bytes)
+            case .awaitPeer(let place): report?(.listening(place))
+            case .open(let bound): open(bound)
+            case .fail(let failure): fail(failure)
+            }
+            awaitsTarget = awaitsTarget || isLast && handshake.hasAsked
+        }
+    }
+
+    private func open(_ bound: Destination?) {
+        guard isLast else {
+            hop += 1
+            handshake = Self.handshake(hop, chain, request)
+            return send(handshake.begin())
+        }
+        guard outgoing == nil else { return fail(.broken("it answers before it is asked")) }
+        let report = report
+        self.report = nil
+        stream.stopReading()
+        report?(.opened(stream, bound: bound, early: held))
+    }
+
+    /// What is sent may have a password in it.
+    private func giveOutputBack() {
+        if let outgoing { erase(outgoing) }
+        outgoing?.deallocate()
+        outgoing = nil
+    }
+
+    // MARK: TCPStreamDelegate
+
+    func stream(_ stream: TCPStream, didConnect error: UVError?) {
+        preconditionFailure("a parent is asked before it is connected")
+    }
+
+    func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { room.bytes }
+
+    func stream(_ stream: TCPStream, didRead count: Int) {
+        guard report != nil, count > 0 else { return }
+        held += room.bytes.prefix(count)
+        receive()
+    }
+
+    func streamDidEnd(_ stream: TCPStream) { fail(.broken("it ends the connection")) }
+
+    func stream(_ stream: TCPStream, didFail error: UVError) { fail(.unreachable(error)) }
+
+    func streamDidWrite(_ stream: TCPStream) { giveOutputBack() }
+
+    func streamDidClose(_ stream: TCPStream) {
+        giveOutputBack()
+        keptAlive = nil
+    }
+}
+
+extension Parent.Place {
+    /// As another parent is asked for it. `nil`: no other machine reaches it.
+    var destination: Destination? {
+        switch self {
+        case .tcp(let target): Destination(target)
+        case .unix: nil
+        }
+    }
+}
+
+/// Where a worker reads what parents answer. What follows an answer is handed on with it, and fits into the smallest ring.
+final class AnswerRoom {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: BufferPool.Size.tiny.bytes, alignment: 16)
+
+    deinit { bytes.deallocate() }
+}
+
+extension ParentFailure {
+    /// For the log.
+    var text: String {
+        switch self {
+        case .unreachable(let error): "parent unreachable: \(error)"
+        case .timedOut: "parent too slow"
+        case .loginRefused: "parent refuses the login"
+        case .broken(let how): "parent breaks its protocol: \(how)"
+        case .unsupported: "parent's protocol can't do this"
+        case .answered: "refused by the parent"
+        }
+    }
+}

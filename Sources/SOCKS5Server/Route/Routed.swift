@@ -1,0 +1,129 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Looks a name up to see which route its address takes, and has another connector go that way.
+///
+/// - Isolation: the worker's thread.
+final class Routed: Connector {
+    private let services: Services
+    private let subject: Subject
+    private let target: Target
+    private let command: SOCKSCommand
+    private unowned let delegate: any ConnectorDelegate
+    private let search: CandidateSearch
+    private var connector: (any Connector)?
+
+    init(
+        _ delegate: any ConnectorDelegate,
+        _ services: Services,
+        to target: Target,
+        _ command: SOCKSCommand,
+        for subject: Subject
+    ) {
+        self.delegate = delegate
+        self.services = services
+        self.target = target
+        self.command = command
+        self.subject = subject
+        search = CandidateSearch(services, subject)
+    }
+
+    var notes: RouteNotes {
+        guard let connector else { return search.notes }
+        var notes = connector.notes
+        notes.merge(search.notes)
+        return notes
+    }
+
+    func start() {
+        search.start(target) { [unowned self] candidates in
+            switch candidates {
+            case .denied(let denial): delegate.connectorDidReport(.denied(denial))
+            case .none(let reply): delegate.connectorDidReport(.failed(reply))
+            case .addresses(let addresses): goOn(to: addresses[0])
+            }
+        }
+    }
+
+    private func goOn(to address: SocketAddress) {
+        let name: HostName? = if case .name(let name, _) = target { name } else { nil }
+        let found = Target.address(IPAddress(address.host), port: target.port)
+        let way = services.policy.ways.way(
+            for: .address(IPAddress(address.host), port: target.port, named: name),
+            subject
+        )?.way
+        // Straight, all its addresses are tried: they are in the cache.
+        let next = services.connector(
+            delegate,
+            by: way,
+            to: way?.parents == nil ? target : found,
+            command,
+            subject
+        )
+        connector = next
+        next.start()
+    }
+
+    func tick() { connector?.tick() }
+
+    func timeOut() -> Reply {
+        search.cancel()
+        return connector?.timeOut() ?? .hostUnreachable
+    }
+
+    func cancel() {
+        search.cancel()
+        connector?.cancel()
+    }
+}
+
+extension Services {
+    /// What gets a target for CONNECT or RESOLVE, by the route that there is for it.
+    func connector(
+        _ delegate: any ConnectorDelegate,
+        to target: Target,
+        _ command: SOCKSCommand,
+        _ subject: Subject
+    ) -> any Connector {
+        guard !policy.ways.isEmpty,
+            let (way, isCertain) = policy.ways.way(for: RuleTable.Known(target), subject)
+        else { return connector(delegate, by: nil, to: target, command, subject) }
+        if case .name = target, !isCertain || way.looksNamesUp && way.parents != nil {
+            return Routed(delegate, self, to: target, command, for: subject)
+        }
+        return connector(delegate, by: way, to: target, command, subject)
+    }
+
+    /// What awaits the connection of a BIND at a parent; `nil`: no route leads to one.
+    func bindConnector(
+        _ delegate: any ConnectorDelegate,
+        _ target: Target?,
+        _ subject: Subject
+    ) -> (any Connector)? {
+        guard !policy.ways.isEmpty, let way = policy.ways.way(for: RuleTable.Known(target), subject)?.way,
+            let parents = way.parents
+        else { return nil }
+        let request = SOCKSRequest(
+            command: .bind,
+            destination: target.map { Destination($0) } ?? .unspecified
+        )
+        return ParentConnector(delegate, self, by: way, through: parents, for: request, subject)
+    }
+
+    fileprivate func connector(
+        _ delegate: any ConnectorDelegate,
+        by way: Ways.Way?,
+        to target: Target,
+        _ command: SOCKSCommand,
+        _ subject: Subject
+    ) -> any Connector {
+        if let way, let parents = way.parents {
+            let request = SOCKSRequest(command: command, destination: Destination(target))
+            return ParentConnector(delegate, self, by: way, through: parents, for: request, subject)
+        }
+        return command == .resolve
+            ? Resolve(delegate, self, target, for: subject)
+            : Direct(delegate, self, to: target, for: subject, by: way)
+    }
+}

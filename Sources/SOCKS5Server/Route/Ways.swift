@@ -1,0 +1,105 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// The routes of a policy in the form in which they are asked: those of the listener, then those of the user, then those
+/// for all.
+struct Ways: Sendable {
+    /// What a route leads to. One for all its requests.
+    final class Way: Sendable {
+        /// As logs call the route.
+        let name: String
+        /// `nil`: straight.
+        let parents: ParentPool?
+        let looksNamesUp: Bool
+        let sendsDatagramsDirectly: Bool
+        /// `nil`: as without the route.
+        let egress: EgressOptions?
+
+        fileprivate init(_ route: Route, _ name: String, _ pools: [String: ParentPool]) {
+            self.name = route.place ?? name
+            switch route.way {
+            case .direct: parents = nil
+            case .parent(let parent): parents = pools[parent]
+            }
+            looksNamesUp = route.names == .local
+            sendsDatagramsDirectly = route.sendsDatagramsDirectly
+            egress = route.egress?.socketOptions
+        }
+    }
+
+    private struct Table: Sendable {
+        let criteria: RuleTable
+        let ways: [Way]
+
+        init(_ routes: [Route], _ title: String, _ pools: [String: ParentPool]) {
+            criteria = RuleTable(routes.map(\.criteria))
+            ways = routes.enumerated().map { Way($1, "\(title) \($0 + 1)", pools) }
+        }
+
+        func first(_ known: RuleTable.Known, _ subject: Subject) -> (way: Way, isCertain: Bool)? {
+            criteria.firstMatch(on: known, to: subject).map { (ways[$0.rule], $0.isCertain) }
+        }
+    }
+
+    private let listeners: [Table]
+    private let users: [[UInt8]: Table]
+    private let common: Table
+    /// Whether everything leaves straight.
+    let isEmpty: Bool
+
+    init(_ configuration: Configuration) {
+        let pools = configuration.parentPools
+        common = Table(configuration.routes, "route", pools)
+        let ofListeners = configuration.listeners.map { Table($0.routes, "listener's route", pools) }
+        listeners = ofListeners.allSatisfy(\.ways.isEmpty) ? [] : ofListeners
+        users = configuration.users.reduce(into: [:]) { tables, user in
+            let routes = configuration.routesPerUser[user.name] ?? []
+            if !routes.isEmpty { tables[user.name] = Table(routes, "user's route", pools) }
+        }
+        isEmpty = common.ways.isEmpty && listeners.isEmpty && users.isEmpty
+    }
+
+    /// Whether a datagram of the subject may have to go through a parent.
+    func mayLeadDatagramsToParents(_ subject: Subject) -> Bool {
+        let own = listeners.isEmpty ? nil : listeners[subject.listener]
+        let ofUser = subject.user.flatMap { users[$0] }
+        return [own, ofUser, common].contains { table in
+            table?.ways.contains { $0.parents != nil && !$0.sendsDatagramsDirectly } ?? false
+        }
+    }
+
+    /// The first route that matches, or may match when the addresses of a name are known; then it isn't certain.
+    func way(for known: RuleTable.Known, _ subject: Subject) -> (way: Way, isCertain: Bool)? {
+        if !listeners.isEmpty, let own = listeners[subject.listener].first(known, subject) { return own }
+        if !users.isEmpty, let user = subject.user, let own = users[user]?.first(known, subject) {
+            return own
+        }
+        return common.first(known, subject)
+    }
+}
+
+extension RuleTable.Known {
+    init(_ target: Target?) {
+        switch target {
+        case nil: self = .unknown
+        case .address(let address, let port): self = .address(address, port: port, named: nil)
+        case .name(let name, let port): self = .name(name, port: port)
+        }
+    }
+}
+
+extension Configuration {
+    /// What routes can name.
+    fileprivate var parentPools: [String: ParentPool] {
+        let byName = Dictionary(parents.map { ($0.name, $0) }) { first, _ in first }
+        var pools = byName.mapValues { ParentPool($0.name, [ParentChain($0, among: byName)]) }
+        for group in parentGroups {
+            let chains = group.members.compactMap { member in
+                byName[member.name].map { ParentChain($0, among: byName) }
+            }
+            pools[group.name] = ParentPool(group.name, chains)
+        }
+        return pools
+    }
+}

@@ -1,0 +1,239 @@
+import Glibc
+import SOCKS5Protocol
+import SOCKS5Server
+import TestSupport
+import Testing
+
+/// PROTOCOL 57 and 58: connections through other proxies.
+@Suite struct ParentTests {
+    private static func route(_ name: String) -> Route { Route(.parent(name)) }
+
+    /// What a client that wants `name.test:80` is answered, where `parents` are tried in their order.
+    private static func through(
+        _ parents: [Parent],
+        _ change: @escaping (inout Configuration) -> Void = { _ in },
+        _ body: @escaping @Sendable (Int) throws -> Void
+    ) async throws {
+        try await withServer(
+            { configuration in
+                configuration.parents = parents
+                configuration.parentGroups = [ParentGroup("all", anyOf: parents.map { .init($0.name) })]
+                configuration.routes = [Self.route("all")]
+                change(&configuration)
+            },
+            body
+        )
+    }
+
+    private static let target = Destination(name: "name.test", port: 80)
+
+    @Test(arguments: [nil, Credentials(username: "alice", password: "open sesame")])
+    func aSessionGoesThroughAParent(_ credentials: Credentials?) async throws {
+        let sessions = RecordedSessions()
+        try await withParents([
+            { parent in
+                if credentials != nil { parent.users = [ProxyUser(name: "alice", password: "open sesame")] }
+            }
+        ]) { server, ports in
+            server.parents = [Parent("up", port: ports[0], credentials: credentials)]
+            server.routes = [Self.route("up")]
+            server.observer = sessions
+        } _: { port, parents in
+            try expectRelaying(through: port)
+            #expect(parents[0].statistics[.accepted] == 1)
+            let session = try sessions.next(after: 0)
+            #expect(session.route == "route 1" && session.parent == "up" && session.outcome == .completed)
+            #expect(session.address?.description == "127.0.0.1:\(parents[0].boundAddresses[0].port)")
+        }
+    }
+
+    @Test func aChainIsWalkedInItsOrder() async throws {
+        let seen = [RecordedSessions(), RecordedSessions(), RecordedSessions()]
+        try await withParents(seen.map { sessions in { $0.observer = sessions } }) { server, ports in
+            server.parents = [
+                Parent("a", port: ports[0]), Parent("b", port: ports[1]), Parent("c", port: ports[2]),
+            ]
+            server.parents[1].through = "a"
+            server.parents[2].through = "b"
+            server.routes = [Self.route("c")]
+        } _: { port, parents in
+            try expectRelaying(through: port)
+            for (index, sessions) in seen.enumerated() {
+                let session = try sessions.next(after: 0)
+                if index < 2 {
+                    #expect(session.target?.port == UInt16(parents[index + 1].boundAddresses[0].port))
+                }
+            }
+        }
+    }
+
+    @Test func aNameGoesToTheParentAsTheClientHasSentIt() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await Self.through([Parent("up", port: parent.port)]) { port in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            try client.send(Greeting(methods: [.noAuthentication]))
+            try client.send(SOCKSRequest(command: .connect, destination: Self.target))
+            let asked = try parent.accept()
+            defer { asked.close() }
+            #expect(try asked.takeRequest().destination == Self.target)
+            try asked.send(SOCKSResponse(reply: .succeeded, boundAddress: .loopback(7)))
+            #expect(try client.receive(MethodSelection.self).method == .noAuthentication)
+            let response = try client.receive(SOCKSResponse.self)
+            #expect(response.reply == .succeeded && response.boundAddress == .loopback(7))
+        }
+    }
+
+    /// Whatever comes in one segment with the reply, or in pieces of it.
+    @Test func firstBytesOfTheTargetAreNeitherLostNorDoubled() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await Self.through([Parent("up", port: parent.port)]) { port in
+            let reply = SOCKSResponse(reply: .succeeded, boundAddress: .loopback(7)).encoded
+            let payload = (0..<6000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 / 256) }
+            for split in 0...(reply.count + 2) {
+                let client = try TestSocket(connectingTo: port)
+                defer { client.close() }
+                try client.send(Greeting(methods: [.noAuthentication]))
+                try client.send(SOCKSRequest(command: .connect, destination: Self.target))
+                let asked = try parent.accept()
+                defer { asked.close() }
+                _ = try asked.takeRequest()
+                let all = reply + payload
+                try asked.send(Array(all[..<split]))
+                usleep(300)
+                try asked.send(Array(all[split...]))
+                asked.endSending()
+                #expect(try client.receive(2) == [5, 0])
+                #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
+                #expect(try client.receiveToEnd() == payload, "split at \(split)")
+            }
+        }
+    }
+
+    @Test func whatAParentAnswersIsTheAnswer() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        let other = try ScriptedParent()
+        defer { other.close() }
+        try await Self.through([Parent("up", port: parent.port), Parent("other", port: other.port)]) { port in
+            for reply in Reply.allCases where reply != .succeeded {
+                let client = TestThread { try expect(reply, through: port, to: Self.target) }
+                let asked = try parent.accept()
+                defer { asked.close() }
+                _ = try asked.takeRequest()
+                try asked.send(SOCKSResponse.failure(reply))
+                try client.join()
+            }
+            #expect(!other.listener.hasConnection)
+        }
+    }
+
+    /// It is the parent's own fault, so that the next one is tried.
+    @Test(
+        arguments: [
+            [], [4], [5, 0xff], [5, 2], [5, 0, 4], [5, 0, 5, 9, 0, 1], [5, 0, 5, 0, 0, 7],
+        ] as [[UInt8]]
+    )
+    func aParentThatFailsIsPassedOver(_ answer: [UInt8]) async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        let sessions = RecordedSessions()
+        try await withParents([{ _ in }]) { server, ports in
+            server.parents = [Parent("bad", port: parent.port), Parent("good", port: ports[0])]
+            server.parentGroups = [ParentGroup("all", anyOf: [.init("bad"), .init("good")])]
+            server.routes = [Self.route("all")]
+            server.observer = sessions
+        } _: { port, _ in
+            let client = TestThread { try expectRelaying(through: port) }
+            let asked = try parent.accept()
+            try asked.send(answer)
+            asked.close()
+            try client.join()
+            #expect(try sessions.next(after: 0).parent == "good")
+        }
+    }
+
+    @Test func withoutAParentThatWorksTheReplyIsGeneralFailure() async throws {
+        let sessions = RecordedSessions()
+        let deaf = TestListener.unusedPort()
+        try await Self.through([Parent("up", port: deaf)], { $0.observer = sessions }) { port in
+            try expect(.generalFailure, through: port, to: Self.target)
+            let session = try sessions.next(after: 0)
+            #expect(session.parent == "up" && session.reason == "parent unreachable: ECONNREFUSED")
+        }
+    }
+
+    @Test func aParentThatIsSilentCostsItsShareOfTheTimeAlone() async throws {
+        let hole = try Blackhole()
+        defer { hole.close() }
+        try await withParents([{ _ in }]) { server, ports in
+            server.timeouts.dial = .seconds(1)
+            server.parents = [Parent("silent", port: hole.port), Parent("good", port: ports[0])]
+            server.parentGroups = [ParentGroup("all", anyOf: [.init("silent"), .init("good")])]
+            server.routes = [Self.route("all")]
+        } _: { port, _ in
+            try expectRelaying(through: port)
+        }
+    }
+
+    @Test func aParentOnAUnixSocketIsReached() async throws {
+        let path = "/tmp/socks5d-test-\(UInt64.random(in: 0...UInt64.max)).sock"
+        let address = try ListenAddress(unix: path)
+        try await withParents([{ $0.listen = [address] }]) { server, _ in
+            server.parents = [Parent("up", .socks5, at: .unix(path: path))]
+            server.routes = [Self.route("up")]
+        } _: { port, _ in
+            try expectRelaying(through: port)
+        }
+    }
+
+    @Test func bothRepliesOfABindComeFromTheParent() async throws {
+        try await withParents([{ _ in }]) { server, ports in
+            server.parents = [Parent("up", port: ports[0])]
+            server.routes = [Self.route("up")]
+        } _: { port, _ in
+            let client = try TestSocket(connectingTo: port)
+            defer { client.close() }
+            let first = try client.request(.bind, .loopback(0))
+            #expect(first.reply == .succeeded)
+            let peer = try TestSocket(connectingTo: Int(first.boundAddress.port))
+            defer { peer.close() }
+            #expect(try client.receive(SOCKSResponse.self).boundAddress == .loopback(peer.localPort))
+            try peer.send([1, 2, 3])
+            #expect(try client.receive(3) == [1, 2, 3])
+        }
+    }
+
+    @Test func resolveIsAskedOfTheParent() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await Self.through([Parent("up", port: parent.port)]) { port in
+            let client = TestThread {
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                let response = try socket.request(.resolve, Self.target)
+                #expect(
+                    response.reply == .succeeded && response.boundAddress.host == Destination.loopback(0).host
+                )
+            }
+            let asked = try parent.accept()
+            defer { asked.close() }
+            #expect(try asked.takeRequest().command == .resolve)
+            try asked.send(SOCKSResponse(reply: .succeeded, boundAddress: .loopback(0)))
+            try client.join()
+        }
+    }
+
+    @Test func datagramsNeverLeaveStraightBesideAParent() async throws {
+        try await withParents([{ _ in }]) { server, ports in
+            server.parents = [Parent("up", port: ports[0])]
+            var route = Self.route("up")
+            route.domains = [try DomainPattern(parsing: ".onion")]
+            server.routes = [route]
+        } _: { port, _ in
+            try expect(.commandNotSupported, through: port, to: .unspecified, by: .udpAssociate)
+        }
+    }
+}
