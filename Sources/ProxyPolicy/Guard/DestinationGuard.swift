@@ -11,21 +11,9 @@ package struct DestinationGuard: Sendable {
     private let exceptions: NetworkTable
     private let opensPrivate: Bool
     private let opensAll: Bool
-    private let listeners: [Listener]
-    private let isOwn: @Sendable (IPAddress) -> Bool
+    private let listeners: OwnListeners
 
-    /// Where this proxy listens.
-    package typealias Listener = (address: IPAddress, port: UInt16)
-
-    /// - Parameters:
-    ///   - listeners: an unspecified address stands for all of the machine's.
-    ///   - isOwn: whether an address is one of this machine's. Asked where that decides: for the port of a listener on
-    ///     an unspecified address.
-    package init(
-        exceptions: [GuardException],
-        listeners: [Listener],
-        isOwn: @escaping @Sendable (IPAddress) -> Bool
-    ) {
+    package init(exceptions: [GuardException], _ listeners: OwnListeners) {
         let special = SpecialNetworks.all
         networks = NetworkTable(
             special.enumerated().map { index, entry in
@@ -44,15 +32,14 @@ package struct DestinationGuard: Sendable {
         )
         opensPrivate = exceptions.contains(.private)
         opensAll = exceptions.contains(.all)
-        self.listeners = listeners.map { ($0.address.unmapped, $0.port) }
-        self.isOwn = isOwn
+        self.listeners = listeners
     }
 
     /// Why an address may not be dialled; `nil`: it may.
     ///
     /// - Parameter address: as ``IPAddress/dialled``.
     package func denial(of address: IPAddress, port: UInt16) -> GuardReason? {
-        if isListener(address, port) { return .ownListener }
+        if listeners.contains(address, port: port) { return .ownListener }
         if opensAll || exceptions.contains(address) { return nil }
         switch networks.closest(to: address).map({ treatments[$0] }) {
         case .allowed, nil:
@@ -63,14 +50,6 @@ package struct DestinationGuard: Sendable {
             guard case .ipv6(let outer) = address else { return .reserved }
             let inner = wrapping.addresses(in: outer)
             return denial(of: inner.first, port: port) ?? inner.second.flatMap { denial(of: $0, port: port) }
-        }
-    }
-
-    private func isListener(_ address: IPAddress, _ port: UInt16) -> Bool {
-        listeners.contains { listener in
-            listener.port == port
-                && (listener.address.isUnspecified
-                    ? address.isUnspecified || isOwn(address) : listener.address == address.dialled)
         }
     }
 }

@@ -1,6 +1,7 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import Text
+internal import UVLoop
 
 extension Configuration {
     /// Refuses routes that lead nowhere, and parents that can't be reached.
@@ -37,6 +38,9 @@ extension Configuration {
         }
         if case .unix = parent.place, parent.through != nil {
             throw ConfigurationError("\(title) is a unix socket, which no other parent reaches")
+        }
+        if listeners.contains(where: { $0.address.isPlace(parent.place) }) {
+            throw ConfigurationError("\(title) is this server itself")
         }
         try validateChain(of: parent, title)
     }
@@ -96,5 +100,23 @@ extension Configuration {
             throw ConfigurationError("a route that isn't one: \(error.description)")
         }
         try route.egress?.validate()
+    }
+}
+
+extension ListenAddress {
+    /// Whether connections to a parent would come here. Names, and ports that the system chooses, are looked at when a
+    /// connection is made.
+    fileprivate func isPlace(_ place: Parent.Place) -> Bool {
+        switch (endpoint, place) {
+        case (.unix(let path), .unix(let other)): path == other
+        case (.tcp(let own), .tcp(.address(let address, let port))):
+            own.port == port && port != 0
+                && OwnListeners(
+                    [(IPAddress(own.host), own.port)],
+                    isOwn: { SocketAddress($0, port: 0).isOfThisMachine }
+                )
+                .contains(address, port: port)
+        case (.tcp, _), (.unix, _), (.inherited, _): false
+        }
     }
 }

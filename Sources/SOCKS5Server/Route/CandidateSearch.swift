@@ -17,7 +17,7 @@ final class CandidateSearch {
     /// The connector's. Of the first lookup, its times.
     var notes = RouteNotes()
 
-    /// - Parameter isJudged: whether rules and guard decide about the addresses.
+    /// - Parameter isJudged: whether rules and guard decide about the addresses. Else only this server itself is denied.
     init(_ services: Services, _ subject: Subject, isJudged: Bool = true) {
         self.services = services
         self.subject = subject
@@ -87,7 +87,15 @@ final class CandidateSearch {
     private func candidates(_ addresses: [SocketAddress], named name: HostName?) -> Candidates {
         let (families, policy) = (services.families, services.policy.access)
         guard isJudged else {
-            return Candidates(addresses, preferred: families.preferred, only: families.only)
+            let own = services.policy.ownListeners
+            return Candidates(
+                addresses,
+                preferred: families.preferred,
+                only: families.only,
+                denial: {
+                    own.contains(IPAddress($0.host), port: $0.port) ? .destination(.ownListener) : nil
+                }
+            )
         }
         return Candidates(
             addresses,

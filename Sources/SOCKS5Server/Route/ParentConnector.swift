@@ -177,7 +177,8 @@ extension ParentConnector: ConnectorDelegate {
         switch event {
         case .connected(let stream, _, _): ask(by: stream)
         case .failed: fail(.unreachable(dial.notes.error ?? .hostUnreachable))
-        case .listening, .resolved, .denied: preconditionFailure("a dial that does something else")
+        case .denied: fail(.broken("it is this server itself"))
+        case .listening, .resolved: preconditionFailure("a dial that does something else")
         }
     }
 

@@ -10,6 +10,8 @@ internal import UVLoop
 final class Policy: Sendable {
     let access: AccessPolicy
     let ways: Ways
+    /// What no parent may be.
+    let ownListeners: OwnListeners
     private let listenerTerms: [ListenerTerms]
     /// `nil`: no login is required.
     let credentials: (any CredentialStore)?
@@ -28,11 +30,13 @@ final class Policy: Sendable {
         _ hashThreads: HashThreads,
         replacing previous: Policy? = nil
     ) {
+        ownListeners = OwnListeners(configuration, listeners)
         access = AccessPolicy(
             RuleTable(configuration.rules),
             UserRules(configuration.users),
             listeners: configuration.listeners.map { RuleTable($0.rules) },
-            configuration.guardsDestinations ? DestinationGuard(configuration, listeners: listeners) : nil,
+            configuration.guardsDestinations
+                ? DestinationGuard(exceptions: configuration.destinationGuard.exceptions, ownListeners) : nil,
             configuration.ruleSet
         )
         ways = Ways(configuration)
@@ -94,16 +98,14 @@ final class Policy: Sendable {
     }
 }
 
-extension DestinationGuard {
+extension OwnListeners {
     /// - Parameter listeners: what the server listens on, which others may reach by its advertised addresses too.
-    fileprivate init(_ configuration: Configuration, listeners: [SocketAddress]) {
+    fileprivate init(_ configuration: Configuration, _ listeners: [SocketAddress]) {
         let advertised = configuration.advertisedAddresses.flatMap { address in
             listeners.map { (address, $0.port) }
         }
-        self.init(
-            exceptions: configuration.destinationGuard.exceptions,
-            listeners: listeners.map { (IPAddress($0.host), $0.port) } + advertised,
-            isOwn: { SocketAddress($0, port: 0).isOfThisMachine }
-        )
+        self.init(listeners.map { (IPAddress($0.host), $0.port) } + advertised) {
+            SocketAddress($0, port: 0).isOfThisMachine
+        }
     }
 }

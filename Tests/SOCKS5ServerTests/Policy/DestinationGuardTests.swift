@@ -17,9 +17,8 @@ import UVLoop
             let address = try #require(ListenAddress(parsing: text).socketAddress)
             return (IPAddress(address.host), address.port)
         }
-        let destinationGuard = DestinationGuard(exceptions: exceptions, listeners: listening) {
-            own.contains($0.description)
-        }
+        let ownListeners = OwnListeners(listening) { own.contains($0.description) }
+        let destinationGuard = DestinationGuard(exceptions: exceptions, ownListeners)
         return destinationGuard.denial(of: try host(text).unmapped, port: port)
     }
 
