@@ -52,12 +52,18 @@ struct RouteNotes {
     }
 }
 
-/// Which way a session has gone out.
-struct WayTaken: Equatable {
+/// Which way a session has gone out. A reference, since most sessions have none and all carry its place.
+final class WayTaken: Sendable {
     /// As logs call the route.
     let route: String
     /// The parent that was tried last; `nil`: straight.
-    var parent: String?
+    let parent: String?
     /// What that one has failed with.
-    var failure: ParentFailure?
+    let failure: ParentFailure?
+
+    init(_ route: String, through parent: String? = nil, _ failure: ParentFailure? = nil) {
+        self.route = route
+        self.parent = parent
+        self.failure = failure
+    }
 }

@@ -32,7 +32,7 @@ final class Direct: Connector, TCPStreamDelegate {
         self.subject = subject
         egress = way?.egress
         search = CandidateSearch(services, subject, isJudged: !isParent)
-        if let way, !isParent { search.notes.way = WayTaken(route: way.name) }
+        if let way, !isParent { search.notes.way = WayTaken(way.name) }
     }
 
     var notes: RouteNotes { search.notes }

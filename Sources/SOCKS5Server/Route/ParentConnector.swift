@@ -43,7 +43,7 @@ final class ParentConnector: Connector {
         self.way = way
         rest = pool.candidates(for: Target(request.destination), subject)[...]
         began = services.clock.now
-        ownNotes.way = WayTaken(route: way.name)
+        ownNotes.way = WayTaken(way.name)
     }
 
     var notes: RouteNotes {
@@ -83,8 +83,7 @@ final class ParentConnector: Connector {
             return delegate.connectorDidReport(.failed(reply))
         }
         chain = next
-        ownNotes.way?.parent = next.name
-        ownNotes.way?.failure = nil
+        ownNotes.way = WayTaken(way.name, through: next.name)
         patience = rest.isEmpty ? .max : services.clock.now + share(of: rest.count + 1)
         switch next.hops[0].place {
         case .tcp(let target):
@@ -139,8 +138,7 @@ final class ParentConnector: Connector {
             delegate.connectorDidReport(.failed(reply))
         case .failed(let failure, let hop, _):
             link = nil
-            ownNotes.way?.parent = hop.name
-            fail(failure)
+            fail(failure, at: hop.name)
         }
     }
 
@@ -156,15 +154,16 @@ final class ParentConnector: Connector {
     }
 
     /// It is the parent's own fault: the next one is tried.
-    private func fail(_ failure: ParentFailure) {
-        note(failure)
+    private func fail(_ failure: ParentFailure, at hop: String? = nil) {
+        note(failure, at: hop)
         if failure == .unsupported, request.command != .connect { reply = .commandNotSupported }
         cancel()
         tryNext()
     }
 
-    private func note(_ failure: ParentFailure) {
-        ownNotes.way?.failure = failure
+    /// - Parameter hop: whose fault it is; `nil`: of the one that was tried.
+    private func note(_ failure: ParentFailure, at hop: String? = nil) {
+        ownNotes.way = WayTaken(way.name, through: hop ?? chain?.name, failure)
     }
 }
 
