@@ -126,6 +126,18 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_readable);
 }
 
+int cuv_connected_duplicate(int descriptor) {
+    int type = 0;
+    socklen_t length = sizeof type;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return -errno;
+    if (type != SOCK_STREAM) return -EPROTOTYPE;
+    struct sockaddr_storage peer;
+    length = sizeof peer;
+    if (getpeername(descriptor, (struct sockaddr *)&peer, &length) < 0) return -errno;
+    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
 int cuv_tcp_connect_unix(cuv_tcp *tcp, const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) return UV_ENAMETOOLONG;

@@ -56,6 +56,12 @@ package final class TCPStream: HandleOwner {
         }
     }
 
+    /// Takes over a copy of a connected socket that somebody else has made. Throws `ENOTSOCK`, `EPROTOTYPE` for one that is
+    /// no stream, `ENOTCONN`, and what dup(2) fails with.
+    package func adopt(copyOf descriptor: Int32) throws(UVError) {
+        try adopt(AcceptedDescriptor(number: UVError.check(cuv_connected_duplicate(descriptor))))
+    }
+
     /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY. What fails at once is thrown.
     package func connect(to address: SocketAddress, by egress: EgressOptions = EgressOptions())
         throws(UVError)

@@ -261,6 +261,8 @@ int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
 /// `UV_EADDRNOTAVAIL`: the source address isn't one of this machine's, or there is none for the target.
 /// `UV_EADDRINUSE`: no local port is free for the target.
 int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress);
+/// A copy of a stream socket that is connected.
+int cuv_connected_duplicate(int descriptor);
 /// Connects to a unix socket of this machine, at once: connected, or `UV_EAGAIN` where its queue is full.
 int cuv_tcp_connect_unix(cuv_tcp *tcp, const char *path);
 

@@ -26,7 +26,7 @@ public struct RuleRequest: Sendable {
     /// What the client has asked for, where ``target`` is an address that was found by a lookup.
     public let name: HostName?
 
-    init(_ subject: Subject, _ target: Target?, named name: HostName? = nil) {
+    package init(_ subject: Subject, _ target: Target?, named name: HostName? = nil) {
         self.subject = subject
         self.target = target
         self.name = name

@@ -22,6 +22,8 @@ public struct Route: Sendable {
     }
 
     public var way: Way
+    /// Gets the targets instead of ``way``.
+    public var connector: (any TargetConnector)?
     /// Where the client connects from.
     public var clients: [IPNetwork]?
     /// Who has logged in, as bytes (RFC 1929).
@@ -43,6 +45,12 @@ public struct Route: Sendable {
     /// A route for everything, unless criteria are set.
     public init(_ way: Way) {
         self.way = way
+    }
+
+    /// A route by a way of one's own.
+    public init(by connector: any TargetConnector) {
+        way = .direct
+        self.connector = connector
     }
 }
 

@@ -60,10 +60,21 @@ final class WayTaken: Sendable {
     let parent: String?
     /// What that one has failed with.
     let failure: ParentFailure?
+    /// What an embedder's connector has said about its failure.
+    private let reason: String?
 
-    init(_ route: String, through parent: String? = nil, _ failure: ParentFailure? = nil) {
+    init(
+        _ route: String,
+        through parent: String? = nil,
+        _ failure: ParentFailure? = nil,
+        reason: String? = nil
+    ) {
         self.route = route
         self.parent = parent
         self.failure = failure
+        self.reason = reason
     }
+
+    /// Why it has led nowhere, for the log. May have any bytes in it.
+    var reasonForLog: String? { failure?.text ?? reason }
 }

@@ -220,7 +220,7 @@ extension SessionRecord {
     /// What there is to say beside the outcome. May have any bytes in it.
     var reason: String? {
         if let unreadable { return unreadable.text }
-        if let failure = way?.failure, outcome?.isRefusal == true { return failure.text }
+        if let reason = way?.reasonForLog, outcome?.isRefusal == true { return reason }
         return switch outcome {
         case .refused?: limit?.text
         case .denied(.destination(let reason))?: reason.rawValue

@@ -57,7 +57,7 @@ final class Routed: Connector {
         let next = services.connector(
             delegate,
             by: way,
-            to: way?.parents == nil ? target : found,
+            to: way?.leavesStraight ?? true ? target : found,
             command,
             subject
         )
@@ -89,7 +89,7 @@ extension Services {
         guard !policy.ways.isEmpty,
             let (way, isCertain) = policy.ways.way(for: RuleTable.Known(target), subject)
         else { return connector(delegate, by: nil, to: target, command, subject) }
-        if case .name = target, !isCertain || way.looksNamesUp && way.parents != nil {
+        if case .name = target, !isCertain || way.looksNamesUp && !way.leavesStraight {
             return Routed(delegate, self, to: target, command, for: subject)
         }
         return connector(delegate, by: way, to: target, command, subject)
@@ -102,8 +102,12 @@ extension Services {
         _ subject: Subject
     ) -> (any Connector)? {
         guard !policy.ways.isEmpty, let way = policy.ways.way(for: RuleTable.Known(target), subject)?.way,
-            let parents = way.parents
+            !way.leavesStraight
         else { return nil }
+        if let connector = way.connector {
+            return Custom(delegate, self, by: connector, way, .bind, to: target, for: subject)
+        }
+        guard let parents = way.parents else { return nil }
         let request = SOCKSRequest(
             command: .bind,
             destination: target.map { Destination($0) } ?? .unspecified
@@ -121,6 +125,9 @@ extension Services {
         if let way, let parents = way.parents {
             let request = SOCKSRequest(command: command, destination: Destination(target))
             return ParentConnector(delegate, self, by: way, through: parents, for: request, subject)
+        }
+        if let way, let connector = way.connector {
+            return Custom(delegate, self, by: connector, way, command, to: target, for: subject)
         }
         return command == .resolve
             ? Resolve(delegate, self, target, for: subject)

@@ -9,8 +9,10 @@ struct Ways: Sendable {
     final class Way: Sendable {
         /// As logs call the route.
         let name: String
-        /// `nil`: straight.
         let parents: ParentPool?
+        let connector: (any TargetConnector)?
+        /// Whether this server connects by itself.
+        var leavesStraight: Bool { parents == nil && connector == nil }
         let looksNamesUp: Bool
         let sendsDatagramsDirectly: Bool
         /// `nil`: as without the route.
@@ -22,6 +24,7 @@ struct Ways: Sendable {
             case .direct: parents = nil
             case .parent(let parent): parents = pools[parent]
             }
+            connector = route.connector
             looksNamesUp = route.names == .local
             sendsDatagramsDirectly = route.sendsDatagramsDirectly
             egress = route.egress?.socketOptions
@@ -65,7 +68,7 @@ struct Ways: Sendable {
         let own = listeners.isEmpty ? nil : listeners[subject.listener]
         let ofUser = subject.user.flatMap { users[$0] }
         return [own, ofUser, common].contains { table in
-            table?.ways.contains { $0.parents != nil && !$0.sendsDatagramsDirectly } ?? false
+            table?.ways.contains { !$0.leavesStraight && !$0.sendsDatagramsDirectly } ?? false
         }
     }
 

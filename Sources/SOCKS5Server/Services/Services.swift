@@ -19,6 +19,8 @@ final class Services {
     /// Answers of credential stores and of rule sets that take their time.
     let logins: PendingAnswers<LoginVerdict>
     let decisions: PendingAnswers<RuleVerdict>
+    /// Targets of embedders' connectors.
+    let connections: PendingAnswers<ConnectAnswer>
     /// Ends the streams and listeners of which nobody wants to hear any more.
     let closer = Closer()
     /// Memory for nothing until there is an association.
@@ -49,7 +51,8 @@ final class Services {
         _ journal: Journal,
         _ lookups: Lookups,
         logins: PendingAnswers<LoginVerdict>,
-        decisions: PendingAnswers<RuleVerdict>
+        decisions: PendingAnswers<RuleVerdict>,
+        connections: PendingAnswers<ConnectAnswer>
     ) {
         self.policy = policy
         self.loop = loop
@@ -57,6 +60,7 @@ final class Services {
         self.lookups = lookups
         self.logins = logins
         self.decisions = decisions
+        self.connections = connections
         clock = Clock(loop) { shared.duration(of: $0) }
         pool = BufferPool(shared.budget, shared.splicing, journal.counters)
         bind = shared.bind

@@ -33,8 +33,9 @@ final class Worker {
         case loginAnswered(UInt64, LoginVerdict)
         /// The sessions of this user have to end.
         case quotaEnded(Account)
-        /// What a ``RuleSet`` says to a request.
+        /// What a ``RuleSet`` says to a request, and what a ``TargetConnector`` has come to.
         case requestDecided(UInt64, RuleVerdict)
+        case targetConnected(UInt64, ConnectAnswer)
         /// What a ``NameResolver`` says to a name that this worker has asked it for.
         case nameResolved(UInt64, ResolvedName)
     }
@@ -92,7 +93,10 @@ final class Worker {
             Journal(worker: index, member.counters, shared.logger, shared.observer),
             Lookups(shared.names, shared.nameResolver, loop, post, resolutions),
             logins: PendingAnswers(unavailable: .unavailable) { mailbox.post(.loginAnswered($0, $1)) },
-            decisions: PendingAnswers(unavailable: .unavailable) { mailbox.post(.requestDecided($0, $1)) }
+            decisions: PendingAnswers(unavailable: .unavailable) { mailbox.post(.requestDecided($0, $1)) },
+            connections: PendingAnswers(unavailable: .failed(.generalFailure, nil)) {
+                mailbox.post(.targetConnected($0, $1))
+            }
         )
         sharedPorts = SharedPorts(services)
         acknowledgementInterval = max(
@@ -345,6 +349,7 @@ extension Worker: EventLoopDelegate {
             case .listen(let listener, let socket): listen(listener, socket)
             case .stop(let grace, let end): stop(grace: grace, end)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
+            case .targetConnected(let number, let answer): services.connections.pass(answer, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)
             case .lookupsStarted(let count): services.lookups.open(atOnce: count)
