@@ -23,6 +23,16 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The same with an address in the place of a name that spells one.
+    var undisguised: Destination {
+        guard case .name(let name) = host else { return self }
+        switch Target.address(spelledBy: name) {
+        case .ipv4(let address): return Destination(host: .ipv4(address), port: port)
+        case .ipv6(let address): return Destination(host: .ipv6(address), port: port)
+        case nil: return self
+        }
+    }
+
     /// 0.0.0.0:0, as in every failure.
     public static let unspecified = Destination(host: .ipv4(.any), port: 0)
 

@@ -161,7 +161,7 @@ extension UInt8 {
     }
 
     /// A byte of a method or a field's name (RFC 9110 section 5.6.2).
-    fileprivate var isTokenByte: Bool {
+    var isTokenByte: Bool {
         switch self {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"):

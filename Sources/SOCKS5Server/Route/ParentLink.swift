@@ -46,7 +46,7 @@ final class ParentLink: TCPStreamDelegate {
     }
 
     /// Whether the last parent has been asked, so that it is the target that is waited for.
-    private(set) var awaitsTarget = false
+    var awaitsTarget: Bool { isLast && handshake.hasAsked }
 
     var name: String { chain.hops[hop].name }
 
@@ -55,6 +55,7 @@ final class ParentLink: TCPStreamDelegate {
         self.report = report
         stream.delegate = self
         send(handshake.begin())
+        receive()
         guard self.report != nil else { return }
         do throws(UVError) {
             try stream.startReading()
@@ -119,7 +120,6 @@ final class ParentLink: TCPStreamDelegate {
             case .open(let bound): open(bound)
             case .fail(let failure): fail(failure)
             }
-            awaitsTarget = awaitsTarget || isLast && handshake.hasAsked
         }
     }
 

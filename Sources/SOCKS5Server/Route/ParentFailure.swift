@@ -1,0 +1,61 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// Why a parent has opened nothing (PROTOCOL 58).
+///
+/// ``answered(_:)``: it has carried the request to an end, and says how it went. The others are its own fault, so that
+/// another parent may do better.
+enum ParentFailure: Error, Equatable {
+    case unreachable(UVError)
+    case timedOut
+    case loginRefused
+    /// It breaks the rules of its protocol. With how, in words of ours: nothing that it sends is repeated but numbers.
+    case broken(String)
+    /// Its protocol can't express the request, or the login.
+    case unsupported
+    case answered(Reply)
+}
+
+extension ParentFailure {
+    init(_ failure: ClientHandshake.Failure) {
+        switch failure {
+        case .noAcceptableMethod, .loginRefused: self = .loginRefused
+        case .unofferedMethod(let method):
+            self = .broken("it selects method \(method.rawValue), which was not offered")
+        case .refused(let reply): self = .answered(reply)
+        case .unknownReply(let code): self = .broken("reply \(code)")
+        case .malformed(let message): self.init(message)
+        }
+    }
+
+    /// A user ID that identd doesn't confirm is a refused login.
+    init(_ failure: SOCKS4ClientHandshake.Failure) {
+        switch failure {
+        case .refused(.granted), .refused(.rejected): self = .answered(.generalFailure)
+        case .refused(.noIdentd), .refused(.otherUser): self = .loginRefused
+        case .malformed(let message): self.init(message)
+        }
+    }
+
+    init(_ failure: HTTPClientHandshake.Failure) {
+        switch failure {
+        case .loginRefused: self = .loginRefused
+        case .refused(status: 403): self = .answered(.notAllowed)
+        case .refused(status: 504): self = .answered(.ttlExpired)
+        case .refused: self = .answered(.generalFailure)
+        case .unexpected(let status): self = .broken("status \(status)")
+        case .tooLong: self = .broken("a response without an end")
+        case .malformed: self = .broken("no HTTP response")
+        }
+    }
+
+    private init(_ message: MalformedMessage) {
+        switch message {
+        case .badVersion(let version): self = .broken("version \(version)")
+        case .unknownReply(let code): self = .broken("reply \(code)")
+        case .unknownAddressType(let type): self = .broken("address type \(type)")
+        case .badDomainName: self = .broken("a bound address that is none")
+        case .unknownCommand, .badReserved, .portZero, .longUserID: self = .broken("a malformed reply")
+        }
+    }
+}
