@@ -6,7 +6,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case greeting, credentials, request, datagramHeader
     case methodSelection, authenticationStatus, response
     case handshake, clientHandshake
-    case socks4Request, socks4Response, socks4Handshake, httpHandshake
+    case socks4Request, socks4Response, socks4Handshake, socks4ClientHandshake
+    case httpHandshake, httpClientHandshake
     case name
     case proxyHeader
 
@@ -25,7 +26,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .socks4Request: try Decoder<SOCKS4Request>.check(input)
         case .socks4Response: try Decoder<SOCKS4Response>.check(input)
         case .socks4Handshake: try SOCKS4Conversation.check(input)
+        case .socks4ClientHandshake: try SOCKS4ClientConversation.check(input)
         case .httpHandshake: try HTTPConversation.check(input)
+        case .httpClientHandshake: try HTTPClientConversation.check(input)
         case .name: try Naming.check(input)
         case .proxyHeader: try ProxyHeaders.check(input)
         }
