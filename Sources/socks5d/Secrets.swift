@@ -2,7 +2,10 @@ internal import Glibc
 
 /// Passwords among the arguments, which every user of the machine could read with ps(1).
 enum Secrets {
-    /// Overwrites the values of `--user` in the process's argument list. Their texts must have been copied.
+    /// Options whose values have passwords in them.
+    private static let options = ["--user", "--parent", "--via"]
+
+    /// Overwrites the values of such options in the process's argument list. Their texts must have been copied.
     static func overwriteArguments() {
         let arguments = CommandLine.unsafeArgv
         var isValue = false
@@ -11,11 +14,11 @@ enum Secrets {
             let text = String(cString: argument)
             if isValue {
                 memset(argument, CInt(UInt8(ascii: "*")), strlen(argument))
-            } else if text.hasPrefix("--user=") {
-                let value = argument + "--user=".utf8.count
+            } else if let option = options.first(where: { text.hasPrefix("\($0)=") }) {
+                let value = argument + option.utf8.count + 1
                 memset(value, CInt(UInt8(ascii: "*")), strlen(value))
             }
-            isValue = !isValue && text == "--user"
+            isValue = !isValue && options.contains(text)
         }
     }
 }

@@ -48,7 +48,7 @@ import Testing
                 #expect(entry.doc.hasSuffix(".") && entry.doc.count <= 110, "\(place): \(entry.doc)")
                 switch entry.shape {
                 case .section(let inner), .sections(let inner): check(inner, place + ".")
-                case .valueOrSection(_, let inner): check(inner, place + ".")
+                case .valueOrSection(_, let inner), .named(_, let inner): check(inner, place + ".")
                 case .value, .list, .oneOrMore: break
                 }
             }

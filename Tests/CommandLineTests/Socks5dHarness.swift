@@ -34,6 +34,7 @@ enum Setting {
         ("buffer-memory", "1MiB", "12X"),
         ("prefer", "4", "5"),
         ("only", "4", "both"),
+        ("parent", "socks5://127.0.0.1:9050", "socks6://127.0.0.1:9050"),
         ("egress-address", "127.0.0.1", "127.0.0.1:0"),
         ("egress-interface", "lo", "no such interface"),
         ("egress-mark", "0", "-1"),

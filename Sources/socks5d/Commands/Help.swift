@@ -26,7 +26,7 @@ enum Help {
           --open, --protocols LIST serve without a login; socks5, socks4, http
           --clients, --login-except, --proxy-protocol LIST  served; no login; balancers
           --workers N, --max-connections N, --buffer-memory SIZE, --share-port
-          --prefer 4|6, --only 4|6 address family to dial first, or only
+          --parent socks5://NAME:PASSWORD@HOST:PORT (or http), --prefer 4|6, --only 4|6
           --egress-address ADDR, --egress-interface NAME, --egress-mark N
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
           --udp-filtering address|endpoint (anyone may answer), --advertise ADDR

@@ -83,6 +83,11 @@ extension Description.Entry {
             let word = "{\(form.schema.joined(separator: ", "))}"
             members.append("\"oneOf\": [\(word), \(description.schema(indent: indent + 1, []))]")
         case .section(let description): return description.schema(indent: indent, members)
+        case .named(let form, let description):
+            members += [
+                "\"type\": \"object\"", "\"propertyNames\": {\(form.schema.joined(separator: ", "))}",
+                "\"additionalProperties\": \(description.schema(indent: indent + 1, []))",
+            ]
         case .sections(let description):
             members += ["\"type\": \"array\"", "\"items\": \(description.schema(indent: indent + 1, []))"]
         }

@@ -80,7 +80,7 @@ struct Effective<Model> {
             if let complaint = flag.assign(&model, texts) {
                 throw Misfit(origin: origin, complaint: complaint)
             }
-            origins[path] = origin
+            for path in [path] + flag.replaces { origins[path] = origin }
         }
     }
 
@@ -129,7 +129,9 @@ struct Effective<Model> {
     /// The place of a value that the file has, as a message begins with it.
     ///
     /// - Parameter steps: from a section's first key on. `nil`: the setting isn't the file's, or has no such value.
-    func place(of steps: Step...) -> String? {
+    func place(of steps: Step...) -> String? { place(of: steps) }
+
+    func place(of steps: [Step]) -> String? {
         file.flatMap { file in place(in: steps).map { Origin.file(file, $0).description } }
     }
 

@@ -137,7 +137,7 @@ struct Table<Model> {
             switch setting.shape {
             case .section(let inner) where inner.entries.contains { $0.key == key }: (setting.key, false)
             case .sections(let inner) where inner.entries.contains { $0.key == key }: (setting.key, true)
-            case .section, .sections, .value, .list, .oneOrMore, .valueOrSection: nil
+            case .section, .sections, .named, .value, .list, .oneOrMore, .valueOrSection: nil
             }
         }
         let empty = sections.first { section in
@@ -186,6 +186,15 @@ extension Problems {
         case .scalar, .list, .mapping:
             let hint = isSecret && node.isEmpty ? ", in quotes if it begins with '#'" : ""
             add(node.place, "\(key.quoted) is \(node.kind)", expected: syntax.expected + hint)
+        }
+        return nil
+    }
+
+    func entries(of node: YAMLNode, _ key: String, _ expected: String) -> [YAMLNode.Entry]? {
+        switch node.content {
+        case .mapping(let entries): return entries
+        case .refused: break
+        case .scalar, .list: add(node.place, "\(key.quoted) is \(node.kind)", expected: expected)
         }
         return nil
     }

@@ -27,9 +27,10 @@ struct Environment {
         for name in names {
             if let value = getenv(name) { found[name] = String(cString: value) }
         }
-        if let password = getenv("SOCKS5D_USER") {
+        for name in ["SOCKS5D_USER", "SOCKS5D_PARENT"] {
+            guard let password = getenv(name) else { continue }
             memset(password, 0, strlen(password))
-            unsetenv("SOCKS5D_USER")
+            unsetenv(name)
         }
         return Environment(found, warnings: warnings(all, names))
     }

@@ -22,6 +22,12 @@ enum InputFile {
         return bytes
     }
 
+    /// Whether its mode lets anybody read the file.
+    static func isReadableByOthers(_ path: String) -> Bool {
+        var facts = stat()
+        return stat(path, &facts) == 0 && facts.st_mode & S_IROTH != 0
+    }
+
     /// Whether the file has lost its name, as where a mount shows a single file that was replaced since: its path leads
     /// to the old file for as long as the mount lasts.
     static func isOrphaned(_ path: String) -> Bool {

@@ -13,6 +13,7 @@ struct ListenerEntry: Sendable {
     /// `nil`: no connection begins with a header.
     var proxyProtocol: [IPNetwork]?
     var rules: [Settings.RuleEntry] = []
+    var routes: [Route] = []
     /// `nil`: that of ``Configuration/ListenerSettings``.
     var mode: UInt32?
     var retry: Duration?
@@ -23,8 +24,10 @@ struct ListenerEntry: Sendable {
 
     /// One for each address.
     ///
-    /// - Parameter rules: with their places.
-    func settings(_ rules: [Rule]) -> [Configuration.ListenerSettings] {
+    /// - Parameters:
+    ///   - rules: with their places.
+    ///   - routes: with theirs.
+    func settings(_ rules: [Rule], _ routes: [Route]) -> [Configuration.ListenerSettings] {
         addresses.map { address in
             var listener = Configuration.ListenerSettings(address)
             listener.name = name
@@ -33,6 +36,7 @@ struct ListenerEntry: Sendable {
             listener.login = login ?? .asConfigured
             listener.proxyProtocol = proxyProtocol
             listener.rules = rules
+            listener.routes = routes
             listener.mode = mode ?? listener.mode
             listener.retry = retry
             listener.limits = limits
@@ -87,6 +91,10 @@ extension ListenerEntry {
                     Settings.RuleEntry.table(),
                     new: { Settings.RuleEntry() },
                     "Rules of this listener, tried before those of users and the common ones."
+                ),
+                Route.setting(
+                    \.routes,
+                    "Routes of this listener, tried before those of users and the common ones."
                 ),
                 .value(
                     "mode",
@@ -221,7 +229,10 @@ extension Effective<Settings> {
     var listenerSettings: [Configuration.ListenerSettings] {
         guard model.listeners.isEmpty else {
             return model.listeners.enumerated().flatMap { index, entry in
-                entry.settings(rules(entry.rules, "listeners", .item(index), "rules"))
+                entry.settings(
+                    rules(entry.rules, "listeners", .item(index), "rules"),
+                    routes(entry.routes, "listeners", .item(index), "routes")
+                )
             }
         }
         let login = model.loginExcept.map { ListenerEntry.Login.except($0) }
@@ -232,6 +243,6 @@ extension Effective<Settings> {
             login: login,
             proxyProtocol: model.proxyProtocol
         )
-        return common.settings([])
+        return common.settings([], [])
     }
 }

@@ -42,6 +42,8 @@ struct Options: ParsableArguments, Sendable {
     var prefer: String?
     @Option(help: .setting("only"))
     var only: String?
+    @Option(help: "SCHEME://[USER:PASSWORD@]HOST:PORT of a proxy through which everything leaves.")
+    var parent: [String] = []
     @Option(help: .setting("egress-address"))
     var egressAddress: [String] = []
     @Option(help: .setting("egress-interface"))

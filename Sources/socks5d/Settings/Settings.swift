@@ -18,6 +18,8 @@ struct Settings: Sendable {
     var users: [UserEntry] = []
     var userFile: String?
     var rules: [RuleEntry] = []
+    var parents: [ParentEntry] = []
+    var routes: [Route] = []
     var admin = AdminSettings()
     var log = LogSettings()
     var accessLog = AccessLogSettings()
@@ -31,6 +33,7 @@ struct Settings: Sendable {
         var expiry: UnixTime?
         var clients: [IPNetwork]?
         var rules: [RuleEntry] = []
+        var routes: [Route] = []
         var egressAddresses: [IPAddress] = []
         var limits: UserLimits?
     }
@@ -82,7 +85,8 @@ struct Loaded: Sendable {
         fixed = effective.rows { !Settings.isReloadable($0) }
         settings = SettingsSnapshot(effective)
         warnings = environment.warnings
-        files = [effective.file, effective.model.userFile, effective.model.admin.tokenFile].compactMap(\.self)
+        let named = [effective.file, effective.model.userFile, effective.model.admin.tokenFile]
+        files = (named + effective.model.parents.map(\.passwordFile)).compactMap(\.self)
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
         admin = try AdminConfiguration(effective)
@@ -119,14 +123,23 @@ struct Loaded: Sendable {
             configuration.users += users.users
             warnings += users.warnings(path)
         }
-        self.configuration = configuration
+        configuration.parentGroups = settings.parents.compactMap(\.group)
+        configuration.routes = effective.routes(settings.routes, "routes")
+        for (index, user) in settings.users.enumerated() where !user.routes.isEmpty {
+            let routes = effective.routes(user.routes, "users", .item(index), "routes")
+            configuration.routesPerUser[user.name] = routes
+        }
         openPlace = configuration.listenerOpenToStrangers.flatMap {
             ListenerReview.place(of: $0.address, in: effective)
         }
         try Self.refuseDoubleUsers(configuration.users, effective)
         let listeners = try ListenerReview(effective, configuration)
-        if !listeners.problems.isEmpty { throw Failure.configuration(listeners.problems) }
-        warnings += listeners.warnings
+        let problems = listeners.problems + ParentReview(effective).problems
+        if !problems.isEmpty { throw Failure.configuration(problems) }
+        let passwords = try ParentPasswords(effective)
+        configuration.parents = passwords.parents
+        self.configuration = configuration
+        warnings += passwords.warnings + listeners.warnings
         warnings += Review(effective, configuration).warnings
     }
 
@@ -197,7 +210,7 @@ extension Settings {
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
             "clients", "login-except", "protocols", "proxy-protocol", "answer-http", "listeners", "users",
-            "user-file", "login-ban", "open", "rules", "guard", "limits",
+            "user-file", "login-ban", "open", "rules", "guard", "limits", "parents", "routes",
         ]
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
     }
@@ -283,6 +296,9 @@ extension Effective<Settings> {
         func found(_ path: String) -> String { path.hasPrefix("/") ? path : file[...slash] + path }
         model.userFile = model.userFile.map(found)
         model.admin.tokenFile = model.admin.tokenFile.map(found)
+        for index in model.parents.indices {
+            model.parents[index].passwordFile = model.parents[index].passwordFile.map(found)
+        }
         model.configuration.limits.quotaFile = model.configuration.limits.quotaFile.map(found)
         model.log.file = model.log.file?.beside(found)
         model.accessLog.file = model.accessLog.file?.beside(found)

@@ -14,7 +14,7 @@ extension Settings {
                     "Limits of one source, which is an IPv4 address or an IPv6 /64, and of one user.",
                     ProxyLimits.settings
                 )
-            ] + ways + [AdminSettings.group] + SandboxSettings.settings
+            ] + RouteSettings.settings + ways + [AdminSettings.group] + SandboxSettings.settings
         )
     }
 

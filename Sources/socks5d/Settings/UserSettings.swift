@@ -31,6 +31,7 @@ extension Settings.UserEntry {
                     new: { Settings.RuleEntry() },
                     "Rules of this user, tried before the common ones."
                 ),
+                Route.setting(\.routes, ofUser: true, "Routes of this user, tried before the common ones."),
                 .list(
                     "egress-addresses",
                     \.egressAddresses,

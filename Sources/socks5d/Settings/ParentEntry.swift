@@ -1,0 +1,127 @@
+internal import Glibc
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+internal import Text
+
+/// An entry of `parents`: another proxy, or a group of them.
+struct ParentEntry: Sendable {
+    var name = ""
+    var socks5: Parent.Place?
+    var socks4: Parent.Place?
+    var http: Parent.Place?
+    var user: [UInt8]?
+    var password: Password?
+    var passwordFile: String?
+    var through: String?
+    var isPipelined: Bool?
+    /// `nil`: it is no group.
+    var members: [String]?
+    var choice: ParentGroup.Choice?
+
+    /// What it speaks, and where it is. `nil`: it is a group.
+    var kind: (kind: Parent.Kind, place: Parent.Place)? {
+        socks5.map { (.socks5, $0) } ?? socks4.map { (.socks4, $0) } ?? http.map { (.http, $0) }
+    }
+
+    /// - Parameter password: of the entry, or of its file.
+    func parent(_ password: Password?) -> Parent? {
+        guard let (kind, place) = kind else { return nil }
+        var parent = Parent(name, kind, at: place)
+        parent.credentials = user.map { Credentials(username: $0, password: password ?? Password([])) }
+        parent.through = through
+        parent.isPipelined = isPipelined ?? false
+        return parent
+    }
+
+    var group: ParentGroup? {
+        guard let members else { return nil }
+        var group = ParentGroup(name, anyOf: members.map { ParentGroup.Member($0) })
+        group.choice = choice ?? group.choice
+        return group
+    }
+}
+
+extension ParentEntry {
+    static var table: Table<ParentEntry> {
+        Table(
+            [
+                .value("socks5", \.socks5, .parentPlace, "HOST:PORT or unix:PATH of a SOCKS5 proxy."),
+                .value(
+                    "socks4",
+                    \.socks4,
+                    .parentPlace,
+                    "HOST:PORT or unix:PATH of a SOCKS4 proxy (4a too)."
+                ),
+                .value("http", \.http, .parentPlace, "HOST:PORT or unix:PATH of an HTTP proxy (CONNECT)."),
+                .value("user", \.user, .name, "The user to log in as; if not set, no login is offered."),
+                .value(
+                    "password-file",
+                    \.passwordFile,
+                    .path,
+                    "File with the password; a relative path starts at the configuration file's folder."
+                ),
+                .value(
+                    "password",
+                    \.password,
+                    .parentPassword,
+                    isSecret: true,
+                    "The password itself, at most 255 bytes, instead of a file."
+                ),
+                .value("through", \.through, .parentName, "The parent through which this one is reached."),
+                .value(
+                    "pipelined",
+                    \.isPipelined,
+                    .flag,
+                    "Send a SOCKS5 request with the greeting, to a parent without a login that takes it so."
+                ),
+                .criterion("any-of", \.members, .parentName, "A group: the parents any of which will do."),
+                .value(
+                    "choose",
+                    \.choice,
+                    .word,
+                    "Which member of a group comes first; if not set, in-order."
+                ),
+            ],
+            exactlyOneOf: ["socks5", "socks4", "http", "any-of"],
+            example: "{socks5: HOST:PORT}"
+        )
+    }
+}
+
+/// The passwords of parents, as their entries or their files have them.
+struct ParentPasswords {
+    private(set) var parents: [Parent] = []
+    private(set) var warnings: [String] = []
+
+    /// - Throws: ``Failure`` of a file that can't be read or has no password.
+    init(_ effective: Effective<Settings>) throws {
+        for entry in effective.model.parents {
+            var password = entry.password
+            if let path = entry.passwordFile {
+                let place = effective.place(of: "parents", .key(entry.name), "password-file")
+                password = try Self.load(path, namedAt: place)
+                if InputFile.isReadableByOthers(path) {
+                    warnings.append(
+                        (place.map { "\($0): " } ?? "")
+                            + "other users may read the password file \(path.printable); chmod o-r keeps them out"
+                    )
+                }
+            }
+            if let parent = entry.parent(password) { parents.append(parent) }
+        }
+    }
+
+    private static func load(_ path: String, namedAt place: String?) throws -> Password {
+        let kind = (place.map { "\($0): " } ?? "") + "password file"
+        var bytes = try InputFile.read(path, kind)
+        if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
+        if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        guard (1...255).contains(bytes.count), !bytes.contains(UInt8(ascii: "\n")) else {
+            throw Failure.configuration(
+                "\(kind) \(path.printable) has no password; expected 1 to 255 bytes on one line"
+            )
+        }
+        return Password(bytes)
+    }
+}

@@ -1,0 +1,158 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+internal import Text
+
+/// What is wrong with parents and routes that are each well written: names that nobody has, circles, settings that
+/// don't go together.
+struct ParentReview {
+    private let effective: Effective<Settings>
+    private let entries: [String: ParentEntry]
+    /// A line each, with its place where it has one.
+    private(set) var problems: [String] = []
+
+    init(_ effective: Effective<Settings>) {
+        self.effective = effective
+        entries = Dictionary(effective.model.parents.map { ($0.name, $0) }) { first, _ in first }
+        for entry in effective.model.parents {
+            if entry.members == nil { reviewLogin(of: entry) }
+            reviewKeys(of: entry)
+            reviewChain(of: entry)
+            reviewMembers(of: entry)
+        }
+        reviewRoutes(effective.model.routes, [.key("routes")])
+        for (index, listener) in effective.model.listeners.enumerated() {
+            reviewRoutes(listener.routes, [.key("listeners"), .item(index), .key("routes")])
+        }
+        for (index, user) in effective.model.users.enumerated() {
+            reviewRoutes(user.routes, [.key("users"), .item(index), .key("routes")])
+        }
+    }
+
+    private typealias Steps = [Effective<Settings>.Step]
+
+    private mutating func refuse(_ steps: Steps, _ text: String) {
+        problems.append((effective.place(of: steps).map { "\($0): " } ?? "") + text)
+    }
+
+    private mutating func refuse(_ entry: ParentEntry, _ key: String, _ text: String) {
+        refuse([.key("parents"), .key(entry.name), .key(key)], text)
+    }
+
+    /// Complains of a name that no parent has, or only a group where a parent is meant.
+    ///
+    /// - Returns: whether it did.
+    private mutating func refuseUnknown(_ name: String, _ steps: Steps, needsParent: Bool) -> Bool {
+        guard let entry = entries[name] else {
+            let known = Array(entries.keys).sorted()
+            let suggestion = known.nearest(to: name).map { "; did you mean '\($0)'?" } ?? ""
+            refuse(steps, "no parent is called '\(name)'\(suggestion)")
+            return true
+        }
+        guard needsParent, entry.members != nil else { return false }
+        refuse(steps, "'\(name)' is a group; expected a parent")
+        return true
+    }
+
+    // MARK: - One parent
+
+    private mutating func reviewLogin(of entry: ParentEntry) {
+        let hasPassword = entry.password != nil || entry.passwordFile != nil
+        let key = entry.passwordFile == nil ? "password" : "password-file"
+        if entry.password != nil, entry.passwordFile != nil {
+            refuse(entry, "password", "'password' beside 'password-file'; expected one of both")
+        }
+        guard let kind = entry.kind?.kind else { return }
+        if entry.user == nil, hasPassword {
+            refuse(entry, key, "\(key.quoted) without 'user'; expected both")
+        }
+        if kind == .socks4, hasPassword {
+            refuse(entry, key, "\(key.quoted) of a SOCKS4 proxy, which takes a user alone")
+        }
+        if let user = entry.user, let problem = kind.problem(withUser: user, hasPassword: hasPassword) {
+            refuse(entry, "user", "'user' \(problem)")
+        }
+    }
+
+    private mutating func reviewKeys(of entry: ParentEntry) {
+        let isGroup = entry.members != nil
+        let keys: [(String, isThere: Bool)] =
+            isGroup
+            ? [
+                ("user", entry.user != nil), ("password", entry.password != nil),
+                ("password-file", entry.passwordFile != nil), ("through", entry.through != nil),
+                ("pipelined", entry.isPipelined != nil),
+            ] : [("choose", entry.choice != nil)]
+        for (key, isThere) in keys where isThere {
+            refuse(
+                entry,
+                key,
+                isGroup
+                    ? "\(key.quoted) beside 'any-of'; expected it at the members"
+                    : "\(key.quoted) without 'any-of'; expected it at a group"
+            )
+        }
+        if let kind = entry.kind?.kind, kind != .socks5, entry.isPipelined == true {
+            refuse(entry, "pipelined", "'pipelined' of another proxy than a SOCKS5 one")
+        }
+        if case .unix = entry.kind?.place, entry.through != nil {
+            refuse(entry, "through", "'through' beside a unix socket, which no other parent reaches")
+        }
+    }
+
+    // MARK: - Names
+
+    /// A circle is told once, at the first of its members.
+    private mutating func reviewChain(of entry: ParentEntry) {
+        guard let first = entry.through, entry.members == nil else { return }
+        let steps: Steps = [.key("parents"), .key(entry.name), .key("through")]
+        if refuseUnknown(first, steps, needsParent: true) { return }
+        var chain = [entry.name]
+        var next: String? = first
+        while let name = next, !chain.contains(name), let other = entries[name] {
+            chain.append(name)
+            next = other.through
+        }
+        if next == entry.name {
+            guard effective.model.parents.first(where: { chain.contains($0.name) })?.name == entry.name else {
+                return
+            }
+            refuse(steps, "'through' leads back: \((chain + [entry.name]).joined(separator: " through "))")
+        } else if next == nil, chain.count > Parent.longestChain {
+            refuse(
+                steps,
+                "a chain of \(chain.count) parents; expected at most \(Parent.longestChain)"
+            )
+        }
+    }
+
+    private mutating func reviewMembers(of entry: ParentEntry) {
+        guard let members = entry.members else { return }
+        for (index, member) in members.enumerated() {
+            let steps: Steps = [.key("parents"), .key(entry.name), .key("any-of"), .item(index)]
+            if refuseUnknown(member, steps, needsParent: true) { continue }
+            if members[..<index].contains(member) {
+                refuse(steps, "'\(member)' is given twice; expected once")
+            }
+        }
+    }
+
+    private mutating func reviewRoutes(_ routes: [Route], _ list: Steps) {
+        for (index, route) in routes.enumerated() {
+            guard case .parent(let name) = route.way else { continue }
+            _ = refuseUnknown(name, list + [.item(index), .key("via")], needsParent: false)
+        }
+    }
+}
+
+extension Parent.Kind {
+    /// What is wrong with a login, to be said behind the word for its user. Nothing secret is in it.
+    func problem(withUser user: [UInt8], hasPassword: Bool) -> String? {
+        switch self {
+        case .socks5: hasPassword ? nil : "without a password; expected one (RFC 1929)"
+        case .http where user.contains(UInt8(ascii: ":")): "has a colon, which HTTP can't send (RFC 7617)"
+        case .http: hasPassword ? nil : "without a password; expected one (RFC 7617)"
+        case .socks4: user.contains(0) ? "has a NUL, which SOCKS4 can't send" : nil
+        }
+    }
+}

@@ -1,0 +1,99 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import SOCKS5Server
+internal import Text
+
+// What parents are written as.
+
+extension Syntax<String> {
+    /// What fits into a line of the log and a label of a metric as it is.
+    static var parentName: Syntax {
+        Syntax(
+            expected: "a name of 1 to 63 letters, digits, '-', '_' or '.', but not direct",
+            form: .pattern("[A-Za-z0-9._-]{1,63}")
+        ) { text in
+            let isName =
+                (1...63).contains(text.utf8.count)
+                && text.utf8.allSatisfy { byte in
+                    Character(Unicode.Scalar(byte)).isLetter && byte < 0x80
+                        || (0x30...0x39).contains(byte) || "-_.".utf8.contains(byte)
+                }
+            return isName && text != "direct" ? text : nil
+        }
+    }
+}
+
+extension Syntax<Password> {
+    static var parentPassword: Syntax {
+        Syntax(expected: "a password of at most 255 bytes") { text in
+            text.utf8.count <= 255 ? Password(Array(text.utf8)) : nil
+        } write: { _ in
+            ""
+        }
+    }
+}
+
+extension Syntax<Parent.Place> {
+    static var parentPlace: Syntax {
+        Syntax(expected: "HOST:PORT or unix:PATH", parsing: Parent.Place.init(parsing:)).writing(\.text)
+    }
+}
+
+extension Parent.Place {
+    /// Parses `proxy.example:1080`, `[2001:db8::1]:1080` or `unix:/run/proxy.sock`.
+    ///
+    /// - Throws: ``ConfigurationError``, which shows nothing of a text that has a login in it.
+    init(parsing text: String) throws(ConfigurationError) {
+        // A login may be there by mistake.
+        guard !text.contains("@") else {
+            throw ConfigurationError("there is an '@' in it; expected HOST:PORT, and a login by 'user'")
+        }
+        let shown = "'\(text.escapedForOneLine)'"
+        if text.hasPrefix("unix:") {
+            try self.init(unix: String(text.dropFirst("unix:".count)))
+            return
+        }
+        guard !text.contains("://") else {
+            throw ConfigurationError("\(shown) is a URL; expected HOST:PORT alone, as proxy.example:1080")
+        }
+        guard let endpoint = HostAndPort(parsing: text), endpoint.port > 0 else {
+            throw ConfigurationError(
+                "\(shown) is no place of a proxy; expected HOST:PORT with a port from 1 to 65535, as "
+                    + "proxy.example:1080 or [2001:db8::1]:1080, or unix:PATH"
+            )
+        }
+        guard let target = endpoint.destination.flatMap({ Target($0) }) else {
+            throw ConfigurationError("'\(endpoint.host.escapedForOneLine)' is neither a name nor an address")
+        }
+        self = .tcp(target)
+    }
+
+    /// - Throws: ``ConfigurationError`` if there can't be such a socket.
+    init(unix path: String) throws(ConfigurationError) {
+        let isPath = path.hasPrefix("/") && path.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+        guard isPath, path.utf8.count <= Endpoint.longestPath else {
+            throw ConfigurationError(
+                "'\(path.escapedForOneLine)' is no path of a unix socket; expected one that begins with '/', of at "
+                    + "most \(Endpoint.longestPath) bytes"
+            )
+        }
+        self = .unix(path: path)
+    }
+
+    /// As ``init(parsing:)`` reads it.
+    var text: String {
+        switch self {
+        case .tcp(let target): target.description
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
+
+extension Syntax {
+    /// The same, written in another way than a description.
+    fileprivate func writing(_ write: @escaping (Value) -> String) -> Syntax {
+        var syntax = Syntax(expected: expected, form: form, parse: parse, write: write)
+        syntax.explain = explain
+        return syntax
+    }
+}
