@@ -7,7 +7,7 @@ struct Rig: Sendable {
     let proxy: String
     let web: LoopbackServer
     let echo: LoopbackServer
-    fileprivate let folder: String
+    let folder: String
 
     var proxyPort: String { proxy.split(separator: ":").last.map(String.init) ?? "" }
 
