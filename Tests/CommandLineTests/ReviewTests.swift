@@ -83,6 +83,49 @@ import Testing
                 + "'networks' denies addresses"
         ),
         (
+            "parents: {a: {socks5: h:1}}\nroutes:\n  - {domains: [.a], via: a}\n  - {domains: [b.a], via: direct}",
+            "4:5: route 2 is never taken: route 1 comes first and matches all that it does"
+        ),
+        (
+            "listeners: [{address: 127.0.0.1:1, routes: [{via: direct}, {via: direct}]}]",
+            "1:60: route 2 of listener 1 is never taken: route 1 comes first and matches all that it does"
+        ),
+        (
+            "users: [{name: a, password: x, routes: [{via: direct}, {via: direct, ports: [1]}]}]",
+            "1:56: route 2 of user 'a' is never taken: route 1 comes first and matches all that it does"
+        ),
+        (
+            "users: [{name: a, password: x}]\nroutes: [{users: [a, b], via: direct}]",
+            "2:22: route 1 is for user 'b', who doesn't exist"
+        ),
+        (
+            "routes: [{users: [b], via: direct}]",
+            "1:19: route 1 is for user 'b', who doesn't exist: without users, no login is required"
+        ),
+        (
+            "parents: {a: {socks5: h:1}, b: {socks5: h:1}, c: {http: h:1, through: b}, d: {any-of: [c]}}\nroutes: [{via: d}]",
+            "1:14: no route leads to parent 'a'"
+        ),
+        (
+            "parents: {a: {socks5: h:1}, b: {socks5: h:1}}\nroutes: [{via: direct}]",
+            "1:1: no route leads to any of the parents: everything leaves directly"
+        ),
+        (
+            "parents: {a: {socks5: h:1}}\nroutes: [{networks: [10.0.0.0/8], via: direct}, {via: a}]",
+            "2:21: route 1 sees addresses only: a name that has such an address goes on to the next route, unless "
+                + "'names: local' looks it up first"
+        ),
+        (
+            "parents: {a: {socks5: h:1}}\nroutes: [{networks: [10.0.0.0/8], via: a}]",
+            "2:21: route 1 sees addresses only: a name that has such an address goes on to the next route, unless "
+                + "'names: local' looks it up first"
+        ),
+        (
+            "parents: {tor: {socks5: 127.0.0.1:9050}}\nroutes: [{domains: [.example.com], via: tor}]",
+            "1:16: names below .onion don't go to 'tor', and the system's resolver is asked for them; "
+                + "a route {domains: [.onion], via: tor} leads them there"
+        ),
+        (
             "limits: {quota-file: /nonexistent/quotas}",
             "1:22: the quota file /nonexistent/quotas can't be written: the folder /nonexistent/: No such file or "
                 + "directory"
@@ -108,6 +151,13 @@ import Testing
         "rules: [{deny: {domains: [.a.example]}}, {allow: {networks: [203.0.113.0/24]}}, {deny: {}}]",
         "limits: {quota-file: /tmp/socks5d-quotas-that-are-not-written}",
         "limits: {quota-file: quotas}",
+        "parents: {a: {socks5: h:1}}\nroutes: [{networks: [10.0.0.0/8], names: local, via: direct}, {via: a}]",
+        "parents: {a: {socks5: h:1}}\nroutes: [{networks: [0.0.0.0/0], via: direct}, {via: a}]",
+        "parents: {a: {socks5: h:1}}\nroutes: [{networks: [10.0.0.0/8], via: a}, {via: a}]",
+        "parents: {a: {socks5: h:1}}\nroutes: [{domains: [.a], via: a}, {networks: [10.0.0.0/8], via: direct}]",
+        "parents: {a: {socks5: h:1}}\nroutes: [{domains: [a.b], via: a}, {domains: [.b], via: direct}]",
+        "parents: {tor: {socks5: 127.0.0.1:9050}}\nroutes: [{domains: [\"*.onion\"], via: tor}]",
+        "parents: {tor: {socks5: 127.0.0.1:9050}}\nroutes: [{ports: [80], via: tor}]",
     ])
     func whatMayBeMeantIsNotTold(_ text: String) async throws {
         let warnings = try await Self.warnings(text)

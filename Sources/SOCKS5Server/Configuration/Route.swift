@@ -56,7 +56,7 @@ public struct Route: Sendable {
 
 extension Route {
     /// Its criteria. A route that a name takes only when its addresses are known may match before: it allows.
-    var criteria: Rule {
+    package var criteria: Rule {
         var rule = Rule(
             names == .local ? .allow : .deny,
             clients: clients,

@@ -29,6 +29,7 @@ struct Review {
             }
         }
         reviewNamesThatAddressesPass()
+        reviewRoutes()
         reviewQuotaFile()
         if warnings.count > Self.mostWarnings {
             let more = warnings.count - Self.mostWarnings
@@ -40,7 +41,7 @@ struct Review {
         warnings.append((place.map { "\($0): " } ?? "") + text)
     }
 
-    private static func title(_ name: [UInt8]) -> String {
+    static func title(_ name: [UInt8]) -> String {
         "user \(String(decoding: name, as: UTF8.self).quoted)"
     }
 
