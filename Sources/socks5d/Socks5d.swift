@@ -13,7 +13,8 @@ struct Socks5d: ParsableCommand {
         abstract: "A SOCKS5 proxy server.",
         version: "socks5d \(version) (libuv \(ProxyServer.libuvVersion))",
         subcommands: [
-            Run.self, Check.self, ConfigurationCommand.self, HashPassword.self, Healthcheck.self, Probe.self,
+            Run.self, Check.self, ConfigurationCommand.self, Routes.self, HashPassword.self, Healthcheck.self,
+            Probe.self,
             StatusCommand.self, SessionsCommand.self, KillCommand.self, DrainCommand.self, TopCommand.self,
         ],
         defaultSubcommand: Run.self
@@ -53,6 +54,7 @@ struct Socks5d: ParsableCommand {
         case let command as ShowSettings: try command.show()
         case let command as ShowSchema: command.show()
         case let command as ShowTable: command.show()
+        case let routes as Routes: finish(try routes.show())
         case let check as Healthcheck: try check.check()
         case let probe as Probe: try probe.check()
         case let command as StatusCommand: try command.show()

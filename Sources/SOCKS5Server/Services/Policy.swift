@@ -56,7 +56,10 @@ final class Policy: Sendable {
         egressPerUser = configuration.egressPerUser
     }
 
-    func terms(of listener: ListenerName) -> ListenerTerms { listenerTerms[listener.index] }
+    func terms(of listener: ListenerName) -> ListenerTerms { terms(of: listener.index) }
+
+    /// - Parameter listener: its place among all.
+    func terms(of listener: Int) -> ListenerTerms { listenerTerms[listener] }
 
     /// Whether a session that has come so far would come so far again.
     ///

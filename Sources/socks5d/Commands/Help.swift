@@ -2,7 +2,8 @@
 enum Help {
     static func asked(for arguments: [String]) -> String? {
         let isAboutServer = ![
-            "check", "config", "hash-password", "healthcheck", "probe", "status", "sessions", "kill", "drain",
+            "check", "config", "routes", "hash-password", "healthcheck", "probe", "status", "sessions",
+            "kill", "drain",
             "top",
         ].contains(arguments.first)
         let asks = arguments.contains { $0 == "--help" || $0 == "-h" } || arguments.first == "help"
@@ -13,7 +14,7 @@ enum Help {
         socks5d - a SOCKS5 proxy server
 
         USAGE: socks5d [run] [OPTIONS]       serve until SIGTERM or SIGINT
-               socks5d check | config        check a file | show settings, or the schema
+               socks5d check | config | routes   check a file | settings | ways out
                socks5d hash-password         hash a password for a user file
                socks5d healthcheck | probe   test this server | any SOCKS5 server
                socks5d status | top | sessions | kill | drain   a server that runs

@@ -1,0 +1,129 @@
+package import ProxyPolicy
+package import SOCKS5Protocol
+internal import UVLoop
+
+/// What would become of a request, as far as it can be said without a lookup or a connection.
+package struct Forecast: Sendable {
+    package enum Refusal: Sendable {
+        /// The listener serves other clients.
+        case client
+        /// The listener asks for a login, and the client has none.
+        case noLogin
+        /// The user doesn't exist, or can't log in now or from there.
+        case user
+        /// - rule: as logs call it; `nil`: it isn't a rule.
+        case denied(Denial, rule: String?)
+    }
+
+    package enum Lookup: Sendable {
+        /// This server, so that rules and guard judge each address.
+        case here
+        /// The parent: nobody here sees an address.
+        case byParent
+    }
+
+    /// Where a request that matches a route goes.
+    package struct Parents: Sendable {
+        /// Of the parent or the group.
+        package let name: String
+        /// The parents that are passed one after the other, in the order in which chains are tried.
+        package let chains: [[String]]
+        /// Whether any of them takes datagrams.
+        package let carriesDatagrams: Bool
+    }
+
+    /// `nil`: nothing refuses it, before its addresses are known.
+    package let refusal: Refusal?
+    /// As logs call it; `nil`: no route matches.
+    package let route: String?
+    /// If false, the addresses of the name decide whether ``route`` is taken, or a later one.
+    package let isCertain: Bool
+    /// `nil`: it leaves straight.
+    package let parents: Parents?
+    /// `nil`: the target is an address.
+    package let lookup: Lookup?
+}
+
+extension ProxyServer {
+    /// What a server with this configuration, started or not, would do with a request. Sends nothing, and waits for
+    /// nothing.
+    ///
+    /// - Parameters:
+    ///   - isDatagram: whether it is about a datagram, of a client that has an association.
+    ///   - listener: the place of the listener in ``Configuration/listeners``.
+    package func forecast(
+        to target: Target,
+        isDatagram: Bool,
+        from client: Peer,
+        user: [UInt8]?,
+        at listener: Int
+    ) -> Forecast {
+        let places = configuration.listeners.compactMap { listener in
+            if case .tcp(let address) = listener.address.endpoint { address } else { nil }
+        }
+        let policy = Policy(configuration, listeners: places, hashThreads)
+        let terms = policy.terms(of: listener)
+        let subject = Subject(
+            client: client,
+            user: terms.asksForLogin(client) ? user : nil,
+            command: isDatagram ? .udpAssociate : .connect,
+            listener: listener
+        )
+        let found = policy.ways.way(for: RuleTable.Known(target), subject)
+        let isCertain = found?.isCertain ?? true
+        let way = found?.way
+        let leads = way.map { $0.parents != nil && !(isDatagram && $0.sendsDatagramsDirectly) } ?? false
+        let isLookedUpHere = !isCertain || !leads || way?.looksNamesUp == true
+        let lookup: Forecast.Lookup? =
+            switch target {
+            case .address: nil
+            case .name: isLookedUpHere ? .here : .byParent
+            }
+        return Forecast(
+            refusal: refusal(of: target, isDatagram, subject, asked: user, policy, terms),
+            route: way?.name,
+            isCertain: isCertain,
+            parents: leads ? way?.parents.map { Forecast.Parents($0, for: target, subject) } : nil,
+            lookup: lookup
+        )
+    }
+
+    /// - Parameter user: who is meant to log in.
+    private func refusal(
+        of target: Target,
+        _ isDatagram: Bool,
+        _ subject: Subject,
+        asked user: [UInt8]?,
+        _ policy: Policy,
+        _ terms: ListenerTerms
+    ) -> Forecast.Refusal? {
+        guard terms.serves(subject.client, isNamed: false) else { return .client }
+        if terms.asksForLogin(subject.client) {
+            guard let user else { return .noLogin }
+            if let users = policy.credentials as? UserTable, !users.admits(user, from: subject.client) {
+                return .user
+            }
+        }
+        let access = policy.access
+        func denied(_ denial: Denial?) -> Forecast.Refusal? {
+            denial.map { .denied($0, rule: access.name(of: $0, to: subject)) }
+        }
+        guard isDatagram else { return denied(access.denial(of: .connect(target), to: subject)) }
+        if let denial = access.denial(of: .associate, to: subject) { return denied(denial) }
+        switch target {
+        case .address(let address, let port):
+            return denied(access.denial(of: address, port: port, named: nil, to: subject))
+        case .name(let name, let port):
+            return denied(access.denial(of: name, port: port, to: subject))
+        }
+    }
+}
+
+extension Forecast.Parents {
+    init(_ pool: ParentPool, for target: Target, _ subject: Subject) {
+        let candidates = pool.candidates(for: target, subject)
+        name = pool.name
+        chains = candidates.map { $0.hops.map(\.name) }
+        carriesDatagrams = candidates.contains { $0.hops.allSatisfy { $0.kind == .socks5 } }
+    }
+}
