@@ -31,6 +31,13 @@ final class ParentChain: Sendable {
     }
 
     var last: Hop { hops[hops.count - 1] }
+
+    /// Whether the protocol of the last hop can express a request.
+    func canCarryOut(_ request: SOCKSRequest) -> Bool {
+        guard last.kind != .socks5 else { return true }
+        var handshake = ParentHandshake(last.kind, last.credentials, request, isPipelined: false)
+        return !handshake.begin().isEmpty
+    }
 }
 
 extension ParentChain.Hop {

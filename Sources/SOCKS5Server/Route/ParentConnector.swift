@@ -83,6 +83,7 @@ final class ParentConnector: Connector {
             return delegate.connectorDidReport(.failed(reply))
         }
         chain = next
+        guard next.canCarryOut(request) else { return fail(.unsupported) }
         ownNotes.way = WayTaken(way.name, through: next.name)
         patience = rest.isEmpty ? .max : services.clock.now + share(of: rest.count + 1)
         switch next.hops[0].place {
@@ -128,7 +129,7 @@ final class ParentConnector: Connector {
     private func linkDidReport(_ event: ParentLink.Event) {
         switch event {
         case .listening(let place):
-            delegate.connectorDidReport(.listening(place))
+            delegate.connectorDidReport(.listening(reachable(place)))
         case .opened(let stream, let bound, let early):
             link = nil
             opened(stream, bound ?? .unspecified, early)
@@ -140,6 +141,12 @@ final class ParentConnector: Connector {
             link = nil
             fail(failure, at: hop.name)
         }
+    }
+
+    /// 0.0.0.0 and :: stand for the address on which the parent was reached, which is known of the first of a chain alone.
+    private func reachable(_ place: Destination) -> Destination {
+        guard place.isUnspecified, chain?.hops.count == 1, let parent = ownNotes.address else { return place }
+        return Destination(SocketAddress(host: parent.host, port: place.port))
     }
 
     private func opened(_ stream: TCPStream, _ bound: Destination, _ early: [UInt8]) {
@@ -156,9 +163,15 @@ final class ParentConnector: Connector {
     /// It is the parent's own fault: the next one is tried.
     private func fail(_ failure: ParentFailure, at hop: String? = nil) {
         note(failure, at: hop)
-        if failure == .unsupported, request.command != .connect { reply = .commandNotSupported }
+        if failure == .unsupported { reply = replyToUnsupported }
         cancel()
         tryNext()
+    }
+
+    private var replyToUnsupported: Reply {
+        guard request.command == .connect else { return .commandNotSupported }
+        if case .ipv6 = request.destination.host { return .addressTypeNotSupported }
+        return .generalFailure
     }
 
     /// - Parameter hop: whose fault it is; `nil`: of the one that was tried.

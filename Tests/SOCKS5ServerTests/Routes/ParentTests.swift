@@ -236,4 +236,51 @@ import Testing
             try expect(.commandNotSupported, through: port, to: .unspecified, by: .udpAssociate)
         }
     }
+
+    @Test(arguments: [Parent.Kind.socks4, .http]) func aParentOfAnotherProtocolCarriesASession(
+        _ kind: Parent.Kind
+    )
+        async throws
+    {
+        try await withParents([{ $0.listeners[0].protocols = [.socks4, .http] }]) { server, ports in
+            server.parents = [Parent("up", kind, port: ports[0])]
+            server.routes = [Self.route("up")]
+        } _: { port, parents in
+            try expectRelaying(through: port)
+            #expect(parents[0].statistics[.accepted] == 1)
+        }
+    }
+
+    /// It isn't even dialled.
+    @Test func whatAParentsProtocolCannotExpressIsRefused() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await Self.through([Parent("old", .socks4, port: parent.port)]) { port in
+            try expect(.addressTypeNotSupported, through: port, to: .loopback6(80))
+            try expect(.commandNotSupported, through: port, to: Self.target, by: .resolve)
+            #expect(!parent.listener.hasConnection)
+        }
+        try await Self.through([Parent("web", .http, port: parent.port)]) { port in
+            try expect(.commandNotSupported, through: port, to: Self.target, by: .bind)
+            #expect(!parent.listener.hasConnection)
+        }
+    }
+
+    @Test func anUnspecifiedAddressOfABindIsTheParents() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await Self.through([Parent("up", port: parent.port)]) { port in
+            let client = TestThread {
+                let socket = try TestSocket(connectingTo: port)
+                defer { socket.close() }
+                #expect(try socket.request(.bind, .loopback(0)).boundAddress == .loopback(7))
+            }
+            let asked = try parent.accept()
+            _ = try asked.takeRequest()
+            let bound = Destination(host: .ipv4(IPv4Address(0, 0, 0, 0)), port: 7)
+            try asked.send(SOCKSResponse(reply: .succeeded, boundAddress: bound))
+            try client.join()
+            asked.close()
+        }
+    }
 }
