@@ -20,6 +20,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
     #expect(handshakes == accepted, sourceLocation: sourceLocation)
     #expect(metrics.users.allSatisfy { $0.sessions == 0 }, sourceLocation: sourceLocation)
     #expect(metrics.pipesInUse == 0, sourceLocation: sourceLocation)
+    #expect(metrics.parents.allSatisfy { $0.sessions == 0 }, sourceLocation: sourceLocation)
 }
 
 @Suite struct MetricsTests {

@@ -69,6 +69,7 @@ func withServer<Result: Sendable>(
 }
 
 func withServerObject<Result: Sendable>(
+    logger: Logger = suiteLogger,
     _ configure: (inout Configuration) throws -> Void = { _ in },
     _ body: @escaping @Sendable (ProxyServer, Int) throws -> Result
 ) async throws -> Result {
@@ -76,7 +77,7 @@ func withServerObject<Result: Sendable>(
     configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
     configuration.workers = 2
     try configure(&configuration)
-    let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
+    let server = try ProxyServer(configuration: configuration, logger: logger)
     try await server.start()
     let port = try #require(server.boundAddresses.first?.port)
     let result = try await attempt {

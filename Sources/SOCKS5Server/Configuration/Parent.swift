@@ -1,7 +1,7 @@
 public import SOCKS5Protocol
 
 /// Another proxy, through which connections can leave: its parent, as HTTP proxies call it.
-public struct Parent: Sendable {
+public struct Parent: Hashable, Sendable {
     /// What it speaks.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         /// RFC 1928, with login (RFC 1929) where ``Parent/credentials`` are given.
@@ -69,11 +69,31 @@ public struct ParentGroup: Sendable {
         case sameForDestination = "same-for-destination"
     }
 
+    /// Connects through each member by turns, so that it is known without clients whether that works.
+    ///
+    /// Without checks the connections of clients say so: failures in a row take a member down, and one client at a time
+    /// tries it again, after a second at first and up to a minute later. With checks no client has to. A parent in no
+    /// group is never checked: there is nothing to choose instead of it.
+    public struct Check: Hashable, Sendable {
+        /// From the begin of one check to the begin of the next: 1 s to 24 h. A check ends after
+        /// ``Configuration/Timeouts/dial``.
+        public var every: Duration
+        /// To what a member that works can connect.
+        public var target: Target
+
+        public init(every: Duration, to target: Target) {
+            self.every = every
+            self.target = target
+        }
+    }
+
     /// How routes call it. No parent has the same name.
     public var name: String
     /// At least one, each once.
     public var members: [Member]
     public var choice = Choice.inOrder
+    /// `nil`: there are none.
+    public var check: Check?
 
     public init(_ name: String, anyOf members: [Member]) {
         self.name = name

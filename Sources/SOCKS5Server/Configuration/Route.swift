@@ -67,4 +67,9 @@ extension Route {
         rule.users = users
         return rule
     }
+
+    /// Whether it has no criteria.
+    var takesEverything: Bool {
+        clients == nil && users == nil && networks == nil && domains == nil && ports == nil
+    }
 }

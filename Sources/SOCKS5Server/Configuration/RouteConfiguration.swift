@@ -70,6 +70,7 @@ extension Configuration {
     private func validate(_ group: ParentGroup) throws(ConfigurationError) {
         let title = "parent '\(group.name.escapedForOneLine)'"
         guard !group.members.isEmpty else { throw ConfigurationError("\(title) has no members") }
+        if let check = group.check { try validate(check, title) }
         var names: Set<String> = []
         for member in group.members {
             guard parents.contains(where: { $0.name == member.name }) else {
@@ -88,6 +89,15 @@ extension Configuration {
         }
     }
 
+    private func validate(_ check: ParentGroup.Check, _ title: String) throws(ConfigurationError) {
+        guard check.every >= .seconds(1), check.every <= .seconds(86_400) else {
+            throw ConfigurationError("\(title) is checked every \(check.every); expected 1 s to 24 h")
+        }
+        guard check.target.port > 0 else {
+            throw ConfigurationError("\(title) is checked with port 0; expected 1 to 65535")
+        }
+    }
+
     private func validate(_ route: Route, _ number: Int, _ names: Set<String>) throws(ConfigurationError) {
         if case .parent(let name) = route.way, !names.contains(name) {
             throw ConfigurationError(
@@ -100,6 +110,13 @@ extension Configuration {
             throw ConfigurationError("a route that isn't one: \(error.description)")
         }
         try route.egress?.validate()
+    }
+
+    /// Those to which routes lead.
+    var checkedGroups: [ParentGroup] {
+        let all = [routes] + listeners.map(\.routes) + users.map { routesPerUser[$0.name] ?? [] }
+        let ways = Set(all.joined().map(\.way))
+        return parentGroups.filter { $0.check != nil && ways.contains(.parent($0.name)) }
     }
 }
 

@@ -71,6 +71,11 @@ public struct HistogramSnapshot: Sendable {
         (counts, milliseconds) = (turns.counts, turns.milliseconds)
     }
 
+    mutating func observe(milliseconds: UInt64) {
+        add(1, bounds.firstIndex { milliseconds <= $0 } ?? bounds.count)
+        add(milliseconds: milliseconds)
+    }
+
     mutating func add(_ count: UInt64, _ bucket: Int) { counts[bucket] += count }
     mutating func add(milliseconds: UInt64) { self.milliseconds += milliseconds }
 

@@ -47,4 +47,8 @@ protocol ConnectorDelegate: AnyObject {
     func connectorDidReport(_ event: ConnectEvent)
     /// An attempt begins: the next ``Connector/tick()`` is to come 250 ms from now.
     func connectorDidBeginAttempt()
+    /// A parent is used from now on, until the session ends or another one is. May be said again.
+    ///
+    /// - Parameter parent: `nil`: none.
+    func connectorDidTurn(to parent: ParentRecord?)
 }

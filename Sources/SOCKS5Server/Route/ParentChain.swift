@@ -5,6 +5,7 @@ final class ParentChain: Sendable {
     /// One of them.
     struct Hop: Sendable {
         let name: String
+        let record: ParentRecord
         let kind: ParentKind
         let place: Parent.Place
         let credentials: Credentials?
@@ -19,12 +20,14 @@ final class ParentChain: Sendable {
     /// - Parameters:
     ///   - parent: whose `through` leads to others.
     ///   - parents: by name, without circles.
-    init(_ parent: Parent, among parents: [String: Parent]) {
+    ///   - records: of all of them.
+    init(_ parent: Parent, among parents: [String: Parent], _ records: [String: ParentRecord]) {
         name = parent.name
         var hops: [Hop] = []
         var next: Parent? = parent
         while let parent = next {
-            hops.insert(Hop(parent), at: 0)
+            guard let record = records[parent.name] else { preconditionFailure("a parent without a record") }
+            hops.insert(Hop(parent, record), at: 0)
             next = parent.through.flatMap { parents[$0] }
         }
         self.hops = hops
@@ -38,11 +41,29 @@ final class ParentChain: Sendable {
         var handshake = ParentHandshake(last.kind, last.credentials, request, isPipelined: false)
         return !handshake.begin().isEmpty
     }
+
+    /// Of its worst hop.
+    ///
+    /// - Parameter now: milliseconds on the loops' clock.
+    func standing(now: UInt64) -> ParentHealth.Standing {
+        var standing = ParentHealth.Standing.up
+        for hop in hops {
+            switch hop.record.standing(now: now) {
+            case .up: break
+            case .onTrial: standing = .onTrial
+            case .down: return .down
+            }
+        }
+        return standing
+    }
+
+    func isDown(now: UInt64) -> Bool { hops.contains { $0.record.isDown(now: now) } }
 }
 
 extension ParentChain.Hop {
-    fileprivate init(_ parent: Parent) {
+    fileprivate init(_ parent: Parent, _ record: ParentRecord) {
         name = parent.name
+        self.record = record
         kind = ParentKind(parent.kind)
         place = parent.place
         credentials = parent.credentials

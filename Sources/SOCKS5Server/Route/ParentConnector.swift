@@ -12,8 +12,12 @@ final class ParentConnector: Connector {
     private let subject: Subject
     private let request: SOCKSRequest
     private let way: Ways.Way
+    private let isCheck: Bool
     private var rest: ArraySlice<ParentChain>
-    private var chain: ParentChain?
+    /// Those that are down, or on trial by somebody else: for the case that no other works.
+    private var passedOver: [ParentChain] = []
+    /// From the begin of the dial until it is known how it has ended.
+    private var attempt: ParentAttempt?
     /// Connects to the first hop.
     private var dial: Direct?
     /// Asks it, and those behind it.
@@ -27,20 +31,24 @@ final class ParentConnector: Connector {
     /// What the client is told when nobody is left.
     private var reply = Reply.generalFailure
 
-    /// - Parameter request: what the last parent of a chain is asked.
+    /// - Parameters:
+    ///   - request: what the last parent of a chain is asked.
+    ///   - isCheck: whether nobody wants the target, but to know whether the parents work.
     init(
         _ delegate: any ConnectorDelegate,
         _ services: Services,
         by way: Ways.Way,
         through pool: ParentPool,
         for request: SOCKSRequest,
-        _ subject: Subject
+        _ subject: Subject,
+        isCheck: Bool = false
     ) {
         self.delegate = delegate
         self.services = services
         self.subject = subject
         self.request = request
         self.way = way
+        self.isCheck = isCheck
         rest = pool.candidates(for: Target(request.destination), subject)[...]
         began = services.clock.now
         ownNotes.way = WayTaken(way.name)
@@ -56,19 +64,28 @@ final class ParentConnector: Connector {
 
     func tick() {
         dial?.tick()
-        guard services.clock.now >= patience, link?.awaitsTarget != true else { return }
-        fail(.timedOut)
+        guard let attempt, link?.awaitsTarget != true else { return }
+        let now = services.clock.now
+        if now >= patience {
+            fail(.timedOut, at: place)
+        } else if attempt.isLost(now: now), rest.contains(where: { $0.standing(now: now) != .down }) {
+            cancel()
+            tryNext()
+        }
     }
 
     /// Only the last one that was tried may still work; those before it have failed.
     func timeOut() -> Reply {
         let reply = link?.awaitsTarget == true ? Reply.ttlExpired : .generalFailure
-        note(.timedOut)
+        note(.timedOut, at: place)
+        if isCheck || link?.awaitsTarget != true { end { $0.failed(.timedOut, at: place, now: $1) } }
         cancel()
         return reply
     }
 
     func cancel() {
+        end { $0.abandoned(at: link?.awaitsTarget == true ? nil : place, now: $1) }
+        delegate.connectorDidTurn(to: nil)
         if let dial { ownNotes.merge(dial.notes) }
         dial?.cancel()
         dial = nil
@@ -79,14 +96,15 @@ final class ParentConnector: Connector {
     // MARK: - One after the other
 
     private func tryNext() {
-        guard let next = rest.popFirst() else {
+        guard let attempt = nextAttempt() else {
             return delegate.connectorDidReport(.failed(reply))
         }
-        chain = next
-        guard next.canCarryOut(request) else { return fail(.unsupported) }
-        ownNotes.way = WayTaken(way.name, through: next.name)
-        patience = rest.isEmpty ? .max : services.clock.now + share(of: rest.count + 1)
-        switch next.hops[0].place {
+        let left = rest.count + passedOver.count
+        self.attempt = attempt
+        delegate.connectorDidTurn(to: attempt.chain.last.record)
+        ownNotes.way = WayTaken(way.name, through: attempt.chain.name)
+        patience = left == 0 ? .max : services.clock.now + share(of: left + 1)
+        switch attempt.chain.hops[0].place {
         case .tcp(let target):
             let dial = Direct(self, services, to: target, for: subject, by: way, isParent: true)
             self.dial = dial
@@ -94,6 +112,33 @@ final class ParentConnector: Connector {
         case .unix(let path):
             connect(to: path)
         }
+    }
+
+    /// Those that are down are tried as well when no other is left.
+    private func nextAttempt() -> ParentAttempt? {
+        let now = services.clock.now
+        while let next = rest.popFirst() {
+            guard next.canCarryOut(request) else {
+                ownNotes.way = WayTaken(way.name, through: next.name, .unsupported)
+                reply = replyToUnsupported
+                continue
+            }
+            if let attempt = ParentAttempt(next, evenIfDown: isCheck, isCheck: isCheck, now: now) {
+                return attempt
+            }
+            passedOver.append(next)
+        }
+        guard !passedOver.isEmpty else { return nil }
+        return ParentAttempt(passedOver.removeFirst(), evenIfDown: true, now: now)
+    }
+
+    /// Of the hop that has to do something.
+    private var place: Int { link?.hop ?? 0 }
+
+    private func end(_ how: (ParentAttempt, UInt64) -> Void) {
+        guard let ended = attempt else { return }
+        attempt = nil
+        how(ended, services.clock.now)
     }
 
     /// Milliseconds that one of so many has of the time that is left.
@@ -115,55 +160,65 @@ final class ParentConnector: Connector {
             }
             ask(by: stream)
         } catch {
-            fail(.unreachable(error))
+            fail(.unreachable(error), at: 0)
         }
     }
 
     private func ask(by stream: TCPStream) {
-        guard let chain else { preconditionFailure("a connection to no parent") }
+        guard let chain = attempt?.chain else { preconditionFailure("a connection to no parent") }
         let link = ParentLink(stream, chain, request, services.answers)
         self.link = link
         link.start { [unowned self] in linkDidReport($0) }
     }
 
     private func linkDidReport(_ event: ParentLink.Event) {
+        let place = place
         switch event {
         case .listening(let place):
+            // The client is told of this one, so that no other will do.
+            (rest, passedOver) = ([], [])
             delegate.connectorDidReport(.listening(reachable(place)))
         case .opened(let stream, let bound, let early):
             link = nil
             opened(stream, bound ?? .unspecified, early)
         case .failed(.answered(let reply), _, isLast: true):
             link = nil
-            note(.answered(reply))
+            note(.answered(reply), at: place)
+            end { $0.answered(reply, now: $1) }
+            delegate.connectorDidTurn(to: nil)
             delegate.connectorDidReport(.failed(reply))
-        case .failed(let failure, let hop, _):
+        case .failed(let failure, _, _):
             link = nil
-            fail(failure, at: hop.name)
+            fail(failure, at: place)
         }
     }
 
     /// 0.0.0.0 and :: stand for the address on which the parent was reached, which is known of the first of a chain alone.
     private func reachable(_ place: Destination) -> Destination {
-        guard place.isUnspecified, chain?.hops.count == 1, let parent = ownNotes.address else { return place }
+        guard place.isUnspecified, attempt?.chain.hops.count == 1, let parent = ownNotes.address else { return place }
         return Destination(SocketAddress(host: parent.host, port: place.port))
     }
 
     private func opened(_ stream: TCPStream, _ bound: Destination, _ early: [UInt8]) {
         guard request.command == .resolve else {
+            end { $0.opened(now: $1) }
             return delegate.connectorDidReport(.connected(stream, bound: bound, early: early))
         }
         services.closer.close(stream)
+        delegate.connectorDidTurn(to: nil)
         guard case .address(let address, let port)? = Target(bound) else {
-            return fail(.broken("it resolves a name to no address"))
+            return fail(.broken("it resolves a name to no address"), at: (attempt?.chain.hops.count ?? 1) - 1)
         }
+        end { $0.opened(now: $1) }
         delegate.connectorDidReport(.resolved(SocketAddress(address, port: port)))
     }
 
     /// It is the parent's own fault: the next one is tried.
-    private func fail(_ failure: ParentFailure, at hop: String? = nil) {
-        note(failure, at: hop)
-        if failure == .unsupported { reply = replyToUnsupported }
+    ///
+    /// - Parameter place: of the hop.
+    private func fail(_ failure: ParentFailure, at place: Int) {
+        note(failure, at: place)
+        end { $0.failed(failure, at: place, now: $1) }
         cancel()
         tryNext()
     }
@@ -174,9 +229,8 @@ final class ParentConnector: Connector {
         return .generalFailure
     }
 
-    /// - Parameter hop: whose fault it is; `nil`: of the one that was tried.
-    private func note(_ failure: ParentFailure, at hop: String? = nil) {
-        ownNotes.way = WayTaken(way.name, through: hop ?? chain?.name, failure)
+    private func note(_ failure: ParentFailure, at place: Int) {
+        ownNotes.way = WayTaken(way.name, through: attempt?.chain.hops[place].name, failure)
     }
 }
 
@@ -188,11 +242,15 @@ extension ParentConnector: ConnectorDelegate {
         self.dial = nil
         switch event {
         case .connected(let stream, _, _): ask(by: stream)
-        case .failed: fail(.unreachable(dial.notes.error ?? .hostUnreachable))
-        case .denied: fail(.broken("it is this server itself"))
+        case .failed: fail(.unreachable(dial.notes.error ?? .hostUnreachable), at: 0)
+        case .denied: fail(.broken("it is this server itself"), at: 0)
         case .listening, .resolved: preconditionFailure("a dial that does something else")
         }
     }
 
     func connectorDidBeginAttempt() { delegate.connectorDidBeginAttempt() }
+
+    func connectorDidTurn(to parent: ParentRecord?) {
+        preconditionFailure("a dial to a parent through another")
+    }
 }

@@ -25,7 +25,8 @@ final class ParentLink: TCPStreamDelegate {
     private let request: SOCKSRequest
     private let room: AnswerRoom
     private var report: ((Event) -> Void)?
-    private var hop = 0
+    /// The place of the one that is asked.
+    private(set) var hop = 0
     private var handshake: ParentHandshake
     /// What has come and isn't consumed yet.
     private var held: [UInt8] = []

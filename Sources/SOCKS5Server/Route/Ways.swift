@@ -50,10 +50,17 @@ struct Ways: Sendable {
     private let common: Table
     /// Whether everything leaves straight.
     let isEmpty: Bool
+    let checks: [ParentCheck.Plan]
+    /// Of the first route for all that has no criteria; `nil`: it leads straight, or there is none.
+    let defaultParents: ParentPool?
 
-    init(_ configuration: Configuration) {
-        let pools = configuration.parentPools
-        common = Table(configuration.routes, "route", pools)
+    /// - Parameter records: of all parents.
+    init(_ configuration: Configuration, _ records: [String: ParentRecord]) {
+        let pools = configuration.parentPools(records)
+        let common = Table(configuration.routes, "route", pools)
+        self.common = common
+        let last = configuration.routes.firstIndex(where: \.takesEverything)
+        defaultParents = last.flatMap { common.ways[$0].parents }
         let ofListeners = configuration.listeners.map { Table($0.routes, "listener's route", pools) }
         listeners = ofListeners.allSatisfy(\.ways.isEmpty) ? [] : ofListeners
         users = configuration.users.reduce(into: [:]) { tables, user in
@@ -61,6 +68,14 @@ struct Ways: Sendable {
             if !routes.isEmpty { tables[user.name] = Table(routes, "user's route", pools) }
         }
         isEmpty = common.ways.isEmpty && listeners.isEmpty && users.isEmpty
+        let all = ([common] + listeners + users.values).flatMap(\.ways)
+        var checks: [ParentCheck.Plan] = []
+        for group in configuration.checkedGroups {
+            guard let check = group.check, let way = all.first(where: { $0.parents?.name == group.name })
+            else { continue }
+            checks += (way.parents?.chains ?? []).map { ParentCheck.Plan(check, of: $0, by: way) }
+        }
+        self.checks = checks
     }
 
     /// Whether a datagram of the subject may have to go through a parent.
@@ -94,14 +109,12 @@ extension RuleTable.Known {
 
 extension Configuration {
     /// What routes can name.
-    fileprivate var parentPools: [String: ParentPool] {
+    fileprivate func parentPools(_ records: [String: ParentRecord]) -> [String: ParentPool] {
         let byName = Dictionary(parents.map { ($0.name, $0) }) { first, _ in first }
-        var pools = byName.mapValues { ParentPool($0.name, [ParentChain($0, among: byName)]) }
+        let chains = byName.mapValues { ParentChain($0, among: byName, records) }
+        var pools = chains.mapValues { ParentPool($0) }
         for group in parentGroups {
-            let chains = group.members.compactMap { member in
-                byName[member.name].map { ParentChain($0, among: byName) }
-            }
-            pools[group.name] = ParentPool(group.name, chains)
+            pools[group.name] = ParentPool(group, group.members.compactMap { chains[$0.name] })
         }
         return pools
     }

@@ -44,6 +44,19 @@ public struct MetricsSnapshot: Sendable {
         public let quotaUsed: Int?
     }
 
+    /// One of ``Configuration/parents``.
+    public struct Parent: Sendable {
+        public let name: String
+        /// Whether it and those on the way to it work, as far as is known.
+        public let isUp: Bool
+        /// Sessions that it carries or is to carry, and those that it has carried to another parent not among them.
+        public let sessions: Int
+        /// Attempts to get a target through it, or to reach it.
+        public let connections: [(result: ParentResult, count: UInt64)]
+        /// From the first step to the connected target, or to the parent's answer that there is none.
+        public let connectTimes: HistogramSnapshot
+    }
+
     public struct Lookups: Sendable {
         /// Under way, and waiting for their turn.
         public var running = 0
@@ -67,6 +80,8 @@ public struct MetricsSnapshot: Sendable {
     public internal(set) var workers: [Worker] = []
     /// The first 1,000 of ``Configuration/users``, and the others together as the last one.
     public internal(set) var users: [User] = []
+    /// In the order of ``Configuration/parents``.
+    public internal(set) var parents: [Parent] = []
     /// Those that have happened. Without a command, no request had come.
     public internal(set) var ended: [(command: SOCKSCommand?, outcome: SessionInfo.Outcome, count: UInt64)] =
         []
@@ -144,6 +159,7 @@ extension MetricsSnapshot {
         bufferLimit = shared.budget.limit
         bans = shared.throttle.withLock { $0.bans(now: now) }
         lookups = Lookups(shared.nameCounts)
+        parents = shared.parents.all.map { Parent($0) }
         let today = shared.accounts.today
         users = shared.accounts.named.map { name, account in
             let quota = limits.limits(of: name)?.quota
@@ -167,6 +183,17 @@ extension MetricsSnapshot.Listener {
             // Read while one begins or ends, the parts may not fit.
             (command, max(0, all.reduce(0) { $0 + $1[command] }))
         }
+    }
+}
+
+extension MetricsSnapshot.Parent {
+    fileprivate init(_ parent: ParentRecord) {
+        let numbers = parent.counts.numbers
+        name = parent.name
+        isUp = parent.isUp && parent.before.allSatisfy(\.isUp)
+        sessions = numbers.sessions
+        connections = ParentResult.allCases.map { ($0, numbers.results[$0.rawValue]) }
+        connectTimes = numbers.times
     }
 }
 

@@ -74,6 +74,12 @@ extension ProxyServer {
         }
     }
 
+    // MARK: - Parents
+
+    /// Whether all parents are down to which the default route leads, the first of ``Configuration/routes`` without
+    /// criteria. A parent that waits for a client to try it again isn't down for that.
+    public var isCutOff: Bool { state.withLock { $0.defaultParents }?.isDown ?? false }
+
     // MARK: - Users
 
     /// What each user has of the server, by name. Users of the configuration are there, and others who have a session or

@@ -24,6 +24,8 @@ public final class ProxyServer: Sendable {
         /// From the start on, and what the limits of users are.
         var shared: Shared?
         var limits: LimitTable?
+        /// Of the default route; `nil`: it leads straight.
+        var defaultParents: ParentPool?
         var reloads = MetricsSnapshot.Reloads()
         /// Ends sessions while no new clients are taken; `nil`: clients are taken.
         var drain: Task<Void, Never>?
@@ -181,7 +183,8 @@ public final class ProxyServer: Sendable {
             accounts: accounts,
             logger: logger
         )
-        let policy = Policy(configuration, listeners: listening.ipAddresses, hashThreads)
+        let parents = shared.parents.adopt(configuration)
+        let policy = Policy(configuration, listeners: listening.ipAddresses, parents: parents, hashThreads)
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
@@ -189,6 +192,7 @@ public final class ProxyServer: Sendable {
             state.handedFiles = listening.handedFiles
             state.shared = shared
             state.limits = policy.limits
+            state.defaultParents = policy.ways.defaultParents
             state.reloads.lastSuccess = .now
             state.quotas = keeper.map { keeper in Task { await keeper.run() } }
         }
@@ -240,6 +244,7 @@ public final class ProxyServer: Sendable {
             let policy = Policy(
                 next,
                 listeners: current.ipAddresses,
+                parents: current.shared.parents.adopt(next),
                 hashThreads,
                 replacing: current.policy
             )
@@ -247,7 +252,10 @@ public final class ProxyServer: Sendable {
             service?.policy = policy
             current.shared.throttle.withLock { $0.ban = policy.loginBan }
             current.shared.accounts.name(next.users.lazy.map(\.name))
-            state.withLock { $0.limits = policy.limits }
+            state.withLock { state in
+                state.limits = policy.limits
+                state.defaultParents = policy.ways.defaultParents
+            }
             for member in crew.members { member.mailbox.post(.adopt(policy)) }
         }
     }
@@ -400,20 +408,5 @@ public final class ProxyServer: Sendable {
         drain?.cancel()
         quotas?.cancel()
         await quotas?.value
-    }
-}
-
-extension ProxyServerError {
-    fileprivate init(_ refusal: Lifecycle.Refusal) {
-        switch refusal {
-        case .alreadyStarted: self.init(.alreadyStarted, "a server starts once; this one has started")
-        case .stopped: self = .stopped
-        }
-    }
-
-    fileprivate static var stopped: ProxyServerError { ProxyServerError(.stopped, "the server was stopped") }
-
-    static func cannotStart(_ part: String, _ error: UVError) -> ProxyServerError {
-        ProxyServerError(.systemFailure, "\(part) can't start: \(error)")
     }
 }

@@ -23,10 +23,12 @@ final class Policy: Sendable {
 
     /// - Parameters:
     ///   - listeners: what the server listens on.
+    ///   - parents: all of the configuration's.
     ///   - previous: the one in use, of which successful logins are kept.
     init(
         _ configuration: Configuration,
         listeners: [SocketAddress],
+        parents: [String: ParentRecord],
         _ hashThreads: HashThreads,
         replacing previous: Policy? = nil
     ) {
@@ -39,7 +41,7 @@ final class Policy: Sendable {
                 ? DestinationGuard(exceptions: configuration.destinationGuard.exceptions, ownListeners) : nil,
             configuration.ruleSet
         )
-        ways = Ways(configuration)
+        ways = Ways(configuration, parents)
         listenerTerms = configuration.listeners.map { ListenerTerms($0, configuration) }
         credentials =
             configuration.users.isEmpty

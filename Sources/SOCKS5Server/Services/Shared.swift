@@ -22,6 +22,7 @@ final class Shared: Sendable {
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families
     let portShortage: PortShortage
+    let parents: ParentTable
     let logger: Logger
     let observer: (any SessionObserver)?
 
@@ -45,6 +46,7 @@ final class Shared: Sendable {
         nameResolver = configuration.nameResolver
         families = configuration.families
         portShortage = PortShortage(logger)
+        parents = ParentTable(logger)
         self.limit = limit
         self.accounts = accounts
         self.logger = logger

@@ -99,6 +99,8 @@ extension Session: ConnectorDelegate {
     func connectorDidBeginAttempt() {
         services.clock.awaitTurn(.turn, of: slot)
     }
+
+    func connectorDidTurn(to parent: ParentRecord?) { places.turn(to: parent) }
 }
 
 extension Session: AssociationDelegate {

@@ -15,6 +15,8 @@ struct SessionPlaces {
     /// Of the user, behind the request, and the limits that bind it, if there are any.
     private var account: Account?
     private var user: UserBounds?
+    /// The one that carries the session, or is to.
+    private var parent: ParentRecord?
 
     /// Takes the places of a connection, but for the one of ``ConnectionLimit``.
     ///
@@ -90,6 +92,15 @@ struct SessionPlaces {
         }
     }
 
+    /// Takes a place at a parent, and gives that at another one back.
+    ///
+    /// - Parameter parent: `nil`: at none.
+    mutating func turn(to parent: ParentRecord?) {
+        parent?.counts.sessionDidCome()
+        self.parent?.counts.sessionDidLeave()
+        self.parent = parent
+    }
+
     /// Whether the user has one of these accounts.
     func isOne(of accounts: Set<ObjectIdentifier>) -> Bool {
         guard let account else { return false }
@@ -128,5 +139,6 @@ struct SessionPlaces {
         hasPlace = false
         account?.leave()
         account = nil
+        turn(to: nil)
     }
 }

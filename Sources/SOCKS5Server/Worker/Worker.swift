@@ -9,37 +9,6 @@ internal import UVLoop
 /// - Isolation: its thread, but for ``mailbox``.
 /// - Ownership: keeps itself alive in ``run(_:)``; sessions point back unowned.
 final class Worker {
-    enum Command: Sendable {
-        /// A connection that another worker has accepted.
-        case handedOver(HandedDescriptor, Arrival)
-        /// A client with a UDP ASSOCIATE request for the port that this worker has.
-        case associate(HandedSession)
-        /// From somebody who looks after the server.
-        case control(WorkerControl)
-        /// Accept by this socket too.
-        case listen(Listener, ListeningSocket)
-        /// Stop listening, where another process has the sockets without a last accept; end what still runs after so many
-        /// milliseconds.
-        case stop(grace: UInt64, TCPListener.End)
-        /// Ask this one from now on.
-        case adopt(Policy)
-        /// Names can be looked up from now on, so many at once.
-        case lookupsStarted(atOnce: Int)
-        /// A name that this worker has asked for.
-        case nameAnswered(NameTicket, FoundName)
-        /// A name that sessions of this worker wait for, and that the worker which was to look it up can't any more.
-        case lookUp(String)
-        /// What a ``CredentialStore`` says to a login that waits for it, by its number.
-        case loginAnswered(UInt64, LoginVerdict)
-        /// The sessions of this user have to end.
-        case quotaEnded(Account)
-        /// What a ``RuleSet`` says to a request, and what a ``TargetConnector`` has come to.
-        case requestDecided(UInt64, RuleVerdict)
-        case targetConnected(UInt64, ConnectAnswer)
-        /// What a ``NameResolver`` says to a name that this worker has asked it for.
-        case nameResolved(UInt64, ResolvedName)
-    }
-
     let services: Services
     let sharedPorts: SharedPorts
     private let resolutions: PendingAnswers<ResolvedName>
@@ -61,6 +30,8 @@ final class Worker {
     private var acknowledgementLook: UInt64?
     private let acknowledgementInterval: UInt64
     private var longestTime: LongestTime
+    /// The first worker has those of all.
+    private let checks: ParentChecks?
 
     /// At the limit a connection looks for a worker with an unfinished handshake, and may come too late.
     private static let mostPasses = 32
@@ -104,6 +75,7 @@ final class Worker {
             shared.timeouts.unacknowledged.milliseconds / Acknowledgements.looks
         )
         longestTime = LongestTime(shared.timeouts.session)
+        checks = index == 0 ? ParentChecks(services) : nil
     }
 
     private var loop: EventLoop { services.loop }
@@ -117,6 +89,7 @@ final class Worker {
         mailbox.open(on: loop)
         member.open()
         didOpen()
+        checks?.adopt(services.policy.ways.checks)
         member.time.begin()
         loop.run(self)
         member.time.end()
@@ -268,6 +241,7 @@ final class Worker {
     private func adopt(_ policy: Policy) {
         let last = services.policy
         services.policy = policy
+        if !isStopping { checks?.adopt(policy.ways.checks) }
         Task { withExtendedLifetime(last) {} }
     }
 
@@ -314,6 +288,7 @@ final class Worker {
         clock.wake(at: drainEnd ?? end)
         guard !isStopping else { return }
         isStopping = true
+        checks?.close()
         member.close()
         for (_, socket) in listeners { socket.close(how) }
     }
@@ -375,11 +350,13 @@ extension Worker: EventLoopDelegate {
         if let retry = acceptRetry, retry <= clock.now { resumeListeners() }
         if let time = acknowledgementLook, time <= clock.now { lookForVanishedPeers() }
         if let time = longestTime.look, time <= clock.now { endThoseThatLastTooLong() }
+        checks?.timeDidCome()
         clock.rearm()
         if let drainEnd { clock.wake(at: drainEnd) }
         if let acceptRetry { clock.wake(at: acceptRetry) }
         if let acknowledgementLook { clock.wake(at: acknowledgementLook) }
         if let look = longestTime.look { clock.wake(at: look) }
+        checks?.wake()
     }
 
     private func giveTurn(_ slot: Clock.Slot) {

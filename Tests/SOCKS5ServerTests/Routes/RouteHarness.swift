@@ -12,6 +12,14 @@ func withParents<Result: Sendable>(
     _ configure: (inout Configuration, [Int]) throws -> Void,
     _ body: @escaping @Sendable (Int, [ProxyServer]) throws -> Result
 ) async throws -> Result {
+    try await withParents(configurations, configure) { _, port, parents in try body(port, parents) }
+}
+
+func withParents<Result: Sendable>(
+    _ configurations: [(inout Configuration) -> Void],
+    _ configure: (inout Configuration, [Int]) throws -> Void,
+    _ body: @escaping @Sendable (ProxyServer, Int, [ProxyServer]) throws -> Result
+) async throws -> Result {
     var parents: [ProxyServer] = []
     for change in configurations {
         var configuration = Configuration()
@@ -25,7 +33,11 @@ func withParents<Result: Sendable>(
     let ports = parents.compactMap { $0.boundAddresses.first?.port }
     let running = parents
     return try await attempt {
-        try await withServerObject({ try configure(&$0, ports) }) { _, port in try body(port, running) }
+        try await withServerObject {
+            try configure(&$0, ports)
+        } _: {
+            try body($0, $1, running)
+        }
     } then: {
         for parent in running { await parent.stop(grace: .zero) }
     }

@@ -1,0 +1,149 @@
+internal import SOCKS5Protocol
+internal import UVLoop
+
+/// One connection through a chain, as its parents' health sees it: their trials are taken at its begin, and what it has
+/// shown is told once.
+///
+/// - Isolation: the worker's thread.
+final class ParentAttempt {
+    let chain: ParentChain
+    /// Milliseconds on the loop's clock.
+    private let began: UInt64
+    /// By hop; `nil`: the hop needs none.
+    private var trials: [UInt64?]
+    /// Whether an active check makes it.
+    private let isCheck: Bool
+    private let wasDown: Bool
+    private var isOver = false
+
+    /// - Parameters:
+    ///   - evenIfDown: there is no other, or the attempt is to find out.
+    /// - Returns: `nil` if a parent of the chain is down, or on trial by somebody else.
+    init?(_ chain: ParentChain, evenIfDown: Bool, isCheck: Bool = false, now: UInt64) {
+        self.chain = chain
+        self.isCheck = isCheck
+        began = now
+        wasDown = chain.standing(now: now) == .down
+        trials = chain.hops.map { _ in nil }
+        if wasDown && !evenIfDown {
+            isOver = true
+            return nil
+        }
+        for (index, hop) in chain.hops.enumerated() where hop.record.standing(now: now) != .up {
+            trials[index] = hop.record.beginTrial(now: now)
+            if trials[index] == nil && !evenIfDown {
+                endTrials()
+                isOver = true
+                return nil
+            }
+        }
+    }
+
+    /// Whether a parent of the chain has gone down meanwhile by what others have met.
+    func isLost(now: UInt64) -> Bool {
+        !wasDown && trials.allSatisfy { $0 == nil } && chain.standing(now: now) == .down
+    }
+
+    /// The target is connected.
+    func opened(now: UInt64) {
+        for hop in chain.hops { succeeded(hop, isProven: true, now) }
+        end(.opened, of: chain.last, now, isTimed: true)
+    }
+
+    /// The last parent has said that the target can't be: of no check the success.
+    func answered(_ reply: Reply, now: UInt64) {
+        for hop in chain.hops.dropLast() { succeeded(hop, isProven: true, now) }
+        if isCheck {
+            failed(chain.hops.count - 1, .check, "the check was answered with reply \(reply.rawValue)", now)
+        } else {
+            succeeded(chain.last, isProven: false, now)
+        }
+        end(.answered, of: chain.last, now, isTimed: true)
+    }
+
+    /// - Parameter place: of the hop that has failed.
+    func failed(_ failure: ParentFailure, at place: Int, now: UInt64) {
+        for hop in chain.hops[..<place] { succeeded(hop, isProven: true, now) }
+        switch failure {
+        case .answered(let reply):
+            let asked = chain.hops[place]
+            succeeded(asked, isProven: false, now)
+            let next = min(place + 1, chain.hops.count - 1)
+            failed(
+                next,
+                isCheck ? .check : .quick,
+                "'\(asked.name)' answers with reply \(reply.rawValue)",
+                now
+            )
+            return end(.unreachable, of: chain.hops[next], now)
+        case .unsupported: break
+        case .unreachable(let error) where error.isOwn: break
+        case .timedOut, .unreachable(.timedOut):
+            failed(place, isCheck ? .check : .slow, failure.text, now)
+        case .unreachable, .loginRefused, .broken:
+            failed(place, isCheck ? .check : .quick, failure.text, now)
+        }
+        end(ParentResult(failure), of: chain.hops[place], now)
+    }
+
+    /// Nobody waits for it any more.
+    ///
+    /// - Parameter place: of the hop that hasn't answered yet; `nil`: it isn't a parent that was waited for.
+    func abandoned(at place: Int?, now: UInt64) {
+        // A client that isn't as patient as the server must not keep a silent parent in use.
+        if let place, now.since(began) >= Self.patience { failed(place, .quick, "parent too slow", now) }
+        end(.abandoned, of: chain.last, now)
+    }
+
+    private static let patience: UInt64 = 2000
+
+    private func succeeded(_ hop: ParentChain.Hop, isProven: Bool, _ now: UInt64) {
+        let reason = isCheck ? "the check has succeeded" : isProven ? "it has connected" : "it has answered"
+        hop.record.succeeded(isProven: isProven, reason, now: now)
+    }
+
+    private func failed(_ place: Int, _ failure: ParentHealth.Failure, _ reason: String, _ now: UInt64) {
+        chain.hops[place].record.failed(failure, in: trials[place], reason, now: now)
+    }
+
+    /// Checks aren't counted: nobody wanted a connection.
+    private func end(_ result: ParentResult, of hop: ParentChain.Hop, _ now: UInt64, isTimed: Bool = false) {
+        precondition(!isOver, "an attempt ends twice")
+        isOver = true
+        endTrials()
+        if !isCheck { hop.record.counts.add(result, milliseconds: isTimed ? now.since(began) : nil) }
+    }
+
+    private func endTrials() {
+        for (hop, trial) in zip(chain.hops, trials) { if let trial { hop.record.endTrial(trial) } }
+    }
+
+    deinit {
+        assert(isOver, "nobody has said how an attempt has ended")
+    }
+}
+
+extension ParentResult {
+    fileprivate init(_ failure: ParentFailure) {
+        self =
+            switch failure {
+            case .unreachable(.timedOut), .timedOut: .timedOut
+            case .unreachable: .unreachable
+            case .loginRefused: .loginRefused
+            case .broken: .broken
+            case .unsupported: .unsupported
+            case .answered: .answered
+            }
+    }
+}
+
+extension UVError {
+    /// Whether this machine lacks something, which says nothing about anyone else.
+    fileprivate var isOwn: Bool {
+        [
+            .addressInUse, .addressNotAvailable, .noBuffers, .outOfMemory, .tooManyFiles,
+            .tooManyFilesInSystem,
+            .tryAgain, .lookupOutOfMemory,
+        ].contains(self)
+    }
+}
