@@ -23,6 +23,9 @@ import Testing
                 ProxyUser(name: $0, password: "secret")
             }
             $0.limits.user.quota = Quota(bytes: 1 << 20, period: .day)
+            $0.parents = ["far", "a\\b\nc \"x\" \u{202e}"].map {
+                Parent($0, .socks5, at: .unix(path: "/tmp/socks5d-nobody.sock"))
+            }
         }) { rig in
             let listener = try TestListener()
             defer { listener.close() }
@@ -54,6 +57,8 @@ import Testing
     @Test(.promtool) func promtoolFindsNothingWrongWithAScrape() async throws {
         let text = try await scrape()
         #expect(text.contains("socks5d_user_bytes_total{user=\"a\\\\b%0Ac\",direction=\"sent\"} 3\n"))
+        #expect(text.contains("socks5d_parent_up{parent=\"far\"} 1\n"))
+        #expect(text.contains("socks5d_parent_connections_total{parent=\"far\",result=\"timed_out\"} 0\n"))
         try await withFile(Array(text.utf8)) { file in
             let complaints = try Self.promtool(["check", "metrics"], input: file)
             #expect(complaints.isEmpty)

@@ -10,6 +10,8 @@ enum Health {
     /// Whether new clients should be sent here.
     static func ready(_ call: Call) -> Response {
         let stage = call.server.stage
-        return stage == .running ? Response(200, "ready") : Response(503, "not ready: \(stage.rawValue)")
+        guard stage == .running else { return Response(503, "not ready: \(stage.rawValue)") }
+        return call.server.isCutOff
+            ? Response(503, "not ready: every parent of the default route is down") : Response(200, "ready")
     }
 }

@@ -4,7 +4,7 @@ internal import SOCKS5Server
 extension MetricFamily {
     /// All there are, in the order in which they are written.
     package static let all: [MetricFamily] =
-        ofServer + ofSessions + ofTraffic + ofUsers + ofLimits + ofNames + ofWorkers + ofProcess
+        ofServer + ofSessions + ofTraffic + ofUsers + ofLimits + ofParents + ofNames + ofWorkers + ofProcess
 
     private static let ofServer: [MetricFamily] = [
         MetricFamily(.gauge, "socks5d_build_info", ["version", "libuv"], "1, with the versions in use.") {

@@ -42,7 +42,10 @@ struct SampleWriter {
     }
 
     mutating func add(_ histogram: HistogramSnapshot, _ values: String...) {
-        let values = values.map { Array($0.utf8) }
+        add(histogram, of: values.map { Array($0.utf8) })
+    }
+
+    mutating func add(_ histogram: HistogramSnapshot, of values: [[UInt8]]) {
         for (bound, count) in histogram.buckets { addBucket("\(bound)", count, values) }
         addBucket("+Inf", histogram.count, values)
         appendName("_sum", values)

@@ -55,6 +55,7 @@ extension Status {
             Limit(name: "connections", used: metrics.statistics.active, limit: metrics.sessionsLimit),
             Limit(name: "buffer-memory", used: metrics.bufferBytes, limit: metrics.bufferLimit),
         ]
+        parents = metrics.parents.map { Parent(name: $0.name, isUp: $0.isUp, sessions: $0.sessions) }
         bans = metrics.bans
     }
 

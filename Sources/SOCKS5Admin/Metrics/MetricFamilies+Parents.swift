@@ -1,0 +1,42 @@
+internal import SOCKS5Server
+
+extension MetricFamily {
+    /// By the names that the configuration gives them.
+    static let ofParents: [MetricFamily] = [
+        MetricFamily(
+            .gauge,
+            "socks5d_parent_up",
+            ["parent"],
+            "1 if a parent and those on the way to it work, as far as is known. Otherwise 0."
+        ) { for parent in $0.server.parents { $1.add(parent.isUp ? 1 : 0, of: [text(parent)]) } },
+        MetricFamily(
+            .gauge,
+            "socks5d_parent_sessions",
+            ["parent"],
+            "Sessions that leave through a parent, or are about to."
+        ) { for parent in $0.server.parents { $1.add(parent.sessions, of: [text(parent)]) } },
+        MetricFamily(
+            .counter,
+            "socks5d_parent_connections_total",
+            ["parent", "result"],
+            "Attempts to get a target through a parent: opened, or answered that there is none; otherwise the parent "
+                + "was to blame, or the client had left."
+        ) { input, writer in
+            for parent in input.server.parents {
+                for (result, count) in parent.connections {
+                    writer.add(count, of: [text(parent), Array(result.word.utf8)])
+                }
+            }
+        },
+        MetricFamily(
+            .histogram,
+            "socks5d_parent_connect_seconds",
+            ["parent"],
+            "From the first step to the target that a parent has connected, or to its answer that there is none."
+        ) { for parent in $0.server.parents { $1.add(parent.connectTimes, of: [text(parent)]) } },
+    ]
+
+    private static func text(_ parent: MetricsSnapshot.Parent) -> [UInt8] {
+        LabelText.text(of: Array(parent.name.utf8))
+    }
+}
