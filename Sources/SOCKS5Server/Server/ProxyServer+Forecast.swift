@@ -61,7 +61,8 @@ extension ProxyServer {
         let places = configuration.listeners.compactMap { listener in
             if case .tcp(let address) = listener.address.endpoint { address } else { nil }
         }
-        let policy = Policy(configuration, listeners: places, hashThreads)
+        let parents = ParentTable(logger).adopt(configuration)
+        let policy = Policy(configuration, listeners: places, parents: parents, hashThreads)
         let terms = policy.terms(of: listener)
         let subject = Subject(
             client: client,
