@@ -49,7 +49,7 @@ import Testing
                 switch entry.shape {
                 case .section(let inner), .sections(let inner): check(inner, place + ".")
                 case .valueOrSection(_, let inner), .named(_, let inner): check(inner, place + ".")
-                case .value, .list, .oneOrMore: break
+                case .value, .list, .oneOrMore, .namedValues: break
                 }
             }
         }

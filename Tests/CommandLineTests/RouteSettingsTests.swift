@@ -157,6 +157,21 @@ import Testing
         }
     }
 
+    // MARK: - Hosts of the resolver
+
+    @Test func hostsHaveOneAddressOrSeveral() async throws {
+        let text = "resolver: {hosts: {B.example.: 10.0.0.5, a.example: [192.0.2.1, \"::ffff:192.0.2.2\"]}}"
+        let loaded = try await Self.loaded(text)
+        let hosts = loaded.configuration.resolver.hosts
+        let (a, b) = (try #require(HostName("a.example")), try #require(HostName("b.example")))
+        let found = hosts.mapValues { $0.map(\.description) }
+        #expect(found == [a: ["192.0.2.1", "192.0.2.2"], b: ["10.0.0.5"]])
+        let row = loaded.rows(startedWith: loaded).first { $0.path == "resolver.hosts" }
+        #expect(
+            row?.value == "{\"a.example\": [\"192.0.2.1\", \"192.0.2.2\"], \"b.example\": [\"10.0.0.5\"]}"
+        )
+    }
+
     // MARK: - What is refused
 
     @Test(arguments: [
@@ -188,6 +203,19 @@ import Testing
             "parents: {a: {any-of: []}}",
             "1:23: 'any-of' is an empty list; expected at least one, or no any-of"
         ),
+        (
+            "resolver: {hosts: [a]}",
+            "1:19: 'hosts' is a list; expected a section of names, as {db.example: 10.0.0.5}"
+        ),
+        ("resolver: {hosts: {a b: 10.0.0.1}}", "1:20: a name in 'hosts' is 'a b'; expected a host's name"),
+        (
+            "resolver: {hosts: {1.2.3.4: 10.0.0.1}}",
+            "1:20: a name in 'hosts' is '1.2.3.4'; expected a host's name"
+        ),
+        ("resolver: {hosts: {a: here}}", "1:23: 'a' is 'here'; expected an address where a host can be"),
+        ("resolver: {hosts: {a: [10.0.0.1, 0.0.0.0]}}", "1:34: 'a' is '0.0.0.0'; expected an address where"),
+        ("resolver: {hosts: {a: []}}", "1:23: 'a' is an empty list; expected at least one"),
+        ("resolver: {hosts: {a: 10.0.0.1, A.: 10.0.0.2}}", "1:33: 'A.' is given twice; expected once"),
         ("routes: [{}]", "1:10: no 'via' in 'routes'; expected it"),
         ("routes: [{via: a b}]", "1:16: 'via' is 'a b'; expected direct or the name of a parent"),
         ("routes: [{via: direct, ports: []}]", "1:31: 'ports' is an empty list; expected at least one"),

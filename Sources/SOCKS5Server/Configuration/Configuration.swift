@@ -257,6 +257,7 @@ extension Configuration {
             throw ConfigurationError("an answer can't be kept for less than no time")
         }
         try egress.validate()
+        try resolver.validateHosts()
         try validateRoutes()
         try self.limits.validate(users)
     }

@@ -1,3 +1,4 @@
+internal import ProxyPolicy
 public import SOCKS5Protocol
 internal import UVLoop
 
@@ -22,6 +23,14 @@ extension Configuration {
         /// Rules see the name that the client has sent: with a search list, `secret` passes a rule about
         /// `secret.corp.example`, and leads there. Binds the whole process: false counts if two servers differ.
         public var triesSearchList = false
+        /// Names whose addresses are known: nobody is asked for them. At most ``mostHosts``, each with 1 to 64 addresses.
+        ///
+        /// Their addresses are judged by rules and destination guard as any others. Names that go to a parent aren't
+        /// looked up here.
+        public var hosts: [HostName: [IPAddress]] = [:]
+
+        /// So many ``hosts`` there may be.
+        public static let mostHosts = 10_000
 
         public init() {}
     }
@@ -34,6 +43,28 @@ extension Configuration {
         public var only: IPAddress.Family?
 
         public init() {}
+    }
+}
+
+extension Configuration.Resolver {
+    private static let mostAddresses = 64
+
+    func validateHosts() throws(ConfigurationError) {
+        guard hosts.count <= Self.mostHosts else {
+            throw ConfigurationError(
+                "\(hosts.count) hosts of the resolver; expected at most \(Self.mostHosts)"
+            )
+        }
+        for (name, addresses) in hosts {
+            guard (1...Self.mostAddresses).contains(addresses.count) else {
+                throw ConfigurationError(
+                    "host \(name) has \(addresses.count) addresses; expected 1 to \(Self.mostAddresses)"
+                )
+            }
+            if let useless = addresses.first(where: { $0.isUnspecified || $0.isMulticast }) {
+                throw ConfigurationError("host \(name) has the address \(useless), where no host can be")
+            }
+        }
     }
 }
 

@@ -42,6 +42,8 @@ struct NameTable<Asker: Sendable> {
 
     private var parallel: Int
     private let parallelPerSource: Int
+    /// Answers that nobody is asked for.
+    private let hosts: [String: NameAnswer]
     private var cache: NameCache
     private var pending: [String: Pending] = [:]
     private var queue: Queue
@@ -55,11 +57,18 @@ struct NameTable<Asker: Sendable> {
     init(_ settings: Configuration.Resolver, parallel: Int = 0) {
         self.parallel = parallel
         parallelPerSource = settings.lookupsPerSource
+        hosts = settings.hosts.reduce(into: [:]) { hosts, host in
+            hosts[host.key.description] = .success(host.value.map { SocketAddress($0, port: 0) })
+        }
         queue = Queue(limit: settings.waiting, limitPerSource: settings.waitingPerSource)
         cache = NameCache(settings)
     }
 
     mutating func ask(_ name: String, for source: ClientSource, _ asker: Asker, now: UInt64) -> Outcome {
+        if !hosts.isEmpty, let answer = hosts[name] {
+            counts.hits.add()
+            return .answer(answer, expiry: .max)
+        }
         if let (answer, expiry) = cache.answer(to: name, now: now) {
             counts.hits.add()
             return .answer(answer, expiry: expiry)

@@ -75,10 +75,12 @@ extension Description.Entry {
         case .list(let form, let isNonempty):
             members += ["\"type\": \"array\"", "\"items\": {\(form.schema.joined(separator: ", "))}"]
             if isNonempty { members.append("\"minItems\": 1") }
-        case .oneOrMore(let form):
-            let one = "{\(form.schema.joined(separator: ", "))}"
-            let list = "{\"type\": \"array\", \"items\": \(one), \"minItems\": 1}"
-            members.append("\"oneOf\": [\(one), \(list)]")
+        case .oneOrMore(let form): members.append(form.schemaOfOneOrMore)
+        case .namedValues(let name, let form):
+            members += [
+                "\"type\": \"object\"", "\"propertyNames\": {\(name.schema.joined(separator: ", "))}",
+                "\"additionalProperties\": {\(form.schemaOfOneOrMore)}",
+            ]
         case .valueOrSection(let form, let description):
             let word = "{\(form.schema.joined(separator: ", "))}"
             members.append("\"oneOf\": [\(word), \(description.schema(indent: indent + 1, []))]")
@@ -96,6 +98,11 @@ extension Description.Entry {
 }
 
 extension SyntaxForm {
+    fileprivate var schemaOfOneOrMore: String {
+        let one = "{\(schema.joined(separator: ", "))}"
+        return "\"oneOf\": [\(one), {\"type\": \"array\", \"items\": \(one), \"minItems\": 1}]"
+    }
+
     fileprivate var schema: [String] {
         switch self {
         // YAML reads 1 and true as no strings; the decoder goes by their text.

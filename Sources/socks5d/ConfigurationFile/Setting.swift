@@ -39,6 +39,8 @@ indirect enum Shape {
     case sections(Description)
     /// Sections by names of the file's own.
     case named(SyntaxForm, Description)
+    /// By names of the file's own, one value or a list of at least one.
+    case namedValues(SyntaxForm, SyntaxForm)
 }
 
 extension Setting {
@@ -257,53 +259,6 @@ extension Setting {
                 }
             },
             render: { "[\($0[keyPath: path].map(table.render).joined(separator: ", "))]" }
-        )
-    }
-}
-
-extension Setting {
-    /// Sections by names of the file's own, in order.
-    ///
-    /// - Parameter name: where a section has its name.
-    static func named<Part>(
-        _ key: String,
-        _ path: WritableKeyPath<Model, [Part]>,
-        by name: WritableKeyPath<Part, String>,
-        _ syntax: Syntax<String>,
-        _ table: Table<Part>,
-        new: @escaping () -> Part,
-        flag: Flag? = nil,
-        _ doc: String
-    ) -> Setting {
-        Setting(
-            key: key,
-            doc: doc,
-            flag: flag,
-            shape: .named(syntax.form, Description(table, defaults: nil)),
-            decode: { node, model, problems in
-                let example = table.example.map { ", as NAME: \($0)" } ?? ""
-                guard let entries = problems.entries(of: node, key, "a section of names\(example)") else {
-                    return
-                }
-                model[keyPath: path] = entries.map { entry in
-                    if syntax.parse(entry.key) == nil {
-                        let complaint = syntax.complaint(about: entry.key, isSecret: false)
-                        problems.add(
-                            entry.place,
-                            "a name in \(key.quoted)\(complaint.what)",
-                            expected: complaint.expected
-                        )
-                    }
-                    var part = new()
-                    part[keyPath: name] = entry.key
-                    table.decode(entry.value, entry.key, into: &part, problems)
-                    return part
-                }
-            },
-            render: { model in
-                let parts = model[keyPath: path].map { "\($0[keyPath: name].json): \(table.render($0))" }
-                return "{\(parts.joined(separator: ", "))}"
-            }
         )
     }
 }

@@ -137,7 +137,7 @@ struct Table<Model> {
             switch setting.shape {
             case .section(let inner) where inner.entries.contains { $0.key == key }: (setting.key, false)
             case .sections(let inner) where inner.entries.contains { $0.key == key }: (setting.key, true)
-            case .section, .sections, .named, .value, .list, .oneOrMore, .valueOrSection: nil
+            case .section, .sections, .named, .namedValues, .value, .list, .oneOrMore, .valueOrSection: nil
             }
         }
         let empty = sections.first { section in

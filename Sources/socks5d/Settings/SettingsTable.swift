@@ -229,55 +229,6 @@ extension Settings {
     }
 }
 
-extension Configuration.Resolver {
-    fileprivate static var settings: [Setting<Settings>] {
-        [
-            .value(
-                "hit-lifetime",
-                \.configuration.resolver.hitLifetime,
-                .durationOrZero,
-                "Time for which the addresses of a name are kept."
-            ),
-            .value(
-                "miss-lifetime",
-                \.configuration.resolver.missLifetime,
-                .durationOrZero,
-                "Time for which a failed lookup is remembered."
-            ),
-            .value(
-                "cached-names",
-                \.configuration.resolver.cachedNames,
-                .count(0...(1 << 24)),
-                "Names to keep."
-            ),
-            .value(
-                "lookups-per-source",
-                \.configuration.resolver.lookupsPerSource,
-                .count(1...1024),
-                "Lookups at once for one source."
-            ),
-            .value(
-                "waiting-per-source",
-                \.configuration.resolver.waitingPerSource,
-                .count(0...(1 << 16)),
-                "Names of one source that may wait for a lookup."
-            ),
-            .value(
-                "waiting",
-                \.configuration.resolver.waiting,
-                .count(0...(1 << 20)),
-                "Names of all sources that may wait for a lookup."
-            ),
-            .value(
-                "search-list",
-                \.configuration.resolver.triesSearchList,
-                .flag,
-                "Try names with the search list of resolv.conf too; rules see them without it."
-            ),
-        ]
-    }
-}
-
 extension Configuration.Egress {
     /// - Parameter hasFlags: whether they are those for all listeners, which have flags.
     static func settings<Model>(_ path: WritableKeyPath<Model, Self>, hasFlags: Bool = false) -> [Setting<
