@@ -5,11 +5,12 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// `socks5d probe`: makes one real request through any SOCKS5 server, and says each step with its time.
+/// `socks5d probe`: makes one real request through any proxy or a chain of them, and says each step with its time.
 struct Probe: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a real request through a SOCKS5 server and show each step.",
+        abstract: "Make a real request through a proxy and show each step.",
         discussion: """
+            --via is HOST:PORT of a SOCKS5 server, a URL as --parent has it, or a parent of --config. Several make a chain.
             Sends CONNECT for the target. With --udp, sends a datagram to the target, which must echo it. With --bind, \
             lets the server listen for the target's host (0.0.0.0:0 for any host), and connects there from here.
             """
@@ -17,8 +18,10 @@ struct Probe: ParsableCommand {
 
     @Argument(help: "HOST:PORT of the target, as example.com:80 or [2001:db8::1]:80.")
     var target: String
-    @Option(help: "HOST:PORT of the SOCKS5 server.")
-    var via = "127.0.0.1:1080"
+    @Option(help: "HOST:PORT or URL of the proxy, repeatable; if not given, 127.0.0.1:1080.")
+    var via: [String] = []
+    @Option(help: "Configuration file whose parents --via may name.")
+    var config: String?
     @Option(help: "NAME:PASSWORD to log in with (SOCKS5D_USER in the environment).")
     var user: String?
     @Flag(help: "Send a datagram by UDP ASSOCIATE.")
@@ -34,13 +37,14 @@ struct Probe: ParsableCommand {
             throw Failure.usage("--timeout is \(timeout); expected 1 to 3600 seconds")
         }
         let target = try Self.endpoint(target, "the target")
-        let server = try Self.endpoint(via, "--via")
+        let hops = try hops()
         guard let destination = target.destination else {
             throw Failure.usage(
                 "the target's host '\(target.host.printable)' is neither a name nor an address"
             )
         }
-        let attempt = ProbeAttempt(server: server, credentials: try credentials(), seconds: timeout)
+        if udp || bind { try Self.requireOneServer(hops) }
+        let attempt = ProbeAttempt(hops: hops, seconds: timeout)
         do throws(ProxyTrouble) {
             if udp {
                 try attempt.associate(destination)
@@ -50,7 +54,53 @@ struct Probe: ParsableCommand {
                 try attempt.connect(destination)
             }
         } catch {
-            throw Failure.runtime("probe of \(self.target.printable) via \(via.printable): \(error)")
+            let titles = hops.map(\.title).joined(separator: ", ")
+            throw Failure.runtime("probe of \(self.target.printable) via \(titles): \(error)")
+        }
+    }
+
+    private func hops() throws -> [ProbeHop] {
+        let parents = try config.map { try Self.parents(of: $0) }
+        let login = via.allSatisfy(\.isPlace) ? try credentials() : nil
+        guard via.allSatisfy(\.isPlace) || user == nil else {
+            throw Failure.usage("--user beside a URL or a name in --via; expected the login in the URL")
+        }
+        return try (via.isEmpty ? ["127.0.0.1:1080"] : via).flatMap { text in
+            if text.contains("://") {
+                let syntax = Syntax<ParentEntry>.parentURL(called: "")
+                guard let entry = syntax.parse(text), let parent = entry.parent(entry.password) else {
+                    throw Failure.usage("--via" + syntax.complaint(about: text, isSecret: true).description)
+                }
+                return [ProbeHop(parent, title: entry.url)]
+            }
+            if !text.contains(":"), let parents { return try Self.chain(text, parents) }
+            return [ProbeHop(try Self.endpoint(text, "--via"), login)]
+        }
+    }
+
+    private static func parents(of file: String) throws -> [Parent] {
+        var options = try Options.parse([])
+        options.config = file
+        return try Loaded(options, .ofProcess()).configuration.parents
+    }
+
+    /// A parent with those through which it is reached before it.
+    private static func chain(_ name: String, _ parents: [Parent]) throws -> [ProbeHop] {
+        var hops: [ProbeHop] = []
+        var next: String? = name
+        while let name = next {
+            guard let parent = parents.first(where: { $0.name == name }) else {
+                throw Failure.usage("--via is '\(name.printable)'; the configuration file has no such parent")
+            }
+            hops.insert(ProbeHop(parent, title: name), at: 0)
+            next = parent.through
+        }
+        return hops
+    }
+
+    private static func requireOneServer(_ hops: [ProbeHop]) throws {
+        guard hops.count == 1, hops[0].kind == .socks5, case .tcp = hops[0].place else {
+            throw Failure.usage("--udp and --bind go through one SOCKS5 server at HOST:PORT")
         }
     }
 
@@ -75,4 +125,9 @@ struct Probe: ParsableCommand {
         }
         return endpoint
     }
+}
+
+extension String {
+    /// Whether `--via` is a place, and no URL and no name.
+    fileprivate var isPlace: Bool { contains(":") && !contains("://") }
 }

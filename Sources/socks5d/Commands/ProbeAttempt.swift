@@ -1,20 +1,49 @@
 internal import Glibc
 internal import SOCKS5Protocol
+internal import SOCKS5Server
 
 /// The steps of a probe. Each is written to standard output when it is done, with its milliseconds.
 struct ProbeAttempt {
-    let server: HostAndPort
-    let credentials: Credentials?
+    /// From the one that is dialled to the one that reaches the target. At least one.
+    let hops: [ProbeHop]
     let seconds: Int
 
+    /// Walks all of them.
     func connect(_ destination: Destination) throws(ProxyTrouble) {
-        let proxy = try logIn()
-        _ = try request(.connect, destination, on: proxy)
+        let proxy = try reach(hops[0])
+        for (index, hop) in hops.enumerated() {
+            let next = index + 1 < hops.count ? hops[index + 1].destination : destination
+            do throws(ProxyTrouble) {
+                guard let next else {
+                    throw ProxyTrouble("a unix socket, which no proxy reaches, is behind it")
+                }
+                try pass(hop, to: next, by: proxy)
+            } catch {
+                throw hops.count == 1 ? error : ProxyTrouble("at \(hop.title): \(error)")
+            }
+        }
         StandardOutput.write("it works")
     }
 
+    private func pass(_ hop: ProbeHop, to next: Destination, by proxy: ProxyClient) throws(ProxyTrouble) {
+        switch hop.kind {
+        case .socks5:
+            try logIn(to: hop, on: proxy)
+            _ = try request(.connect, next, on: proxy)
+        case .socks4:
+            try step("CONNECT \(next) is answered") { () throws(ProxyTrouble) in
+                try proxy.connectBySOCKS4(next, user: hop.credentials?.username ?? [])
+            }
+        case .http:
+            try step("CONNECT \(next) is answered") { () throws(ProxyTrouble) in
+                try proxy.connectByHTTP(next, hop.credentials)
+            }
+        }
+    }
+
     func bind(_ destination: Destination) throws(ProxyTrouble) {
-        let proxy = try logIn()
+        let proxy = try reach(hops[0])
+        try logIn(to: hops[0], on: proxy)
         let place = try reachable(try request(.bind, destination, on: proxy))
         let peer = try step("connected to it from here") { () throws(ProxyTrouble) in
             do throws(ClientSocket.Trouble) {
@@ -42,7 +71,8 @@ struct ProbeAttempt {
     }
 
     func associate(_ destination: Destination) throws(ProxyTrouble) {
-        let proxy = try logIn()
+        let proxy = try reach(hops[0])
+        try logIn(to: hops[0], on: proxy)
         let relay = try reachable(try request(.udpAssociate, .unspecified, on: proxy))
         let payload = Array("socks5d probe \(getpid())".utf8)
         let answer = try step("the answer to a datagram") { () throws(ProxyTrouble) in
@@ -71,18 +101,23 @@ struct ProbeAttempt {
 
     // MARK: - Steps
 
-    /// A connection to the server, past authentication.
-    private func logIn() throws(ProxyTrouble) -> ProxyClient {
-        let methods: [AuthenticationMethod] =
-            credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
-        let proxy = try step("connected to \(server)") { () throws(ProxyTrouble) in
-            try ProxyClient(to: server, offering: methods, seconds: seconds)
+    private func reach(_ hop: ProbeHop) throws(ProxyTrouble) -> ProxyClient {
+        try step("connected to \(hop.place)") { () throws(ProxyTrouble) in
+            switch hop.place {
+            case .tcp(let server): try ProxyClient(to: server, offering: hop.methods, seconds: seconds)
+            case .unix(let path): try ProxyClient(toUnix: path, offering: hop.methods, seconds: seconds)
+            }
         }
+    }
+
+    /// Greets a SOCKS5 server, and passes authentication.
+    private func logIn(to hop: ProbeHop, on proxy: ProxyClient) throws(ProxyTrouble) {
+        proxy.wayToLogIn = hop.wayToLogIn
+        proxy.goOn(offering: hop.methods)
         let wanted = try step("a method is selected") { () throws(ProxyTrouble) in try proxy.greet() }
-        if wanted == .authenticate, let credentials {
+        if wanted == .authenticate, let credentials = hop.credentials {
             _ = try step("the login is answered") { () throws(ProxyTrouble) in try proxy.logIn(credentials) }
         }
-        return proxy
     }
 
     private func request(
@@ -103,7 +138,8 @@ struct ProbeAttempt {
             throw ProxyTrouble("it is bound to a name, which can't be reached; RFC 1928 wants an address")
         }
         let isUnspecified = bound.host == .ipv4(.any) || bound.host == .ipv6(.any)
-        return isUnspecified ? HostAndPort(host: server.host, port: bound.port) : endpoint
+        guard isUnspecified, case .tcp(let server) = hops[0].place else { return endpoint }
+        return HostAndPort(host: server.host, port: bound.port)
     }
 
     private func step<Result: ~Copyable>(

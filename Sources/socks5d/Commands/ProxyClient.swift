@@ -1,13 +1,17 @@
 internal import Glibc
 internal import SOCKS5Protocol
 
-/// A client of a SOCKS5 server: the machine of ``ClientHandshake`` around a blocking socket.
+/// A client of a proxy: the machine of ``ClientHandshake`` around a blocking socket, or that of another protocol.
+///
+/// What opens a tunnel to another proxy goes on with that one, see ``goOn(offering:)``.
 final class ProxyClient {
     private let socket: ClientSocket
     private var handshake: ClientHandshake
     /// Received and not consumed yet.
     private var held: [UInt8] = []
-    private let methods: [AuthenticationMethod]
+    private var methods: [AuthenticationMethod]
+    /// How to give a login, to somebody who has given none.
+    var wayToLogIn = "give --user NAME:PASSWORD"
 
     private static let longestRead = 4096
 
@@ -33,6 +37,51 @@ final class ProxyClient {
             socket = try ClientSocket(toUnix: path, seconds: seconds)
         } catch {
             throw ProxyTrouble(connectingToUnix: error)
+        }
+    }
+
+    /// Begins with the SOCKS5 server behind the tunnel that is open.
+    func goOn(offering methods: [AuthenticationMethod]) {
+        self.methods = methods
+        handshake = ClientHandshake(offering: methods)
+    }
+
+    /// Opens a tunnel through an HTTP proxy.
+    func connectByHTTP(_ destination: Destination, _ credentials: Credentials?) throws(ProxyTrouble) {
+        var machine = HTTPClientHandshake()
+        let request = SOCKSRequest(command: .connect, destination: destination)
+        guard let bytes = machine.request(request, credentials) else { throw ProxyTrouble.inexpressible }
+        try put(bytes, .request)
+        let end = endOfStep
+        while true {
+            let bytes = held
+            let (consumed, action) = machine.receive(bytes.span.bytes)
+            held.removeFirst(consumed)
+            switch action {
+            case .open: return
+            case .fail(let failure):
+                throw ProxyTrouble(failure, hasLogin: credentials != nil, received: bytes)
+            case .receiveMore: try hold(.request, behind: bytes.count, until: end)
+            }
+        }
+    }
+
+    /// Opens a tunnel through a SOCKS4 server.
+    func connectBySOCKS4(_ destination: Destination, user: [UInt8]) throws(ProxyTrouble) {
+        var machine = SOCKS4ClientHandshake()
+        let request = SOCKSRequest(command: .connect, destination: destination)
+        guard let bytes = machine.request(request, userID: user) else { throw ProxyTrouble.inexpressible }
+        try put(bytes, .request)
+        let end = endOfStep
+        while true {
+            let bytes = held
+            let (consumed, action) = machine.receive(bytes.span.bytes)
+            held.removeFirst(consumed)
+            switch action {
+            case .open, .awaitPeer: return
+            case .fail(let failure): throw ProxyTrouble(failure, received: bytes)
+            case .receiveMore: try hold(.request, behind: bytes.count, until: end)
+            }
         }
     }
 
@@ -81,6 +130,11 @@ final class ProxyClient {
         _ bytes: [UInt8],
         _ step: ProxyTrouble.Step
     ) throws(ProxyTrouble) -> ClientHandshake.Action {
+        try put(bytes, step)
+        return try next(step)
+    }
+
+    private func put(_ bytes: [UInt8], _ step: ProxyTrouble.Step) throws(ProxyTrouble) {
         do throws(ClientSocket.Trouble) {
             try socket.send(bytes)
         } catch {
@@ -88,25 +142,35 @@ final class ProxyClient {
             if held.isEmpty { held = socket.receiveShortly(Self.longestRead) }
             if held.isEmpty { throw ProxyTrouble(error, at: step) }
         }
-        return try next(step)
+    }
+
+    private var endOfStep: ContinuousClock.Instant { .now + .seconds(socket.seconds) }
+
+    /// Receives more of an answer, behind so many bytes of it.
+    private func hold(
+        _ step: ProxyTrouble.Step,
+        behind count: Int,
+        until end: ContinuousClock.Instant
+    ) throws(ProxyTrouble) {
+        guard ContinuousClock.now < end else { throw ProxyTrouble(.silence(socket.seconds), at: step) }
+        let more = try receiveSome(step)
+        guard !more.isEmpty else { throw ProxyTrouble(closedAt: step, isWithinMessage: count > 0) }
+        held += more
     }
 
     /// Receives until there is an action.
     private func next(_ step: ProxyTrouble.Step) throws(ProxyTrouble) -> ClientHandshake.Action {
-        let end = ContinuousClock.now + .seconds(socket.seconds)
+        let end = endOfStep
         while true {
             let bytes = held
             let (consumed, action) = handshake.receive(bytes.span.bytes)
             held.removeFirst(consumed)
             if case .fail(let failure) = action {
                 if held.count < 8 { held += socket.receiveShortly(Self.longestRead) }
-                throw ProxyTrouble(failure, offered: methods, at: step, received: held)
+                throw ProxyTrouble(failure, offered: methods, at: step, received: held, wayToLogIn)
             }
             guard case .receiveMore = action else { return action }
-            guard ContinuousClock.now < end else { throw ProxyTrouble(.silence(socket.seconds), at: step) }
-            let more = try receiveSome(step)
-            guard !more.isEmpty else { throw ProxyTrouble(closedAt: step, isWithinMessage: !held.isEmpty) }
-            held += more
+            try hold(step, behind: held.count, until: end)
         }
     }
 

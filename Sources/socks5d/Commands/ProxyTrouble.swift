@@ -64,14 +64,15 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         _ failure: ClientHandshake.Failure,
         offered: [AuthenticationMethod],
         at step: Step,
-        received: [UInt8]
+        received: [UInt8],
+        _ wayToLogIn: String
     ) {
         switch failure {
         case .noAcceptableMethod:
             self.init(
                 offered.contains(.usernamePassword)
                     ? "it takes neither a login by user and password nor none"
-                    : "it requires a login; give --user NAME:PASSWORD"
+                    : "it requires a login; \(wayToLogIn)"
             )
         case .unofferedMethod(let method):
             self.init(
@@ -90,6 +91,47 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         }
     }
 
+    /// Of an HTTP proxy.
+    init(_ failure: HTTPClientHandshake.Failure, hasLogin: Bool, received: [UInt8]) {
+        switch failure {
+        case .loginRefused:
+            self.init(
+                hasLogin
+                    ? "status 407: wrong user or password, or it wants another kind of login than Basic"
+                    : "status 407: it requires a login; give one in its URL"
+            )
+        case .refused(let status):
+            self.init("status \(status): it doesn't connect to that; its log may say why")
+        case .unexpected(let status):
+            self.init("status \(status), which no CONNECT leads to; is it a proxy?")
+        case .tooLong:
+            self.init(
+                "its answer is longer than \(HTTPClientHandshake.longestResponse) bytes; is it a proxy?"
+            )
+        case .malformed:
+            self.init("it is no HTTP proxy, as its answer begins with \(Self.start(of: received))")
+        }
+    }
+
+    /// Of a SOCKS4 server.
+    init(_ failure: SOCKS4ClientHandshake.Failure, received: [UInt8]) {
+        switch failure {
+        case .refused(let code):
+            self.init("code \(code.rawValue): it refuses the request, or can't connect; its log may say why")
+        case .malformed:
+            self.init("it is no SOCKS4 server, as its answer begins with \(Self.start(of: received))")
+        }
+    }
+
+    /// - Returns: of a protocol that has no words for a request.
+    static var inexpressible: ProxyTrouble {
+        ProxyTrouble("its protocol can't ask for that: SOCKS4 has no IPv6 addresses")
+    }
+
+    private static func start(of bytes: [UInt8]) -> String {
+        bytes.prefix(8).map(\.hex).joined(separator: " ")
+    }
+
     /// Names what isn't SOCKS5 by how it begins.
     private static func stranger(_ bytes: [UInt8], at step: Step) -> String {
         guard step == .greeting else {
@@ -106,8 +148,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         if let kind = kinds.first(where: { bytes.starts(with: $0.0) })?.1 {
             return "it is \(kind), not a SOCKS5 server; is the port right?"
         }
-        let start = bytes.prefix(8).map(\.hex).joined(separator: " ")
-        return "it is no SOCKS5 server, as its answer begins with \(start); is the port right?"
+        return "it is no SOCKS5 server, as its answer begins with \(start(of: bytes)); is the port right?"
     }
 }
 
