@@ -201,6 +201,15 @@ import Testing
         }
     }
 
+    @Test(arguments: Origin.allCases) func theServerIsNoParentOfItsOwn(_ origin: Origin) async throws {
+        try await expectRefusal(
+            of: Invocation("parent", "socks5://127.0.0.1:1080", by: origin),
+            exitCode: 78,
+            saying:
+                "\(origin.name(of: "parent")): parent 'parent' is this server itself; expected another place"
+        )
+    }
+
     @Test func severalParentsAreNoChain() async throws {
         try await expectRefusal(
             of: Invocation("--parent", "http://h:1", "--parent", "http://h:2"),

@@ -257,6 +257,14 @@ import Testing
             "parents: {a: {socks5: h:1, choose: random}}",
             "1:36: 'choose' without 'any-of'; expected it at a group"
         ),
+        (
+            "listen: ['[::]:1080']\nparents: {a: {socks5: 127.0.0.1:1080}}",
+            "2:23: parent 'a' is this server itself; expected another place"
+        ),
+        (
+            "listen: [unix:/run/a.sock]\nparents: {a: {http: unix:/run/a.sock}}",
+            "2:21: parent 'a' is this server itself; expected another place"
+        ),
         ("parents: {a: {socks5: h:1, user: a}}", "1:34: 'user' without a password; expected one (RFC 1929)"),
         ("parents: {a: {http: h:1, user: a}}", "1:32: 'user' without a password; expected one (RFC 7617)"),
         (

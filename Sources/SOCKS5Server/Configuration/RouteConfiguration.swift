@@ -123,7 +123,7 @@ extension Configuration {
 extension ListenAddress {
     /// Whether connections to a parent would come here. Names, and ports that the system chooses, are looked at when a
     /// connection is made.
-    fileprivate func isPlace(_ place: Parent.Place) -> Bool {
+    package func isPlace(_ place: Parent.Place) -> Bool {
         switch (endpoint, place) {
         case (.unix(let path), .unix(let other)): path == other
         case (.tcp(let own), .tcp(.address(let address, let port))):

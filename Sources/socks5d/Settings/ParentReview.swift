@@ -17,6 +17,7 @@ struct ParentReview {
         for entry in effective.model.parents {
             if entry.members == nil { reviewLogin(of: entry) }
             reviewKeys(of: entry)
+            reviewPlace(of: entry)
             reviewChain(of: entry)
             reviewMembers(of: entry)
         }
@@ -32,7 +33,12 @@ struct ParentReview {
     private typealias Steps = [Effective<Settings>.Step]
 
     private mutating func refuse(_ steps: Steps, _ text: String) {
-        problems.append((effective.place(of: steps).map { "\($0): " } ?? "") + text)
+        let place: String? =
+            switch effective.origin(of: "parents") {
+            case .flag(let name), .variable(let name): name
+            case .file, .standard: effective.place(of: steps)
+            }
+        problems.append((place.map { "\($0): " } ?? "") + text)
     }
 
     private mutating func refuse(_ entry: ParentEntry, _ key: String, _ text: String) {
@@ -98,6 +104,13 @@ struct ParentReview {
         if case .unix = entry.kind?.place, entry.through != nil {
             refuse(entry, "through", "'through' beside a unix socket, which no other parent reaches")
         }
+    }
+
+    private mutating func reviewPlace(of entry: ParentEntry) {
+        guard let (kind, place) = entry.kind,
+            effective.listenerSettings.contains(where: { $0.address.isPlace(place) })
+        else { return }
+        refuse(entry, kind.rawValue, "parent '\(entry.name)' is this server itself; expected another place")
     }
 
     // MARK: - Names
