@@ -75,10 +75,11 @@ private struct Load {
         do {
             try client.send([mark])
             while true {
+                try eventually("a connection, or the end") { listener.hasConnection || client.hasBytes }
+                guard listener.hasConnection else { throw TestFailure("the connection has ended") }
                 let target = try listener.accept()
                 if (try? target.receive(1)) == [mark] { return (client, target) }
                 target.close()
-                if !listener.hasConnection, client.hasBytes { throw TestFailure("the connection has ended") }
             }
         } catch {
             client.close()
