@@ -24,7 +24,7 @@ import Testing
           near: {socks5: "[2001:db8::1]:1080", pipelined: true}
           far: {http: Far.example.:3128, user: bob, password: "p: w", through: near}
           old: {socks4: unix:/run/old.sock, user: carol}
-          all: {any-of: [far, near], choose: least-sessions}
+          all: {any-of: [far, near*3], choose: least-sessions, check: {every: 5s, to: "[2001:db8::2]:443"}}
         routes:
           - {networks: [10.0.0.0/8], names: local, via: direct}
           - {ports: [80, 443], via: all, udp: direct, egress: {addresses: [127.0.0.1], mark: 7}}
@@ -48,7 +48,9 @@ import Testing
         #expect(old.credentials == Credentials(username: "carol", password: ""))
         let group = try #require(configuration.parentGroups.first)
         #expect(configuration.parentGroups.count == 1 && group.name == "all")
-        #expect(group.members == [.init("far"), .init("near")] && group.choice == .leastSessions)
+        #expect(group.members == [.init("far"), .init("near", weight: 3)] && group.choice == .leastSessions)
+        let target = Target.address(try #require(IPAddress("2001:db8::2")), port: 443)
+        #expect(group.check == .init(every: .seconds(5), to: target))
     }
 
     @Test func routesStandForAllPerListenerAndPerUser() async throws {
@@ -82,8 +84,25 @@ import Testing
         #expect(again.parents.map(\.credentials) == first.parents.map(\.credentials))
         #expect(again.parents.map(\.place) == first.parents.map(\.place))
         #expect(again.parentGroups.map(\.members) == first.parentGroups.map(\.members))
+        #expect(again.parentGroups.map(\.check) == first.parentGroups.map(\.check))
         #expect(again.routes.map(\.criteria.ports) == first.routes.map(\.criteria.ports))
         #expect(again.routes.map(\.egress) == first.routes.map(\.egress))
+    }
+
+    @Test(
+        arguments: [
+            "any-of: [a*0]", "any-of: [a*1001]", "any-of: [a*]", "any-of: ['*2']", "any-of: [a*2*2]",
+            "any-of: [a*+2]", "any-of: [a*02]", "any-of: [direct*2]", "any-of: [a], check: {every: 10s}",
+            "any-of: [a], check: {every: 999ms, to: h:1}", "any-of: [a], check: {every: 25h, to: h:1}",
+            "any-of: [a], check: {to: h}", "any-of: [a], check: {to: h:0}",
+            "any-of: [a], check: {to: unix:/s}",
+            "any-of: [a], check: {to: 'h:65536'}", "any-of: [a], check: h:1",
+        ]
+    )
+    func groupsThatMakeNoSenseAreRefused(_ group: String) async throws {
+        await #expect(throws: (any Error).self) {
+            try await Self.loaded("parents: {a: {socks5: h:1}, g: {\(group)}}")
+        }
     }
 
     // MARK: - Passwords
@@ -265,6 +284,10 @@ import Testing
             "listen: [unix:/run/a.sock]\nparents: {a: {http: unix:/run/a.sock}}",
             "2:21: parent 'a' is this server itself; expected another place"
         ),
+            "parents: {a: {socks5: h:1, check: {to: h:1}}}",
+            "1:35: 'check' without 'any-of'; expected it at a group"
+        ),
+        ("parents: {a: {socks5: h:1}, g: {any-of: [a*2, a*3]}}", "1:47: 'a' is given twice; expected once"),
         ("parents: {a: {socks5: h:1, user: a}}", "1:34: 'user' without a password; expected one (RFC 1929)"),
         ("parents: {a: {http: h:1, user: a}}", "1:32: 'user' without a password; expected one (RFC 7617)"),
         (

@@ -105,7 +105,7 @@ extension ListenerEntry {
                 .value(
                     "retry",
                     \.retry,
-                    .retry,
+                    .interval,
                     "Time between two attempts to open an address that doesn't exist yet; if not set, the start fails."
                 ),
                 .section(
@@ -175,16 +175,6 @@ extension Syntax<UInt32> {
         } write: { mode in
             let digits = String(mode, radix: 8)
             return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-        }
-    }
-}
-
-extension Syntax<Duration> {
-    fileprivate static var retry: Syntax {
-        Syntax(expected: "a time from 1s to 24h, as 30s", form: Syntax.duration.form) { text in
-            Syntax.duration.parse(text).flatMap { (.seconds(1)...(.seconds(86_400))).contains($0) ? $0 : nil }
-        } write: {
-            Syntax.duration.write($0)
         }
     }
 }

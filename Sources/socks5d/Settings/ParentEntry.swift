@@ -16,8 +16,15 @@ struct ParentEntry: Sendable {
     var through: String?
     var isPipelined: Bool?
     /// `nil`: it is no group.
-    var members: [String]?
+    var members: [ParentGroup.Member]?
     var choice: ParentGroup.Choice?
+    var check: Check?
+
+    /// Active checks of a group.
+    struct Check: Sendable {
+        var every: Duration = .seconds(10)
+        var target: Target?
+    }
 
     /// What it speaks, and where it is. `nil`: it is a group.
     var kind: (kind: Parent.Kind, place: Parent.Place)? {
@@ -36,8 +43,9 @@ struct ParentEntry: Sendable {
 
     var group: ParentGroup? {
         guard let members else { return nil }
-        var group = ParentGroup(name, anyOf: members.map { ParentGroup.Member($0) })
+        var group = ParentGroup(name, anyOf: members)
         group.choice = choice ?? group.choice
+        if let check, let target = check.target { group.check = .init(every: check.every, to: target) }
         return group
     }
 }
@@ -75,16 +83,39 @@ extension ParentEntry {
                     .flag,
                     "Send a SOCKS5 request with the greeting, to a parent without a login that takes it so."
                 ),
-                .criterion("any-of", \.members, .parentName, "A group: the parents any of which will do."),
+                .criterion(
+                    "any-of",
+                    \.members,
+                    .groupMember,
+                    "A group: the parents any of which will do, as far, or far*3 for a weight of 3."
+                ),
                 .value(
                     "choose",
                     \.choice,
                     .word,
                     "Which member of a group comes first; if not set, in-order."
                 ),
+                .section(
+                    "check",
+                    \.check,
+                    checkTable,
+                    new: { Check() },
+                    "Connections through each member of a group, which show whether it works."
+                ),
             ],
             exactlyOneOf: ["socks5", "socks4", "http", "any-of"],
             example: "{socks5: HOST:PORT}"
+        )
+    }
+
+    private static var checkTable: Table<Check> {
+        Table(
+            [
+                .value("every", \.every, .interval, "Time between two connections, from 1s to 24h."),
+                .value("to", \.target, .checkTarget, "HOST:PORT that each member can connect to."),
+            ],
+            required: ["to"],
+            example: "{every: 10s, to: HOST:PORT}"
         )
     }
 }

@@ -88,7 +88,7 @@ struct ParentReview {
                 ("user", entry.user != nil), ("password", entry.password != nil),
                 ("password-file", entry.passwordFile != nil), ("through", entry.through != nil),
                 ("pipelined", entry.isPipelined != nil),
-            ] : [("choose", entry.choice != nil)]
+            ] : [("choose", entry.choice != nil), ("check", entry.check != nil)]
         for (key, isThere) in keys where isThere {
             refuse(
                 entry,
@@ -143,9 +143,9 @@ struct ParentReview {
         guard let members = entry.members else { return }
         for (index, member) in members.enumerated() {
             let steps: Steps = [.key("parents"), .key(entry.name), .key("any-of"), .item(index)]
-            if refuseUnknown(member, steps, needsParent: true) { continue }
-            if members[..<index].contains(member) {
-                refuse(steps, "'\(member)' is given twice; expected once")
+            if refuseUnknown(member.name, steps, needsParent: true) { continue }
+            if members[..<index].contains(where: { $0.name == member.name }) {
+                refuse(steps, "'\(member.name)' is given twice; expected once")
             }
         }
     }

@@ -23,6 +23,36 @@ extension Syntax<String> {
     }
 }
 
+extension Syntax<ParentGroup.Member> {
+    static var groupMember: Syntax {
+        Syntax(
+            expected: "the name of a parent, with a weight from 1 to 1000 behind it if wanted, as far*3",
+            form: .pattern("[A-Za-z0-9._-]{1,63}([*](1000|[1-9][0-9]{0,2}))?")
+        ) { text in
+            let parts = text.split(separator: "*", omittingEmptySubsequences: false)
+            guard parts.count <= 2, let name = Syntax<String>.parentName.parse(String(parts[0])) else {
+                return nil
+            }
+            if parts.count == 1 { return ParentGroup.Member(name) }
+            guard parts[1].first != "0" else { return nil }
+            return Syntax<Int>.count(1...1000).parse(String(parts[1])).map {
+                ParentGroup.Member(name, weight: $0)
+            }
+        } write: {
+            $0.weight == 1 ? $0.name : "\($0.name)*\($0.weight)"
+        }
+    }
+}
+
+extension Syntax<Target> {
+    static var checkTarget: Syntax {
+        Syntax(expected: "HOST:PORT with a port from 1 to 65535") { text in
+            guard let endpoint = HostAndPort(parsing: text), endpoint.port > 0 else { return nil }
+            return endpoint.destination.flatMap { Target($0) }
+        }
+    }
+}
+
 extension Syntax<Password> {
     static var parentPassword: Syntax {
         Syntax(expected: "a password of at most 255 bytes") { text in

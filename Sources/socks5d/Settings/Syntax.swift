@@ -180,6 +180,15 @@ extension Syntax<Duration> {
         }
     }
 
+    /// Between two of something that comes again and again.
+    static var interval: Syntax {
+        Syntax(expected: "a time from 1s to 24h, as 30s", form: duration.form) { text in
+            duration.parse(text).flatMap { (.seconds(1)...(.seconds(86_400))).contains($0) ? $0 : nil }
+        } write: {
+            duration.write($0)
+        }
+    }
+
     static var durationOrZero: Syntax {
         Syntax(expected: "a time, as 10 (seconds), 500ms, 5m or 1h", form: .time) { text in
             let number = text.prefix { ($0.isASCII && $0.isNumber) || $0 == "." }
