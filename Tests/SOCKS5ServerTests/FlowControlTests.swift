@@ -35,6 +35,16 @@ import Testing
         #expect(flow.wrote(.empty) == .returnBufferAndFinish)
     }
 
+    @Test func roomForTheRestOfAMessageResumes() {
+        var flow = FlowControl()
+        #expect(flow.received(.full) == .pauseSource)
+        #expect(flow.consumed(.partial) == .none)
+        #expect(flow.madeRoom() == .resumeSource)
+        #expect(flow.madeRoom() == .none)
+        #expect(flow.sourceEnded() == .none)
+        #expect(flow.madeRoom() == .none)
+    }
+
     @Test func aFullRingPausesAndHalfOfItResumes() {
         var flow = FlowControl()
         _ = flow.sinkAttached(.empty)

@@ -135,6 +135,31 @@ import Testing
         }
     }
 
+    /// Together they are more than a session holds of a handshake at a time, in one burst or in two.
+    @Test(arguments: [0, 100, 3000, 4090]) func theLongestRequestFollowsALongHeader(_ first: Int) async throws
+    {
+        try await Self.withBalancer({ $0.listeners[0].protocols = [.http] }) { server, port in
+            let target = try TestListener()
+            defer { target.close() }
+            let header = Self.header(7, fields: [4, 0, 230] + Array(repeating: 0, count: 230))
+            let head = "CONNECT 127.0.0.1:\(target.port) HTTP/1.1\r\nHost: a\r\nCookie: "
+            let filling = HTTPHandshake.longestRequest - head.utf8.count - 4
+            let request = Array("\(head)\(String(repeating: "x", count: filling))\r\n\r\n".utf8)
+            let sent = header + request + [1, 2, 3]
+            let socket = try TestSocket(connectingTo: port)
+            defer { socket.close() }
+            try socket.send(Array(sent[..<first]))
+            if first > header.count {
+                try eventually("the header is read") { server.statistics[.version2Headers] == 1 }
+            }
+            try socket.send(Array(sent[first...]))
+            let accepted = try target.accept()
+            defer { accepted.close() }
+            let payload = try accepted.receive(3)
+            #expect(payload == [1, 2, 3])
+        }
+    }
+
     // MARK: - What it counts for
 
     @Test func rulesSeeTheClientOfTheHeader() async throws {

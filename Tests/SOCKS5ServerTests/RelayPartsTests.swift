@@ -29,6 +29,25 @@ import Testing
         }
         pool.takeBack(ring)
     }
+
+    /// What moves leaves no copy behind: it may be a part of a password.
+    @Test(arguments: [(1, 4000), (600, 3000), (3000, 600), (4095, 1), (0, 4096), (100, 0)])
+    func bytesMovedToTheFrontMakeRoomInOnePiece(_ removed: Int, _ kept: Int) {
+        let pool = BufferPool(MemoryBudget(limit: 1 << 20))
+        var ring = pool.lend(.tiny)
+        ring.writable.initializeMemory(as: UInt8.self, repeating: 0)
+        for index in 0..<(removed + kept) { ring.writable[index] = UInt8(1 + index % 255) }
+        ring.append(removed + kept)
+        ring.erase(removed)
+        ring.removeFirst(removed)
+        ring.moveToFront()
+        let (first, second) = ring.readable()
+        #expect(
+            first.elementsEqual((removed..<(removed + kept)).map { UInt8(1 + $0 % 255) }) && second.isEmpty
+        )
+        #expect(ring.writable.count == ring.capacity - kept && ring.writable.allSatisfy { $0 == 0 })
+        pool.takeBack(ring)
+    }
 }
 
 @Suite struct BufferPoolTests {

@@ -59,6 +59,18 @@ struct FlowControl {
         }
     }
 
+    /// The owner needs more than is held, and has made room for it.
+    mutating func madeRoom() -> Action {
+        precondition(sink == .detached, "room made in a relay")
+        switch source {
+        case .paused:
+            source = .reading
+            return .resumeSource
+        case .reading, .heldBack, .ended:
+            return .none
+        }
+    }
+
     /// What was asked for by ``Action/write`` is written, and so much is left.
     mutating func wrote(_ fill: RingBuffer.Fill) -> Action {
         precondition(sink == .writing, "written without a write")

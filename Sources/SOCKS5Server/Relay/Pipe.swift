@@ -183,8 +183,8 @@ final class Pipe: BandwidthWaiter {
 
     // MARK: Before there is a sink
 
-    /// What has come so far and wasn't consumed. A handshake is shorter than the smallest ring and starts at
-    /// its first byte, so that it always lies in one piece.
+    /// The bytes that have come so far and weren't consumed. Each message is shorter than the smallest ring, and
+    /// ``awaitMore()`` leaves it at the ring's first byte, so that it lies in one piece.
     func withHeldBytes<Result, Failure>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -198,8 +198,15 @@ final class Pipe: BandwidthWaiter {
         perform(flow.consumed(ring.fill))
     }
 
-    /// Holds a part of a message in memory of its own size until more comes, so that a client that stalls costs no
-    /// more than its bytes.
+    /// Holds a part of a message until more of it comes, and makes room for that. The messages before it may have
+    /// filled the ring, which has paused the source.
+    func awaitMore() {
+        holdSparingly()
+        ring.moveToFront()
+        perform(flow.madeRoom())
+    }
+
+    /// Holds bytes in memory of their own size, so that a client that stalls costs no more than its bytes.
     func holdSparingly() {
         if !ring.isEmpty && ring.count <= ring.capacity / 2 { move(to: pool.lendExactly(ring.count)) }
     }

@@ -66,6 +66,16 @@ struct RingBuffer: ~Copyable {
         ProxyPolicy.erase(UnsafeMutableRawBufferPointer(mutating: second))
     }
 
+    /// Moves the bytes, which lie in one piece, to the first byte of the memory, and overwrites the place they leave.
+    mutating func moveToFront() {
+        guard head > 0, let memory else { return }
+        let left = max(head, count)..<(head + count)
+        precondition(left.upperBound <= capacity, "bytes in two pieces")
+        memory.copyMemory(from: memory + head, byteCount: count)
+        ProxyPolicy.erase(UnsafeMutableRawBufferPointer(rebasing: storage[left]))
+        head = 0
+    }
+
     /// So many bytes were put into ``writable``.
     mutating func append(_ length: Int) {
         precondition(length <= writable.count, "more than the room there was")

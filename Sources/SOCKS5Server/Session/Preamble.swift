@@ -49,7 +49,7 @@ extension Session {
             let decoded = try pipe.withHeldBytes { bytes throws(MalformedProxyHeader) in
                 try ProxyHeader.decode(bytes)
             }
-            guard let (header, length) = decoded else { return pipe.holdSparingly() }
+            guard let (header, length) = decoded else { return pipe.awaitMore() }
             // A reload may have come since it has connected.
             guard services.policy.terms(of: record.listener).isBalancer(record.client) else {
                 return perform(machine.on(.headerFailed(.headerFromElsewhere)))

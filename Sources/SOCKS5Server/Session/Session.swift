@@ -132,7 +132,7 @@ final class Session {
                 return result
             }
             pipe.consume(consumed)
-            if case .receiveMore = action { return pipe.holdSparingly() }
+            if case .receiveMore = action { return pipe.awaitMore() }
             perform(machine.on(.message(action)))
         }
     }
