@@ -2,11 +2,46 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+/// A process has the lock for a few system calls, so that whoever waits for longer waits for something else.
+enum { LOCK_ATTEMPTS = 200, LOCK_PAUSE_NANOSECONDS = 10 * 1000 * 1000, NO_LOCK = -1 };
+
+/// Locks the folder of a socket. Between bind(2) and listen(2) a socket looks like one that a dead process has left, and
+/// one that was dead may be replaced a moment later: processes that start take turns.
+///
+/// Where nothing can be locked, as in a folder that must not be read, there is no lock.
+///
+/// @return to close, which unlocks; `NO_LOCK`: there is none; `UV_ETIMEDOUT`: somebody keeps it.
+static int lock_folder(const char *path) {
+    char folder[sizeof ((struct sockaddr_un *)0)->sun_path] = ".";
+    const char *slash = strrchr(path, '/');
+    // With the slash, for "/".
+    if (slash != NULL) *(char *)mempcpy(folder, path, (size_t)(slash - path) + 1) = '\0';
+    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0) return NO_LOCK;
+    for (int attempt = 0; flock(lock, LOCK_EX | LOCK_NB) < 0; attempt++) {
+        bool is_held = errno == EWOULDBLOCK;
+        if (is_held && attempt < LOCK_ATTEMPTS) {
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NANOSECONDS}, NULL);
+            continue;
+        }
+        close(lock);
+        return is_held ? UV_ETIMEDOUT : NO_LOCK;
+    }
+    return lock;
+}
+
+static void unlock_folder(int lock) {
+    if (lock >= 0) close(lock);
+}
 
 /// Whether a process listens on the socket.
 static bool is_alive(const struct sockaddr_un *address) {
@@ -31,17 +66,28 @@ static int bind_anew(int descriptor, const struct sockaddr_un *address) {
     return bind(descriptor, plain, sizeof *address) < 0 ? -errno : 0;
 }
 
+/// Sets the bits of a socket's file that the umask, which belongs to all threads, has taken. Follows no link.
+static int complete_mode(const char *path, uint32_t mode, struct stat *facts) {
+    if (lstat(path, facts) < 0) return -errno;
+    if ((facts->st_mode & 07777) == mode) return 0;
+    return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 int cuv_listen_unix(const char *path, uint32_t mode, int *out, cuv_file_identity *identity) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) return UV_ENAMETOOLONG;
     strcpy(address.sun_path, path);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -errno;
-    // Linux makes the file with the mode of the socket, without the bits of the umask, which belongs to all threads.
-    int error = fchmod(descriptor, mode) < 0 ? -errno : bind_anew(descriptor, &address);
+    int lock = lock_folder(path);
+    int error = lock == UV_ETIMEDOUT ? lock : 0;
+    // Linux makes the file with the mode of the socket, but for the bits of the umask.
+    if (error == 0 && fchmod(descriptor, mode) < 0) error = -errno;
+    if (error == 0) error = bind_anew(descriptor, &address);
     struct stat facts;
-    if (error == 0 && (lstat(path, &facts) < 0 || chmod(path, mode) < 0 || listen(descriptor, CUV_BACKLOG) < 0))
-        error = -errno;
+    if (error == 0) error = complete_mode(path, mode, &facts);
+    if (error == 0 && listen(descriptor, CUV_BACKLOG) < 0) error = -errno;
+    unlock_folder(lock);
     if (error < 0) {
         close(descriptor);
         return error;

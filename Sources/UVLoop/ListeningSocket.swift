@@ -102,8 +102,8 @@ package struct UnixSocketFile: Sendable {
 
     /// Listens, in place of a file that a dead process has left behind.
     ///
-    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something else than a socket is there, and what
-    /// socket(2), bind(2) or listen(2) fails with.
+    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something else than a socket is there, `ETIMEDOUT` if a
+    /// process keeps the folder locked, and what socket(2), bind(2) or listen(2) fails with.
     ///
     /// - Parameter mode: of the file, as 0o600: says who may connect.
     package static func listen(
@@ -127,7 +127,7 @@ package struct UnixSocketFile: Sendable {
         (self.path, self.identity) = (path, identity)
     }
 
-    /// Removes the file, unless another socket has taken its place.
+    /// Removes the file, unless another socket has taken its place. To be done before the socket is closed.
     package func remove() {
         cuv_unlink_unix(path, identity)
     }

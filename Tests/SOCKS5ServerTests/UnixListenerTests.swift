@@ -1,4 +1,5 @@
 import Glibc
+import Locks
 import ProxyPolicy
 import SOCKS5Protocol
 import TestSupport
@@ -196,6 +197,68 @@ import UVLoop
         try TestSocket(connectingToUnix: path).close()
         await server.stop(grace: .zero)
         #expect(Self.mode(of: path) == nil)
+    }
+
+    /// A socket that is bound and doesn't listen yet looks like one that a dead process has left.
+    @Test func aStarterWaitsUntilAnotherOneListens() async throws {
+        let folder = try Self.temporaryFolder()
+        defer { try? Self.removeFolder(folder) }
+        let path = "\(folder)/proxy.sock"
+        try TestSocket(listeningOnUnix: path).close()
+        let lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        #expect(flock(lock, LOCK_EX) == 0)
+        try await onThread {
+            let result = Guarded<UVError?>(nil)
+            let starter = TestThread {
+                do throws(UVError) {
+                    try UnixSocketFile.listen(at: path, mode: 0o600).socket.close()
+                } catch {
+                    result.withLock { $0 = error }
+                }
+            }
+            unlink(path)
+            let living = try TestSocket(listeningOnUnix: path)
+            defer { living.close() }
+            close(lock)
+            try starter.join()
+            #expect(result.withLock { $0 } == .addressInUse)
+            try TestSocket(connectingToUnix: path).close()
+        }
+    }
+
+    @Test func oneOfManyStartersReplacesADeadSocket() async throws {
+        let folder = try Self.temporaryFolder()
+        defer { try? Self.removeFolder(folder) }
+        let path = "\(folder)/proxy.sock"
+        for _ in 0..<20 {
+            try TestSocket(listeningOnUnix: path).close()
+            let opened = await withTaskGroup { group in
+                for _ in 0..<4 {
+                    group.addTask { try? await onThread { try UnixSocketFile.listen(at: path, mode: 0o600) } }
+                }
+                return await group.compactMap(\.self).reduce(into: []) { $0.append($1) }
+            }
+            #expect(opened.count == 1)
+            #expect(throws: Never.self) { try TestSocket(connectingToUnix: path).close() }
+            for (file, socket) in opened {
+                file.remove()
+                socket.close()
+            }
+            #expect(Self.mode(of: path) == nil)
+        }
+    }
+
+    @Test func aFolderThatStaysLockedIsNamed() async throws {
+        let folder = try Self.temporaryFolder()
+        defer { try? Self.removeFolder(folder) }
+        let lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { close(lock) }
+        #expect(flock(lock, LOCK_EX) == 0)
+        let path = "\(folder)/proxy.sock"
+        let error = await #expect(throws: UVError.self) {
+            try await onThread { _ = try UnixSocketFile.listen(at: path, mode: 0o600) }
+        }
+        #expect(error == .timedOut && Self.mode(of: path) == nil)
     }
 
     @Test func aPathThatCantBeListenedOnIsNamed() async throws {

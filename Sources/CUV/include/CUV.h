@@ -165,13 +165,15 @@ int cuv_descriptor_duplicate(int descriptor);
 
 /// Opens a listening unix socket that only users with `mode` (as 0600) may connect to: never, even for a moment, others.
 /// `identity` tells the file from one that replaces it. A file that a dead process has left behind is replaced;
-/// `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it is no socket.
+/// `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it is no socket, `UV_ETIMEDOUT` if another process keeps the
+/// folder locked (flock(2)) for seconds.
 int cuv_listen_unix(const char *path, uint32_t mode, int *descriptor, cuv_file_identity *identity);
 
 /// Which file is there; `UV_ENOENT` if none is.
 int cuv_file_identify(const char *path, cuv_file_identity *identity);
 
-/// Removes the file of a unix socket, unless another one has taken its place.
+/// Removes the file of a unix socket, unless another one has taken its place. Before the socket is closed: from then on
+/// another process may replace the file by one of the same identity.
 void cuv_unlink_unix(const char *path, cuv_file_identity identity);
 
 /// The address that this machine would use to reach `target`, with port 0, by asking the routing table: nothing

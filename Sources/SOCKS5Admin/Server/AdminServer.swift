@@ -112,8 +112,8 @@ public final class AdminServer: Sendable {
                     threadDidEnd()
                 }
             } catch {
-                socket.socket.close()
                 if handed == nil { socket.removeFile() }
+                socket.socket.close()
                 throw AdminError(.systemFailure, "the thread of the admin server can't start: \(error)")
             }
             context.takeOvers.open {

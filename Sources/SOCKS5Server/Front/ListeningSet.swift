@@ -55,8 +55,8 @@ struct ListeningSet: Sendable {
 
     /// Closes what no worker has taken.
     func close() {
-        for (_, socket) in sockets.joined() { socket.close() }
         removeFiles()
+        for (_, socket) in sockets.joined() { socket.close() }
     }
 
     /// Nobody finds the unix sockets any more.
