@@ -1,3 +1,4 @@
+import Glibc
 import SOCKS5Protocol
 import TestSupport
 import Testing
@@ -130,14 +131,18 @@ import Testing
         #expect(await server.copyOfListeners().isEmpty)
     }
 
+    /// Nothing is closed, as the one that has asked for the sockets closes them all.
     @Test func whatDoesntListenIsNotTakenOver() throws {
-        let connected = try TestListener()
-        defer { connected.close() }
-        let socket = try TestSocket(connectingTo: connected.port)
+        let listening = try ListeningSocket(SocketAddress(host: .ipv4(0x7f00_0001), port: 0), [])
+        defer { listening.close() }
+        let socket = try TestSocket(connectingTo: Int(listening.boundAddress.port))
+        defer { socket.close() }
+        let descriptors = [listening.descriptor, socket.descriptor]
         let error = #expect(throws: ProxyServerError.self) {
-            try HandedListener(address: .loopback, adopting: [socket.descriptor])
+            try HandedListener(address: .loopback, adopting: descriptors)
         }
         #expect(error?.code == .cannotInherit)
         #expect(error?.description.contains("127.0.0.1:1080 can't be taken over") == true)
+        #expect(descriptors.allSatisfy { fcntl($0, F_GETFD) >= 0 })
     }
 }

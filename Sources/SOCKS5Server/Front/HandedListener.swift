@@ -17,20 +17,17 @@ package struct HandedListener: Sendable {
         InheritedSockets.adopt(sockets.filter { !$0.isUnix }.map(\.boundAddress), named: name)
     }
 
-    /// Descriptors that have come from another process: they belong to this call.
+    /// Descriptors that have come from another process.
     ///
-    /// - Throws: ``ProxyServerError/Code/cannotInherit`` where one of them doesn't listen; then all are closed.
+    /// - Throws: ``ProxyServerError/Code/cannotInherit`` if one of them doesn't listen. Then all stay the caller's.
     package init(address: ListenAddress, adopting descriptors: [Int32]) throws(ProxyServerError) {
-        var sockets: [ListeningSocket] = []
-        for (index, descriptor) in descriptors.enumerated() {
-            do throws(UVError) {
-                sockets.append(try ListeningSocket(adopting: descriptor, isKept: false))
-            } catch {
-                for socket in sockets { socket.close() }
-                for rest in descriptors[index...] { ListeningSocket.close(rest) }
-                throw ProxyServerError(.cannotInherit, "a socket of \(address) can't be taken over: \(error)")
+        do throws(UVError) {
+            let sockets = try descriptors.map { descriptor throws(UVError) in
+                try ListeningSocket(adopting: descriptor, isKept: false)
             }
+            self.init(address: address, sockets: sockets)
+        } catch {
+            throw ProxyServerError(.cannotInherit, "a socket of \(address) can't be taken over: \(error)")
         }
-        self.init(address: address, sockets: sockets)
     }
 }

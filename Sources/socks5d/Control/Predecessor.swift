@@ -92,7 +92,7 @@ final class Predecessor {
         }
     }
 
-    /// - Parameter passed: belong to the result where this returns.
+    /// - Parameter passed: belong to the result if this returns, and to the caller if it throws.
     private static func read(
         _ answer: [UInt8],
         at address: AdminAddress,
