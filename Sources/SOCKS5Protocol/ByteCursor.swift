@@ -15,18 +15,15 @@ public struct ByteCursor: Sendable {
     }
 
     /// A number in network byte order.
-    mutating func readInteger<Number: FixedWidthInteger>(_ type: Number.Type, of bytes: RawSpan) -> Number? {
+    mutating func readInteger<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Number.Type,
+        of bytes: RawSpan
+    ) -> Number? {
         let size = MemoryLayout<Number>.size
         guard remaining(in: bytes) >= size else { return nil }
-        // Byte by byte, which needs no alignment; the shift of a one-byte number drops the 0 it began with. A loop
-        // over a range would allocate where nothing is optimised, as in tests.
-        let end = offset + size
-        var number: Number = 0
-        while offset < end {
-            number = number << 8 | Number(truncatingIfNeeded: bytes[offset])
-            offset += 1
-        }
-        return number
+        defer { offset += size }
+        // Checks the bounds (it is unsafe for types with invalid bits, which integers haven't).
+        return Number(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Number.self))
     }
 
     mutating func readBytes(_ count: Int, of bytes: RawSpan) -> [UInt8]? {

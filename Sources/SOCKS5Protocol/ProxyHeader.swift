@@ -33,7 +33,7 @@ public struct ProxyHeader: Hashable, Sendable {
     ) throws(MalformedProxyHeader) -> (header: ProxyHeader, length: Int)? {
         var cursor = ByteCursor()
         guard let first = cursor.readByte(of: bytes) else { return nil }
-        return first == ProxyHeaderBlock.signature[0]
+        return first == ProxyHeaderBlock.firstByte
             ? try ProxyHeaderBlock.decode(bytes) : try ProxyHeaderLine.decode(bytes)
     }
 

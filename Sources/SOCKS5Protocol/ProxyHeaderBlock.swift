@@ -2,10 +2,19 @@
 ///
 ///     signature (12) | VERSION, COMMAND | FAMILY, TRANSPORT | LENGTH (2) | addresses | fields
 enum ProxyHeaderBlock {
-    /// A line end, a NUL and another version's QUIT: nothing that a client of any protocol begins with.
-    static let signature: InlineArray<12, UInt8> = [
-        0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a,
-    ]
+    /// Line ends, a NUL and another version's QUIT: nothing that a client of any protocol begins with. In two numbers,
+    /// which are compared at once.
+    private static let signature = (first: UInt64(0x0d0a_0d0a_000d_0a51), last: UInt32(0x5549_540a))
+    private static let signatureLength = 12
+
+    /// The first one tells this version from the other.
+    static var firstByte: UInt8 { signatureByte(0) }
+
+    private static func signatureByte(_ index: Int) -> UInt8 {
+        index < 8
+            ? UInt8(truncatingIfNeeded: signature.first >> UInt64(8 * (7 - index)))
+            : UInt8(truncatingIfNeeded: signature.last >> UInt32(8 * (11 - index)))
+    }
 
     /// The upper half of the byte that ends with the command.
     private static let version: UInt8 = 2
@@ -40,7 +49,7 @@ enum ProxyHeaderBlock {
     }
 
     static var local: [UInt8] {
-        signature.indices.map { signature[$0] } + [version << 4 | Command.local.rawValue, 0, 0, 0]
+        (0..<signatureLength).map { signatureByte($0) } + [version << 4 | Command.local.rawValue, 0, 0, 0]
     }
 
     static func decode(
@@ -74,11 +83,17 @@ enum ProxyHeaderBlock {
         of bytes: RawSpan,
         at cursor: inout ByteCursor
     ) throws(MalformedProxyHeader) -> Bool {
-        var index = 0
-        while index < signature.count {
+        var end = cursor
+        if end.readInteger(UInt64.self, of: bytes) == signature.first,
+            end.readInteger(UInt32.self, of: bytes) == signature.last
+        {
+            cursor = end
+            return true
+        }
+        // A part of it, or something else.
+        for index in 0..<signatureLength {
             guard let byte = cursor.readByte(of: bytes) else { return false }
-            guard byte == signature[index] else { throw .noHeader }
-            index += 1
+            guard byte == signatureByte(index) else { throw .noHeader }
         }
         return true
     }

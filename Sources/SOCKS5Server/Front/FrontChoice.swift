@@ -8,6 +8,15 @@ struct FrontChoice: Equatable {
     let protocols: ProxyProtocols
     let answersHTTP: Bool
 
+    /// For a client that nobody has named yet: nothing is understood.
+    static var nobody: FrontChoice { FrontChoice(method: .noAcceptable, protocols: [], answersHTTP: false) }
+
+    private init(method: AuthenticationMethod, protocols: ProxyProtocols, answersHTTP: Bool) {
+        self.method = method
+        self.protocols = protocols
+        self.answersHTTP = answersHTTP
+    }
+
     init(_ listener: ListenerTerms, _ client: Peer) {
         method = listener.method(for: client)
         protocols = listener.protocols

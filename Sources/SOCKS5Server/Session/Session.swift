@@ -23,7 +23,7 @@ final class Session {
     @exclusivity(unchecked) var places: SessionPlaces
     @exclusivity(unchecked) var machine: SessionMachine
     @exclusivity(unchecked) var front: Front
-    /// A handshake ends with the policy that it began with; everything behind it asks the one of the moment.
+    /// A handshake ends with the policy that it began with; everything before and behind it asks the one of the moment.
     @exclusivity(unchecked) var handshakePolicy: Policy?
     @exclusivity(unchecked) var pending = PendingAnswer.nothing
     /// From ``start(_:)`` on.
@@ -46,8 +46,8 @@ final class Session {
         self.places = places
         hasBegun = !awaitsHeader
         machine = SessionMachine(awaitsHeader: awaitsHeader)
-        front = services.policy.front(for: peer, at: listener)
-        handshakePolicy = services.policy
+        front = awaitsHeader ? .choosing(.nobody) : services.policy.front(for: peer, at: listener)
+        handshakePolicy = awaitsHeader ? nil : services.policy
         record = SessionRecord(
             id: services.journal.nextSession(),
             listener: listener,
