@@ -98,6 +98,26 @@ private final class NotifySocket: Sendable {
         }
     }
 
+    /// From then on it is the one that the service manager looks after.
+    @Test func aProcessThatTakesThePlaceOfAnotherIsTheMainOne() async throws {
+        try await onThread {
+            try withFolder { folder in
+                let notify = try NotifySocket(in: folder)
+                let arguments = ["--listen", "127.0.0.1:0", "--admin", "unix:\(folder)/admin.sock"]
+                let variables = ["NOTIFY_SOCKET": notify.path]
+                let old = try Invocation(arguments, environment: variables).start()
+                defer { old.finish() }
+                let first = try notify.receive("READY=1")
+                #expect(!first.contains { $0.hasPrefix("MAINPID=") })
+                let next = try Invocation(arguments + ["--take-over"], environment: variables).start()
+                defer { next.finish() }
+                let second = try notify.receive("READY=1")
+                #expect(second.contains("MAINPID=\(next.pid)"), "\(second)")
+                #expect(try old.waitForExit() == 0)
+            }
+        }
+    }
+
     @Test func aWatchdogGetsSignsOfLife() async throws {
         try await Self.withNotified(environment: ["WATCHDOG_USEC": "200000"]) { _, _, notify in
             for _ in 0..<3 { _ = try notify.receive("WATCHDOG=1") }

@@ -25,10 +25,13 @@ extension EndToEnd {
             }
         }
 
-        /// Its checks send LOCAL: it takes the server for dead if they aren't served.
+        /// Its checks send LOCAL: they are served though it is no client of the listener, and it passes clients on while
+        /// they are.
         @Test(.client("haproxy", package: "haproxy")) func haproxyChecksTheServer() async throws {
-            try await expectClient { rig, port in
+            try await expectClient(["--clients", "127.0.0.7"]) { rig, port in
                 let text = """
+                    global
+                      stats socket \(rig.folder)/stats.sock
                     defaults
                       mode tcp
                       timeout connect 10s
@@ -44,7 +47,27 @@ extension EndToEnd {
 
                     """
                 return ["haproxy", "-db", "-f", try rig.file("haproxy.cfg", Array(text.utf8))]
+            } whenReady: { rig in
+                try eventually("a check is passed") {
+                    try Self.row(of: "socks5d", rig)["check_status"] == "L7OK"
+                }
+                #expect(try Self.row(of: "socks5d", rig)["chkfail"] == "0")
             }
+        }
+
+        /// What HAProxy says of a server, by column.
+        private static func row(of server: String, _ rig: Rig) throws -> [Substring: Substring] {
+            let socket = try TestSocket(connectingToUnix: "\(rig.folder)/stats.sock")
+            defer { socket.close() }
+            try socket.send(Array("show stat\n".utf8))
+            let rows = String(decoding: try socket.receiveToEnd(), as: UTF8.self).split(separator: "\n").map {
+                $0.split(separator: ",", omittingEmptySubsequences: false)
+            }
+            guard let names = rows.first, let row = rows.first(where: { $0.count > 1 && $0[1] == server })
+            else {
+                throw TestFailure("HAProxy says nothing of \(server)")
+            }
+            return Dictionary(zip(names, row)) { first, _ in first }
         }
 
         @Test(
@@ -75,11 +98,16 @@ extension EndToEnd {
             }
         }
 
-        /// - Parameter balancer: what starts one that listens on a port.
+        /// - Parameters:
+        ///   - more: arguments of socks5d.
+        ///   - balancer: what starts one that listens on a port.
+        ///   - whenReady: called when the balancer listens.
         private func expectClient(
-            _ balancer: @escaping @Sendable (Rig, Int) throws -> [String]
+            _ more: [String] = [],
+            _ balancer: @escaping @Sendable (Rig, Int) throws -> [String],
+            whenReady: @escaping @Sendable (Rig) throws -> Void = { _ in }
         ) async throws {
-            let arguments = ["--proxy-protocol", "127.0.0.1", "--open", "--allow-destinations", "all"]
+            let arguments = ["--proxy-protocol", "127.0.0.1", "--open", "--allow-destinations", "all"] + more
             let (page, sessions) = try await withRig(arguments) { rig in
                 let reserved = try TestListener()
                 let port = reserved.port
@@ -89,6 +117,7 @@ extension EndToEnd {
                 try eventually("the balancer listens") {
                     (try? TestSocket(connectingTo: port))?.close() != nil
                 }
+                try whenReady(rig)
                 return try rig.run([
                     "curl", "--silent", "--show-error", "--interface", "127.0.0.7", "--retry", "20",
                     "--retry-delay", "0", "--retry-all-errors",

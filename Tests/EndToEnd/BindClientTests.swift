@@ -42,9 +42,10 @@ extension EndToEnd {
             }
         }
 
-        @Test(.client("curl", package: "curl")) func curlDownloadsByFTPInActiveMode() async throws {
+        @Test(.client("curl", package: "curl"), arguments: [4, 5])
+        func curlDownloadsByFTPInActiveMode(_ version: Int) async throws {
             let text = Array(repeating: Array("a line of a file\n".utf8), count: 20_000).joined()
-            try await transfer(of: Array(text), []) { result, _, sessions in
+            try await transfer(of: Array(text), speaking: version) { result, _, sessions in
                 #expect(result.output.utf8.elementsEqual(text), "\(result.errors)")
                 #expect(sessions.map(\.received) == [text.count] && sessions.map(\.sent) == [0])
             }
@@ -63,10 +64,11 @@ extension EndToEnd {
         /// - Parameter check: what curl has said, what it has stored, and the sessions with BIND.
         private func transfer(
             of file: [UInt8] = [],
-            _ arguments: [String],
+            _ arguments: [String] = [],
+            speaking version: Int = 5,
             _ check: @escaping @Sendable (ChildProcess.Result, [UInt8], [LoggedSession]) throws -> Void
         ) async throws {
-            try await withSocksify { socksify in
+            try await withSocksify(speaking: version) { socksify in
                 let ftp = FTPServer(file: file)
                 let listener = try TestListener()
                 defer { listener.close() }
@@ -86,8 +88,11 @@ extension EndToEnd {
                 try server.join()
                 let sessions = try socksify.endedSessions()
                 // The control connection has gone through the proxy; the other one was awaited from its host.
-                #expect(sessions.map(\.port).sorted() == [0, listener.port])
-                let binds = sessions.filter { $0.port == 0 }
+                #expect(sessions.compactMap(\.command).sorted() == ["bind", "connect"])
+                #expect(sessions.filter { $0.command == "connect" }.map(\.port) == [listener.port])
+                let binds = sessions.filter { $0.command == "bind" }
+                // SOCKS4 names the control connection by its port.
+                #expect(binds.map(\.port) == [version == 4 ? listener.port : 0])
                 #expect(binds.map(\.host) == ["127.0.0.1"] && binds.map(\.outcome) == ["completed"])
                 try check(end, ftp.lastStored, binds)
             }

@@ -20,15 +20,21 @@ struct Socksify: Sendable {
 }
 
 /// Runs `body` in a thread beside socks5d.
-func withSocksify(_ body: @escaping @Sendable (Socksify) throws -> Void) async throws {
-    try await withSocks5d(Invocation("--log-level", "info")) { proxy, port in
+///
+/// - Parameter version: of SOCKS, 4 or 5.
+func withSocksify(
+    speaking version: Int = 5,
+    _ body: @escaping @Sendable (Socksify) throws -> Void
+) async throws {
+    let invocation = Invocation("--log-level", "info", "--protocols", "socks\(version)")
+    try await withSocks5d(invocation) { proxy, port in
         try withFolder { folder in
             let route = """
                 route {
                     from: 0.0.0.0/0 to: 0.0.0.0/0 via: 127.0.0.1 port = \(port)
-                    proxyprotocol: socks_v5
-                    command: bind connect udpassociate
-                    protocol: tcp udp
+                    proxyprotocol: socks_v\(version)
+                    command: bind connect\(version == 5 ? " udpassociate" : "")
+                    protocol: tcp\(version == 5 ? " udp" : "")
                     method: none
                 }
 

@@ -2,6 +2,7 @@ import ProxyPolicy
 import SOCKS5Protocol
 import TestSupport
 import Testing
+import UVLoop
 
 @testable import SOCKS5Server
 
@@ -139,6 +140,63 @@ import Testing
                 #expect(source == host)
             }
         }
+    }
+
+    /// A peer that connects from there has to be let in there.
+    @Test func aBindListensOnTheAddressThatTheClientHasReached() async throws {
+        try await Self.withTwoListeners({
+            $0.egress.addresses = [try #require(IPAddress("127.0.0.7"))]
+            $0.listeners[1].egress = .incoming
+        }) { _, common, own in
+            for (port, host, last) in [(common, "127.0.0.1", UInt8(7)), (own, Self.own, 2)] {
+                let client = try TestSocket(connectingTo: port, host: host)
+                defer { client.close() }
+                let first = try client.request(.bind, .loopback(0))
+                #expect(first.reply == .succeeded)
+                #expect(first.boundAddress.host == .ipv4(IPv4Address(127, 0, 0, last)))
+                let place = Int(first.boundAddress.port)
+                // From the awaited host, which is the target of the request.
+                let peer = try TestSocket(connectingTo: place, host: "127.0.0.\(last)", from: "127.0.0.1")
+                defer { peer.close() }
+                let second = try client.receive(SOCKSResponse.self)
+                #expect(second.boundAddress.port == UInt16(peer.localPort))
+            }
+        }
+    }
+
+    @Test func connectionsOfIPv6LeaveByTheAddressThatTheClientHasReached() async throws {
+        try await withServerObject({
+            $0.listen = [try ListenAddress(parsing: "[::1]:0")]
+            $0.listeners[0].egress = .incoming
+        }) { _, port in
+            let target = try TestListener(host: "::1")
+            defer { target.close() }
+            let socket = try TestSocket(connectingTo: port, host: "::1")
+            defer { socket.close() }
+            #expect(try socket.request(.connect, .loopback6(target.port)).reply == .succeeded)
+            let accepted = try target.accept()
+            defer { accepted.close() }
+            #expect(accepted.peerHost == "::1")
+            // The other family has no address that was reached, and leaves as ever.
+            let source = try Self.source(port, host: "::1")
+            #expect(source == "127.0.0.1")
+            let awaiting = try TestSocket(connectingTo: port, host: "::1")
+            defer { awaiting.close() }
+            #expect(try awaiting.request(.bind, .loopback6(0)).boundAddress.host == .ipv6(.loopback))
+        }
+    }
+
+    /// This machine may have but one of IPv6.
+    @Test func theAddressThatWasReachedReplacesThoseOfItsFamily() throws {
+        var configuration = Configuration()
+        let (four, six) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("2001:db8::1")))
+        configuration.egress.addresses = [four, six]
+        configuration.listeners[0].egress = .incoming
+        let terms = ListenerTerms(configuration.listeners[0], configuration)
+        let reached = try #require(IPAddress("2001:db8::2"))
+        let options = try #require(terms.egress(reached: reached, []))
+        #expect(options.ipv4Source == SocketAddress(four, port: 0))
+        #expect(options.ipv6Source == SocketAddress(reached, port: 0))
     }
 
     @Test func datagramsLeaveByTheAddressThatTheClientHasReached() async throws {

@@ -253,6 +253,27 @@ import Testing
         }
     }
 
+    /// Which peers a BIND takes depends on who the client is.
+    @Test(arguments: [(UInt8(7), UInt8(3)), (8, 2)])
+    func aBindAcceptsThePeersOfTheClientOfTheHeader(_ client: UInt8, _ accepted: UInt8) async throws {
+        try await Self.withBalancer({
+            $0.rules = [
+                Rule(.deny, clients: try Self.behind("127.0.0.7"), networks: try Self.behind("127.0.0.2"))
+            ]
+        }) { _, port in
+            let socket = try Self.connect(port, Self.header(client))
+            defer { socket.close() }
+            let first = try socket.request(.bind, .unspecified)
+            #expect(first.reply == .succeeded)
+            let peers = try ["127.0.0.2", "127.0.0.3"].map {
+                try TestSocket(connectingTo: Int(first.boundAddress.port), from: $0)
+            }
+            defer { for peer in peers { peer.close() } }
+            let second = try socket.receive(SOCKSResponse.self)
+            #expect(second.boundAddress.host == .ipv4(IPv4Address(127, 0, 0, accepted)))
+        }
+    }
+
     // MARK: - What is closed
 
     private static let faults: [([UInt8], ConnectionRefusal)] = [
