@@ -65,7 +65,7 @@ extension Review {
             guard used.insert(name).inserted, let entry = parents.first(where: { $0.name == name }) else {
                 continue
             }
-            next += (entry.members ?? []) + [entry.through].compactMap(\.self)
+            next += (entry.members ?? []).map(\.name) + [entry.through].compactMap(\.self)
         }
         for entry in parents where !used.contains(entry.name) {
             warn(effective.place(of: "parents", .key(entry.name)), "no route leads to parent '\(entry.name)'")
