@@ -195,7 +195,9 @@ final class ParentConnector: Connector {
 
     /// 0.0.0.0 and :: stand for the address on which the parent was reached, which is known of the first of a chain alone.
     private func reachable(_ place: Destination) -> Destination {
-        guard place.isUnspecified, attempt?.chain.hops.count == 1, let parent = ownNotes.address else { return place }
+        guard place.isUnspecified, attempt?.chain.hops.count == 1, let parent = ownNotes.address else {
+            return place
+        }
         return Destination(SocketAddress(host: parent.host, port: place.port))
     }
 
