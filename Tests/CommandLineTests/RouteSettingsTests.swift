@@ -284,6 +284,7 @@ import Testing
             "listen: [unix:/run/a.sock]\nparents: {a: {http: unix:/run/a.sock}}",
             "2:21: parent 'a' is this server itself; expected another place"
         ),
+        (
             "parents: {a: {socks5: h:1, check: {to: h:1}}}",
             "1:35: 'check' without 'any-of'; expected it at a group"
         ),

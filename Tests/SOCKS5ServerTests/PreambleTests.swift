@@ -265,10 +265,14 @@ import Testing
             defer { socket.close() }
             let first = try socket.request(.bind, .unspecified)
             #expect(first.reply == .succeeded)
-            let peers = try ["127.0.0.2", "127.0.0.3"].map {
-                try TestSocket(connectingTo: Int(first.boundAddress.port), from: $0)
+            for last in 2...accepted {
+                let peer = try TestSocket(
+                    connectingTo: Int(first.boundAddress.port),
+                    from: "127.0.0.\(last)"
+                )
+                defer { peer.close() }
+                if last < accepted { try peer.waitForClose() }
             }
-            defer { for peer in peers { peer.close() } }
             let second = try socket.receive(SOCKSResponse.self)
             #expect(second.boundAddress.host == .ipv4(IPv4Address(127, 0, 0, accepted)))
         }
