@@ -30,8 +30,8 @@ enum {
     /// The longest datagrams that go as a series, in bytes: what one Ethernet frame carries. Longer ones may have to be
     /// fragmented, which the system doesn't do for a series.
     LONGEST_OF_SERIES = 1452,
-    /// Of the bytes that go in front of a datagram.
-    LONGEST_HEADER = 32,
+    /// Of the bytes that go in front of a datagram: those of a SOCKS header with the longest name.
+    LONGEST_HEADER = 262,
 };
 
 /// One datagram, or a train: datagrams of one length from one peer, one behind the other, the last of which may be
@@ -66,7 +66,9 @@ struct cuv_batch {
     cuv_udp *sender;
     unsigned count;
     size_t payloads[BATCH];
-    char headers[BATCH][LONGEST_HEADER];
+    /// One behind the other, since hardly any is that long.
+    size_t headers_length;
+    char headers[BATCH * LONGEST_HEADER];
     /// Of each datagram its header, if it has one, and what is behind it.
     unsigned piece_count;
     struct iovec pieces[2 * BATCH];
@@ -182,6 +184,7 @@ static void send_batch(struct cuv_batch *batch) {
         }
     }
     batch->count = 0;
+    batch->headers_length = 0;
     batch->piece_count = 0;
     batch->series_count = 0;
 }
@@ -238,8 +241,10 @@ void cuv_udp_send(cuv_udp *udp, cuv_buffer header, cuv_buffer datagram, size_t p
     struct msghdr *message = &batch->messages[batch->series_count - 1].msg_hdr;
     unsigned first = batch->piece_count;
     if (header.length > 0) {
-        memcpy(batch->headers[batch->count], header.base, header.length);
-        batch->pieces[batch->piece_count++] = (struct iovec){batch->headers[batch->count], header.length};
+        char *copy = batch->headers + batch->headers_length;
+        batch->headers_length += header.length;
+        memcpy(copy, header.base, header.length);
+        batch->pieces[batch->piece_count++] = (struct iovec){copy, header.length};
     }
     batch->pieces[batch->piece_count++] = (struct iovec){datagram.base, datagram.length};
     batch->pieces_of[batch->count] = batch->piece_count - first;

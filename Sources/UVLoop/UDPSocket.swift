@@ -116,7 +116,7 @@ package final class UDPSocket: HandleOwner {
     /// `EMSGSIZE` where no datagram can be that large, and what sendmsg(2) says of the way to the target.
     ///
     /// - Parameters:
-    ///   - header: goes in front of it; at most 32 bytes, which are copied.
+    ///   - header: goes in front of it; at most 262 bytes, which are copied.
     ///   - payload: what the delegate is told.
     package func send(
         _ datagram: UnsafeRawBufferPointer,
@@ -124,7 +124,7 @@ package final class UDPSocket: HandleOwner {
         carrying payload: Int,
         to target: SocketAddress
     ) {
-        precondition(header.count <= 32, "a header that is too long")
+        precondition(header.count <= 262, "a header that is too long")
         var address = target.raw
         cuv_udp_send(handle, cuv_buffer(header), cuv_buffer(datagram), payload, &address)
     }

@@ -152,7 +152,7 @@ import UVLoop
     }
 
     /// What the system has joined is told apart again, and sent back in order, each behind its header.
-    @Test(arguments: ["127.0.0.1", "::1"], [[UInt8](), [7, 8, 9]])
+    @Test(arguments: ["127.0.0.1", "::1"], [[UInt8](), [7, 8, 9], [UInt8](repeating: 7, count: 262)])
     func aTrainIsReceivedAsItsDatagrams(_ host: String, _ header: [UInt8]) async throws {
         try await onThread {
             let echo = try Echo(on: host)

@@ -344,7 +344,7 @@ int cuv_udp_bind(cuv_udp *udp, const cuv_address *address);
 int cuv_udp_local_address(const cuv_udp *udp, cuv_address *address);
 int cuv_udp_receive_start(cuv_udp *udp);
 
-/// Sends now or not at all: `UV_EAGAIN` where the socket is full. `header`, at most 32 bytes, goes in front.
+/// Sends now or not at all: `UV_EAGAIN` where the socket is full. `header`, at most 262 bytes, goes in front.
 ///
 /// While datagrams are received, those sent from the same buffer go out together when all have been received, or
 /// another socket sends. `datagram_sent` comes exactly once, maybe at once, with `payload`, which is the owner's
