@@ -130,6 +130,19 @@ package struct RuleTable: Sendable {
         return (rule, isCertain)
     }
 
+    /// The rules that may match a request of the subject, from 0, up to the first one that matches whatever its target is.
+    package func candidates(for subject: Subject) -> (rules: [Int], isLastCertain: Bool) {
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
+            let question = RuleQuestion(all, memory)
+            narrow(question, by: subject)
+            let rules = question.rules
+            guard let end = rules.firstIndex(where: { !needingTarget.contains($0) }) else {
+                return (rules, false)
+            }
+            return (Array(rules[...end]), true)
+        }
+    }
+
     private func verdict(of rules: RuleBits, on known: Known, to subject: Subject) -> Verdict? {
         first(of: rules, on: known, to: subject).map { allowing.contains($0) ? .allowed : .denied($0) }
     }
@@ -226,6 +239,13 @@ private struct RuleQuestion {
         for index in fulfilled.indices { fulfilled[index] = without.words[index] }
         each { rule in fulfilled[rule / 64] |= 1 << UInt64(rule % 64) }
         for index in matching.indices { matching[index] &= fulfilled[index] }
+    }
+
+    /// Those that are left.
+    var rules: [Int] {
+        matching.indices.flatMap { index in
+            (0..<64).lazy.filter { matching[index] >> UInt64($0) & 1 == 1 }.map { index * 64 + $0 }
+        }
     }
 
     /// - Parameter uncertain: the rules that may match, or not, when more is known.

@@ -2,7 +2,8 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One way for the datagrams of an association to their targets and back: so far ``DirectPath``.
+/// One way for the datagrams of an association to their targets and back: ``DirectPath``, ``ParentPath``, or
+/// ``RoutedPath``, which chooses between them.
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the association's, until ``DatagramPathDelegate/pathDidClose()``.
@@ -11,6 +12,11 @@ protocol DatagramPath: AnyObject {
     ///
     /// - Parameter payload: there until this returns.
     func send(_ payload: UnsafeRawBufferPointer, to target: Target)
+
+    /// Comes every 250 ms while something is being opened.
+    ///
+    /// - Returns: whether it still is.
+    func tick() -> Bool
 
     /// Once. Nothing but ``DatagramPathDelegate/pathDidClose()`` is reported from then on.
     func close()
@@ -28,6 +34,12 @@ protocol DatagramPathDelegate: AnyObject {
     func pathDidDeny(_ denial: Denial, to target: Target, on subject: Subject)
     /// A rule that only reports would drop a datagram. Said once.
     func pathDidReport(_ report: Denial, on subject: Subject)
+    /// A parent has been asked for an association, and has one, or hasn't.
+    func pathDidTry(_ way: WayTaken)
+    /// The parent's end of an association has come, with an error or without: so has the end of this one.
+    func parentDidEnd(_ error: UVError?)
+    /// - Returns: whether there is a place for two sockets of another path. Then ``pathDidClose()`` comes once more.
+    func takePlaceForPath() -> Bool
     func pathDidClose()
 }
 

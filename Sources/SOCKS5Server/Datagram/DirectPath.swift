@@ -11,27 +11,36 @@ internal import UVLoop
 ///
 /// - Isolation: the worker's thread.
 /// - Ownership: the association's, until all sockets are closed.
-final class DirectPath: DatagramPath {
-    private unowned let delegate: any DatagramPathDelegate
-    private let services: Services
+final class DirectPath: LookingPath {
+    unowned let delegate: any DatagramPathDelegate
+    let services: Services
     private let settings: Configuration.UDP
-    private let subject: Subject
+    let subject: Subject
+    /// By what it leaves; `nil`: as the policy has it.
+    private let egress: EgressOptions?
     /// What limits the payload of the client.
     private let meter: Meter?
     /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
     /// 5). One host more takes the place of the one that wasn't sent to for the longest time.
     private var targets: RecentTable<SocketAddress.Host, Void>
-    private var recentAnswers = RecentAnswers()
-    private var waiting: WaitingDatagrams
+    var recentAnswers = RecentAnswers()
+    var waiting: WaitingDatagrams
     private var ipv4Socket: UDPSocket?
     private var ipv6Socket: UDPSocket?
     private var openSockets = 0
     /// Once is enough: an association has one line in the log.
     private var hasReported = false
-    private var hasTold = false
+    var hasTold = false
 
-    init(_ delegate: any DatagramPathDelegate, _ services: Services, for subject: Subject, _ meter: Meter?) {
+    init(
+        _ delegate: any DatagramPathDelegate,
+        _ services: Services,
+        for subject: Subject,
+        _ meter: Meter?,
+        by egress: EgressOptions? = nil
+    ) {
         self.delegate = delegate
+        self.egress = egress
         self.services = services
         self.subject = subject
         self.meter = meter
@@ -41,12 +50,13 @@ final class DirectPath: DatagramPath {
     }
 
     func close() {
-        for ticket in waiting.tickets { services.lookups.cancel(ticket) }
-        waiting.removeAll()
+        stopLookingUp()
         meter?.giveBack()
         for socket in [ipv4Socket, ipv6Socket] { socket?.close() }
         if openSockets == 0 { delegate.pathDidClose() }
     }
+
+    func tick() -> Bool { false }
 
     // MARK: - To a target
 
@@ -63,32 +73,7 @@ final class DirectPath: DatagramPath {
         }
     }
 
-    private func lookUp(_ name: HostName, _ port: UInt16, for payload: UnsafeRawBufferPointer) {
-        if let denial = services.policy.access.denial(of: name, port: port, to: subject) {
-            return deny(denial, to: .name(name, port: port))
-        }
-        if waiting.isWaiting(for: name) { return wait(payload, for: name, port) }
-        guard waiting.hasRoomForName else { return delegate.pathDidDrop(.queueFull) }
-        let outcome = services.lookups.resolve(name, for: subject.client) { [unowned self] found in
-            for datagram in waiting.takeAll(for: name) {
-                datagram.payload.withUnsafeBytes { send($0, to: found.answer, of: name, port: datagram.port) }
-            }
-        }
-        switch outcome {
-        case .answer(let answer, let expiry):
-            recentAnswers.insert(answer, for: name, expiry: expiry, now: services.clock.now)
-            send(payload, to: answer, of: name, port: port)
-        case .pending(let ticket):
-            waiting.begin(name, ticket)
-            wait(payload, for: name, port)
-        }
-    }
-
-    private func wait(_ payload: UnsafeRawBufferPointer, for name: HostName, _ port: UInt16) {
-        if !waiting.append(payload, for: name, port: port) { delegate.pathDidDrop(.queueFull) }
-    }
-
-    private func send(
+    func send(
         _ payload: UnsafeRawBufferPointer,
         to answer: NameAnswer,
         of name: HostName,
@@ -105,15 +90,15 @@ final class DirectPath: DatagramPath {
                 return deny(first.flatMap { denial(of: $0, named: name) }, to: .name(name, port: port))
             }
             send(payload, to: target, named: name)
-        case .failure(.tryAgain):
-            delegate.pathDidDrop(.queueFull)
-        case .failure:
-            delegate.pathDidDrop(.nameNotFound)
+        case .failure(let error):
+            drop(error)
         }
     }
 
     /// Every datagram to a target passes here, however its address was found.
-    private func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
+    ///
+    /// - Parameter name: by which it was found.
+    func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
         guard isAllowed(target, named: name) else {
             return deny(
                 denial(of: target, named: name),
@@ -146,15 +131,6 @@ final class DirectPath: DatagramPath {
         )
     }
 
-    /// - Parameter denial: `nil`: neither rules nor guard deny it; it has no port, or the wrong family.
-    private func deny(_ denial: Denial?, to target: Target) {
-        if let denial, !hasTold {
-            hasTold = true
-            delegate.pathDidDeny(denial, to: target, on: subject)
-        }
-        delegate.pathDidDrop(.denied)
-    }
-
     private func report(_ target: SocketAddress, named name: HostName?) {
         let access = services.policy.access
         guard access.mayReport(under: subject.terms),
@@ -174,7 +150,7 @@ final class DirectPath: DatagramPath {
         let socket = try UDPSocket(
             on: services.loop,
             isIPv6: target.isIPv6,
-            leavingBy: services.egress(of: subject),
+            leavingBy: egress ?? services.egress(of: subject),
             delegate: self
         )
         openSockets += 1

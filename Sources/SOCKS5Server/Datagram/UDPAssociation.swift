@@ -12,6 +12,12 @@ protocol AssociationDelegate: AnyObject {
     func associationDidReport(_ report: Denial, on subject: Subject)
     /// - Returns: whether there was one more place of the ``ConnectionLimit``, which is the association's then.
     func takePlaceForAssociation() -> Bool
+    /// The same, once the association is open.
+    func takePlaceForPath() -> Bool
+    /// A parent has been asked for an association, and has one, or hasn't.
+    func associationDidTry(_ way: WayTaken)
+    /// A parent has ended, or broken, its part of the association.
+    func associationDidLoseParent(_ error: UVError?)
 }
 
 /// What a client has asked for with UDP ASSOCIATE (RFC 1928 section 7): relays datagrams between it and any
@@ -40,8 +46,10 @@ final class UDPAssociation {
     /// Instead of it.
     private var shared: (port: SharedPort, number: SharedPort.Number)?
     private var path: (any DatagramPath)?
-    /// Of the client's socket and the path, those that are not closed yet.
+    /// Of the client's socket and the paths, those that are not closed yet.
     private var openParts = 0
+    /// Of the ``ConnectionLimit``, beside the session's own.
+    private var places = 0
     /// Payload relayed.
     private(set) var bytesClientToTarget = 0
     private(set) var bytesTargetToClient = 0
@@ -74,7 +82,11 @@ final class UDPAssociation {
         counters = services.counters
         self.tally = tally
         latch = ClientLatch(client: address, allowsRebinding: settings.allowsRebinding)
-        path = DirectPath(self, services, for: subject, meter(.clientToTarget))
+        let (ways, uploads) = (services.policy.ways, meter(.clientToTarget))
+        path =
+            ways.isEmpty
+            ? DirectPath(self, services, for: subject, uploads)
+            : RoutedPath(self, services, slot, by: ways, for: subject, uploads)
     }
 
     // MARK: - Begin and end
@@ -93,6 +105,7 @@ final class UDPAssociation {
             services.associations.leave(source)
             return .failure(Refusal(reply: .generalFailure, limit: .connections))
         }
+        places = 1
         do throws(UVError) {
             let bound = try openClientSide(at: local)
             openParts += 1
@@ -138,6 +151,9 @@ final class UDPAssociation {
         return advertised.map { SocketAddress($0, port: bound.port) } ?? bound
     }
 
+    /// See ``DatagramPath/tick()``.
+    func tick() -> Bool { path?.tick() ?? false }
+
     /// Once, after a successful ``open(at:)``.
     func close() {
         downloads?.giveBack()
@@ -156,7 +172,7 @@ final class UDPAssociation {
     }
 
     private func leaveLimits() {
-        services.limit.leave()
+        for _ in 0..<places { services.limit.leave() }
         services.associations.leave(source)
     }
 
@@ -276,6 +292,17 @@ extension UDPAssociation: DatagramPathDelegate {
         delegate.associationDidReport(report, on: subject)
     }
 
+    func pathDidTry(_ way: WayTaken) { delegate.associationDidTry(way) }
+
+    func parentDidEnd(_ error: UVError?) { delegate.associationDidLoseParent(error) }
+
+    func takePlaceForPath() -> Bool {
+        guard delegate.takePlaceForPath() else { return false }
+        places += 1
+        openParts += 1
+        return true
+    }
+
     func pathDidClose() { partDidClose() }
 }
 
@@ -301,8 +328,9 @@ extension UDPAssociation: UDPSocketDelegate {
 }
 
 extension DatagramHeader {
-    /// The bytes, on the stack: of an address they are few.
-    fileprivate func withEncoded(_ body: (UnsafeRawBufferPointer) -> Void) {
+    /// The bytes, on the stack: they are few. Inlined, since each answer passes here.
+    @inline(__always)
+    func withEncoded(_ body: (UnsafeRawBufferPointer) -> Void) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: encodedLength) { bytes in
             var output = OutputSpan(buffer: bytes, initializedCount: 0)
             encode(to: &output)

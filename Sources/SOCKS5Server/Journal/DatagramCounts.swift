@@ -28,6 +28,7 @@ extension DatagramDrop {
         case .foreign, .malformed, .fragment, .denied, .unreachable, .unsolicited: "\(self)"
         case .nameNotFound: "name_not_found"
         case .queueFull: "queue_full"
+        case .noWay: "no_way"
         case .tooLong: "too_long"
         case .overBandwidth: "over_bandwidth"
         }

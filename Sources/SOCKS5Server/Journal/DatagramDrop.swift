@@ -18,6 +18,8 @@ public enum DatagramDrop: Int, CaseIterable, Sendable {
     case unreachable
     /// From a host that the client has not sent to.
     case unsolicited
+    /// By a route that can't carry it: its parent isn't there or takes no datagrams, or the association has too many ways.
+    case noWay
     /// More than the bandwidth of the association or its user, see ``ProxyLimits``.
     case overBandwidth
 }

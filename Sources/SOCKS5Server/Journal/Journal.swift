@@ -21,6 +21,7 @@ final class Journal {
     private var strangerWarning = RateLimit()
     private var headerWarning = RateLimit()
     private var pauseWarning = RateLimit()
+    private var wayWarning = RateLimit()
     private var refusals = Refusals()
 
     /// - Parameter worker: its number, which makes its sessions' numbers differ from those of others.
@@ -111,6 +112,18 @@ final class Journal {
         var metadata: Logger.Metadata = ["client": "\(record.client)", "id": "\(record.id)"]
         if let user { metadata["user"] = "\(String(decoding: user, as: UTF8.self).escapedForOneLine)" }
         logger.notice("login failed", metadata: metadata)
+    }
+
+    /// A route can't carry the datagrams that it is to carry.
+    ///
+    /// - Parameter reason: fixed words.
+    func datagramsLost(_ way: WayTaken, _ reason: String, now: UInt64) {
+        guard let events = wayWarning.count(now: now) else { return }
+        var metadata: Logger.Metadata = [
+            "route": "\(way.route)", "reason": "\(reason)", "events": "\(events)",
+        ]
+        if let parent = way.parent { metadata["parent"] = "\(parent.escapedForOneLine)" }
+        logger.warning("datagrams dropped on a route", metadata: metadata)
     }
 
     // MARK: - Connections that become no session

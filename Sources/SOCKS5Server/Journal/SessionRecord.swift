@@ -157,6 +157,11 @@ extension SessionRecord {
         }
     }
 
+    /// The way of an association: that of the first path to a parent, of which the first that works counts.
+    mutating func note(_ taken: WayTaken) {
+        if way == nil || way?.failure != nil { noteRarely { $0.way = taken } }
+    }
+
     /// Where the association relays: its address of this machine.
     mutating func noteBound(_ address: SocketAddress) {
         bound = Peer(address)
@@ -220,7 +225,8 @@ extension SessionRecord {
     /// What there is to say beside the outcome. May have any bytes in it.
     var reason: String? {
         if let unreadable { return unreadable.text }
-        if let reason = way?.reasonForLog, outcome?.isRefusal == true { return reason }
+        // An association outlives the failures of a parent.
+        if let reason = way?.reasonForLog, reply != .succeeded, outcome?.isRefusal == true { return reason }
         return switch outcome {
         case .refused?: limit?.text
         case .denied(.destination(let reason))?: reason.rawValue

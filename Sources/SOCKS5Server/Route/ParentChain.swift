@@ -58,6 +58,13 @@ final class ParentChain: Sendable {
     }
 
     func isDown(now: UInt64) -> Bool { hops.contains { $0.record.isDown(now: now) } }
+
+    /// Whether it can have a UDP association: only SOCKS5 has them, and behind another proxy the datagrams wouldn't come
+    /// from the client of the association.
+    var passesDatagramsOn: Bool {
+        guard hops.count == 1, last.kind == .socks5 else { return false }
+        return if case .tcp = last.place { true } else { false }
+    }
 }
 
 extension ParentChain.Hop {

@@ -49,7 +49,9 @@ final class ParentConnector: Connector {
         self.request = request
         self.way = way
         self.isCheck = isCheck
-        rest = pool.candidates(for: Target(request.destination), subject)[...]
+        rest =
+            pool.candidates(for: Target(request.destination), subject)
+            .filter { request.command != .udpAssociate || $0.passesDatagramsOn }[...]
         began = services.clock.now
         ownNotes.way = WayTaken(way.name)
     }
@@ -135,6 +137,8 @@ final class ParentConnector: Connector {
     /// Of the hop that has to do something.
     private var place: Int { link?.hop ?? 0 }
 
+    private var lastPlace: Int { (attempt?.chain.hops.count ?? 1) - 1 }
+
     private func end(_ how: (ParentAttempt, UInt64) -> Void) {
         guard let ended = attempt else { return }
         attempt = nil
@@ -186,6 +190,8 @@ final class ParentConnector: Connector {
             note(.answered(reply), at: place)
             end { $0.answered(reply, now: $1) }
             delegate.connectorDidTurn(to: nil)
+            // An association isn't about any target: the parent has spoken of itself.
+            if request.command == .udpAssociate { return tryNext() }
             delegate.connectorDidReport(.failed(reply))
         case .failed(let failure, _, _):
             link = nil
@@ -202,17 +208,36 @@ final class ParentConnector: Connector {
     }
 
     private func opened(_ stream: TCPStream, _ bound: Destination, _ early: [UInt8]) {
-        guard request.command == .resolve else {
+        switch request.command {
+        case .connect, .bind:
             end { $0.opened(now: $1) }
-            return delegate.connectorDidReport(.connected(stream, bound: bound, early: early))
+            delegate.connectorDidReport(.connected(stream, bound: bound, early: early))
+        case .udpAssociate:
+            guard let relay = relay(told: bound) else {
+                services.closer.close(stream)
+                return fail(.broken("it takes datagrams at no address"), at: 0)
+            }
+            end { $0.opened(now: $1) }
+            delegate.connectorDidReport(.connected(stream, bound: Destination(relay)))
+        case .resolve:
+            services.closer.close(stream)
+            delegate.connectorDidTurn(to: nil)
+            guard case .address(let address, let port)? = Target(bound) else {
+                return fail(.broken("it resolves a name to no address"), at: lastPlace)
+            }
+            end { $0.opened(now: $1) }
+            delegate.connectorDidReport(.resolved(SocketAddress(address, port: port)))
         }
-        services.closer.close(stream)
-        delegate.connectorDidTurn(to: nil)
-        guard case .address(let address, let port)? = Target(bound) else {
-            return fail(.broken("it resolves a name to no address"), at: (attempt?.chain.hops.count ?? 1) - 1)
-        }
-        end { $0.opened(now: $1) }
-        delegate.connectorDidReport(.resolved(SocketAddress(address, port: port)))
+    }
+
+    /// Where the parent takes datagrams: where it says, or where it was reached if it says only the port. Whatever it says,
+    /// no datagram goes to this machine unless the parent is here.
+    private func relay(told bound: Destination) -> SocketAddress? {
+        guard bound.port != 0, let parent = ownNotes.address else { return nil }
+        if bound.isUnspecified { return SocketAddress(host: parent.host, port: bound.port) }
+        guard case .address(let address, let port)? = Target(bound) else { return nil }
+        let relay = SocketAddress(address, port: port)
+        return relay.host == parent.host || !relay.isOfThisMachine || parent.isOfThisMachine ? relay : nil
     }
 
     /// It is the parent's own fault: the next one is tried.

@@ -21,6 +21,9 @@ final class ParentPool: Sendable {
         chooser = Guarded(MemberChooser(group.choice, of: group.members, generator))
     }
 
+    /// Whether any of them does.
+    var passesDatagramsOn: Bool { chains.contains(where: \.passesDatagramsOn) }
+
     /// Of a parent that is in no group.
     convenience init(_ chain: ParentChain) {
         self.init(ParentGroup(chain.name, anyOf: [.init(chain.name)]), [chain])

@@ -29,6 +29,13 @@ struct Ways: Sendable {
             sendsDatagramsDirectly = route.sendsDatagramsDirectly
             egress = route.egress?.socketOptions
         }
+
+        /// Where datagrams go. `nil`: straight.
+        var datagramParents: ParentPool? { sendsDatagramsDirectly ? nil : parents }
+        /// Whether a datagram can take it.
+        var passesDatagramsOn: Bool {
+            leavesStraight || sendsDatagramsDirectly || parents?.passesDatagramsOn == true
+        }
     }
 
     private struct Table: Sendable {
@@ -78,13 +85,22 @@ struct Ways: Sendable {
         self.checks = checks
     }
 
-    /// Whether a datagram of the subject may have to go through a parent.
-    func mayLeadDatagramsToParents(_ subject: Subject) -> Bool {
+    /// The first way of the subject, if each of its datagrams would have to go to parents that don't pass datagrams on.
+    func obstacleToDatagrams(of subject: Subject) -> Way? {
         let own = listeners.isEmpty ? nil : listeners[subject.listener]
         let ofUser = subject.user.flatMap { users[$0] }
-        return [own, ofUser, common].contains { table in
-            table?.ways.contains { !$0.leavesStraight && !$0.sendsDatagramsDirectly } ?? false
+        var first: Way?
+        for table in [own, ofUser, common] {
+            guard let table else { continue }
+            let (rules, isLastCertain) = table.criteria.candidates(for: subject)
+            for way in rules.lazy.map({ table.ways[$0] }) {
+                if way.passesDatagramsOn { return nil }
+                first = first ?? way
+            }
+            if isLastCertain { return first }
         }
+        // Whatever no route matches leaves straight.
+        return nil
     }
 
     /// The first route that matches, or may match when the addresses of a name are known; then it isn't certain.

@@ -25,6 +25,7 @@ extension Session {
             if case .target(let connector) = pending { connector.tick() }
             if machine.isOpening { return .turn }
         }
+        if association?.tick() == true, !machine.hasEnded { return .turn }
         return looksAgain && !machine.hasEnded ? .look : nil
     }
 
@@ -113,6 +114,16 @@ extension Session: AssociationDelegate {
     func associationDidDeny(_ denial: Denial, to target: Target, on subject: Subject) {
         let rule = services.policy.access.name(of: denial, to: subject)
         services.journal.datagramsDenied(record, to: target, denial, rule, now: services.clock.now)
+    }
+
+    func takePlaceForPath() -> Bool { keeper.takePlace() }
+
+    func associationDidTry(_ way: WayTaken) { record.note(way) }
+
+    func associationDidLoseParent(_ error: UVError?) {
+        record.firstEnd = .target
+        let end = error.map { Relay.End.aborted(by: .target, $0) } ?? .completed
+        perform(machine.on(.relayEnded(end)))
     }
 
     func associationDidReport(_ report: Denial, on subject: Subject) { note(report, on: subject) }

@@ -10,7 +10,7 @@ extension Session {
         let now = services.clock.now
         var record = record
         if case .target(let connector) = pending { record.note(connector.notes, now: now) }
-        if hasRelayed, let relay { record.firstEnd = relay.firstEnd }
+        if hasRelayed, let relay { record.firstEnd = record.firstEnd ?? relay.firstEnd }
         if let idle { record.noteIdle(idle) }
         return SessionInfo(record, traffic, now: now, moment)
     }

@@ -15,9 +15,9 @@ final class Session {
     /// Whether there is a client: before, a load balancer has connected, and nothing is counted or logged as a session.
     var hasBegun = true
     /// Whether another worker goes on with the client: there is nothing to count or log here.
-    private(set) var isHandedOver = false
+    var isHandedOver = false
     /// Of relay and association, those that are not closed yet.
-    @exclusivity(unchecked) private var openParts: UInt8 = 0
+    @exclusivity(unchecked) var openParts: UInt8 = 0
     /// The place in the clock, and in the worker's table.
     let slot: Clock.Slot
     @exclusivity(unchecked) var places: SessionPlaces
@@ -28,7 +28,7 @@ final class Session {
     @exclusivity(unchecked) var pending = PendingAnswer.nothing
     /// From ``start(_:)`` on.
     @exclusivity(unchecked) private(set) var relay: Relay?
-    @exclusivity(unchecked) private(set) var association: UDPAssociation?
+    @exclusivity(unchecked) var association: UDPAssociation?
 
     /// - Parameter awaitsHeader: whether the peer is to say by a PROXY header who the client is.
     init(
@@ -300,7 +300,7 @@ final class Session {
         relay?.begin(with: target, success(bound), early, places.tally(services)) { meter(of: $0) }
     }
 
-    private func meter(of direction: Direction) -> Meter? {
+    func meter(of direction: Direction) -> Meter? {
         places.meter(of: direction, at: record.listener, services)
     }
 
@@ -309,65 +309,10 @@ final class Session {
         sendLast(success(Destination(SocketAddress(host: address.host, port: 0))))
     }
 
-    private func success(_ bound: Destination) -> [UInt8] {
+    func success(_ bound: Destination) -> [UInt8] {
         services.counters.add(.succeeded, to: record.command)
         record.successDidGo(now: services.clock.now)
         return front.response(.succeeded, boundTo: bound)
-    }
-
-    private func associate(_ subject: Subject) {
-        // Behind a unix socket there is no address of this machine that the client could send datagrams to.
-        guard services.udp.isEnabled, !services.policy.ways.mayLeadDatagramsToParents(subject), let relay,
-            let address = record.client.address,
-            record.connected.address != nil
-        else {
-            return perform(machine.on(.failed(.commandNotSupported)))
-        }
-        do throws(UVError) {
-            let local = try relay.client.localAddress()
-            if keeper.isForeign(portAt: local) { return handOver(relay, local) }
-            let ports = keeper.sharedPorts
-            let association = UDPAssociation(
-                self,
-                services,
-                slot,
-                for: subject,
-                at: address,
-                ports,
-                places.tally(services)
-            ) {
-                meter(of: $0)
-            }
-            switch association.open(at: local) {
-            case .failure(let refusal):
-                record.note(refusal.limit)
-                perform(machine.on(.failed(refusal.reply)))
-            case .success(let bound): begin(association, boundTo: bound)
-            }
-        } catch {
-            perform(machine.on(.failed(Reply(error))))
-        }
-    }
-
-    private func handOver(_ relay: Relay, _ local: SocketAddress) {
-        guard let client = relay.duplicateClient(),
-            keeper.handOver(HandedSession(client, front, record, places), toOwnerOfPortAt: local)
-        else { return perform(machine.on(.failed(.generalFailure))) }
-        places = SessionPlaces()
-        isHandedOver = true
-        perform(machine.on(.handedOver))
-    }
-
-    private func begin(_ association: UDPAssociation, boundTo bound: SocketAddress) {
-        self.association = association
-        openParts += 1
-        guard case .associate = machine.on(.opened) else { return association.close() }
-        record.enter(.relay)
-        record.noteBound(bound)
-        services.counters.add(.allowed)
-        services.clock.set(.udpIdle, for: slot)
-        relay?.targetToClient.send(success(Destination(bound)))
-        if !machine.hasEnded { relay?.discard() }
     }
 
     // MARK: - The end

@@ -47,6 +47,27 @@ import UVLoop
         #expect(rules.denial(of: try Self.at("::1"), to: Self.anyone) == 0)
     }
 
+    @Test func theCandidatesOfASubjectEndWithTheFirstThatIsCertain() throws {
+        let rules = RuleTable([
+            Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
+            Rule(.deny, clients: [try Self.network("192.0.2.0/24")]),
+            Rule(.allow, domains: [try Self.domain("a.b")]),
+            Rule(.deny, users: ["alice"], ports: [PortRange(80...80)]), Rule(.deny, users: ["bob"]),
+            Rule(.allow, ports: [PortRange(80...80)]),
+        ])
+        func candidates(_ client: String, _ user: String? = nil) throws -> [Int] {
+            let (candidates, isLastCertain) = rules.candidates(for: try Self.subject(client, user))
+            return candidates + (isLastCertain ? [] : [-1])
+        }
+        #expect(try candidates("10.0.0.1") == [0, 2, 5, -1])
+        #expect(try candidates("10.0.0.1", "alice") == [0, 2, 3, 5, -1])
+        #expect(try candidates("10.0.0.1", "bob") == [0, 2, 4])
+        #expect(try candidates("192.0.2.1", "bob") == [0, 1])
+        #expect(RuleTable([]).candidates(for: Self.anyone).rules.isEmpty)
+        let many = RuleTable((0..<200).map { _ in Rule(.deny, ports: [PortRange(80...80)]) } + [Rule(.deny)])
+        #expect(many.candidates(for: Self.anyone) == (Array(0...200), true))
+    }
+
     @Test func whatNoRuleMatchesIsAllowed() throws {
         let rules = RuleTable([Rule(.deny, networks: [try Self.network("10.0.0.0/8")])])
         #expect(rules.denial(of: try Self.at("11.0.0.1"), to: Self.anyone) == nil)

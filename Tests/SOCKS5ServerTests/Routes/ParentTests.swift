@@ -226,17 +226,6 @@ import Testing
         }
     }
 
-    @Test func datagramsNeverLeaveStraightBesideAParent() async throws {
-        try await withParents([{ _ in }]) { server, ports in
-            server.parents = [Parent("up", port: ports[0])]
-            var route = Self.route("up")
-            route.domains = [try DomainPattern(parsing: ".onion")]
-            server.routes = [route]
-        } _: { port, _ in
-            try expect(.commandNotSupported, through: port, to: .unspecified, by: .udpAssociate)
-        }
-    }
-
     @Test(arguments: [Parent.Kind.socks4, .http]) func aParentOfAnotherProtocolCarriesASession(
         _ kind: Parent.Kind
     )
