@@ -116,6 +116,16 @@ import Testing
         }
     }
 
+    @Test func anyMemberMayComeFirstWhereChanceDecides() async throws {
+        let file =
+            "parents: {a: {socks5: h:1}, b: {socks5: h:2}, g: {any-of: [a, b], choose: random}}\nroutes: [{via: g}]"
+        try await withFile(Array(file.utf8)) { file in
+            let result = try await Invocation("routes", "8.8.8.8:80", "--config", file).run()
+            let ways = ["way: through a; or through b", "way: through b; or through a"]
+            #expect(ways.contains { result.output.contains("\($0)\n") }, "\(result.output)")
+        }
+    }
+
     @Test func theVariableOfAParentCountsToo() async throws {
         let environment = ["SOCKS5D_PARENT": "http://a:hunter2@h.example:1"]
         let result = try await Invocation("routes", "a.example:80", environment: environment).run()

@@ -28,6 +28,8 @@ package struct Forecast: Sendable {
         package let name: String
         /// The parents that are passed one after the other, in the order in which chains are tried.
         package let chains: [[String]]
+        /// Whether that order is the same for the next request like this one.
+        package let isOrderFixed: Bool
         /// Whether any of them takes datagrams.
         package let carriesDatagrams: Bool
     }
@@ -84,7 +86,8 @@ extension ProxyServer {
             refusal: refusal(of: target, isDatagram, subject, asked: user, policy, terms),
             route: way?.name,
             isCertain: isCertain,
-            parents: leads ? way?.parents.map { Forecast.Parents($0, for: target, subject) } : nil,
+            parents: leads
+                ? way?.parents.map { Forecast.Parents($0, for: target, subject, configuration) } : nil,
             lookup: lookup
         )
     }
@@ -121,10 +124,20 @@ extension ProxyServer {
 }
 
 extension Forecast.Parents {
-    init(_ pool: ParentPool, for target: Target, _ subject: Subject) {
+    fileprivate init(
+        _ pool: ParentPool,
+        for target: Target,
+        _ subject: Subject,
+        _ configuration: Configuration
+    ) {
         let candidates = pool.candidates(for: target, subject)
         name = pool.name
         chains = candidates.map { $0.hops.map(\.name) }
+        isOrderFixed =
+            switch configuration.parentGroups.first(where: { $0.name == pool.name })?.choice {
+            case .inOrder, .sameForUser, .sameForDestination, nil: true
+            case .roundRobin, .leastSessions, .random: false
+            }
         carriesDatagrams = candidates.contains { $0.hops.allSatisfy { $0.kind == .socks5 } }
     }
 }

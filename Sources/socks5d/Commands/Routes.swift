@@ -81,7 +81,8 @@ extension Forecast {
         }
         if let parents {
             let chains = parents.chains.map { $0.joined(separator: " and then ") }
-            lines.append("way: through \(chains.joined(separator: "; otherwise through "))")
+            let others = parents.isOrderFixed ? "; otherwise through " : "; or through "
+            lines.append("way: through \(chains.joined(separator: others))")
             if isDatagram, !parents.carriesDatagrams {
                 lines.append("datagrams: none of these parents takes them, so the client gets reply 07")
             }

@@ -58,7 +58,7 @@ extension Settings {
     /// A row of Markdown for each key: with its flag, its default and its line of help.
     static var rows: [String] {
         Effective.leaves(table.settings).map { path, setting in
-            let standard = setting.render(Settings()).map { $0.filter { !"[]\"".contains($0) } } ?? ""
+            let standard = setting.render(Settings()).map { $0.filter { !"[]{}\"".contains($0) } } ?? ""
             let cells = [path, setting.flag.map { "--\($0.name)" } ?? "", standard]
             return "|\(cells.map { $0.isEmpty ? " |" : " `\($0)` |" }.joined()) \(setting.doc) |"
         }
