@@ -17,6 +17,12 @@ static int bind_address(int descriptor, const cuv_address *source) {
     return bind(descriptor, (struct sockaddr *)&storage, length);
 }
 
+int cuv_bind_freely(int descriptor, bool is_ipv6) {
+    const int on = 1;
+    return is_ipv6 ? setsockopt(descriptor, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on)
+                   : setsockopt(descriptor, IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+}
+
 int cuv_egress_route(int descriptor, const cuv_egress *egress) {
     if (egress->mark != 0 &&
         setsockopt(descriptor, SOL_SOCKET, SO_MARK, &egress->mark, sizeof egress->mark) < 0)
@@ -24,6 +30,8 @@ int cuv_egress_route(int descriptor, const cuv_egress *egress) {
     if (egress->device != NULL &&
         setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, egress->device, strlen(egress->device)) < 0)
         return -1;
+    if (egress->binds_freely && egress->source != NULL)
+        return cuv_bind_freely(descriptor, egress->source->is_ipv6);
     return 0;
 }
 

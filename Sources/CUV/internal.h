@@ -83,7 +83,10 @@ int cuv_egress_open(bool is_ipv6, const cuv_egress *egress);
 /// Whether there is an address to come from on the way to the target; by a UDP socket, so that nothing is sent.
 bool cuv_egress_reaches(const cuv_address *target, const cuv_egress *egress);
 
-/// Sets the mark and the device, and leaves the source address. -1 and `errno` where that may not be.
+/// Lets the socket be bound to an address that no interface has. -1 and `errno` where that may not be.
+int cuv_bind_freely(int descriptor, bool is_ipv6);
+
+/// Sets the mark, the device and whether any source may be bound to, and leaves the source address. -1 and `errno` where that may not be.
 int cuv_egress_route(int descriptor, const cuv_egress *egress);
 
 /// Frees the requests that the loop keeps.

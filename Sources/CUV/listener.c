@@ -58,6 +58,7 @@ static int open_bound(const cuv_address *address, unsigned flags, int *out) {
     if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         ((flags & CUV_LISTEN_SHARED) && setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
         (address->is_ipv6 && setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) < 0) ||
+        ((flags & CUV_LISTEN_FREELY) && cuv_bind_freely(descriptor, address->is_ipv6) < 0) ||
         bind(descriptor, (struct sockaddr *)&storage, length) < 0) {
         int error = -errno;
         close(descriptor);

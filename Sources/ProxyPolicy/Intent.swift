@@ -62,6 +62,8 @@ package struct Subject: Sendable {
     package let terms: UserTerms?
     /// The address that the client has reached, if connections for it leave by that one.
     package let reached: IPAddress?
+    /// Which of the user's series of connections it belongs to, see ``SessionName``.
+    package let sessionID: [UInt8]?
 
     package init(
         client: Peer,
@@ -70,7 +72,8 @@ package struct Subject: Sendable {
         terms: UserTerms? = nil,
         listener: Int = 0,
         claimedUser: [UInt8]? = nil,
-        reached: IPAddress? = nil
+        reached: IPAddress? = nil,
+        sessionID: [UInt8]? = nil
     ) {
         self.listener = listener
         self.client = client
@@ -79,5 +82,6 @@ package struct Subject: Sendable {
         self.command = command.judgedAs
         self.terms = terms
         self.reached = reached
+        self.sessionID = sessionID
     }
 }

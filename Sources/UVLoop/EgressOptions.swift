@@ -5,6 +5,9 @@ package struct EgressOptions: Sendable {
     /// Where connections to IPv4 and to IPv6 targets come from; the port doesn't count.
     package var ipv4Source: SocketAddress?
     package var ipv6Source: SocketAddress?
+    /// Whether the source may be an address that no interface has (IP_FREEBIND). What comes back reaches this machine only
+    /// if its routes say so.
+    package var bindsFreely = false
     /// The interface they go through (SO_BINDTODEVICE), at most 15 bytes.
     package var device: String?
     /// What routing rules and filters see (SO_MARK), 0 for none. Needs CAP_NET_ADMIN.
@@ -19,7 +22,7 @@ package struct EgressOptions: Sendable {
     }
 
     func withRaw(isIPv6: Bool, _ body: (UnsafePointer<cuv_egress>) -> Int32) -> Int32 {
-        var raw = cuv_egress(source: nil, device: nil, mark: mark)
+        var raw = cuv_egress(source: nil, binds_freely: bindsFreely, device: nil, mark: mark)
         func withDevice(_ body: (UnsafePointer<cuv_egress>) -> Int32) -> Int32 {
             guard let device else { return body(&raw) }
             return device.withCString {

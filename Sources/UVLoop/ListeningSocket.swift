@@ -20,6 +20,8 @@ package struct ListeningSocket: Sendable {
         package static let shared = Options(rawValue: UInt32(CUV_LISTEN_SHARED))
         /// An IPv6 wildcard address leaves IPv4 alone (IPV6_V6ONLY).
         package static let ipv6Only = Options(rawValue: UInt32(CUV_LISTEN_IPV6_ONLY))
+        /// The address may be one that no interface has (IP_FREEBIND).
+        package static let bindsFreely = Options(rawValue: UInt32(CUV_LISTEN_FREELY))
     }
 
     /// Binds and listens. Connections inherit TCP_NODELAY and keepalive. Throws what socket(2), bind(2) or

@@ -246,7 +246,7 @@ import Testing
             guard: {mode: maybe, allow: [here]}
             workers: 0
             timeouts: {idle: 0, drain: soon}
-            egress: {addresses: [127.0.0.1, 127.0.0.2]}
+            egress: {addresses: [127.0.0.1, 127.0.0.1]}
             udp: {filtering: adress, enabled: perhaps}
             limits: {bandwidth-per-connection: 5, user: {quota: {bytes: 1G}}}
             """

@@ -178,9 +178,11 @@ import Testing
 
     @Test func aWayOutThatThereIsNotIsNamed() async throws {
         try await expectRefusal(
-            of: Invocation("--egress-address", "127.0.0.1", "--egress-address", "127.0.0.2"),
+            of: Invocation("--egress-address", "127.0.0.1", "--egress-address", "127.0.0.0/8"),
             exitCode: 64,
-            saying: "--egress-address has two IPv4 addresses; expected one of each family"
+            saying:
+                "--egress-address has 127.0.0.1 and 127.0.0.0/8 to connect from, which overlap; expected each"
+                + " address once"
         )
         try await expectRefusal(
             of: Invocation("--listen", "127.0.0.1:0", "--egress-address", "192.0.2.1"),

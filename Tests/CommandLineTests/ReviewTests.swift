@@ -130,6 +130,10 @@ import Testing
             "1:22: the quota file /nonexistent/quotas can't be written: the folder /nonexistent/: No such file or "
                 + "directory"
         ),
+        (
+            "egress: {addresses: [127.0.0.1, 127.0.0.2], choose: same-for-session-id}",
+            "1:53: 'same-for-session-id' chooses at random: without 'session-ids: true' no user name has an id"
+        ),
     ])
     func aSlipIsToldWithItsPlace(_ text: String, _ warning: String) async throws {
         let warnings = try await Self.warnings(text)
@@ -158,6 +162,7 @@ import Testing
         "parents: {a: {socks5: h:1}}\nroutes: [{domains: [a.b], via: a}, {domains: [.b], via: direct}]",
         "parents: {tor: {socks5: 127.0.0.1:9050}}\nroutes: [{domains: [\"*.onion\"], via: tor}]",
         "parents: {tor: {socks5: 127.0.0.1:9050}}\nroutes: [{ports: [80], via: tor}]",
+        "egress: {addresses: [127.0.0.1, 127.0.0.2], choose: same-for-session-id}\nsession-ids: true",
     ])
     func whatMayBeMeantIsNotTold(_ text: String) async throws {
         let warnings = try await Self.warnings(text)

@@ -36,6 +36,7 @@ enum Setting {
         ("only", "4", "both"),
         ("parent", "socks5://127.0.0.1:9050", "socks6://127.0.0.1:9050"),
         ("egress-address", "127.0.0.1", "127.0.0.1:0"),
+        ("egress-choose", "round-robin", "by turns"),
         ("egress-interface", "lo", "no such interface"),
         ("egress-mark", "0", "-1"),
         ("handshake-timeout", "500ms", "soon"),

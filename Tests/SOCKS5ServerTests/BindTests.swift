@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test func theListenerIsOnTheEgressAddress() async throws {
-        let egress = try #require(IPAddress("127.0.0.3"))
+        let egress = try IPNetwork(parsing: "127.0.0.3")
         try await withServer({ $0.egress.addresses = [egress] }) { port in
             let (client, bound) = try Self.bind(through: port)
             defer { client.close() }

@@ -72,7 +72,7 @@ import Testing
 
     @Test func theTargetSeesTheEgressAddressOfItsFamily() async throws {
         try await withServer({
-            $0.egress.addresses = [IPAddress("127.0.0.7")].compactMap(\.self)
+            $0.egress.addresses = [IPAddress("127.0.0.7")].compactMap { $0.map { IPNetwork($0) } }
         }) {
             port in
             for (host, expected) in [

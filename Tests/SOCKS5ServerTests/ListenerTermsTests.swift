@@ -118,7 +118,7 @@ import UVLoop
 
     @Test func connectionsLeaveByTheAddressThatTheClientHasReached() async throws {
         try await Self.withTwoListeners({
-            $0.egress.addresses = [try #require(IPAddress("127.0.0.7"))]
+            $0.egress.addresses = [try IPNetwork(parsing: "127.0.0.7")]
             $0.listeners[1].egress = .incoming
         }) { _, common, own in
             let ofCommon = try Self.source(common, host: "127.0.0.1")
@@ -218,10 +218,10 @@ import UVLoop
     @Test func aListenerHasItsEgressAndUsersHaveTheirs() async throws {
         try await Self.withTwoListeners({
             var alice = ProxyUser(name: "alice", password: "secret")
-            alice.egressAddresses = [try #require(IPAddress("127.0.0.9"))]
+            alice.egressAddresses = [try IPNetwork(parsing: "127.0.0.9")]
             $0.users = [alice, ProxyUser(name: "bob", password: "secret")]
             var egress = Configuration.Egress()
-            egress.addresses = [try #require(IPAddress("127.0.0.8"))]
+            egress.addresses = [try IPNetwork(parsing: "127.0.0.8")]
             $0.listeners[1].egress = .fixed(egress)
         }) { server, common, own in
             func expect(_ user: String, _ port: Int, _ host: String, _ source: String) throws {
@@ -245,13 +245,13 @@ import UVLoop
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         var egress = Configuration.Egress()
-        egress.addresses = [try #require(IPAddress("192.0.2.1"))]
+        egress.addresses = [try IPNetwork(parsing: "192.0.2.1")]
         configuration.listeners[0].egress = .fixed(egress)
         let server = try ProxyServer(configuration: configuration)
         let error = await #expect(throws: ProxyServerError.self) { try await server.start() }
         #expect(error?.code == .addressNotAvailable)
         #expect(error?.description.hasPrefix("listener 127.0.0.1:0: 192.0.2.1 is not an address") == true)
-        egress.addresses.append(try #require(IPAddress("192.0.2.2")))
+        egress.addresses.append(try IPNetwork(parsing: "192.0.2.1"))
         configuration.listeners[0].egress = .fixed(egress)
         #expect(throws: ProxyServerError.self) { try ProxyServer(configuration: configuration) }
         configuration.listeners[0].egress = nil

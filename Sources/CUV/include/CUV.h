@@ -45,6 +45,8 @@ typedef struct {
 typedef struct {
     /// The address it comes from, for targets of the same family. The kernel chooses the port.
     const cuv_address *source;
+    /// The source may be an address that no interface has.
+    bool binds_freely;
     /// The interface it goes through (SO_BINDTODEVICE).
     const char *device;
     /// What routing rules and filters see (SO_MARK).
@@ -139,6 +141,7 @@ int cuv_egress_probe(bool is_ipv6, const cuv_egress *egress);
 enum {
     CUV_LISTEN_SHARED = 1 << 0,     ///< SO_REUSEPORT
     CUV_LISTEN_IPV6_ONLY = 1 << 1,  ///< an IPv6 wildcard leaves IPv4 alone
+    CUV_LISTEN_FREELY = 1 << 2,     ///< on an address that no interface has (IP_FREEBIND)
 };
 
 /// Opens a listening socket. Connections inherit its TCP_NODELAY and keepalive settings (tcp(7)).

@@ -38,6 +38,11 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         self = network
     }
 
+    /// One address, a mapped one as the IPv4 address in it.
+    public init(_ address: IPAddress) {
+        self.init(address.unmapped, length: address.unmapped.family == .ipv6 ? 128 : 32)
+    }
+
     /// Whether an address is in it; an IPv4-mapped one counts as IPv4.
     public func contains(_ address: IPAddress) -> Bool {
         switch (prefix, address.unmapped) {
@@ -80,6 +85,24 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         else { return nil }
         return length
     }
+
+    /// Whether it is one address.
+    package var isSingle: Bool {
+        switch prefix {
+        case .ipv4(_, let length): length == 32
+        case .ipv6(_, let length): length == 128
+        }
+    }
+
+    var first: IPAddress {
+        switch prefix {
+        case .ipv4(let bits, _): .ipv4(IPv4Address(rawValue: bits))
+        case .ipv6(let bits, _): .ipv6(IPv6Address(bits: bits))
+        }
+    }
+
+    /// `10.0.0.0/8`, or `10.0.0.1` if it is one address.
+    package var addressOrPrefix: String { isSingle ? first.description : description }
 
     /// `10.0.0.0/8`, also where it is one address.
     public var description: String {

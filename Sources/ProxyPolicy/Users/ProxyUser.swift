@@ -1,4 +1,3 @@
-public import SOCKS5Protocol
 internal import Text
 
 /// A user who may log in (RFC 1929): name and password are bytes, 1 to 255 of each. Descriptions and mirrors
@@ -15,9 +14,9 @@ public struct ProxyUser: Sendable {
     public var expiry: UnixTime?
     /// Looked at before ``Configuration/rules``, which decide where none of these matches.
     public var rules: [Rule] = []
-    /// Where the user's connections come from, at most one of each family; for a family without one, and for
-    /// anything else, ``Configuration/egress`` counts.
-    public var egressAddresses: [IPAddress] = []
+    /// Where the user's connections come from; for a family without an address, and for anything else,
+    /// ``Configuration/egress`` counts, as how one of several is chosen.
+    public var egressAddresses: [IPNetwork] = []
 
     public enum Secret: Sendable {
         case plain([UInt8])

@@ -1,5 +1,3 @@
-public import SOCKS5Protocol
-
 /// Rules, limits and egress of a user whom a ``CredentialStore`` has accepted, see ``LoginVerdict/granted(_:)``.
 ///
 /// Builds its tables when it is made: make one for all users with the same terms, and return it for each of their logins.
@@ -8,19 +6,20 @@ public final class UserTerms: Sendable, Equatable {
     /// Instead of all common limits of users, where ``hasLimits``.
     package let limits: UserBounds?
     package let hasLimits: Bool
-    /// By what the user's connections leave, at most one of each family.
-    public let egressAddresses: [IPAddress]
+    /// Where the user's connections come from.
+    public let egressAddresses: [IPNetwork]
+    package let egress: EgressAddresses
 
     /// - Parameters:
     ///   - rules: looked at before ``Configuration/rules``, which decide if none of these matches. They have no users.
     ///   - limits: instead of all of ``ProxyLimits/user``, also of what is `nil` here; `nil`: the common ones.
-    ///   - egressAddresses: at most one of each family. Where the family has none, ``Configuration/egress`` counts. An
+    ///   - egressAddresses: addresses and prefixes. Where the family has none, ``Configuration/egress`` counts. An
     ///     address that this machine doesn't have fails each connection with reply 03.
     /// - Throws: ``ConfigurationError`` for terms that can't be meant.
     public init(
         rules: [Rule] = [],
         limits: UserLimits? = nil,
-        egressAddresses: [IPAddress] = []
+        egressAddresses: [IPNetwork] = []
     ) throws(ConfigurationError) {
         try Self.validate(rules, egressAddresses)
         try limits?.validate("the limit of a user,")
@@ -28,12 +27,13 @@ public final class UserTerms: Sendable, Equatable {
         self.limits = limits.flatMap { UserBounds($0) }
         hasLimits = limits != nil
         self.egressAddresses = egressAddresses
+        egress = EgressAddresses(egressAddresses)
     }
 
     /// Whether they are the same ones, not others with the same rules.
     public static func == (left: UserTerms, right: UserTerms) -> Bool { left === right }
 
-    static func validate(_ rules: [Rule], _ egressAddresses: [IPAddress]) throws(ConfigurationError) {
+    static func validate(_ rules: [Rule], _ egressAddresses: [IPNetwork]) throws(ConfigurationError) {
         for (index, rule) in rules.enumerated() {
             guard rule.users == nil else {
                 throw ConfigurationError("users in rule \(index + 1) of their own; expected none there")
@@ -44,10 +44,6 @@ public final class UserTerms: Sendable, Equatable {
                 throw ConfigurationError("a rule that isn't one: \(error.description)")
             }
         }
-        if let family = egressAddresses.familyOfTwo {
-            throw ConfigurationError(
-                "two \(family.rawValue) addresses to connect from; expected one of each family"
-            )
-        }
+        try EgressAddresses.validate(egressAddresses)
     }
 }

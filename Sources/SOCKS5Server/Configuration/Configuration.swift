@@ -18,6 +18,9 @@ public struct Configuration: Sendable {
 
     /// Turns sources away that fail to log in too often. `nil`: none.
     public var loginBan: LoginBan?
+    /// Whether a login `alice-session-42` is one of the user `alice` with the session id `42`, for
+    /// ``EgressChoice/sameForSessionID``. Rules, limits and logs see `alice` alone.
+    public var hasSessionIDs = false
 
     /// Serves without authentication also on addresses that other machines reach.
     ///
@@ -162,6 +165,7 @@ extension Configuration {
         users = other.users
         credentialStore = other.credentialStore
         loginBan = other.loginBan
+        hasSessionIDs = other.hasSessionIDs
         isOpen = other.isOpen
         answersHTTP = other.answersHTTP
         rules = other.rules
@@ -259,7 +263,18 @@ extension Configuration {
         try egress.validate()
         try resolver.validateHosts()
         try validateRoutes()
+        try validateSessionIDs()
         try self.limits.validate(users)
+    }
+
+    /// A user whose name ends as a session id does could never log in.
+    private func validateSessionIDs() throws(ConfigurationError) {
+        guard hasSessionIDs, let user = users.first(where: { SessionName(parsing: $0.name) != nil }) else {
+            return
+        }
+        throw ConfigurationError(
+            "\(user.title) is named as a session id of another user; expected another name"
+        )
     }
 
     private func validateAdvertisedAddresses() throws(ConfigurationError) {

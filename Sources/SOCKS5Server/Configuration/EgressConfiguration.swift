@@ -1,13 +1,18 @@
-internal import ProxyPolicy
-public import SOCKS5Protocol
+public import ProxyPolicy
+internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
 extension Configuration {
     /// Where connections to targets come from; by default what the system chooses.
     public struct Egress: Sendable, Hashable {
-        /// At most one of each family, for the targets of that family.
-        public var addresses: [IPAddress] = []
+        /// For the targets of their family: addresses of this machine, and prefixes that its routes lead to it. At most
+        /// 256, none of them twice.
+        ///
+        /// Neither network nor broadcast address of an IPv4 prefix is used, nor the first address of an IPv6 one.
+        public var addresses: [IPNetwork] = []
+        /// How one of several addresses is chosen. An association of UDP keeps its address of a family.
+        public var choose = EgressChoice.random
         /// The interface that connections go through (SO_BINDTODEVICE).
         public var interface: String?
         /// What routing rules and filters see (SO_MARK); 0 for none. Needs CAP_NET_ADMIN.
@@ -18,10 +23,9 @@ extension Configuration {
 }
 
 extension Configuration.Egress {
-    var socketOptions: EgressOptions {
+    /// Without an address.
+    var commonOptions: EgressOptions {
         var options = EgressOptions()
-        options.ipv4Source = addresses.first { $0.family == .ipv4 }.map { SocketAddress($0, port: 0) }
-        options.ipv6Source = addresses.first { $0.family == .ipv6 }.map { SocketAddress($0, port: 0) }
         options.device = interface
         options.mark = mark
         return options
@@ -31,11 +35,7 @@ extension Configuration.Egress {
     private static let longestName = 15
 
     func validate() throws(ConfigurationError) {
-        if let family = addresses.familyOfTwo {
-            throw ConfigurationError(
-                "two \(family.rawValue) addresses to connect from; expected one of each family"
-            )
-        }
+        try EgressAddresses.validate(addresses)
         guard let interface else { return }
         let bytes = interface.utf8
         guard (1...Self.longestName).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7e).contains($0) })
@@ -46,46 +46,56 @@ extension Configuration.Egress {
         }
     }
 
-    /// Says at the start what every connection would fail with.
+    /// Says at the start what every connection would fail with. Of a prefix, one address is tried.
     func probe() throws(ProxyServerError) {
-        for family in IPAddress.Family.allCases {
-            let address = addresses.first { $0.family == family }
-            // What doesn't depend on the family is tried with IPv4, which every machine has.
-            guard address != nil || family == .ipv4 else { continue }
-            do {
-                try socketOptions.probe(isIPv6: family == .ipv6)
-            } catch {
-                throw ProxyServerError(probing: error, address, self)
-            }
+        // What doesn't depend on the family is tried with IPv4, which every machine has.
+        if !addresses.contains(where: { $0.firstForEgress.family == .ipv4 }) { try probe(nil) }
+        for network in addresses { try probe(network) }
+    }
+
+    private func probe(_ network: IPNetwork?) throws(ProxyServerError) {
+        var options = commonOptions
+        let address = network?.firstForEgress
+        if let network, let address {
+            let source = SocketAddress(address, port: 0)
+            if source.isIPv6 { options.ipv6Source = source } else { options.ipv4Source = source }
+            options.bindsFreely = !network.isSingle
+        }
+        do {
+            try options.probe(isIPv6: address?.family == .ipv6)
+        } catch {
+            throw ProxyServerError(probing: error, address, self)
         }
     }
 }
 
 extension Configuration.Egress {
-    /// With these addresses for their families.
-    func replacing(_ own: [IPAddress]) -> Self {
+    /// Of a user with these addresses for their families.
+    fileprivate func replacing(_ own: [IPNetwork]) -> Self {
         var result = self
-        result.addresses.removeAll { address in own.contains { $0.family == address.family } }
+        let families = Set(own.map(\.firstForEgress.family))
+        result.addresses.removeAll { families.contains($0.firstForEgress.family) }
         result.addresses += own
         return result
     }
-
-    /// Of a user with addresses of their own.
-    fileprivate func of(_ user: ProxyUser) -> Self { replacing(user.egressAddresses) }
 }
 
 extension Configuration {
-    /// By what users with addresses of their own leave.
-    var egressPerUser: [[UInt8]: (addresses: [IPAddress], options: EgressOptions)] {
+    /// The addresses of users who have some.
+    var egressPerUser: [[UInt8]: EgressAddresses] {
         users.reduce(into: [:]) { result, user in
-            if !user.egressAddresses.isEmpty {
-                result[user.name] = (user.egressAddresses, egress.of(user).socketOptions)
-            }
+            if !user.egressAddresses.isEmpty { result[user.name] = EgressAddresses(user.egressAddresses) }
         }
     }
 
-    /// Says at the start, or at a reload, what every connection by a listener would fail with.
-    func probeEgressOfListeners() throws(ProxyServerError) {
+    /// Says at the start, or at a reload, what every connection by a listener, of a user or by a route would fail with.
+    func probeReloadableEgress() throws(ProxyServerError) {
+        try probeEgressOfListeners()
+        try probeEgressOfUsers()
+        try probeEgressOfRoutes()
+    }
+
+    private func probeEgressOfListeners() throws(ProxyServerError) {
         for listener in listeners {
             guard case .fixed(let egress) = listener.egress else { continue }
             do throws(ProxyServerError) {
@@ -96,12 +106,24 @@ extension Configuration {
         }
     }
 
-    /// Says at the start, or at a reload, what every connection of a user would fail with.
-    func probeEgressOfUsers() throws(ProxyServerError) {
-        var probed: Set<[IPAddress]> = [[]]
+    private func probeEgressOfRoutes() throws(ProxyServerError) {
+        let own = listeners.map(\.routes) + users.map { routesPerUser[$0.name] ?? [] }
+        var probed: Set<Configuration.Egress> = []
+        for route in own.joined() + routes {
+            guard let egress = route.egress, probed.insert(egress).inserted else { continue }
+            do throws(ProxyServerError) {
+                try egress.probe()
+            } catch {
+                throw ProxyServerError(error.code, "\(route.place ?? "route"): \(error.description)")
+            }
+        }
+    }
+
+    private func probeEgressOfUsers() throws(ProxyServerError) {
+        var probed: Set<[IPNetwork]> = [[]]
         for user in users where probed.insert(user.egressAddresses).inserted {
             do throws(ProxyServerError) {
-                try egress.of(user).probe()
+                try egress.replacing(user.egressAddresses).probe()
             } catch {
                 throw ProxyServerError(error.code, "\(user.title): \(error.description)")
             }

@@ -17,7 +17,7 @@ final class DirectPath: LookingPath {
     private let settings: Configuration.UDP
     let subject: Subject
     /// By what it leaves; `nil`: as the policy has it.
-    private let egress: EgressOptions?
+    private let egress: EgressWay?
     /// What limits the payload of the client.
     private let meter: Meter?
     /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
@@ -37,7 +37,7 @@ final class DirectPath: LookingPath {
         _ services: Services,
         for subject: Subject,
         _ meter: Meter?,
-        by egress: EgressOptions? = nil
+        by egress: EgressWay? = nil
     ) {
         self.delegate = delegate
         self.egress = egress
@@ -150,7 +150,7 @@ final class DirectPath: LookingPath {
         let socket = try UDPSocket(
             on: services.loop,
             isIPv6: target.isIPv6,
-            leavingBy: egress ?? services.egress(of: subject),
+            leavingBy: services.egress(of: subject, isIPv6: target.isIPv6, by: egress),
             delegate: self
         )
         openSockets += 1

@@ -149,7 +149,7 @@ final class ParentPath: DatagramPath {
             let socket = try UDPSocket(
                 on: services.loop,
                 isIPv6: relay.isIPv6,
-                leavingBy: way.egress ?? services.egress(of: subject),
+                leavingBy: services.egress(of: subject, isIPv6: relay.isIPv6, by: way.egress),
                 delegate: self
             )
             state = .open(control: control, socket, relay: relay)

@@ -41,6 +41,7 @@ struct SessionRecord {
             var balancer: Peer?
             var terms: UserTerms?
             var claimedUser: [UInt8]?
+            var sessionID: [UInt8]?
             var unreadable: Unreadable?
             var limit: SharedLimit?
             var rule: String?
@@ -74,6 +75,8 @@ struct SessionRecord {
     var claimedUser: [UInt8]? { rare?.notes.claimedUser }
     /// The route that was taken. `nil`: none matched.
     var way: WayTaken? { rare?.notes.way }
+    /// What the user calls a series of connections that come from the same address.
+    var sessionID: [UInt8]? { rare?.notes.sessionID }
     /// Who it says it is, for the log: who has logged in, or the name that nobody has checked.
     var user: [UInt8]? { username ?? claimedUser }
     /// What the client has sent instead of a message that can be carried out.
@@ -182,6 +185,10 @@ extension SessionRecord {
         noteRarely { $0.wouldDeny = rule }
     }
 
+    mutating func note(sessionID: [UInt8]) {
+        noteRarely { $0.sessionID = sessionID }
+    }
+
     mutating func noteClaim(_ name: [UInt8]) {
         noteRarely { $0.claimedUser = name }
     }
@@ -251,7 +258,12 @@ extension SessionRecord {
 extension Subject {
     /// Inlined, so that no more of the record is copied.
     @inline(__always)
-    init(_ record: SessionRecord, _ command: SOCKSCommand, reached: IPAddress? = nil) {
+    init(
+        _ record: SessionRecord,
+        _ command: SOCKSCommand,
+        reached: IPAddress? = nil,
+        sessionID: [UInt8]? = nil
+    ) {
         self.init(
             client: record.client,
             user: record.username,
@@ -259,7 +271,8 @@ extension Subject {
             terms: record.terms,
             listener: record.listener.index,
             claimedUser: record.claimedUser,
-            reached: reached
+            reached: reached,
+            sessionID: sessionID
         )
     }
 }

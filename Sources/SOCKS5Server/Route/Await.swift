@@ -53,10 +53,10 @@ final class Await: Connector, TCPListenerDelegate {
             let place = try BindPlace(
                 for: peers.first,
                 clientSide: clientSide,
-                leavingBy: services.egress(of: subject),
+                leavingBy: peers.first.map { services.egress(of: subject, isIPv6: $0.isIPv6) },
                 services.advertisedAddresses
             )
-            let socket = try Self.open(place.listen, ports)
+            let socket = try Self.open(place, ports)
             listener = try TCPListener(socket, on: services.loop, delegate: self)
             awaited = peers.map(\.host)
             search.notes.noteListening(socket.boundAddress, now: services.clock.now)
@@ -92,12 +92,11 @@ final class Await: Connector, TCPListenerDelegate {
         ) == nil
     }
 
-    private static func open(_ address: SocketAddress, _ ports: PortRange?) throws(UVError) -> ListeningSocket
-    {
-        guard let ports else { return try ListeningSocket(address, []) }
+    private static func open(_ place: BindPlace, _ ports: PortRange?) throws(UVError) -> ListeningSocket {
+        guard let ports else { return try ListeningSocket(place.listen, place.options) }
         for port in ports.fromAnywhere() {
             do {
-                return try ListeningSocket(SocketAddress(host: address.host, port: port), [])
+                return try ListeningSocket(SocketAddress(host: place.listen.host, port: port), place.options)
             } catch .addressInUse {
                 continue
             }

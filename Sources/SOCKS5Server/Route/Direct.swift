@@ -12,7 +12,7 @@ final class Direct: Connector, TCPStreamDelegate {
     private let subject: Subject
     private let search: CandidateSearch
     /// By what it leaves; `nil`: as the policy has it.
-    private let egress: EgressOptions?
+    private let egress: EgressWay?
     @exclusivity(unchecked) private var race: DialRace?
     @exclusivity(unchecked) private var attempts:
         [(attempt: DialRace.Attempt, stream: TCPStream, address: SocketAddress)] = []
@@ -119,7 +119,10 @@ final class Direct: Connector, TCPStreamDelegate {
         do throws(UVError) {
             let stream = try TCPStream(on: services.loop, delegate: self)
             attempts.append((attempt, stream, address))
-            try stream.connect(to: address, by: egress ?? services.egress(of: subject))
+            try stream.connect(
+                to: address,
+                by: services.egress(of: subject, isIPv6: address.isIPv6, by: egress)
+            )
             return nil
         } catch {
             if error == .addressInUse { services.portShortage.note(.connect, nil, now: services.clock.now) }

@@ -16,7 +16,7 @@ struct Ways: Sendable {
         let looksNamesUp: Bool
         let sendsDatagramsDirectly: Bool
         /// `nil`: as without the route.
-        let egress: EgressOptions?
+        let egress: EgressWay?
 
         fileprivate init(_ route: Route, _ name: String, _ pools: [String: ParentPool]) {
             self.name = route.place ?? name
@@ -27,7 +27,7 @@ struct Ways: Sendable {
             connector = route.connector
             looksNamesUp = route.names == .local
             sendsDatagramsDirectly = route.sendsDatagramsDirectly
-            egress = route.egress?.socketOptions
+            egress = route.egress.map { EgressWay($0) }
         }
 
         /// Where datagrams go. `nil`: straight.
@@ -60,6 +60,8 @@ struct Ways: Sendable {
     let checks: [ParentCheck.Plan]
     /// Of the first route for all that has no criteria; `nil`: it leads straight, or there is none.
     let defaultParents: ParentPool?
+    /// Whether the address that a client has reached counts for where a connection comes from.
+    let needReachedAddress: Bool
 
     /// - Parameter records: of all parents.
     init(_ configuration: Configuration, _ records: [String: ParentRecord]) {
@@ -83,6 +85,9 @@ struct Ways: Sendable {
             checks += (way.parents?.chains ?? []).map { ParentCheck.Plan(check, of: $0, by: way) }
         }
         self.checks = checks
+        needReachedAddress = ([common] + listeners + users.values).contains { table in
+            table.ways.contains { $0.egress?.needsReachedAddress ?? false }
+        }
     }
 
     /// The first way of the subject, if each of its datagrams would have to go to parents that don't pass datagrams on.

@@ -174,8 +174,7 @@ public final class ProxyServer: Sendable {
             try QuotaKeeper(path, accounts, logger)
         }
         try configuration.egress.probe()
-        try configuration.probeEgressOfListeners()
-        try configuration.probeEgressOfUsers()
+        try configuration.probeReloadableEgress()
         let listening = try ListeningSet(configuration, workers: workers, takingOver: handed)
         let shared = Shared(
             configuration,
@@ -239,8 +238,7 @@ public final class ProxyServer: Sendable {
             next.adoptPolicy(of: configuration)
             // What it listens on is what it has listened on from the start.
             try next.validate()
-            try next.probeEgressOfListeners()
-            try next.probeEgressOfUsers()
+            try next.probeReloadableEgress()
             let policy = Policy(
                 next,
                 listeners: current.ipAddresses,

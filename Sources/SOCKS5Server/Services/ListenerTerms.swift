@@ -1,6 +1,5 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
-internal import UVLoop
 
 /// What a ``Policy`` has of one listener: whom it serves, how they log in, what they may take, and by what they leave.
 final class ListenerTerms: Sendable {
@@ -17,10 +16,7 @@ final class ListenerTerms: Sendable {
     /// Instead of those for all listeners; `nil`: there are none.
     let bounds: SourceBounds?
     /// Of a listener that has its own; `nil`: connections leave as those of the others.
-    private let egress: Configuration.Egress?
-    private let options: EgressOptions
-    /// Whether connections come from the address that the client has reached.
-    let leavesByReachedAddress: Bool
+    let egress: EgressWay?
     /// Whose PROXY headers count; `nil`: nobody sends one.
     private let balancers: NetworkTable?
 
@@ -38,11 +34,9 @@ final class ListenerTerms: Sendable {
         bounds = listener.limits.map { SourceBounds($0) }
         switch listener.egress {
         case nil: egress = nil
-        case .incoming: egress = configuration.egress
-        case .fixed(let own): egress = own
+        case .incoming: egress = EgressWay(configuration.egress, leavesByReachedAddress: true)
+        case .fixed(let own): egress = EgressWay(own)
         }
-        options = (egress ?? configuration.egress).socketOptions
-        leavesByReachedAddress = listener.egress == .incoming
     }
 
     /// Whether a connection begins with a PROXY header.
@@ -73,16 +67,5 @@ final class ListenerTerms: Sendable {
     /// The one that is selected for a client.
     func method(for client: Peer) -> AuthenticationMethod {
         asksForLogin(client) ? .usernamePassword : .noAuthentication
-    }
-
-    /// By what connections leave, where the listener has a say in it.
-    ///
-    /// - Parameters:
-    ///   - reached: the address that the client has reached, of a listener that leaves by it.
-    ///   - own: addresses of the user, which come first.
-    func egress(reached: IPAddress?, _ own: [IPAddress]) -> EgressOptions? {
-        guard let egress else { return nil }
-        if reached == nil, own.isEmpty { return options }
-        return egress.replacing(reached.map { [$0] } ?? []).replacing(own).socketOptions
     }
 }

@@ -17,9 +17,10 @@ final class Policy: Sendable {
     let credentials: (any CredentialStore)?
     let loginBan: LoginBan?
     let limits: LimitTable
-    private let commonEgress: Configuration.Egress
-    private let egress: EgressOptions
-    private let egressPerUser: [[UInt8]: (addresses: [IPAddress], options: EgressOptions)]
+    /// Whether a user's name may end with a session id.
+    let hasSessionIDs: Bool
+    private let egress: EgressWay
+    private let egressPerUser: [[UInt8]: EgressAddresses]
 
     /// - Parameters:
     ///   - listeners: what the server listens on.
@@ -53,8 +54,8 @@ final class Policy: Sendable {
             )
         loginBan = configuration.loginBan
         limits = LimitTable(configuration.limits, configuration.users)
-        commonEgress = configuration.egress
-        egress = commonEgress.socketOptions
+        hasSessionIDs = configuration.hasSessionIDs
+        egress = EgressWay(configuration.egress)
         egressPerUser = configuration.egressPerUser
     }
 
@@ -90,16 +91,22 @@ final class Policy: Sendable {
         return access.denial(of: address, port: port, named: name, to: subject) == nil
     }
 
-    /// By what connections for a subject leave: the user's addresses, then what the listener says, then the common way.
-    func egress(of subject: Subject) -> EgressOptions {
-        let listener = listenerTerms[subject.listener]
-        if let own = subject.terms?.egressAddresses, !own.isEmpty {
-            return listener.egress(reached: subject.reached, own) ?? commonEgress.replacing(own).socketOptions
-        }
-        if !egressPerUser.isEmpty, let user = subject.user, let own = egressPerUser[user] {
-            return listener.egress(reached: subject.reached, own.addresses) ?? own.options
-        }
-        return listener.egress(reached: subject.reached, []) ?? egress
+    /// By what one connection for a subject leaves: by an address of the user, else by what the listener says, else the
+    /// common way.
+    func egress(of subject: Subject, isIPv6: Bool) -> EgressOptions {
+        let way = listenerTerms[subject.listener].egress ?? egress
+        return way.options(for: subject, isIPv6: isIPv6, own: ownEgress(of: subject))
+    }
+
+    private func ownEgress(of subject: Subject) -> EgressAddresses? {
+        if let own = subject.terms?.egress, !own.isEmpty { return own }
+        guard !egressPerUser.isEmpty, let user = subject.user else { return nil }
+        return egressPerUser[user]
+    }
+
+    /// Whether the address that clients of the listener have reached counts for ``egress(of:isIPv6:)``.
+    func needsReachedAddress(at listener: ListenerName) -> Bool {
+        ways.needReachedAddress || (terms(of: listener).egress ?? egress).needsReachedAddress
     }
 }
 

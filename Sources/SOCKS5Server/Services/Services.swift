@@ -79,8 +79,12 @@ final class Services {
     var counters: Counters { journal.counters }
     var logger: Logger { journal.logger }
 
-    /// By what connections for a subject leave.
-    func egress(of subject: Subject) -> EgressOptions { policy.egress(of: subject) }
+    /// By what one connection for a subject leaves.
+    ///
+    /// - Parameter way: of its route, instead of all others.
+    func egress(of subject: Subject, isIPv6: Bool, by way: EgressWay? = nil) -> EgressOptions {
+        way?.options(for: subject, isIPv6: isIPv6, own: nil) ?? policy.egress(of: subject, isIPv6: isIPv6)
+    }
 
     func isBanned(_ peer: Peer) -> Bool {
         policy.loginBan != nil && throttle.withLock { $0.isBanned(ClientSource(peer), now: clock.now) }

@@ -3,12 +3,15 @@ internal import SOCKS5Protocol
 internal import UVLoop
 
 extension Session {
-    /// Who asks for what, with the address that the client has reached if connections leave by it.
+    /// Who asks for what, with all that counts for the address that its connections come from.
     func subject(_ command: SOCKSCommand) -> Subject {
-        guard services.policy.terms(of: record.listener).leavesByReachedAddress else {
-            return Subject(record, command)
-        }
-        return Subject(record, command, reached: addressReached)
+        let isReachedNeeded = services.policy.needsReachedAddress(at: record.listener)
+        return Subject(
+            record,
+            command,
+            reached: isReachedNeeded ? addressReached : nil,
+            sessionID: record.sessionID
+        )
     }
 
     /// `nil`: there is none to connect from. A link-local one is of no use without its interface.
@@ -20,6 +23,18 @@ extension Session {
         } catch {
             return nil
         }
+    }
+}
+
+extension Policy {
+    /// Takes the session id off the user's name, and notes it.
+    func login(_ credentials: Credentials, of record: inout SessionRecord) -> Login {
+        guard hasSessionIDs, let name = SessionName(parsing: credentials.username) else {
+            return Login(credentials: credentials, client: record.client)
+        }
+        record.note(sessionID: name.id)
+        let own = Credentials(username: name.user, password: credentials.password)
+        return Login(credentials: own, client: record.client)
     }
 }
 

@@ -156,10 +156,10 @@ final class Session {
 
     private func verify(_ credentials: Credentials) {
         record.loginDidBegin(now: services.clock.now)
-        let login = Login(credentials: credentials, client: record.client)
-        guard let store = handshakePolicy?.credentials else {
+        guard let policy = handshakePolicy, let store = policy.credentials else {
             preconditionFailure("a login that nobody asked for")
         }
+        let login = policy.login(credentials, of: &record)
         let username = login.username
         switch store.verify(login) {
         case .now(let verdict):

@@ -28,10 +28,10 @@ enum Help {
           --clients, --login-except, --proxy-protocol LIST  served; no login; balancers
           --workers N, --max-connections N, --buffer-memory SIZE, --share-port
           --parent socks5://NAME:PASSWORD@HOST:PORT (or http), --prefer 4|6, --only 4|6
-          --egress-address ADDR, --egress-interface NAME, --egress-mark N
+          --egress-address ADDR, --egress-choose HOW, --egress-interface NAME
           --no-bind, --bind-ports LOW-HIGH, --no-udp, --udp-ports LOW-HIGH
           --udp-filtering address|endpoint (anyone may answer), --advertise ADDR
-          --allow-destinations LIST  private destinations: private, all, networks
+          --allow-destinations LIST (private, all, networks), --egress-mark N
           --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
           --log-level LEVEL, --log-format text|json, --log-file FILE
           --access-log FILE|-|syslog, --access-log-format json|text, --version, --help

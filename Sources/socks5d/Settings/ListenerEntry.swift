@@ -182,7 +182,7 @@ extension Syntax<UInt32> {
 extension Syntax<Configuration.ListenerSettings.Egress> {
     fileprivate static var incoming: Syntax {
         Syntax(
-            expected: "incoming or a section with addresses, interface, mark",
+            expected: "incoming or a section with addresses, choose, interface, mark",
             form: .words(["incoming"])
         ) { text in
             text.lowercased() == "incoming" ? .incoming : nil

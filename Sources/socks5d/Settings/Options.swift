@@ -46,6 +46,8 @@ struct Options: ParsableArguments, Sendable {
     var parent: [String] = []
     @Option(help: .setting("egress-address"))
     var egressAddress: [String] = []
+    @Option(help: .setting("egress-choose"))
+    var egressChoose: String?
     @Option(help: .setting("egress-interface"))
     var egressInterface: String?
     @Option(help: .setting("egress-mark"))

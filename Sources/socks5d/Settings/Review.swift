@@ -30,6 +30,7 @@ struct Review {
         }
         reviewNamesThatAddressesPass()
         reviewRoutes()
+        reviewSessionIDs()
         reviewQuotaFile()
         if warnings.count > Self.mostWarnings {
             let more = warnings.count - Self.mostWarnings
@@ -197,6 +198,14 @@ struct Review {
     // MARK: - Files
 
     /// The file is replaced by another one that is written beside it: what counts is its folder.
+    private mutating func reviewSessionIDs() {
+        guard configuration.egress.choose == .sameForSessionID, !configuration.hasSessionIDs else { return }
+        warn(
+            effective.place(of: "egress", "choose"),
+            "'same-for-session-id' chooses at random: without 'session-ids: true' no user name has an id"
+        )
+    }
+
     private mutating func reviewQuotaFile() {
         guard let path = configuration.limits.quotaFile else { return }
         let folder = path.folderOfPath

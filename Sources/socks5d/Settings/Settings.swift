@@ -34,7 +34,7 @@ struct Settings: Sendable {
         var clients: [IPNetwork]?
         var rules: [RuleEntry] = []
         var routes: [Route] = []
-        var egressAddresses: [IPAddress] = []
+        var egressAddresses: [IPNetwork] = []
         var limits: UserLimits?
     }
 
@@ -210,7 +210,7 @@ extension Settings {
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
             "clients", "login-except", "protocols", "proxy-protocol", "answer-http", "listeners", "users",
-            "user-file", "login-ban", "open", "rules", "guard", "limits", "parents", "routes",
+            "user-file", "login-ban", "session-ids", "open", "rules", "guard", "limits", "parents", "routes",
         ]
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
     }

@@ -11,17 +11,24 @@ extension Syntax<ListenAddress> {
     }
 }
 
-extension Syntax<IPAddress> {
+extension Syntax<IPNetwork> {
+    /// An address or a prefix.
     static var egressAddress: Syntax {
-        Syntax(expected: "an address, as 192.0.2.1") { text throws(ConfigurationError) in
-            if let address = IPAddress(text)?.unmapped { return address }
-            throw ConfigurationError(
-                "'\(text.escapedForOneLine)' is not an address to connect from; "
-                    + "expected one without a port, as 192.0.2.1 or 2001:db8::1"
-            )
+        var syntax = Syntax(expected: "an address or a prefix, as 192.0.2.1") {
+            try? IPNetwork(parsing: $0)
+        } write: {
+            $0.addressOrPrefix
         }
+        syntax.explain = { text in
+            if text.contains("/") { return network.explain(text) }
+            return "'\(text.escapedForOneLine)' is not an address to connect from; "
+                + "expected one without a port, as 192.0.2.1, or a prefix, as 2001:db8::/64"
+        }
+        return syntax
     }
+}
 
+extension Syntax<IPAddress> {
     static var advertisedAddress: Syntax {
         Syntax(expected: "an address, as 192.0.2.1") { text throws(ConfigurationError) in
             if let address = IPAddress(text)?.unmapped, !address.isUnspecified, !address.isMulticast {
@@ -138,6 +145,10 @@ extension Complaint {
             )
         }
         return nil
+    }
+
+    static func ofEgress(_ addresses: [IPNetwork]) -> Complaint? {
+        EgressAddresses.fault(in: addresses).map { Complaint(what: " has \($0.what)", expected: $0.expected) }
     }
 
     static func secondOfAFamily(_ addresses: [IPAddress]) -> Complaint? {

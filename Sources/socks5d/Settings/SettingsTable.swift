@@ -43,6 +43,12 @@ extension Settings {
                 "Bans sources after repeated login failures; if not set, none."
             ),
             .value(
+                "session-ids",
+                \.configuration.hasSessionIDs,
+                .flag,
+                "If true, NAME-session-ID logs in as NAME; see egress.choose."
+            ),
+            .value(
                 "open",
                 \.configuration.isOpen,
                 .flag,
@@ -240,10 +246,17 @@ extension Configuration.Egress {
                 path.appending(path: \.addresses),
                 .egressAddress,
                 flag: hasFlags ? "egress-address" : nil,
-                "Addresses to connect from, at most one per family."
+                "Addresses and prefixes to connect from, for targets of their family."
             ) { addresses in
-                .secondOfAFamily(addresses)
+                .ofEgress(addresses)
             },
+            .value(
+                "choose",
+                path.appending(path: \.choose),
+                .word,
+                flag: hasFlags ? "egress-choose" : nil,
+                "Choice of one address: random, round-robin, same-for-user, same-for-session-id, incoming."
+            ),
             .value(
                 "interface",
                 path.appending(path: \.interface),

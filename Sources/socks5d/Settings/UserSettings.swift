@@ -36,9 +36,9 @@ extension Settings.UserEntry {
                     "egress-addresses",
                     \.egressAddresses,
                     .egressAddress,
-                    "Addresses to connect from, at most one per family."
+                    "Addresses and prefixes to connect from; egress.choose says how one of several is chosen."
                 ) { addresses in
-                    .secondOfAFamily(addresses)
+                    .ofEgress(addresses)
                 },
                 .section(
                     "limits",

@@ -172,9 +172,9 @@ import UVLoop
     // MARK: - Egress
 
     @Test func theTargetSeesTheUsersAddress() async throws {
-        let own = [try #require(IPAddress("127.0.0.7"))]
+        let own = [IPNetwork(try #require(IPAddress("127.0.0.7")))]
         let users = [Self.user("alice") { $0.egressAddresses = own }, Self.user("bob")]
-        let general = [try #require(IPAddress("127.0.0.8")), try #require(IPAddress("::1"))]
+        let general = try ["127.0.0.8", "::1"].map { try IPNetwork(parsing: $0) }
         try await withServer({
             $0.users = users
             $0.egress.addresses = general
@@ -223,7 +223,7 @@ import UVLoop
         let port7 = PortRange(7)
         var limits = UserLimits()
         limits.connections = 1
-        let own = [try #require(IPAddress("127.0.0.7"))]
+        let own = [IPNetwork(try #require(IPAddress("127.0.0.7")))]
         let terms = [
             "alice": try UserTerms(rules: [Rule(.deny, ports: [port7])], egressAddresses: own),
             "carol": try UserTerms(limits: limits),
@@ -249,7 +249,7 @@ import UVLoop
     }
 
     @Test func termsThatCanNotBeMeantAreRefused() throws {
-        let twice = [try #require(IPAddress("::1")), try #require(IPAddress("::2"))]
+        let twice = try ["::1", "::1"].map { try IPNetwork(parsing: $0) }
         var limits = UserLimits()
         limits.connections = 0
         #expect(throws: ConfigurationError.self) { try UserTerms(rules: [Rule(.deny, users: ["b"])]) }
@@ -261,13 +261,13 @@ import UVLoop
     // MARK: - Validation
 
     @Test func whatCanNotBeMeantIsRefusedWithTheUsersName() throws {
-        let twice = [try #require(IPAddress("127.0.0.1")), try #require(IPAddress("127.0.0.2"))]
+        let twice = try ["127.0.0.1", "127.0.0.1"].map { try IPNetwork(parsing: $0) }
         for (message, change) in [
             ("has clients without a value", { $0.clients = [] }),
             ("has an expiry that isn't behind the first", { $0.expiry = UnixTime(secondsSince1970: 0) }),
             ("has users in rule 2 of their own", { $0.rules = [Rule(.allow), Rule(.deny, users: ["b"])] }),
             ("has a rule that isn't one: rule 1 has ports without", { $0.rules = [Rule(.deny, ports: [])] }),
-            ("has two IPv4 addresses to connect from", { $0.egressAddresses = twice }),
+            ("has 127.0.0.1 twice to connect from", { $0.egressAddresses = twice }),
         ] as [(String, (inout ProxyUser) -> Void)] {
             var configuration = Configuration()
             configuration.users = [Self.user("bob"), Self.user("ali\nce", change)]
@@ -280,7 +280,7 @@ import UVLoop
     }
 
     @Test func anAddressThatIsNotOneOfThisMachineIsRefusedAtTheStartAndByAReload() async throws {
-        let foreign = [try #require(IPAddress("192.0.2.1"))]
+        let foreign = [try IPNetwork(parsing: "192.0.2.1")]
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         let good = configuration
