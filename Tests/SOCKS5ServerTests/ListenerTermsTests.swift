@@ -145,7 +145,7 @@ import UVLoop
     /// A peer that connects from there has to be let in there.
     @Test func aBindListensOnTheAddressThatTheClientHasReached() async throws {
         try await Self.withTwoListeners({
-            $0.egress.addresses = [try #require(IPAddress("127.0.0.7"))]
+            $0.egress.addresses = [IPNetwork(try #require(IPAddress("127.0.0.7")))]
             $0.listeners[1].egress = .incoming
         }) { _, common, own in
             for (port, host, last) in [(common, "127.0.0.1", UInt8(7)), (own, Self.own, 2)] {
@@ -190,13 +190,15 @@ import UVLoop
     @Test func theAddressThatWasReachedReplacesThoseOfItsFamily() throws {
         var configuration = Configuration()
         let (four, six) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("2001:db8::1")))
-        configuration.egress.addresses = [four, six]
+        configuration.egress.addresses = [IPNetwork(four), IPNetwork(six)]
         configuration.listeners[0].egress = .incoming
         let terms = ListenerTerms(configuration.listeners[0], configuration)
         let reached = try #require(IPAddress("2001:db8::2"))
-        let options = try #require(terms.egress(reached: reached, []))
-        #expect(options.ipv4Source == SocketAddress(four, port: 0))
-        #expect(options.ipv6Source == SocketAddress(reached, port: 0))
+        let way = try #require(terms.egress)
+        let subject = Subject(client: someone, user: nil, command: .connect, reached: reached)
+        let options = [false, true].map { way.options(for: subject, isIPv6: $0, own: nil) }
+        #expect(options[0].ipv4Source == SocketAddress(four, port: 0))
+        #expect(options[1].ipv6Source == SocketAddress(reached, port: 0))
     }
 
     @Test func datagramsLeaveByTheAddressThatTheClientHasReached() async throws {

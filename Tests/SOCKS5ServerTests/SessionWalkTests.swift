@@ -58,7 +58,9 @@ import UVLoop
                 )
             case .connector:
                 let place = SocketAddress(host: .ipv4(1), port: 2)
-                if command == .bind, Bool.random(using: &random), successes == 0 { return .listening(.loopback(2)) }
+                if command == .bind, Bool.random(using: &random), successes == 0 {
+                    return .listening(.loopback(2))
+                }
                 if command == .udpAssociate, Int.random(in: 0..<4, using: &random) == 0 { return .handedOver }
                 let opened = command == .resolve ? SessionMachine.Event.resolved(place) : .opened
                 return [opened, .failed(.connectionRefused), .denied(.rule(2))].randomElement(using: &random)

@@ -18,7 +18,7 @@ struct FoundName: Sendable {
 }
 
 /// The names of all workers.
-typealias Names = Guarded<NameTable<NamePost>>
+typealias SharedNames = Guarded<NameTable<NamePost>>
 
 /// Finds the addresses of names for one worker: asks the ``NameTable`` of all workers, and does the lookups that
 /// it hands out.
@@ -34,7 +34,7 @@ final class Lookups: NameLookupDelegate {
         case pending(NameTicket)
     }
 
-    private let names: Names
+    private let names: SharedNames
     /// `nil`: the system's.
     private let nameResolver: (any NameResolver)?
     private let resolutions: PendingAnswers<ResolvedName>
@@ -44,7 +44,7 @@ final class Lookups: NameLookupDelegate {
     private var asking: [NameTicket: (FoundName) -> Void] = [:]
 
     init(
-        _ names: Names,
+        _ names: SharedNames,
         _ nameResolver: (any NameResolver)?,
         _ loop: EventLoop,
         _ post: NamePost,

@@ -14,6 +14,8 @@ final class Await: Connector, TCPListenerDelegate {
     private let subject: Subject
     /// The address of this machine that the client has reached.
     private let clientSide: SocketAddress
+    /// By what the peer is awaited; `nil`: as the policy has it.
+    private let egress: EgressWay?
     private let search: CandidateSearch
     private var listener: TCPListener?
     /// Who may connect; empty: anyone.
@@ -24,6 +26,7 @@ final class Await: Connector, TCPListenerDelegate {
         _ services: Services,
         from target: Target?,
         for subject: Subject,
+        by way: Ways.Way?,
         clientSide: SocketAddress
     ) {
         self.delegate = delegate
@@ -31,7 +34,9 @@ final class Await: Connector, TCPListenerDelegate {
         self.target = target
         self.subject = subject
         self.clientSide = clientSide
+        egress = way?.egress
         search = CandidateSearch(services, subject)
+        if let way { search.notes.way = WayTaken(way.name) }
     }
 
     var notes: RouteNotes { search.notes }
@@ -53,7 +58,7 @@ final class Await: Connector, TCPListenerDelegate {
             let place = try BindPlace(
                 for: peers.first,
                 clientSide: clientSide,
-                leavingBy: peers.first.map { services.egress(of: subject, isIPv6: $0.isIPv6) },
+                leavingBy: peers.first.map { services.egress(of: subject, isIPv6: $0.isIPv6, by: egress) },
                 services.advertisedAddresses
             )
             let socket = try Self.open(place, ports)

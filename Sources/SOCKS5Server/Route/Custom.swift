@@ -2,12 +2,6 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// What an embedder's ``TargetConnector`` has come to.
-enum ConnectAnswer: Sendable {
-    case connected(ConnectedSocket)
-    case failed(Reply, String?)
-}
-
 /// Has an embedder's ``TargetConnector`` get a target.
 ///
 /// - Isolation: the worker's thread.

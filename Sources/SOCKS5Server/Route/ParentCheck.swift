@@ -6,23 +6,7 @@ internal import SOCKS5Protocol
 /// - Isolation: the worker's thread.
 /// - Ownership: that of ``ParentChecks``.
 final class ParentCheck: ConnectorDelegate {
-    struct Plan: Sendable {
-        let pool: ParentPool
-        /// By which the first parent is reached.
-        let way: Ways.Way
-        let target: Target
-        /// Milliseconds.
-        let interval: UInt64
-
-        init(_ check: ParentGroup.Check, of chain: ParentChain, by way: Ways.Way) {
-            pool = ParentPool(chain)
-            self.way = way
-            target = check.target
-            interval = check.every.milliseconds
-        }
-    }
-
-    private let plan: Plan
+    private let plan: ParentCheckPlan
     private let services: Services
     private var connector: ParentConnector?
     // Milliseconds on the loop's clock: the next begin, and of the check that runs the end and the next turn.
@@ -30,7 +14,7 @@ final class ParentCheck: ConnectorDelegate {
     private var deadline: UInt64 = 0
     private var turn: UInt64 = 0
 
-    init(_ plan: Plan, _ services: Services) {
+    init(_ plan: ParentCheckPlan, _ services: Services) {
         self.plan = plan
         self.services = services
         due = services.clock.now
@@ -107,7 +91,7 @@ final class ParentChecks {
     var next: UInt64? { checks.lazy.map(\.next).min() }
 
     /// Begins anew, at once. Those that run end without having shown anything.
-    func adopt(_ plans: [ParentCheck.Plan]) {
+    func adopt(_ plans: [ParentCheckPlan]) {
         close()
         checks = plans.map { ParentCheck($0, services) }
         wake()

@@ -95,15 +95,18 @@ extension Services {
         return connector(delegate, by: way, to: target, command, subject)
     }
 
-    /// What awaits the connection of a BIND at a parent; `nil`: no route leads to one.
+    /// The way of a BIND. `nil`: no route matches.
+    func bindWay(for target: Target?, _ subject: Subject) -> Ways.Way? {
+        policy.ways.isEmpty ? nil : policy.ways.way(for: RuleTable.Known(target), subject)?.way
+    }
+
+    /// What awaits the connection of a BIND elsewhere; `nil`: the way leads straight.
     func bindConnector(
         _ delegate: any ConnectorDelegate,
+        by way: Ways.Way,
         _ target: Target?,
         _ subject: Subject
     ) -> (any Connector)? {
-        guard !policy.ways.isEmpty, let way = policy.ways.way(for: RuleTable.Known(target), subject)?.way,
-            !way.leavesStraight
-        else { return nil }
         if let connector = way.connector {
             return Custom(delegate, self, by: connector, way, .bind, to: target, for: subject)
         }

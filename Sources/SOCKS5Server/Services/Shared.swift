@@ -17,7 +17,7 @@ final class Shared: Sendable {
     let accounts: AccountTable
     let budget: MemoryBudget
     let splicing: Splicing
-    let names: Names
+    let names: SharedNames
     let nameCounts: NameCounts
     let nameResolver: (any NameResolver)?
     let families: Configuration.Families

@@ -249,7 +249,10 @@ final class Session {
         case .connect(let target):
             connect(by: services.connector(self, to: target, .connect, subject), .dial)
         case .bind(let target):
-            if services.bind.isEnabled, let connector = services.bindConnector(self, target, subject) {
+            let way = services.bindWay(for: target, subject)
+            if services.bind.isEnabled, let way,
+                let connector = services.bindConnector(self, by: way, target, subject)
+            {
                 return connect(by: connector, .bind)
             }
             // On which address a process of this machine awaits a peer, only that peer's address could say.
@@ -259,7 +262,15 @@ final class Session {
             }
             do throws(UVError) {
                 let clientSide = try client.localAddress()
-                connect(by: Await(self, services, from: target, for: subject, clientSide: clientSide), .bind)
+                let awaiting = Await(
+                    self,
+                    services,
+                    from: target,
+                    for: subject,
+                    by: way,
+                    clientSide: clientSide
+                )
+                connect(by: awaiting, .bind)
             } catch {
                 perform(machine.on(.failed(Reply(error))))
             }

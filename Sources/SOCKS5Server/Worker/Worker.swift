@@ -33,9 +33,9 @@ final class Worker {
     /// The first worker has those of all.
     private let checks: ParentChecks?
 
-    /// At the limit a connection looks for a worker with an unfinished handshake, and may come too late.
+    /// At the limit a connection looks for an unfinished handshake, which may end before it comes.
     private static let mostPasses = 32
-    /// Bytes that a stream may deliver in a turn of the loop before the others get theirs.
+    /// Bytes of a stream in a turn of the loop.
     private static let readBudget = 512 << 10
 
     /// Throws where the system denies what a loop needs.

@@ -242,9 +242,9 @@ import Testing
             var direct = Route(.direct)
             direct.networks = [try IPNetwork(parsing: "127.0.0.1")]
             direct.egress = Configuration.Egress()
-            direct.egress?.addresses = [.ipv4(IPv4Address(127, 0, 0, 9))]
+            direct.egress?.addresses = [IPNetwork(.ipv4(IPv4Address(127, 0, 0, 9)))]
             $0.routes[0].egress = Configuration.Egress()
-            $0.routes[0].egress?.addresses = [own]
+            $0.routes[0].egress?.addresses = [IPNetwork(own)]
             $0.routes.insert(direct, at: 0)
         }) { port, parent, _ in
             let client = try TestAssociation(through: port)

@@ -57,7 +57,7 @@ struct Ways: Sendable {
     private let common: Table
     /// Whether everything leaves straight.
     let isEmpty: Bool
-    let checks: [ParentCheck.Plan]
+    let checks: [ParentCheckPlan]
     /// Of the first route for all that has no criteria; `nil`: it leads straight, or there is none.
     let defaultParents: ParentPool?
     /// Whether the address that a client has reached counts for where a connection comes from.
@@ -78,11 +78,11 @@ struct Ways: Sendable {
         }
         isEmpty = common.ways.isEmpty && listeners.isEmpty && users.isEmpty
         let all = ([common] + listeners + users.values).flatMap(\.ways)
-        var checks: [ParentCheck.Plan] = []
+        var checks: [ParentCheckPlan] = []
         for group in configuration.checkedGroups {
             guard let check = group.check, let way = all.first(where: { $0.parents?.name == group.name })
             else { continue }
-            checks += (way.parents?.chains ?? []).map { ParentCheck.Plan(check, of: $0, by: way) }
+            checks += (way.parents?.chains ?? []).map { ParentCheckPlan(check, of: $0, by: way) }
         }
         self.checks = checks
         needReachedAddress = ([common] + listeners + users.values).contains { table in
