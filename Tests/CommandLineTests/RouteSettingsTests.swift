@@ -118,7 +118,8 @@ import Testing
             let loaded = try Loaded(Options.parse(["--config", "\(folder)/file"]), .ofProcess())
             let credentials = Credentials(username: "a", password: "secret")
             #expect(loaded.configuration.parents.map(\.credentials) == [credentials])
-            #expect(loaded.warnings == [])
+            // Of the process there may be others.
+            #expect(loaded.warnings.filter { $0.contains(folder) } == [])
             #expect(loaded.files.contains("\(folder)/password"))
         }
     }
@@ -132,7 +133,7 @@ import Testing
             let loaded = try Loaded(Options.parse(["--config", "\(folder)/file"]), .ofProcess())
             let place = "\(folder)/file:1:58"
             let told = "other users may read the password file \(folder)/password; chmod o-r keeps them out"
-            #expect(loaded.warnings == ["\(place): \(told)"])
+            #expect(loaded.warnings.filter { $0.contains(folder) } == ["\(place): \(told)"])
         }
     }
 

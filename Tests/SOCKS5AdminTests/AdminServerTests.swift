@@ -61,6 +61,8 @@ import Testing
         }
         try await withAdmin(actions: actions) { rig in
             stops.withLock { $0 = { await rig.admin.stop() } }
+            // The server holds its actions, which hold this.
+            defer { stops.withLock { $0 = nil } }
             let idle = try rig.connect()
             defer { idle.close() }
             #expect(try idle.ask("GET /healthz").status == 200)

@@ -27,6 +27,7 @@ package struct RuleTable: Sendable {
     /// Those of all that decide.
     private let deciding: RuleBits
     private let allowing: RuleBits
+    private let none: RuleBits
     /// Whether any rule only reports.
     package let hasReports: Bool
     /// Where each rule is written; empty where none says it.
@@ -62,6 +63,7 @@ package struct RuleTable: Sendable {
         hasReports = rules.contains { $0.action == .report }
         places = rules.allSatisfy { $0.place == nil } ? [] : rules.map(\.place)
         allowing = RuleBits(rules) { $0.action == .allow }
+        none = RuleBits(rules) { _ in false }
         clients = criterion({ $0.clients }, Self.networkTable)
         users = criterion({ $0.users }, Self.dictionary)
         commands = criterion({ $0.commands }, Self.dictionary)
@@ -119,8 +121,16 @@ package struct RuleTable: Sendable {
 
     /// The first rule that matches, from 0. One that allows counts where it may match when more is known; of one that
     /// denies only a certain match counts.
-    package func firstMatch(on known: Known, to subject: Subject) -> (rule: Int, isCertain: Bool)? {
-        guard !isEmpty, let rule = first(of: all, on: known, to: subject) else { return nil }
+    ///
+    /// - Parameter isCertain: whether only certain matches count, of all rules.
+    package func firstMatch(
+        on known: Known,
+        to subject: Subject,
+        isCertain: Bool = false
+    ) -> (rule: Int, isCertain: Bool)? {
+        guard !isEmpty, let rule = first(of: all, on: known, to: subject, isCertain: isCertain) else {
+            return nil
+        }
         let isCertain =
             switch known {
             case .unknown: !needingTarget.contains(rule)
@@ -147,8 +157,15 @@ package struct RuleTable: Sendable {
         first(of: rules, on: known, to: subject).map { allowing.contains($0) ? .allowed : .denied($0) }
     }
 
-    private func first(of rules: RuleBits, on known: Known, to subject: Subject) -> Int? {
-        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
+    /// - Parameter isCertain: whether those that allow count only where they match for certain, too.
+    private func first(
+        of rules: RuleBits,
+        on known: Known,
+        to subject: Subject,
+        isCertain: Bool = false
+    ) -> Int? {
+        let allowing = isCertain ? none : allowing
+        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
             let question = RuleQuestion(rules, memory)
             narrow(question, by: subject)
             switch known {

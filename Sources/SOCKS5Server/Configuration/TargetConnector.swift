@@ -31,9 +31,9 @@ public final class ConnectedSocket: Sendable {
 /// Why there is no connection to a target.
 public struct ConnectError: Error {
     /// What the client is answered; not ``Reply/succeeded``.
-    public var reply: Reply
+    public let reply: Reply
     /// For the log. Escaped there.
-    public var reason: String
+    public let reason: String
 
     public init(_ reply: Reply, _ reason: String) {
         self.reply = reply == .succeeded ? .generalFailure : reply

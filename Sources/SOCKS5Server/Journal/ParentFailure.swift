@@ -59,3 +59,17 @@ extension ParentFailure {
         }
     }
 }
+
+extension ParentFailure {
+    /// For the log.
+    var text: String {
+        switch self {
+        case .unreachable(let error): "parent unreachable: \(error)"
+        case .timedOut: "parent too slow"
+        case .loginRefused: "parent refuses the login"
+        case .broken(let how): "parent breaks its protocol: \(how)"
+        case .unsupported: "no word for this in the protocol of the parent"
+        case .answered(let reply): "refused by the parent, reply \(reply.rawValue)"
+        }
+    }
+}

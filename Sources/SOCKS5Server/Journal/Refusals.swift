@@ -79,6 +79,8 @@ struct Refusals {
         case .deniedByGuard: "denied by the guard"
         case .deniedByLimit: "denied by a limit"
         case .quotaUsedUp: "quota used up"
+        // The parent's refusal, which is told where its own log is.
+        case .deniedByParent: nil
         case .completed, .probe, .clientLeft, .abortedByClient, .abortedByTarget, .loginFailed, .nameNotFound,
             .connectionRefused, .hostUnreachable, .networkUnreachable, .dialTimedOut, .generalFailure,
             .handshakeTimedOut, .idleTimedOut, .sessionTimedOut, .displaced, .endedByAdmin, .revoked,

@@ -211,6 +211,7 @@ extension SessionRecord {
         // A health check greets, and leaves at the answer.
         case .clientLeft? where stage == .accepted || stage == .handshake && method != nil: .probe
         case .refused? where limit != nil: .deniedByLimit
+        case .refused(.notAllowed)? where way?.parent != nil: .deniedByParent
         case .refused(.generalFailure)? where unreadable == .portZero: .badDestination
         case .refused(.hostUnreachable)? where stage <= .policy: .badDestination
         case .refused(.hostUnreachable)? where stage == .lookup: .nameNotFound
@@ -222,6 +223,7 @@ extension SessionRecord {
         switch outcome {
         case .completed?: firstEnd == .target ? .target : .client
         case .refused? where limit != nil: .limit
+        case .refused(.notAllowed)? where way?.parent != nil: nil
         default: outcome?.endedBy
         }
     }

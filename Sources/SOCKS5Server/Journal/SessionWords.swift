@@ -81,6 +81,8 @@ extension SessionInfo {
         case deniedByGuard = "denied_by_guard"
         /// By a limit of a source, or a user.
         case deniedByLimit = "denied_by_limit"
+        /// The parent's answer is that it may not be.
+        case deniedByParent = "denied_by_parent"
         case quotaUsedUp = "quota_used_up"
 
         case nameNotFound = "name_not_found"

@@ -157,8 +157,9 @@ final class Pipe: BandwidthWaiter {
     /// Payload that has come before the source was attached.
     func receive(early bytes: [UInt8]) {
         meter?.take(bytes.count)
-        if room().count < bytes.count { move(to: pool.lendExactly(ring.count + bytes.count)) }
-        ring.writable.copyBytes(from: bytes)
+        let room = room()
+        precondition(bytes.count <= room.count, "more early bytes than fit beside a reply")
+        room.copyBytes(from: bytes)
         ring.append(bytes.count)
         perform(flow.received(ring.fill))
     }

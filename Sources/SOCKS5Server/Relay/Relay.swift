@@ -123,7 +123,8 @@ final class Relay: TCPStreamDelegate {
         guard case .relaying = stage else { return }
         targetToClient.attach(source: target)
         do throws(UVError) {
-            try target.startReading()
+            // Where the client hasn't taken the reply, the pipe resumes the target itself.
+            if targetToClient.isReading { try target.startReading() }
         } catch {
             return stream(target, didFail: error)
         }

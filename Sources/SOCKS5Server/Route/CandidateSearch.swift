@@ -11,17 +11,27 @@ final class CandidateSearch {
     private let services: Services
     private let subject: Subject
     private let isJudged: Bool
+    /// Which addresses count at all; `nil`: all.
+    private let admits: ((SocketAddress) -> Bool)?
     private var ticket: NameTicket?
     /// The answer of the cache that the candidates come from, until it is forgotten.
     private var cached: (name: HostName, port: UInt16, expiry: UInt64)?
     /// The connector's. Of the first lookup, its times.
     var notes = RouteNotes()
 
-    /// - Parameter isJudged: whether rules and guard decide about the addresses. Else only this server itself is denied.
-    init(_ services: Services, _ subject: Subject, isJudged: Bool = true) {
+    /// - Parameters:
+    ///   - isJudged: whether rules and guard decide about the addresses. Else only this server itself is denied.
+    ///   - admits: which addresses count at all.
+    init(
+        _ services: Services,
+        _ subject: Subject,
+        isJudged: Bool = true,
+        admits: ((SocketAddress) -> Bool)? = nil
+    ) {
         self.services = services
         self.subject = subject
         self.isJudged = isJudged
+        self.admits = admits
     }
 
     /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
@@ -86,6 +96,7 @@ final class CandidateSearch {
     /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
     private func candidates(_ addresses: [SocketAddress], named name: HostName?) -> Candidates {
         let (families, policy) = (services.families, services.policy.access)
+        let addresses = admits.map { addresses.filter($0) } ?? addresses
         guard isJudged else {
             let own = services.policy.ownListeners
             return Candidates(

@@ -34,7 +34,7 @@ enum ConnectEvent {
     /// - Parameters:
     ///   - stream: without a delegate of its own; the receiver's from now on.
     ///   - bound: what the client is told.
-    ///   - early: what the target has sent already. Fits into the smallest ring.
+    ///   - early: what the target has sent already. Fits into the smallest ring beside a reply.
     case connected(TCPStream, bound: Destination, early: [UInt8] = [])
     /// The address that was asked for.
     case resolved(SocketAddress)

@@ -17,21 +17,24 @@ final class Direct: Connector, TCPStreamDelegate {
     @exclusivity(unchecked) private var attempts:
         [(attempt: DialRace.Attempt, stream: TCPStream, address: SocketAddress)] = []
 
-    /// - Parameter isParent: whether the target is a proxy of the operator's, which no rule is asked about.
+    /// - Parameters:
+    ///   - isParent: whether the target is a proxy of the operator's, which no rule is asked about.
+    ///   - admits: which of its addresses count at all.
     init(
         _ delegate: any ConnectorDelegate,
         _ services: Services,
         to target: Target,
         for subject: Subject,
         by way: Ways.Way? = nil,
-        isParent: Bool = false
+        isParent: Bool = false,
+        admits: ((SocketAddress) -> Bool)? = nil
     ) {
         self.delegate = delegate
         self.services = services
         self.target = target
         self.subject = subject
         egress = way?.egress
-        search = CandidateSearch(services, subject, isJudged: !isParent)
+        search = CandidateSearch(services, subject, isJudged: !isParent, admits: admits)
         if let way, !isParent { search.notes.way = WayTaken(way.name) }
     }
 

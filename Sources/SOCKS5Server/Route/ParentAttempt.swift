@@ -50,6 +50,13 @@ final class ParentAttempt {
         end(.opened, of: chain.last, now, isTimed: true)
     }
 
+    /// The last parent listens for a BIND: all work, whether or not anyone comes.
+    func isListening(now: UInt64) {
+        for hop in chain.hops { succeeded(hop, isProven: true, now) }
+        endTrials()
+        trials = chain.hops.map { _ in nil }
+    }
+
     /// The last parent has said that the target can't be: of no check the success.
     func answered(_ reply: Reply, now: UInt64) {
         for hop in chain.hops.dropLast() { succeeded(hop, isProven: true, now) }

@@ -69,7 +69,7 @@ final class ParentConnector: Connector {
         guard let attempt, link?.awaitsTarget != true else { return }
         let now = services.clock.now
         if now >= patience {
-            fail(.timedOut, at: place)
+            fail(.timedOut, at: silentPlace)
         } else if attempt.isLost(now: now), rest.contains(where: { $0.standing(now: now) != .down }) {
             cancel()
             tryNext()
@@ -79,14 +79,19 @@ final class ParentConnector: Connector {
     /// Only the last one that was tried may still work; those before it have failed.
     func timeOut() -> Reply {
         let reply = link?.awaitsTarget == true ? Reply.ttlExpired : .generalFailure
-        note(.timedOut, at: place)
-        if isCheck || link?.awaitsTarget != true { end { $0.failed(.timedOut, at: place, now: $1) } }
+        note(.timedOut, at: silentPlace)
+        if isCheck || link?.awaitsTarget != true {
+            end { $0.failed(.timedOut, at: silentPlace, now: $1) }
+        } else if link?.hasHeardNothing == true {
+            // A parent of HTTP or SOCKS4 is silent until the target is there, so that one such client says little.
+            end { $0.failed(.broken("it is silent"), at: place, now: $1) }
+        }
         cancel()
         return reply
     }
 
     func cancel() {
-        end { $0.abandoned(at: link?.awaitsTarget == true ? nil : place, now: $1) }
+        end { $0.abandoned(at: link?.awaitsTarget == true ? nil : silentPlace, now: $1) }
         delegate.connectorDidTurn(to: nil)
         if let dial { ownNotes.merge(dial.notes) }
         dial?.cancel()
@@ -136,6 +141,8 @@ final class ParentConnector: Connector {
 
     /// Of the hop that has to do something.
     private var place: Int { link?.hop ?? 0 }
+    /// Of the hop that keeps it waiting.
+    private var silentPlace: Int { link?.silentHop ?? 0 }
 
     private var lastPlace: Int { (attempt?.chain.hops.count ?? 1) - 1 }
 
@@ -152,6 +159,7 @@ final class ParentConnector: Connector {
     }
 
     private func connect(to path: String) {
+        ownNotes.address = nil
         delegate.connectorDidBeginAttempt()
         ownNotes.attemptDidBegin(to: nil, now: services.clock.now)
         do throws(UVError) {
@@ -181,6 +189,7 @@ final class ParentConnector: Connector {
         case .listening(let place):
             // The client is told of this one, so that no other will do.
             (rest, passedOver) = ([], [])
+            attempt?.isListening(now: services.clock.now)
             delegate.connectorDidReport(.listening(reachable(place)))
         case .opened(let stream, let bound, let early):
             link = nil
@@ -209,8 +218,16 @@ final class ParentConnector: Connector {
 
     private func opened(_ stream: TCPStream, _ bound: Destination, _ early: [UInt8]) {
         switch request.command {
-        case .connect, .bind:
+        case .connect:
             end { $0.opened(now: $1) }
+            delegate.connectorDidReport(.connected(stream, bound: bound, early: early))
+        case .bind:
+            end { $0.opened(now: $1) }
+            if let denial = denial(of: bound) {
+                services.closer.close(stream)
+                delegate.connectorDidTurn(to: nil)
+                return delegate.connectorDidReport(.denied(denial))
+            }
             delegate.connectorDidReport(.connected(stream, bound: bound, early: early))
         case .udpAssociate:
             guard let relay = relay(told: bound) else {
@@ -226,6 +243,7 @@ final class ParentConnector: Connector {
                 return fail(.broken("it resolves a name to no address"), at: lastPlace)
             }
             end { $0.opened(now: $1) }
+            if let denial = denial(of: bound) { return delegate.connectorDidReport(.denied(denial)) }
             delegate.connectorDidReport(.resolved(SocketAddress(address, port: port)))
         }
     }
@@ -238,6 +256,20 @@ final class ParentConnector: Connector {
         guard case .address(let address, let port)? = Target(bound) else { return nil }
         let relay = SocketAddress(address, port: port)
         return relay.host == parent.host || !relay.isOfThisMachine || parent.isOfThisMachine ? relay : nil
+    }
+
+    /// What rules and guard say about an address that only the parent has found: of a name to resolve, or of whoever has
+    /// connected to a BIND that awaits anyone.
+    private func denial(of found: Destination) -> Denial? {
+        guard case .address(let address, let port)? = Target(found) else { return nil }
+        switch (request.command, Target(request.destination)) {
+        case (.resolve, .name(let name, let port)?):
+            return services.policy.access.denial(of: address, port: port, named: name, to: subject)
+        case (.bind, _) where request.destination.isUnspecified:
+            return services.policy.access.denial(of: address, port: port, named: nil, to: subject)
+        default:
+            return nil
+        }
     }
 
     /// It is the parent's own fault: the next one is tried.

@@ -46,8 +46,25 @@ final class ParentLink: TCPStreamDelegate {
         handshake = Self.handshake(0, chain, request)
     }
 
-    /// Whether the last parent has been asked, so that it is the target that is waited for.
-    var awaitsTarget: Bool { isLast && handshake.hasAsked }
+    /// Whether it is the target that is waited for: the last parent has been asked, and a request for an association or a
+    /// place to listen isn't about any.
+    var awaitsTarget: Bool {
+        guard isLast, handshake.hasAsked else { return false }
+        return switch request.command {
+        case .connect, .resolve: true
+        case .bind: hasListened
+        case .udpAssociate: false
+        }
+    }
+
+    /// The place of the one that has to say something. One of SOCKS5 shows that it is there before it asks the next.
+    var silentHop: Int {
+        !isLast && handshake.hasAsked && chain.hops[hop].kind == .socks5 ? hop + 1 : hop
+    }
+
+    /// Whether nothing has come from the one that is asked: nobody knows whether it is there.
+    private(set) var hasHeardNothing = true
+    private var hasListened = false
 
     var name: String { chain.hops[hop].name }
 
@@ -117,7 +134,9 @@ final class ParentLink: TCPStreamDelegate {
             switch action {
             case .receiveMore: return
             case .send(let bytes): send(bytes)
-            case .awaitPeer(let place): report?(.listening(place))
+            case .awaitPeer(let place):
+                hasListened = true
+                report?(.listening(place))
             case .open(let bound): open(bound)
             case .fail(let failure): fail(failure)
             }
@@ -127,6 +146,7 @@ final class ParentLink: TCPStreamDelegate {
     private func open(_ bound: Destination?) {
         guard isLast else {
             hop += 1
+            hasHeardNothing = true
             handshake = Self.handshake(hop, chain, request)
             return send(handshake.begin())
         }
@@ -154,6 +174,7 @@ final class ParentLink: TCPStreamDelegate {
 
     func stream(_ stream: TCPStream, didRead count: Int) {
         guard report != nil, count > 0 else { return }
+        hasHeardNothing = false
         held += room.bytes.prefix(count)
         receive()
     }
@@ -176,20 +197,6 @@ extension Parent.Place {
         switch self {
         case .tcp(let target): Destination(target)
         case .unix: nil
-        }
-    }
-}
-
-extension ParentFailure {
-    /// For the log.
-    var text: String {
-        switch self {
-        case .unreachable(let error): "parent unreachable: \(error)"
-        case .timedOut: "parent too slow"
-        case .loginRefused: "parent refuses the login"
-        case .broken(let how): "parent breaks its protocol: \(how)"
-        case .unsupported: "parent's protocol can't do this"
-        case .answered: "refused by the parent"
         }
     }
 }

@@ -47,22 +47,29 @@ final class Routed: Connector {
     }
 
     private func goOn(to address: SocketAddress) {
-        let name: HostName? = if case .name(let name, _) = target { name } else { nil }
-        let found = Target.address(IPAddress(address.host), port: target.port)
-        let way = services.policy.ways.way(
-            for: .address(IPAddress(address.host), port: target.port, named: name),
-            subject
-        )?.way
-        // Straight, all its addresses are tried: they are in the cache.
-        let next = services.connector(
-            delegate,
-            by: way,
-            to: way?.leavesStraight ?? true ? target : found,
-            command,
-            subject
-        )
+        if command == .resolve { return delegate.connectorDidReport(.resolved(address)) }
+        let way = way(of: address)
+        let next: any Connector
+        if way?.leavesStraight ?? true {
+            // All of its addresses are tried, but for those that another route leads elsewhere.
+            next = Direct(delegate, services, to: target, for: subject, by: way) { [unowned self] in
+                self.way(of: $0) === way
+            }
+        } else {
+            let found = Target.address(IPAddress(address.host), port: target.port)
+            next = services.connector(delegate, by: way, to: found, command, subject)
+        }
         connector = next
         next.start()
+    }
+
+    private func way(of address: SocketAddress) -> Ways.Way? {
+        let name: HostName? = if case .name(let name, _) = target { name } else { nil }
+        let dialled = IPAddress(address.dialled.host)
+        return services.policy.ways.way(
+            for: .address(dialled, port: target.port, named: name),
+            subject
+        )?.way
     }
 
     func tick() { connector?.tick() }
@@ -95,13 +102,30 @@ extension Services {
         return connector(delegate, by: way, to: target, command, subject)
     }
 
-    /// The way of a BIND. `nil`: no route matches.
-    func bindWay(for target: Target?, _ subject: Subject) -> Ways.Way? {
-        policy.ways.isEmpty ? nil : policy.ways.way(for: RuleTable.Known(target), subject)?.way
+    enum BindWay {
+        /// - Parameter way: `nil`: no route matches.
+        case straight(Ways.Way?)
+        case elsewhere(any Connector)
     }
 
-    /// What awaits the connection of a BIND elsewhere; `nil`: the way leads straight.
-    func bindConnector(
+    /// How the connection of a BIND is awaited. Who awaits anyone takes the first route that matches whoever comes.
+    ///
+    /// - Returns: `nil` where only the addresses of a name say which route it takes, or where the route wants them: they
+    ///   are looked up for those who connect.
+    func bindWay(_ delegate: any ConnectorDelegate, _ target: Target?, _ subject: Subject) -> BindWay? {
+        guard !policy.ways.isEmpty,
+            let (way, isCertain) = policy.ways.way(
+                for: RuleTable.Known(target),
+                subject,
+                isCertain: target == nil
+            )
+        else { return .straight(nil) }
+        if case .name = target, !isCertain || way.looksNamesUp && !way.leavesStraight { return nil }
+        return bindConnector(delegate, by: way, target, subject).map { .elsewhere($0) } ?? .straight(way)
+    }
+
+    /// `nil`: the way leads straight.
+    private func bindConnector(
         _ delegate: any ConnectorDelegate,
         by way: Ways.Way,
         _ target: Target?,

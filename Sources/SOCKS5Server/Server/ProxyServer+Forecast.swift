@@ -138,6 +138,6 @@ extension Forecast.Parents {
             case .inOrder, .sameForUser, .sameForDestination, nil: true
             case .roundRobin, .leastSessions, .random: false
             }
-        carriesDatagrams = candidates.contains { $0.hops.allSatisfy { $0.kind == .socks5 } }
+        carriesDatagrams = candidates.contains(where: \.passesDatagramsOn)
     }
 }

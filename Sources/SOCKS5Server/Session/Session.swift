@@ -249,16 +249,16 @@ final class Session {
         case .connect(let target):
             connect(by: services.connector(self, to: target, .connect, subject), .dial)
         case .bind(let target):
-            let way = services.bindWay(for: target, subject)
-            if services.bind.isEnabled, let way,
-                let connector = services.bindConnector(self, by: way, target, subject)
-            {
-                return connect(by: connector, .bind)
-            }
             // On which address a process of this machine awaits a peer, only that peer's address could say.
             let hasPlace = record.connected.address != nil || target != nil
-            guard services.bind.isEnabled, hasPlace, let client = relay?.client else {
-                return perform(machine.on(.failed(.commandNotSupported)))
+            guard services.bind.isEnabled, let client = relay?.client,
+                let bindWay = services.bindWay(self, target, subject)
+            else { return perform(machine.on(.failed(.commandNotSupported))) }
+            let way: Ways.Way?
+            switch bindWay {
+            case .elsewhere(let connector): return connect(by: connector, .bind)
+            case .straight where !hasPlace: return perform(machine.on(.failed(.commandNotSupported)))
+            case .straight(let straight): way = straight
             }
             do throws(UVError) {
                 let clientSide = try client.localAddress()
@@ -294,9 +294,10 @@ final class Session {
 
     private func timeOutConnector() {
         guard case .target(let connector) = pending else { return }
+        let reply = connector.timeOut()
         noteRoute()
         pending = .nothing
-        perform(machine.on(.failed(connector.timeOut())))
+        perform(machine.on(.failed(reply)))
     }
 
     /// Says success with an address, then leaves client and target to the relay.

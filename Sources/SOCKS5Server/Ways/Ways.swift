@@ -47,8 +47,14 @@ struct Ways: Sendable {
             ways = routes.enumerated().map { Way($1, "\(title) \($0 + 1)", pools) }
         }
 
-        func first(_ known: RuleTable.Known, _ subject: Subject) -> (way: Way, isCertain: Bool)? {
-            criteria.firstMatch(on: known, to: subject).map { (ways[$0.rule], $0.isCertain) }
+        func first(
+            _ known: RuleTable.Known,
+            _ subject: Subject,
+            _ isCertain: Bool
+        ) -> (way: Way, isCertain: Bool)? {
+            criteria.firstMatch(on: known, to: subject, isCertain: isCertain).map {
+                (ways[$0.rule], $0.isCertain)
+            }
         }
     }
 
@@ -109,12 +115,20 @@ struct Ways: Sendable {
     }
 
     /// The first route that matches, or may match when the addresses of a name are known; then it isn't certain.
-    func way(for known: RuleTable.Known, _ subject: Subject) -> (way: Way, isCertain: Bool)? {
-        if !listeners.isEmpty, let own = listeners[subject.listener].first(known, subject) { return own }
-        if !users.isEmpty, let user = subject.user, let own = users[user]?.first(known, subject) {
+    ///
+    /// - Parameter isCertain: whether only certain matches count.
+    func way(
+        for known: RuleTable.Known,
+        _ subject: Subject,
+        isCertain: Bool = false
+    ) -> (way: Way, isCertain: Bool)? {
+        if !listeners.isEmpty, let own = listeners[subject.listener].first(known, subject, isCertain) {
             return own
         }
-        return common.first(known, subject)
+        if !users.isEmpty, let user = subject.user, let own = users[user]?.first(known, subject, isCertain) {
+            return own
+        }
+        return common.first(known, subject, isCertain)
     }
 }
 

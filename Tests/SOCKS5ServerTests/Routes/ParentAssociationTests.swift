@@ -177,7 +177,7 @@ import Testing
             try expect(.commandNotSupported, through: port, to: .unspecified, by: .udpAssociate)
             let session = try sessions.next(after: 0)
             #expect(session.route == "route 2" && session.parent == "none")
-            #expect(session.reason == "parent's protocol can't do this")
+            #expect(session.reason == "no word for this in the protocol of the parent")
         }
     }
 

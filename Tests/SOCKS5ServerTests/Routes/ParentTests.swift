@@ -272,4 +272,125 @@ import Testing
             asked.close()
         }
     }
+
+    @Test func aParentsNoIsNoLimitOfOurs() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        let sessions = RecordedSessions()
+        try await Self.through([Parent("up", port: parent.port)], { $0.observer = sessions }) { port in
+            let client = TestThread { try expect(.notAllowed, through: port, to: Self.target) }
+            let asked = try parent.accept()
+            defer { asked.close() }
+            _ = try asked.takeRequest()
+            try asked.send(SOCKSResponse.failure(.notAllowed))
+            try client.join()
+            let session = try sessions.next(after: 0)
+            #expect(session.outcome == .deniedByParent && session.endedBy == nil)
+            #expect(session.reason == "refused by the parent, reply 2")
+        }
+    }
+
+    @Test func aParentThatIsTooSlowIsTheReason() async throws {
+        let hole = try Blackhole()
+        defer { hole.close() }
+        let sessions = RecordedSessions()
+        try await Self.through(
+            [Parent("silent", port: hole.port)],
+            { server in
+                server.observer = sessions
+                server.timeouts.dial = .milliseconds(300)
+            }
+        ) { port in
+            try expect(.generalFailure, through: port, to: Self.target)
+            #expect(try sessions.next(after: 0).reason == "parent too slow")
+        }
+    }
+
+    /// Nothing tells it from one whose target is slow, but that it never says anything.
+    @Test(arguments: [Parent.Kind.http, .socks4]) func aParentThatStaysSilentIsPassedOverInTheEnd(
+        _ kind: Parent.Kind
+    ) async throws {
+        let silent = try TestListener()
+        defer { silent.close() }
+        try await withParents([{ _ in }]) { server, ports in
+            server.timeouts.dial = .milliseconds(250)
+            server.parents = [Parent("silent", kind, port: silent.port), Parent("good", port: ports[0])]
+            server.parentGroups = [ParentGroup("all", anyOf: [.init("silent"), .init("good")])]
+            server.routes = [Self.route("all")]
+        } _: { port, _ in
+            for _ in 0..<3 { try expect(.ttlExpired, through: port, to: Self.target) }
+            try expectRelaying(through: port)
+        }
+    }
+
+    /// An association, and the place where a BIND listens, aren't about any target that may be slow.
+    @Test func aParentThatStallsAtABindIsLeft() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await withParents([{ _ in }]) { server, ports in
+            server.timeouts.dial = .seconds(1)
+            server.parents = [Parent("stalls", port: parent.port), Parent("good", port: ports[0])]
+            server.parentGroups = [ParentGroup("all", anyOf: [.init("stalls"), .init("good")])]
+            server.routes = [Self.route("all")]
+        } _: { port, _ in
+            let client = TestThread { try expect(.succeeded, through: port, to: .loopback(0), by: .bind) }
+            let asked = try parent.accept()
+            defer { asked.close() }
+            _ = try asked.takeRequest()
+            try client.join()
+        }
+    }
+
+    /// The next one of the chain doesn't answer: the first one has shown that it is there.
+    @Test func aStallBehindAParentIsNotThatParentsFault() async throws {
+        let first = try ScriptedParent()
+        defer { first.close() }
+        let sessions = RecordedSessions()
+        try await withServer({ server in
+            server.observer = sessions
+            server.timeouts.dial = .milliseconds(300)
+            server.parents = [Parent("office", port: first.port), Parent("far", port: 9)]
+            server.parents[1].through = "office"
+            server.routes = [Self.route("far")]
+        }) { port in
+            let client = TestThread { try expect(.generalFailure, through: port, to: Self.target) }
+            let asked = try first.accept()
+            defer { asked.close() }
+            _ = try asked.takeRequest()
+            try client.join()
+            let session = try sessions.next(after: 0)
+            #expect(session.parent == "far" && session.reason == "parent too slow")
+        }
+    }
+
+    @Test func rulesJudgeWhatAParentHasFound() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await Self.through(
+            [Parent("up", port: parent.port)],
+            { server in
+                server.rules = [Rule(.deny, networks: [IPNetwork(.ipv4(IPv4Address(10, 0, 0, 5)))])]
+            }
+        ) { port in
+            let requests: [(SOCKSCommand, Destination)] = [(.resolve, Self.target), (.bind, .unspecified)]
+            for (command, destination) in requests {
+                let client = TestThread {
+                    let socket = try TestSocket(connectingTo: port)
+                    defer { socket.close() }
+                    let first = try socket.request(command, destination)
+                    let last = command == .bind ? try socket.receive(SOCKSResponse.self) : first
+                    #expect(last.reply == .notAllowed)
+                }
+                let asked = try parent.accept()
+                defer { asked.close() }
+                _ = try asked.takeRequest()
+                if command == .bind {
+                    try asked.send(SOCKSResponse(reply: .succeeded, boundAddress: .loopback(7)))
+                }
+                let found = Destination(host: .ipv4(IPv4Address(10, 0, 0, 5)), port: 7)
+                try asked.send(SOCKSResponse(reply: .succeeded, boundAddress: found))
+                try client.join()
+            }
+        }
+    }
 }

@@ -6,6 +6,11 @@ import Testing
 
 /// PROTOCOL 57: which way out a request takes.
 @Suite struct RouteTests {
+    private static func hosts(_ name: String, _ addresses: [String]) -> [HostName: [IPAddress]] {
+        guard let name = HostName(name) else { return [:] }
+        return [name: addresses.compactMap { IPAddress($0) }]
+    }
+
     private static func route(_ name: String, _ change: (inout Route) throws -> Void) rethrows -> Route {
         var route = Route(name == "direct" ? .direct : .parent(name))
         try change(&route)
@@ -229,6 +234,74 @@ import Testing
                 try sessions.next(after: 0).reason == "parent breaks its protocol: it is this server itself"
             )
             #expect(server.statistics[.accepted] == 1)
+        }
+    }
+
+    /// Of the name's addresses only some are in the network that leaves straight.
+    @Test func anAddressThatAnotherRouteLeadsElsewhereIsNotDialledStraight() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        let target = try TestListener(host: "127.0.0.3")
+        defer { target.close() }
+        let sessions = RecordedSessions()
+        try await withServer({ server in
+            server.parents = [Parent("up", port: parent.port)]
+            var inside = Route(.direct)
+            inside.networks = [IPNetwork(.ipv4(IPv4Address(127, 0, 0, 2)))]
+            inside.names = .local
+            server.routes = [inside, Route(.parent("up"))]
+            server.resolver.hosts = Self.hosts("two.test", ["127.0.0.2", "127.0.0.3"])
+            server.observer = sessions
+        }) { port in
+            try expect(
+                .connectionRefused,
+                through: port,
+                to: Destination(name: "two.test", port: target.port)
+            )
+            #expect(!target.hasConnection && !parent.listener.hasConnection)
+            #expect(try sessions.next(after: 0).route == "route 1")
+        }
+    }
+
+    /// Which of them it takes, only the addresses say; whoever comes may come from anywhere.
+    @Test func aBindTakesNoRouteThatOnlyMayMatch() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await withServer({ server in
+            server.parents = [Parent("up", port: parent.port)]
+            var inside = Route(.direct)
+            inside.networks = [IPNetwork(.ipv4(IPv4Address(127, 0, 0, 2)))]
+            inside.names = .local
+            server.routes = [inside, Route(.parent("up"))]
+        }) { port in
+            try expect(
+                .commandNotSupported,
+                through: port,
+                to: Destination(name: "a.test", port: 80),
+                by: .bind
+            )
+            #expect(!parent.listener.hasConnection)
+            let client = TestThread { try expect(.succeeded, through: port, to: .unspecified, by: .bind) }
+            let asked = try parent.accept()
+            defer { asked.close() }
+            #expect(try asked.takeRequest().command == .bind)
+            try asked.send(SOCKSResponse(reply: .succeeded, boundAddress: .loopback(7)))
+            try client.join()
+        }
+    }
+
+    @Test func aNameThatIsLookedUpHereIsResolvedHere() async throws {
+        let parent = try ScriptedParent()
+        defer { parent.close() }
+        try await withServer({ server in
+            server.parents = [Parent("up", .http, port: parent.port)]
+            var route = Route(.parent("up"))
+            route.names = .local
+            server.routes = [route]
+            server.resolver.hosts = Self.hosts("one.test", ["127.0.0.2"])
+        }) { port in
+            try expect(.succeeded, through: port, to: Destination(name: "one.test", port: 80), by: .resolve)
+            #expect(!parent.listener.hasConnection)
         }
     }
 }
