@@ -4,7 +4,7 @@ internal import UVLoop
 
 /// The routes of a policy in the form in which they are asked: those of the listener, then those of the user, then those
 /// for all.
-struct Ways: Sendable {
+final class Ways: Sendable {
     /// What a route leads to. One for all its requests.
     final class Way: Sendable {
         /// As logs call the route.
@@ -38,7 +38,7 @@ struct Ways: Sendable {
         }
     }
 
-    private struct Table: Sendable {
+    private final class Table: Sendable {
         let criteria: RuleTable
         let ways: [Way]
 
