@@ -118,6 +118,11 @@ struct Probe: ParsableCommand {
     }
 
     private static func endpoint(_ text: String, _ origin: String) throws -> HostAndPort {
+        guard !text.contains("@") else {
+            throw Failure.usage(
+                "\(origin): there is an '@' in it; expected HOST:PORT, and a login by --user or in a URL"
+            )
+        }
         guard let endpoint = HostAndPort(parsing: text) else {
             throw Failure.usage(
                 "\(origin) is '\(text.printable)'; expected HOST:PORT, as example.com:80 or [2001:db8::1]:80"

@@ -32,12 +32,12 @@ struct Routes: ParsableCommand {
     func show() throws -> Int32 {
         guard let target = HostAndPort(parsing: target)?.destination.flatMap({ Target($0) }) else {
             throw Failure.usage(
-                "the target is '\(self.target.printable)'; expected HOST:PORT, as example.com:443 or "
+                "the target is \(self.target.quoted); expected HOST:PORT, as example.com:443 or "
                     + "[2001:db8::1]:443"
             )
         }
         guard let address = IPAddress(client) else {
-            throw Failure.usage("--client is '\(client.printable)'; expected an address, as 192.0.2.1")
+            throw Failure.usage("--client is \(client.quoted); expected an address, as 192.0.2.1")
         }
         var options = try Options.parse([])
         options.config = config
@@ -61,7 +61,7 @@ struct Routes: ParsableCommand {
             return index
         }
         let known = listeners.map { $0.name ?? "\($0.address)" }.joined(separator: ", ")
-        throw Failure.usage("--listener is '\(listener.printable)'; expected one of \(known)")
+        throw Failure.usage("--listener is \(listener.quoted); expected one of \(known)")
     }
 }
 

@@ -53,8 +53,11 @@ final class Problems {
 }
 
 extension String {
+    /// As ``quotedName``, but a text with an `@` isn't shown: a URL with a login may be there by mistake.
+    var quoted: String { contains("@") ? "'...' (not shown, there is an '@' in it)" : quotedName }
+
     /// The text between quotes, in one line and cut to what a line can hold.
-    var quoted: String {
+    var quotedName: String {
         let start = String(unicodeScalars.prefix(60))
         return "'\(start.printable)\(start.unicodeScalars.count < unicodeScalars.count ? "..." : "")'"
     }

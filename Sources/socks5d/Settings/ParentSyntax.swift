@@ -65,7 +65,10 @@ extension Syntax<Password> {
 
 extension Syntax<Parent.Place> {
     static var parentPlace: Syntax {
-        Syntax(expected: "HOST:PORT or unix:PATH", parsing: Parent.Place.init(parsing:)).writing(\.text)
+        var syntax = Syntax(expected: "HOST:PORT or unix:PATH", parsing: Parent.Place.init(parsing:))
+            .writing(\.text)
+        syntax.insteadOfLogin = "HOST:PORT, and a login by 'user'"
+        return syntax
     }
 }
 

@@ -43,7 +43,7 @@ struct Review {
     }
 
     static func title(_ name: [UInt8]) -> String {
-        "user \(String(decoding: name, as: UTF8.self).quoted)"
+        "user \(String(decoding: name, as: UTF8.self).quotedName)"
     }
 
     // MARK: - Users

@@ -89,7 +89,7 @@ extension Route {
 extension Syntax<Route.Way> {
     fileprivate static var way: Syntax {
         let name = Syntax<String>.parentName
-        return Syntax(expected: "direct or the name of a parent", form: name.form) { text in
+        var syntax = Syntax(expected: "direct or the name of a parent", form: name.form) { text in
             text == "direct" ? .direct : name.parse(text).map { .parent($0) }
         } write: { way in
             switch way {
@@ -97,6 +97,8 @@ extension Syntax<Route.Way> {
             case .parent(let name): name
             }
         }
+        syntax.insteadOfLogin = "direct or the name of a parent, whose place and login are in 'parents'"
+        return syntax
     }
 }
 

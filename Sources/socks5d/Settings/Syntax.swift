@@ -14,6 +14,8 @@ struct Syntax<Value> {
     let write: (Value) -> String
     /// What is wrong with a text and what was expected instead, where more can be said than ``expected``.
     var explain: (String) -> String? = { _ in nil }
+    /// Expected instead of a text with an `@`, which may be a URL with a login.
+    var insteadOfLogin: String?
 
     init(
         expected: String,
@@ -46,7 +48,12 @@ struct Syntax<Value> {
         }
     }
 
+    /// - Parameter isSecret: whether ``expected`` and ``explain`` are made for texts that nobody may see. Of others, one
+    ///   with an `@` isn't shown either.
     func complaint(about text: String, isSecret: Bool) -> Complaint {
+        if !isSecret, text.contains("@") {
+            return Complaint(what: ": there is an '@' in it", expected: insteadOfLogin ?? expected)
+        }
         if let explanation = explain(text) { return Complaint(what: ": \(explanation)", expected: nil) }
         return Complaint(what: isSecret ? " is no such value" : " is \(text.quoted)", expected: expected)
     }
