@@ -133,6 +133,17 @@ import Testing
         #expect(result.exitCode == 0 && result.output.split(separator: "\n").map(String.init) == told)
     }
 
+    @Test func aSessionIDIsNoPartOfTheUsersName() async throws {
+        let file = "session-ids: true\nusers: [{name: alice, password: x}]"
+        try await withFile(Array(file.utf8)) { path in
+            for (user, exitCode) in [("alice-session-7", Int32(0)), ("bob-session-7", 1)] {
+                let result = try await Invocation("routes", "8.8.8.8:80", "--user", user, "--config", path)
+                    .run()
+                #expect(result.exitCode == exitCode, "\(user): \(result.output)")
+            }
+        }
+    }
+
     @Test(arguments: [
         (["a.example"], "the target is 'a.example'; expected HOST:PORT"),
         (["a b:80"], "the target is 'a b:80'; expected HOST:PORT"),

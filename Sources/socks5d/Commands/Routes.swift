@@ -48,11 +48,17 @@ struct Routes: ParsableCommand {
             to: target,
             isDatagram: udp,
             from: Peer(address, port: 0),
-            user: user.map { Array($0.utf8) },
+            user: user.map { Self.name($0, hasSessionID: loaded.configuration.hasSessionIDs) },
             at: index
         )
         for line in forecast.lines(isDatagram: udp) { StandardOutput.write(line) }
         return forecast.refusal == nil ? 0 : 1
+    }
+
+    /// The user's name without the session id, as a login takes it.
+    private static func name(_ text: String, hasSessionID: Bool) -> [UInt8] {
+        let name = Array(text.utf8)
+        return hasSessionID ? SessionName(parsing: name)?.user ?? name : name
     }
 
     private func index(of listeners: [Configuration.ListenerSettings]) throws -> Int {
