@@ -90,7 +90,7 @@ struct Probe: ParsableCommand {
         var next: String? = name
         while let name = next {
             guard let parent = parents.first(where: { $0.name == name }) else {
-                throw Failure.usage("--via is '\(name.printable)'; the configuration file has no such parent")
+                throw Failure.usage("--via is \(name.quoted); the configuration file has no such parent")
             }
             hops.insert(ProbeHop(parent, title: name), at: 0)
             next = parent.through
