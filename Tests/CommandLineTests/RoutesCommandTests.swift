@@ -59,10 +59,10 @@ import Testing
                 ["refused: rule 2 (FILE:7), with reply 02", "route: none matches", "way: direct"]
             ),
             (
-                ["8.8.8.8:5000", "--udp"], 0,
+                ["8.8.8.8:5000", "--udp"], 1,
                 [
                     allowed, "route: FILE:18", "way: through office",
-                    "datagrams: none of these parents takes them, so the client gets reply 07",
+                    "datagrams: none of these parents takes them; without another route for some, reply 07",
                 ]
             ),
             (

@@ -52,7 +52,7 @@ struct Routes: ParsableCommand {
             at: index
         )
         for line in forecast.lines(isDatagram: udp) { StandardOutput.write(line) }
-        return forecast.refusal == nil ? 0 : 1
+        return forecast.refusal == nil && !(udp && forecast.losesDatagrams) ? 0 : 1
     }
 
     /// The user's name without the session id, as a login takes it.
@@ -72,6 +72,8 @@ struct Routes: ParsableCommand {
 }
 
 extension Forecast {
+    fileprivate var losesDatagrams: Bool { parents?.carriesDatagrams == false }
+
     /// One for each question: may it, which route, which way, who looks the name up.
     fileprivate func lines(isDatagram: Bool) -> [String] {
         var lines = [
@@ -89,8 +91,10 @@ extension Forecast {
             let chains = parents.chains.map { $0.joined(separator: " and then ") }
             let others = parents.isOrderFixed ? "; otherwise through " : "; or through "
             lines.append("way: through \(chains.joined(separator: others))")
-            if isDatagram, !parents.carriesDatagrams {
-                lines.append("datagrams: none of these parents takes them, so the client gets reply 07")
+            if isDatagram, losesDatagrams {
+                lines.append(
+                    "datagrams: none of these parents takes them; without another route for some, reply 07"
+                )
             }
         } else {
             lines.append("way: direct")

@@ -40,7 +40,10 @@ enum StatusText {
         for parent in status["parents"]?.items ?? [] {
             let isUp = parent["up"] == .bool(true)
             rows.append(
-                ("parent", "\(text(parent, "name")) \(isUp ? "up" : "down"), \(number(parent, "sessions"))")
+                (
+                    "parent",
+                    "\(text(parent, "name")) \(isUp ? "up" : "down"), \(number(parent, "sessions")) session(s)"
+                )
             )
         }
         let lost = number(status, "log_lines_dropped")
