@@ -313,7 +313,7 @@ import Testing
         let silent = try TestListener()
         defer { silent.close() }
         try await withParents([{ _ in }]) { server, ports in
-            server.timeouts.dial = .milliseconds(250)
+            server.timeouts.dial = .milliseconds(600)
             server.parents = [Parent("silent", kind, port: silent.port), Parent("good", port: ports[0])]
             server.parentGroups = [ParentGroup("all", anyOf: [.init("silent"), .init("good")])]
             server.routes = [Self.route("all")]
@@ -348,7 +348,7 @@ import Testing
         let sessions = RecordedSessions()
         try await withServer({ server in
             server.observer = sessions
-            server.timeouts.dial = .milliseconds(300)
+            server.timeouts.dial = .seconds(1)
             server.parents = [Parent("office", port: first.port), Parent("far", port: 9)]
             server.parents[1].through = "office"
             server.routes = [Self.route("far")]

@@ -36,7 +36,7 @@ private struct FixedConnector: TargetConnector {
         try await withServer({ server in
             server.routes = [Route(by: FixedConnector(port: target.port, asked: asked))]
             server.observer = sessions
-            server.timeouts.dial = .milliseconds(400)
+            server.timeouts.dial = .seconds(1)
         }) { port in
             let client = try TestSocket.tunnel(
                 through: port,
