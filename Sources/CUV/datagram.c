@@ -30,7 +30,7 @@ enum {
     /// The longest datagrams that go as a series, in bytes: what one Ethernet frame carries. Longer ones may have to be
     /// fragmented, which the system doesn't do for a series.
     LONGEST_OF_SERIES = 1452,
-    /// Of the bytes that go in front of a datagram: those of a SOCKS header with the longest name.
+    /// The longest header that goes in front of a datagram, in bytes: a SOCKS header with the longest name.
     LONGEST_HEADER = 262,
 };
 

@@ -17,9 +17,10 @@ enum { LOCK_ATTEMPTS = 200, LOCK_PAUSE_NANOSECONDS = 10 * 1000 * 1000, NO_LOCK =
 /// Locks the folder of a socket. Between bind(2) and listen(2) a socket looks like one that a dead process has left, and
 /// one that was dead may be replaced a moment later: processes that start take turns.
 ///
-/// Where nothing can be locked, as in a folder that must not be read, there is no lock.
+/// A folder that can't be locked, as one that must not be read, is used without a lock.
 ///
-/// @return to close, which unlocks; `NO_LOCK`: there is none; `UV_ETIMEDOUT`: somebody keeps it.
+/// @return the descriptor of the lock, which the caller closes to unlock; `NO_LOCK` without a lock; `UV_ETIMEDOUT` if
+/// another process keeps it.
 static int lock_folder(const char *path) {
     char folder[sizeof ((struct sockaddr_un *)0)->sun_path] = ".";
     const char *slash = strrchr(path, '/');

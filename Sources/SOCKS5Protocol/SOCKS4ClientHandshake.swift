@@ -87,7 +87,7 @@ public struct SOCKS4ClientHandshake: Sendable {
         }
     }
 
-    /// A refusal is told by its code alone, as that of SOCKS5 is.
+    /// The code alone tells a refusal, as in SOCKS5: no address has to follow.
     private func refusal(in bytes: RawSpan) throws(MalformedMessage) -> SOCKS4Response.Code? {
         var cursor = ByteCursor()
         guard try cursor.readVersion(0, of: bytes) != nil, let code = cursor.readByte(of: bytes) else {

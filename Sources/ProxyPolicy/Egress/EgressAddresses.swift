@@ -23,7 +23,7 @@ package struct EgressAddresses: Sendable {
 // MARK: - Validation
 
 extension EgressAddresses {
-    /// What a list can't have, and what was expected; for the end of a sentence.
+    /// What is wrong with a list, and what was expected: the end of a message.
     package struct Fault {
         package let what: String
         package let expected: String

@@ -1,7 +1,7 @@
 internal import SOCKS5Protocol
 
 /// A hash of a user or of a session id: the same after a restart and on every machine, so that several servers with the
-/// same addresses choose the same one. FNV-1a, whose result is mixed as that of MurmurHash3 is.
+/// same addresses choose the same one. FNV-1a; MurmurHash3's last step mixes the result.
 struct NameHash {
     private var state: UInt64 = 0xcbf2_9ce4_8422_2325
 

@@ -122,7 +122,7 @@ package struct RuleTable: Sendable {
     /// The first rule that matches, from 0. One that allows counts where it may match when more is known; of one that
     /// denies only a certain match counts.
     ///
-    /// - Parameter isCertain: whether only certain matches count, of all rules.
+    /// - Parameter isCertain: if true, a rule that only may match doesn't count, even one that allows.
     package func firstMatch(
         on known: Known,
         to subject: Subject,
@@ -157,7 +157,7 @@ package struct RuleTable: Sendable {
         first(of: rules, on: known, to: subject).map { allowing.contains($0) ? .allowed : .denied($0) }
     }
 
-    /// - Parameter isCertain: whether those that allow count only where they match for certain, too.
+    /// - Parameter isCertain: if true, a rule that only may match doesn't count, even one that allows.
     private func first(
         of rules: RuleBits,
         on known: Known,
@@ -258,7 +258,7 @@ private struct RuleQuestion {
         for index in matching.indices { matching[index] &= fulfilled[index] }
     }
 
-    /// Those that are left.
+    /// The rules that still match, from 0.
     var rules: [Int] {
         matching.indices.flatMap { index in
             (0..<64).lazy.filter { matching[index] >> UInt64($0) & 1 == 1 }.map { index * 64 + $0 }

@@ -71,7 +71,7 @@ final class AdminConnection {
         stream.close()
     }
 
-    /// Closes when the request that is served has its answer, or at once where there is none.
+    /// Closes: at once without a request, else as soon as the request has its answer.
     func end() {
         switch stage {
         case .working, .answering:

@@ -139,7 +139,7 @@ public final class AdminServer: Sendable {
         }
     }
 
-    /// Stops listening and ends all connections, those of requests that are under way when they have their answers, within
+    /// Stops listening and ends all connections. A request that is under way gets its answer first, within
     /// 2 s. Returns when all has ended.
     public func stop() async {
         let mailbox: Mailbox<AdminLoop.Command>? = state.withLock { state in

@@ -22,7 +22,7 @@ extension Configuration {
         public var proxyProtocol: [IPNetwork]?
         /// Asked before those of the user and those for all. The first one that matches decides.
         public var rules: [Rule] = []
-        /// Looked at before those of the user and those for all.
+        /// Asked before the routes of the user and those for all.
         public var routes: [Route] = []
         /// Of a unix socket's file: says which users of this machine may connect. Those of the owner and of the group by
         /// default.

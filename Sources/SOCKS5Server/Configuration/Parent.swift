@@ -12,7 +12,7 @@ public struct Parent: Hashable, Sendable {
         case http
     }
 
-    /// Where it is.
+    /// Where the parent is reached.
     public enum Place: Hashable, Sendable {
         case tcp(Target)
         /// A unix socket of this machine.

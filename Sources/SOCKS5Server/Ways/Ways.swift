@@ -116,7 +116,7 @@ final class Ways: Sendable {
 
     /// The first route that matches, or may match when the addresses of a name are known; then it isn't certain.
     ///
-    /// - Parameter isCertain: whether only certain matches count.
+    /// - Parameter isCertain: if true, a route that only may match doesn't count.
     func way(
         for known: RuleTable.Known,
         _ subject: Subject,
