@@ -33,6 +33,18 @@ struct MemoryTests {
             }
         }
 
+        /// Each sends the bytes to its target and gets as many back.
+        func exchange(_ count: Int) throws {
+            guard count > 0 else { return }
+            let bytes = [UInt8](repeating: 1, count: count)
+            for (client, target) in pairs {
+                try client.send(bytes)
+                _ = try target.receive(count)
+                try target.send(bytes)
+                _ = try client.receive(count)
+            }
+        }
+
         func close() {
             for (client, target) in pairs {
                 client.close()
@@ -66,11 +78,16 @@ struct MemoryTests {
 
     /// Some connections to begin with: what is opened and allocated once is there then. Returns the descriptors
     /// that are left.
-    private static func warmUp(_ child: ChildProcess, _ port: Int) throws -> Int {
+    private static func warmUp(_ child: ChildProcess, _ port: Int, exchanging bytes: Int = 0) throws -> Int {
         let before = child.descriptorCount
-        try Tunnels(50, through: port).close()
-        return try settledDescriptors(of: child, atMost: before + 4)
+        let tunnels = try Tunnels(50, through: port)
+        try tunnels.exchange(bytes)
+        tunnels.close()
+        return try settledDescriptors(of: child, atMost: before + 4 + (bytes > 0 ? mostPipes : 0))
     }
+
+    /// Pipes for splicing stay open, a few a worker.
+    private static var mostPipes: Int { 8 * sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 
     /// A worker opens a descriptor of its own with its first connection, so that what is left can't be told
     /// beforehand; it must stay the same for some time.
@@ -96,22 +113,15 @@ struct MemoryTests {
 
     @Test(arguments: [0, 100_000]) func anIdleConnectionTakesLessThan1600Bytes(_ used: Int) async throws {
         try await withSocks5d { child, port in
-            let idle = try Self.warmUp(child, port)
+            let idle = try Self.warmUp(child, port, exchanging: used)
             let base = child.anonymousBytes
             let count = try Self.affordable(2000)
             let tunnels = try Tunnels(count, through: port)
-            let bytes = [UInt8](repeating: 1, count: used)
-            for (client, target) in tunnels.pairs where used > 0 {
-                try client.send(bytes)
-                _ = try target.receive(used)
-                try target.send(bytes)
-                _ = try client.receive(used)
-            }
+            try tunnels.exchange(used)
             let growth = child.anonymousBytes - base
             #expect(growth <= 1600 * count, "\(growth / count) bytes each")
-            // Pipes for splicing stay open, a few a worker.
             let pipes = child.descriptorCount - (idle + 2 * count)
-            #expect((0...(used > 0 ? 8 * sysconf(Int32(_SC_NPROCESSORS_ONLN)) : 0)).contains(pipes))
+            #expect((0...(used > 0 ? Self.mostPipes : 0)).contains(pipes))
             tunnels.close()
             try Self.descriptors(of: child, become: idle + pipes)
         }
