@@ -7,7 +7,7 @@ import Testing
 @Suite struct ConfigurationFuzzTests {
     /// `SOCKS5D_FUZZ_RUNS` makes it more documents.
     private static var runs: Int {
-        getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? 50_000
+        getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? (isQuick ? 10_000 : 50_000)
     }
 
     /// A small table, whose documents are small too: many reach the decoder.
