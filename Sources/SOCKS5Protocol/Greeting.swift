@@ -31,8 +31,12 @@ public struct Greeting: SOCKSMessage, Hashable {
     }
 
     public var encoded: [UInt8] {
-        let codes = methods.prefix(255).map(\.rawValue)
-        return [socksVersion, UInt8(codes.count)] + codes
+        let sent = methods.prefix(255)
+        return [UInt8](capacity: 2 + sent.count) {
+            $0.append(socksVersion)
+            $0.append(UInt8(sent.count))
+            for method in sent { $0.append(method.rawValue) }
+        }
     }
 }
 

@@ -35,7 +35,12 @@ public struct SOCKSRequest: SOCKSMessage, Hashable {
     }
 
     public var encoded: [UInt8] {
-        [socksVersion, command.rawValue, 0x00] + destination.encoded
+        [UInt8](capacity: 3 + destination.encodedLength) {
+            $0.append(socksVersion)
+            $0.append(command.rawValue)
+            $0.append(0x00)
+            destination.encode(to: &$0)
+        }
     }
 }
 
@@ -67,6 +72,11 @@ public struct SOCKSResponse: SOCKSMessage, Hashable {
     }
 
     public var encoded: [UInt8] {
-        [socksVersion, reply.rawValue, 0x00] + boundAddress.encoded
+        [UInt8](capacity: 3 + boundAddress.encodedLength) {
+            $0.append(socksVersion)
+            $0.append(reply.rawValue)
+            $0.append(0x00)
+            boundAddress.encode(to: &$0)
+        }
     }
 }
