@@ -1,12 +1,13 @@
-internal import Glibc
+public import Glibc
 
 /// A value that several threads use, one at a time.
 ///
 /// `@unchecked`, since the mutex guards all that is mutable here; the one place in the package. A pthread
 /// mutex, because ThreadSanitizer doesn't see `Synchronization.Mutex` on Linux and reports races that aren't.
+@usableFromInline
 package final class Guarded<Value>: @unchecked Sendable {  // what the mailbox is made of
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private var value: Value
+    @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    @usableFromInline var value: Value
 
     package init(_ value: sending Value) {
         self.value = value
@@ -16,6 +17,7 @@ package final class Guarded<Value>: @unchecked Sendable {  // what the mailbox i
     }
 
     /// Runs `body` alone. It must not use this object again.
+    @inlinable
     package func withLock<Result, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {

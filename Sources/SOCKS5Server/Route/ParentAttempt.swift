@@ -9,8 +9,8 @@ final class ParentAttempt {
     let chain: ParentChain
     /// Milliseconds on the loop's clock.
     private let began: UInt64
-    /// By hop; `nil`: the hop needs none.
-    private var trials: [UInt64?]
+    /// By hop; `nil`: the hop needs none. Empty if none of them does.
+    private var trials: [UInt64?] = []
     /// Whether an active check makes it.
     private let isCheck: Bool
     private let wasDown: Bool
@@ -23,12 +23,14 @@ final class ParentAttempt {
         self.chain = chain
         self.isCheck = isCheck
         began = now
-        wasDown = chain.standing(now: now) == .down
-        trials = chain.hops.map { _ in nil }
+        let standing = chain.standing(now: now)
+        wasDown = standing == .down
+        if standing == .up { return }
         if wasDown && !evenIfDown {
             isOver = true
             return nil
         }
+        trials = chain.hops.map { _ in nil }
         for (index, hop) in chain.hops.enumerated() where hop.record.standing(now: now) != .up {
             trials[index] = hop.record.beginTrial(now: now)
             if trials[index] == nil && !evenIfDown {
@@ -54,7 +56,7 @@ final class ParentAttempt {
     func isListening(now: UInt64) {
         for hop in chain.hops { succeeded(hop, isProven: true, now) }
         endTrials()
-        trials = chain.hops.map { _ in nil }
+        trials = []
     }
 
     /// The last parent has said that the target can't be: of no check the success.
@@ -110,7 +112,8 @@ final class ParentAttempt {
     }
 
     private func failed(_ place: Int, _ failure: ParentHealth.Failure, _ reason: String, _ now: UInt64) {
-        chain.hops[place].record.failed(failure, in: trials[place], reason, now: now)
+        let trial = trials.isEmpty ? nil : trials[place]
+        chain.hops[place].record.failed(failure, in: trial, reason, now: now)
     }
 
     /// Checks aren't counted: nobody wanted a connection.
@@ -122,7 +125,9 @@ final class ParentAttempt {
     }
 
     private func endTrials() {
-        for (hop, trial) in zip(chain.hops, trials) { if let trial { hop.record.endTrial(trial) } }
+        for (place, trial) in trials.enumerated() {
+            if let trial { chain.hops[place].record.endTrial(trial) }
+        }
     }
 
     deinit {

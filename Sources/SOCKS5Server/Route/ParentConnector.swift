@@ -49,11 +49,9 @@ final class ParentConnector: Connector {
         self.request = request
         self.way = way
         self.isCheck = isCheck
-        rest =
-            pool.candidates(for: Target(request.destination), subject)
-            .filter { request.command != .udpAssociate || $0.passesDatagramsOn }[...]
+        let all = pool.candidates(for: Target(request.destination), subject)
+        rest = request.command == .udpAssociate ? all.filter(\.passesDatagramsOn)[...] : all[...]
         began = services.clock.now
-        ownNotes.way = WayTaken(way.name)
     }
 
     var notes: RouteNotes {
@@ -104,6 +102,7 @@ final class ParentConnector: Connector {
 
     private func tryNext() {
         guard let attempt = nextAttempt() else {
+            if ownNotes.way == nil { ownNotes.way = WayTaken(way.name) }
             return delegate.connectorDidReport(.failed(reply))
         }
         let left = rest.count + passedOver.count
@@ -180,10 +179,10 @@ final class ParentConnector: Connector {
         guard let chain = attempt?.chain else { preconditionFailure("a connection to no parent") }
         let link = ParentLink(stream, chain, request, services.answers)
         self.link = link
-        link.start { [unowned self] in linkDidReport($0) }
+        link.start(for: self)
     }
 
-    private func linkDidReport(_ event: ParentLink.Event) {
+    func linkDidReport(_ event: ParentLink.Event) {
         let place = place
         switch event {
         case .listening(let place):

@@ -24,14 +24,15 @@ final class ParentLink: TCPStreamDelegate {
     private let chain: ParentChain
     private let request: SOCKSRequest
     private let room: AnswerRoom
-    private var report: ((Event) -> Void)?
+    /// Who hears of it, until ``Event/opened(_:bound:early:)`` or a failure, or until ``close()``.
+    @exclusivity(unchecked) private unowned var connector: ParentConnector?
     /// The place of the one that is asked.
-    private(set) var hop = 0
-    private var handshake: ParentHandshake
-    /// What has come and isn't consumed yet.
-    private var held: [UInt8] = []
+    @exclusivity(unchecked) private(set) var hop = 0
+    @exclusivity(unchecked) private var handshake: ParentHandshake
+    /// A part of an answer, until the rest of it comes.
+    @exclusivity(unchecked) private var held: [UInt8] = []
     /// What the socket didn't take at once. It stays where it is while the stream writes.
-    private var outgoing: UnsafeMutableRawBufferPointer?
+    @exclusivity(unchecked) private var outgoing: UnsafeMutableRawBufferPointer?
     /// From the closing on, until the stream needs the memory no more.
     private var keptAlive: ParentLink?
 
@@ -63,18 +64,17 @@ final class ParentLink: TCPStreamDelegate {
     }
 
     /// Whether nothing has come from the one that is asked: nobody knows whether it is there.
-    private(set) var hasHeardNothing = true
+    @exclusivity(unchecked) private(set) var hasHeardNothing = true
     private var hasListened = false
 
     var name: String { chain.hops[hop].name }
 
-    /// - Parameter report: called until ``Event/opened(_:bound:early:)`` or a failure, or until ``close()``; maybe at once.
-    func start(_ report: @escaping (Event) -> Void) {
-        self.report = report
+    /// - Parameter connector: hears of it, maybe at once.
+    func start(for connector: ParentConnector) {
+        self.connector = connector
         stream.delegate = self
-        send(handshake.begin())
-        receive()
-        guard self.report != nil else { return }
+        begin()
+        guard self.connector != nil else { return }
         do throws(UVError) {
             try stream.startReading()
         } catch {
@@ -83,7 +83,7 @@ final class ParentLink: TCPStreamDelegate {
     }
 
     func close() {
-        report = nil
+        connector = nil
         keptAlive = self
         stream.close()
     }
@@ -104,9 +104,9 @@ final class ParentLink: TCPStreamDelegate {
     private var isLast: Bool { hop == chain.hops.count - 1 }
 
     private func fail(_ failure: ParentFailure) {
-        let (report, asked, isLast) = (report, chain.hops[hop], isLast)
+        let (connector, asked, isLast) = (connector, chain.hops[hop], isLast)
         close()
-        report?(.failed(failure, at: asked, isLast: isLast))
+        connector?.linkDidReport(.failed(failure, at: asked, isLast: isLast))
     }
 
     // MARK: - Messages
@@ -116,45 +116,58 @@ final class ParentLink: TCPStreamDelegate {
         guard outgoing == nil else { return fail(.broken("it answers before it is asked")) }
         do throws(UVError) {
             let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
-            copy.copyBytes(from: bytes)
-            outgoing = copy
-            let sent = try stream.tryWrite(UnsafeRawBufferPointer(copy), nothing)
-            guard sent < copy.count else { return giveOutputBack() }
-            try stream.write(UnsafeRawBufferPointer(rebasing: copy[sent...]), nothing)
+            let sent = try bytes.withUnsafeBufferPointer { bytes throws(UVError) in
+                try stream.tryWrite(UnsafeRawBufferPointer(bytes), nothing)
+            }
+            guard sent < bytes.count else { return }
+            let rest = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count - sent, alignment: 1)
+            rest.copyBytes(from: bytes[sent...])
+            outgoing = rest
+            try stream.write(UnsafeRawBufferPointer(rest), nothing)
         } catch {
             fail(.unreachable(error))
         }
     }
 
-    private func receive() {
-        while report != nil {
-            let (consumed, action) = held.withUnsafeBytes { handshake.receive($0.bytes) }
-            held.removeFirst(consumed)
+    private func begin() {
+        let first = handshake.begin()
+        if first.isEmpty { fail(.unsupported) } else { send(first) }
+    }
+
+    /// - Parameter bytes: all that has come and isn't consumed.
+    private func receive(_ bytes: UnsafeRawBufferPointer) {
+        var bytes = bytes
+        // An answer that has come says what to do next; without any there is nothing to look at.
+        while connector != nil, !bytes.isEmpty {
+            let (consumed, action) = handshake.receive(bytes.bytes)
+            bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
             switch action {
-            case .receiveMore: return
-            case .send(let bytes): send(bytes)
+            case .receiveMore:
+                held = [UInt8](bytes)
+                return
+            case .send(let message): send(message)
             case .awaitPeer(let place):
                 hasListened = true
-                report?(.listening(place))
-            case .open(let bound): open(bound)
+                connector?.linkDidReport(.listening(place))
+            case .open(let bound): open(bound, behind: bytes)
             case .fail(let failure): fail(failure)
             }
         }
     }
 
-    private func open(_ bound: Destination?) {
+    /// - Parameter rest: what has come behind the answer.
+    private func open(_ bound: Destination?, behind rest: UnsafeRawBufferPointer) {
         guard isLast else {
             hop += 1
             hasHeardNothing = true
             handshake = Self.handshake(hop, chain, request)
-            return send(handshake.begin())
+            return begin()
         }
         guard outgoing == nil else { return fail(.broken("it answers before it is asked")) }
-        let report = report
-        self.report = nil
+        let connector = connector
+        self.connector = nil
         stream.stopReading()
-        report?(.opened(stream, bound: bound, early: held))
+        connector?.linkDidReport(.opened(stream, bound: bound, early: [UInt8](rest)))
     }
 
     /// What is sent may have a password in it.
@@ -173,10 +186,13 @@ final class ParentLink: TCPStreamDelegate {
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { room.bytes }
 
     func stream(_ stream: TCPStream, didRead count: Int) {
-        guard report != nil, count > 0 else { return }
+        guard connector != nil, count > 0 else { return }
         hasHeardNothing = false
-        held += room.bytes.prefix(count)
-        receive()
+        let new = UnsafeRawBufferPointer(rebasing: room.bytes[..<count])
+        if held.isEmpty { return receive(new) }
+        let all = held + new
+        held = []
+        all.withUnsafeBytes { receive($0) }
     }
 
     func streamDidEnd(_ stream: TCPStream) { fail(.broken("it ends the connection")) }

@@ -2,14 +2,23 @@ internal import SOCKS5Protocol
 
 /// A parent as it is reached: which proxies are asked one after the other. One for all sessions.
 final class ParentChain: Sendable {
-    /// One of them.
-    struct Hop: Sendable {
+    /// One of them. A class, since a session asks each several times and a copy would count the references of all.
+    final class Hop: Sendable {
         let name: String
         let record: ParentRecord
         let kind: ParentKind
         let place: Parent.Place
         let credentials: Credentials?
         let isPipelined: Bool
+
+        fileprivate init(_ parent: Parent, _ record: ParentRecord) {
+            name = parent.name
+            self.record = record
+            kind = ParentKind(parent.kind)
+            place = parent.place
+            credentials = parent.credentials
+            isPipelined = parent.isPipelined
+        }
     }
 
     /// Of the last hop, which carries requests out.
@@ -64,17 +73,6 @@ final class ParentChain: Sendable {
     var passesDatagramsOn: Bool {
         guard hops.count == 1, last.kind == .socks5 else { return false }
         return if case .tcp = last.place { true } else { false }
-    }
-}
-
-extension ParentChain.Hop {
-    fileprivate init(_ parent: Parent, _ record: ParentRecord) {
-        name = parent.name
-        self.record = record
-        kind = ParentKind(parent.kind)
-        place = parent.place
-        credentials = parent.credentials
-        isPipelined = parent.isPipelined
     }
 }
 
