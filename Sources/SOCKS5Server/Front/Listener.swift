@@ -16,13 +16,6 @@ final class Listener: Sendable {
     }
 }
 
-extension Policy {
-    /// What a client of a listener is spoken to with.
-    func front(for client: Peer, at listener: ListenerName) -> Front {
-        .choosing(FrontChoice(terms(of: listener), client))
-    }
-}
-
 /// A connection that no session has yet.
 struct Arrival: Sendable {
     let listener: Listener

@@ -13,9 +13,10 @@ extension Services {
         _ client: Peer,
         isNamed: Bool = false,
         at listener: ListenerName,
+        under terms: ListenerTerms,
         _ places: inout SessionPlaces
     ) -> Bool {
-        guard policy.terms(of: listener).serves(client, isNamed: isNamed) else {
+        guard terms.serves(client, isNamed: isNamed) else {
             journal.connectionRefusedToStranger(client, by: listener, now: clock.now)
             return false
         }
@@ -23,7 +24,7 @@ extension Services {
             journal.connectionRefusedAsBanned(by: listener)
             return false
         }
-        if let limit = places.enter(from: client, at: listener, self) {
+        if let limit = places.enter(from: client, at: listener, under: terms, self) {
             journal.connectionRefused(client, by: limit, at: listener, now: clock.now)
             return false
         }
@@ -31,8 +32,13 @@ extension Services {
     }
 
     /// The same for one that is to say by a header who the client is. No limit of a source binds it, and nothing bans it.
-    func admit(balancer: Peer, at listener: ListenerName, _ places: inout SessionPlaces) -> Bool {
-        guard policy.terms(of: listener).isBalancer(balancer) else {
+    func admit(
+        balancer: Peer,
+        at listener: ListenerName,
+        under terms: ListenerTerms,
+        _ places: inout SessionPlaces
+    ) -> Bool {
+        guard terms.isBalancer(balancer) else {
             journal.connectionRefused(balancer, for: .headerFromElsewhere, by: listener, now: clock.now)
             return false
         }
@@ -51,7 +57,8 @@ extension Session {
             }
             guard let (header, length) = decoded else { return pipe.awaitMore() }
             // A reload may have come since it has connected.
-            guard services.policy.terms(of: record.listener).isBalancer(record.client) else {
+            let terms = services.policy.terms(of: record.listener)
+            guard terms.isBalancer(record.client) else {
                 return perform(machine.on(.headerFailed(.headerFromElsewhere)))
             }
             pipe.consume(length)
@@ -60,10 +67,11 @@ extension Session {
                 client,
                 isNamed: header.client != nil,
                 at: record.listener,
+                under: terms,
                 &places
             )
             services.counters.add(header.version == .one ? .version1Headers : .version2Headers)
-            if isAdmitted { begin(for: header.client) }
+            if isAdmitted { begin(for: header.client, under: terms) }
             perform(machine.on(.headerRead(isAdmitted: isAdmitted)))
         } catch {
             perform(machine.on(.headerFailed(ConnectionRefusal(error))))
@@ -73,10 +81,10 @@ extension Session {
     /// The header has named the client, by whom everything goes from now on.
     ///
     /// - Parameter named: `nil`: whoever has sent it.
-    private func begin(for named: Peer?) {
+    private func begin(for named: Peer?, under terms: ListenerTerms) {
         record.note(namedClient: named)
         handshakePolicy = services.policy
-        front = services.policy.front(for: record.client, at: record.listener)
+        front = .choosing(FrontChoice(terms, record.client))
         hasBegun = true
         noteBegin()
     }

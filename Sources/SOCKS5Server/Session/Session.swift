@@ -30,23 +30,24 @@ final class Session {
     @exclusivity(unchecked) private(set) var relay: Relay?
     @exclusivity(unchecked) var association: UDPAssociation?
 
-    /// - Parameter awaitsHeader: whether the peer is to say by a PROXY header who the client is.
+    /// - Parameter terms: they say whether the peer is to tell by a PROXY header who the client is.
     init(
         _ keeper: any SessionKeeper,
         _ services: Services,
         _ slot: Clock.Slot,
         at listener: ListenerName,
+        under terms: ListenerTerms,
         peer: Peer,
-        _ places: SessionPlaces,
-        _ awaitsHeader: Bool
+        _ places: SessionPlaces
     ) {
+        let awaitsHeader = terms.awaitsHeader
         self.keeper = keeper
         self.services = services
         self.slot = slot
         self.places = places
         hasBegun = !awaitsHeader
         machine = SessionMachine(awaitsHeader: awaitsHeader)
-        front = awaitsHeader ? .choosing(.nobody) : services.policy.front(for: peer, at: listener)
+        front = .choosing(awaitsHeader ? .nobody : FrontChoice(terms, peer))
         handshakePolicy = awaitsHeader ? nil : services.policy
         record = SessionRecord(
             id: services.journal.nextSession(),

@@ -21,8 +21,13 @@ struct SessionPlaces {
     /// Takes the places of a connection, but for the one of ``ConnectionLimit``.
     ///
     /// - Returns: the limit that it would exceed; then nothing is taken.
-    mutating func enter(from peer: Peer, at listener: ListenerName, _ services: Services) -> LimitRefusal? {
-        let own = services.policy.terms(of: listener).bounds
+    mutating func enter(
+        from peer: Peer,
+        at listener: ListenerName,
+        under terms: ListenerTerms,
+        _ services: Services
+    ) -> LimitRefusal? {
+        let own = terms.bounds
         if let limits = own.map(\.source) ?? services.policy.limits.source {
             let source = ClientSource(peer)
             if own != nil { scope = SourceScope(listener: listener.index) }
@@ -36,7 +41,7 @@ struct SessionPlaces {
         return nil
     }
 
-    /// Waits for a PROXY header, and gives way to others like a handshake. May be said before ``enter(from:_:)``.
+    /// Waits for a PROXY header, and gives way to others like a handshake. May be said before ``enter(from:at:under:_:)``.
     mutating func awaitHeader(_ services: Services) {
         if !isUnfinished { services.counters.handshakeDidBegin() }
         isUnfinished = true

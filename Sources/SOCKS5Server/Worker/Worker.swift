@@ -165,11 +165,12 @@ final class Worker {
             return pass(accepted, arrival, to: taker)
         }
         let (peer, name) = (arrival.peer, arrival.listener.name)
-        let awaitsHeader = services.policy.terms(of: name).awaitsHeader
+        let terms = services.policy.terms(of: name)
         var places = SessionPlaces()
         let isAdmitted =
-            awaitsHeader
-            ? services.admit(balancer: peer, at: name, &places) : services.admit(peer, at: name, &places)
+            terms.awaitsHeader
+            ? services.admit(balancer: peer, at: name, under: terms, &places)
+            : services.admit(peer, at: name, under: terms, &places)
         guard isAdmitted else { return member.leave() }
         guard takePlace() else {
             member.leave()
@@ -178,7 +179,7 @@ final class Worker {
             return services.journal.connectionRefusedAtLimit(of: most, by: name, now: clock.now)
         }
         places.keepPlace()
-        let session = Session(self, services, clock.enter(), at: name, peer: peer, places, awaitsHeader)
+        let session = Session(self, services, clock.enter(), at: name, under: terms, peer: peer, places)
         sessions.insert(session)
         session.start(accepted)
         watch(session)
