@@ -3,8 +3,9 @@ package import SOCKS5Protocol
 /// The rules in the form in which they are asked: for each criterion a table that says which rules a value fulfils.
 ///
 /// A question is answered with a bit a rule, criterion by criterion. So it costs a lookup for each criterion that is in
-/// use, and hardly more for a hundred rules than for one. It allocates nothing (below some 4,000 rules).
-package struct RuleTable: Sendable {
+/// use, and hardly more for a hundred rules than for one. It allocates nothing (below some 4,000 rules). A class, since
+/// whoever asks a large value in another object copies it first.
+package final class RuleTable: Sendable {
     /// One criterion of all rules.
     private struct Criterion<Table: Sendable>: Sendable {
         let table: Table
@@ -27,7 +28,6 @@ package struct RuleTable: Sendable {
     /// Those of all that decide.
     private let deciding: RuleBits
     private let allowing: RuleBits
-    private let none: RuleBits
     /// Whether any rule only reports.
     package let hasReports: Bool
     /// Where each rule is written; empty where none says it.
@@ -42,7 +42,11 @@ package struct RuleTable: Sendable {
     private let needingAddress: RuleBits
     private let needingTarget: RuleBits
 
-    package var isEmpty: Bool { all.words.isEmpty }
+    package let isEmpty: Bool
+    /// Whether anything but the target counts.
+    private let asksForSubject: Bool
+    /// Whether every rule is about networks or domains.
+    private let asksForHost: Bool
 
     /// O(n log n) in all values of all rules.
     package init(_ rules: [Rule]) {
@@ -58,22 +62,24 @@ package struct RuleTable: Sendable {
                 isUsed: rules.contains { values($0) != nil }
             )
         }
+        isEmpty = rules.isEmpty
         all = RuleBits(rules) { _ in true }
         deciding = RuleBits(rules) { $0.action != .report }
         hasReports = rules.contains { $0.action == .report }
         places = rules.allSatisfy { $0.place == nil } ? [] : rules.map(\.place)
         allowing = RuleBits(rules) { $0.action == .allow }
-        none = RuleBits(rules) { _ in false }
-        clients = criterion({ $0.clients }, Self.networkTable)
-        users = criterion({ $0.users }, Self.dictionary)
-        commands = criterion({ $0.commands }, Self.dictionary)
-        networks = criterion({ $0.networks }, Self.networkTable)
+        clients = criterion({ $0.clients }, RuleTable.networkTable)
+        users = criterion({ $0.users }, RuleTable.dictionary)
+        commands = criterion({ $0.commands }, RuleTable.dictionary)
+        networks = criterion({ $0.networks }, RuleTable.networkTable)
         domains = criterion({ $0.domains }) { pairs in
             DomainTable(pairs.lazy.map { (pattern: $0, value: $1) })
         }
         ports = criterion({ $0.ports }) { pairs in
             PrefixTable(pairs.flatMap { range, rule in range.prefixes(value: rule) })
         }
+        asksForHost = rules.allSatisfy { $0.networks != nil || $0.domains != nil }
+        asksForSubject = clients.isUsed || users.isUsed || commands.isUsed
         needingAddress = RuleBits(rules) { $0.networks != nil }
         needingTarget = RuleBits(rules) { $0.networks != nil || $0.domains != nil || $0.ports != nil }
     }
@@ -144,7 +150,7 @@ package struct RuleTable: Sendable {
     package func candidates(for subject: Subject) -> (rules: [Int], isLastCertain: Bool) {
         withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
             let question = RuleQuestion(all, memory)
-            narrow(question, by: subject)
+            if asksForSubject { narrow(question, by: subject) }
             let rules = question.rules
             guard let end = rules.firstIndex(where: { !needingTarget.contains($0) }) else {
                 return (rules, false)
@@ -164,26 +170,29 @@ package struct RuleTable: Sendable {
         to subject: Subject,
         isCertain: Bool = false
     ) -> Int? {
-        let allowing = isCertain ? none : allowing
+        // As with most routes: nothing else has to be asked of most addresses.
+        if asksForHost, case .address(let address, _, named: nil) = known, !networks.table.contains(address) {
+            return nil
+        }
         return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
             let question = RuleQuestion(rules, memory)
-            narrow(question, by: subject)
+            if asksForSubject { narrow(question, by: subject) }
             switch known {
             case .unknown:
-                return question.first(allowing, uncertain: needingTarget)
+                return question.first(isCertain ? nil : allowing, uncertain: needingTarget)
             case .name(let name, let port):
-                narrow(question, byPort: port)
-                narrow(question, byName: name)
-                return question.first(allowing, uncertain: needingAddress)
+                if ports.isUsed { narrow(question, byPort: port) }
+                if domains.isUsed { narrow(question, byName: name) }
+                return question.first(isCertain ? nil : allowing, uncertain: needingAddress)
             case .address(let address, let port, let name):
-                narrow(question, byPort: port)
-                narrow(question, byName: name)
+                if ports.isUsed { narrow(question, byPort: port) }
+                if domains.isUsed { narrow(question, byName: name) }
                 if networks.isUsed {
                     question.narrow(networks.without) { fulfil in
                         networks.table.forEachValue(of: address, fulfil)
                     }
                 }
-                return question.first(allowing, uncertain: nil)
+                return question.first
             }
         }
     }
@@ -211,12 +220,10 @@ package struct RuleTable: Sendable {
     }
 
     private func narrow(_ question: RuleQuestion, byPort port: UInt16) {
-        guard ports.isUsed else { return }
         question.narrow(ports.without) { fulfil in ports.table.forEachValue(of: port, fulfil) }
     }
 
     private func narrow(_ question: RuleQuestion, byName name: HostName?) {
-        guard domains.isUsed else { return }
         question.narrow(domains.without) { fulfil in
             if let name { domains.table.forEachValue(of: name, fulfil) }
         }
@@ -238,24 +245,30 @@ private struct RuleBits: Sendable {
 /// The rules that a request has matched so far, while one criterion after the other is looked at.
 private struct RuleQuestion {
     private let matching: UnsafeMutableBufferPointer<UInt64>
+    /// Without a bit between two criteria.
     private let fulfilled: UnsafeMutableBufferPointer<UInt64>
 
     /// - Parameters:
     ///   - rules: those that are asked.
     ///   - memory: two words for each word of theirs; used until the answer.
+    @inline(__always)
     init(_ rules: RuleBits, _ memory: UnsafeMutableBufferPointer<UInt64>) {
         matching = UnsafeMutableBufferPointer(rebasing: memory[..<rules.words.count])
         fulfilled = UnsafeMutableBufferPointer(rebasing: memory[rules.words.count...])
-        _ = matching.initialize(from: rules.words)
-        fulfilled.initialize(repeating: 0)
+        for index in matching.indices {
+            matching[index] = rules.words[index]
+            fulfilled[index] = 0
+        }
     }
 
     /// Leaves the rules that don't have a criterion, and those for which `each` calls its argument.
     @inline(__always)
     func narrow(_ without: RuleBits, _ each: ((Int) -> Void) -> Void) {
-        for index in fulfilled.indices { fulfilled[index] = without.words[index] }
         each { rule in fulfilled[rule / 64] |= 1 << UInt64(rule % 64) }
-        for index in matching.indices { matching[index] &= fulfilled[index] }
+        for index in matching.indices {
+            matching[index] &= without.words[index] | fulfilled[index]
+            fulfilled[index] = 0
+        }
     }
 
     /// The rules that still match, from 0.
@@ -265,14 +278,21 @@ private struct RuleQuestion {
         }
     }
 
-    /// - Parameter uncertain: the rules that may match, or not, when more is known.
-    func first(_ allowing: RuleBits, uncertain: RuleBits?) -> Int? {
-        for index in matching.indices {
-            var rest = matching[index]
-            if let uncertain { rest &= allowing.words[index] | ~uncertain.words[index] }
-            guard rest != 0 else { continue }
-            return index * 64 + rest.trailingZeroBitCount
+    /// The first one that matches.
+    @inline(__always) var first: Int? {
+        for index in matching.indices where matching[index] != 0 {
+            return index * 64 + matching[index].trailingZeroBitCount
         }
         return nil
+    }
+
+    /// - Parameters:
+    ///   - allowing: the rules of which one that may match counts; `nil`: none.
+    ///   - uncertain: the rules that may match, or not, when more is known.
+    func first(_ allowing: RuleBits?, uncertain: RuleBits) -> Int? {
+        for index in matching.indices {
+            matching[index] &= (allowing?.words[index] ?? 0) | ~uncertain.words[index]
+        }
+        return first
     }
 }

@@ -135,6 +135,18 @@ import UVLoop
         #expect(RuleTable([allowNetwork, byDomain]).denial(of: allowedAddress, to: Self.anyone) == nil)
     }
 
+    @Test func anAddressInNoNetworkIsDeniedByItsNameOrByARuleForAnyHost() throws {
+        let hosts = [
+            Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
+            Rule(.deny, domains: [try Self.domain(".x.test")]),
+        ]
+        let ofAnyHost = Rule(.deny, ports: [PortRange(80...80)])
+        let named = try Self.at("11.0.0.1", 80, named: try Self.name("a.x.test"))
+        #expect(RuleTable(hosts).denial(of: try Self.at("11.0.0.1", 80), to: Self.anyone) == nil)
+        #expect(RuleTable(hosts).denial(of: named, to: Self.anyone) == 1)
+        #expect(RuleTable(hosts + [ofAnyHost]).denial(of: try Self.at("11.0.0.1", 80), to: Self.anyone) == 2)
+    }
+
     @Test func aDomainThatIsAllowedFirstIsAllowedAtAnyAddress() throws {
         let rules = RuleTable([
             Rule(.allow, domains: [try Self.domain("intranet.test")]),
