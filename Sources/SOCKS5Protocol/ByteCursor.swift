@@ -14,7 +14,8 @@ public struct ByteCursor: Sendable {
         readInteger(UInt8.self, of: bytes)
     }
 
-    /// A number in network byte order.
+    /// A number in network byte order. Inlined, since a call takes longer than the reading.
+    @inline(__always)
     mutating func readInteger<Number: FixedWidthInteger & BitwiseCopyable>(
         _ type: Number.Type,
         of bytes: RawSpan

@@ -9,7 +9,7 @@ internal import UVLoop
 /// - Ownership: the ``Connector``'s that wants to know.
 final class CandidateSearch {
     private let services: Services
-    private let subject: Subject
+    let subject: Subject
     private let isJudged: Bool
     /// Which addresses count at all; `nil`: all.
     private let admits: ((SocketAddress) -> Bool)?

@@ -9,7 +9,6 @@ final class Direct: Connector, TCPStreamDelegate {
     private unowned let delegate: any ConnectorDelegate
     private let services: Services
     private let target: Target
-    private let subject: Subject
     private let search: CandidateSearch
     /// By what it leaves; `nil`: as the policy has it.
     private let egress: EgressWay?
@@ -32,7 +31,6 @@ final class Direct: Connector, TCPStreamDelegate {
         self.delegate = delegate
         self.services = services
         self.target = target
-        self.subject = subject
         egress = way?.egress
         search = CandidateSearch(services, subject, isJudged: !isParent, admits: admits)
         if let way, !isParent { search.notes.way = WayTaken(way.name) }
@@ -124,7 +122,7 @@ final class Direct: Connector, TCPStreamDelegate {
             attempts.append((attempt, stream, address))
             try stream.connect(
                 to: address,
-                by: services.egress(of: subject, isIPv6: address.isIPv6, by: egress)
+                by: services.egress(of: search.subject, isIPv6: address.isIPv6, by: egress)
             )
             return nil
         } catch {
