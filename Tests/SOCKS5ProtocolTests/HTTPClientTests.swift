@@ -215,6 +215,7 @@ private let payload = Array("HTTP/1.1 407 \r\n\r\n".utf8)
         _ = handshake.request(wanted, Credentials(username: "alice", password: "secret"))
         var dumped = ""
         dump(handshake, to: &dumped)
-        #expect(!dumped.contains("secret") && !dumped.contains("c2Vjc") && !dumped.contains("115"))
+        // On a line of its own: the dump has addresses in it too.
+        #expect(!dumped.contains("secret") && !dumped.contains("c2Vjc") && !dumped.contains("- 115\n"))
     }
 }

@@ -307,7 +307,9 @@ private final class Gate: CredentialStore {
             _ = try millisecondsToAnswer("alice", "hunter2", [1, 1], at: port)
         }
         let text = recorder.text.withLock { $0 }
-        #expect(text.contains("alice") && !text.contains("hunter2") && !text.contains("104"))
+        // Dumped or described: the client's port may have the same digits.
+        #expect(text.contains("alice") && !text.contains("hunter2"))
+        #expect(!text.contains("- 104\n") && !text.contains("104, 117"))
         var dumped = ""
         dump(ProxyUser(name: "alice", password: "hunter2"), to: &dumped)
         dumped += "\(ProxyUser(name: "alice", password: "hunter2"))"
