@@ -26,8 +26,39 @@ private struct FixedConnector: TargetConnector {
     }
 }
 
+/// What the example in README.md asks.
+func connectedSocket(at path: String) async throws -> Int32 {
+    dup(try TestSocket(connectingToUnix: path).descriptor)
+}
+
 /// A way out of an embedder's own.
 @Suite struct TargetConnectorTests {
+    @Test func theExampleOfTheReadmeConnects() async throws {
+        let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/ConnectorExample.swift")
+        #expect(try readFile("\(projectFolder)/README.md").contains("```swift\n\(example)```\n"))
+
+        let path = "/tmp/socks5d-test-\(getpid())-connector.sock"
+        defer { unlink(path) }
+        let service = try TestSocket(listeningOnUnix: path)
+        defer { service.close() }
+        let services = LocalServices(sockets: ["db.internal": path])
+        try await withServerObject({ $0.routes = try routes(to: services) }) { _, port in
+            let client = try TestSocket.tunnel(
+                through: port,
+                to: Destination(name: "db.internal", port: 5432)
+            )
+            defer { client.close() }
+            let reached = TestSocket(descriptor: accept(service.descriptor, nil, nil))
+            defer { reached.close() }
+            try client.send([1, 2])
+            #expect(try reached.receive(2) == [1, 2])
+            try expect(.hostUnreachable, through: port, to: Destination(name: "x.internal", port: 1))
+            let target = try TestListener()
+            defer { target.close() }
+            try expect(.succeeded, through: port, to: .loopback(target.port))
+        }
+    }
+
     @Test func anEmbedderConnectsToTheTarget() async throws {
         let sessions = RecordedSessions()
         let target = try TestListener()
