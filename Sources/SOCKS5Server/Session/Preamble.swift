@@ -49,8 +49,7 @@ extension Services {
 
 extension Session {
     /// Reads the header, if all of it has come. What stands behind it is the client's.
-    func receiveHeader() {
-        guard let pipe = relay?.clientToTarget else { return }
+    func receiveHeader(from pipe: Pipe) {
         do throws(MalformedProxyHeader) {
             let decoded = try pipe.withHeldBytes { bytes throws(MalformedProxyHeader) in
                 try ProxyHeader.decode(bytes)

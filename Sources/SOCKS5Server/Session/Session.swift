@@ -121,12 +121,13 @@ final class Session {
     // MARK: - Handshake
 
     func receive() {
+        guard let pipe = relay?.clientToTarget else { return }
         if machine.awaitsHeader {
-            receiveHeader()
-            guard machine.isNegotiating, relay?.clientToTarget.isEmpty == false else { return }
+            receiveHeader(from: pipe)
+            guard machine.isNegotiating, !pipe.isEmpty else { return }
         }
         record.enter(.handshake)
-        while machine.isNegotiating, let pipe = relay?.clientToTarget {
+        while machine.isNegotiating {
             let (consumed, action) = pipe.withHeldBytes {
                 let result = front.receive($0)
                 record.note(result.action, of: front, to: $0)
