@@ -15,22 +15,37 @@ extension EndToEnd {
         }
 
         @Test(.client("danted", package: "dante-server")) func danteCarriesAPage() async throws {
-            try await expectPage("socks5", nil) { rig, port in
-                let text = """
-                    errorlog: stderr
-                    internal: 127.0.0.1 port = \(port)
-                    external: 127.0.0.1
-                    clientmethod: none
-                    socksmethod: none
-                    user.privileged: root
-                    user.unprivileged: root
-                    client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
-                    socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
+            try await expectPage("socks5", nil, Self.dante)
+        }
 
-                    """
-                let file = try rig.file("danted.conf", Array(text.utf8))
-                return ["danted", "-f", file, "-p", try rig.file("danted.pid", [])]
-            }
+        @Test(.client("danted", package: "dante-server")) func danteCarriesDatagrams() async throws {
+            let sessions = try await withParent("socks5", nil, Self.dante) { rig in
+                let target = try TestDatagramSocket()
+                defer { target.close() }
+                let association = try TestAssociation(through: try #require(Int(rig.proxyPort)))
+                defer { association.close() }
+                for payload in [[1], [UInt8](repeating: 2, count: 1200), []] {
+                    try association.expectEcho(of: payload, from: target)
+                }
+            }.sessions
+            #expect(sessions.map { $0.outcome } == ["completed"])
+        }
+
+        private static func dante(_ rig: Rig, _ port: Int) throws -> [String] {
+            let text = """
+                errorlog: stderr
+                internal: 127.0.0.1 port = \(port)
+                external: 127.0.0.1
+                clientmethod: none
+                socksmethod: none
+                user.privileged: root
+                user.unprivileged: root
+                client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
+                socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
+
+                """
+            let file = try rig.file("danted.conf", Array(text.utf8))
+            return ["danted", "-f", file, "-p", try rig.file("danted.pid", [])]
         }
 
         @Test(.client("tinyproxy", package: "tinyproxy"), arguments: [false, true])
@@ -99,27 +114,38 @@ extension EndToEnd {
             return reserved.port
         }
 
-        /// - Parameter parent: what starts one that listens on a port.
         private func expectPage(
             _ scheme: String,
             _ login: String?,
             _ parent: @escaping @Sendable (Rig, Int) throws -> [String]
         ) async throws {
-            let port = try Self.unusedPort()
-            let url = "\(scheme)://\(login.map { "\($0)@" } ?? "")127.0.0.1:\(port)"
-            let (page, sessions) = try await withRig(["--parent", url]) { rig in
-                let child = try ChildProcess(try parent(rig, port), folder: rig.folder)
-                defer { child.finish() }
-                try eventually("the parent listens") {
-                    (try? TestSocket(connectingTo: port))?.close() != nil
-                }
-                return try rig.run([
+            let (page, sessions) = try await withParent(scheme, login, parent) { rig in
+                try rig.run([
                     "curl", "--silent", "--show-error", "--proxy", "socks5h://\(rig.proxy)",
                     rig.url("127.0.0.1"),
                 ])
             }
             #expect(page.output == WebConnection.page, "\(page)")
             #expect(sessions.map { $0.outcome } == ["completed"])
+        }
+
+        /// - Parameter parent: what starts one that listens on a port.
+        private func withParent<Result: Sendable>(
+            _ scheme: String,
+            _ login: String?,
+            _ parent: @escaping @Sendable (Rig, Int) throws -> [String],
+            _ body: @escaping @Sendable (Rig) throws -> Result
+        ) async throws -> (result: Result, sessions: [LoggedSession]) {
+            let port = try Self.unusedPort()
+            let url = "\(scheme)://\(login.map { "\($0)@" } ?? "")127.0.0.1:\(port)"
+            return try await withRig(["--parent", url]) { rig in
+                let child = try ChildProcess(try parent(rig, port), folder: rig.folder)
+                defer { child.finish() }
+                try eventually("the parent listens") {
+                    (try? TestSocket(connectingTo: port))?.close() != nil
+                }
+                return try body(rig)
+            }
         }
     }
 }
