@@ -80,6 +80,10 @@ import Testing
         ("socks5://h h:1", "there is a blank in it; expected none, or %20 for it"),
         ("socks5://h:1\n", "there is a blank in it; expected none, or %0a for it"),
         ("socks5://alice@h:1", "its user without a password; expected one (RFC 1929)"),
+        (
+            "socks5://alice:@h:1",
+            "its user with an empty password; expected 1 to 255 bytes (RFC 1929)"
+        ),
         ("http://alice@h:1", "its user without a password; expected one (RFC 7617)"),
         ("http://a%3ab:hunter2@h:1", "its user has a colon, which HTTP can't send (RFC 7617)"),
         ("socks4://a:hunter2@h:1", "there is a password, which SOCKS4 can't send; expected USER@HOST:PORT"),

@@ -56,6 +56,28 @@ import Testing
         }
     }
 
+    @Test func aGroupAndANameWithoutAFileAreTold() throws {
+        try withFolder { folder in
+            let file = "\(folder)/socks5d.yaml"
+            let parents = "{a: {socks5: h:1}, b: {socks5: h:1}, sites: {any-of: [a, b]}}"
+            try writeFile(file, Array("parents: \(parents)".utf8))
+            let cases = [
+                (
+                    ["--config", file, "--via", "sites"],
+                    "--via is 'sites', a group; expected one of its parents: a, b"
+                ),
+                (
+                    ["--via", "sites"],
+                    "--via is 'sites'; expected HOST:PORT, a URL, or a parent of the file that --config names"
+                ),
+            ]
+            for (arguments, told) in cases {
+                let result = try Invocation(["probe", "127.0.0.1:1"] + arguments).start().waitForEnd()
+                #expect(result.exitCode == 64 && result.errors.contains(told), "\(result.errors)")
+            }
+        }
+    }
+
     /// What the first or the second of two proxies says, and how it is told.
     @Test(arguments: [
         ("http", "HTTP/1.1 407 No\r\n\r\n", "status 407: it requires a login; give one in its URL"),

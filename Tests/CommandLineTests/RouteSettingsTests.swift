@@ -142,10 +142,10 @@ import Testing
             (nil, "password: No such file or directory"),
             ("", "password has no password; expected 1 to 255 bytes on one line"),
             ("\n", "password has no password; expected 1 to 255 bytes on one line"),
-            ("one\ntwo\n", "password has no password; expected 1 to 255 bytes on one line"),
+            ("one\ntwo\n", "password has more than one line; expected 1 to 255 bytes on one line"),
             (
                 String(repeating: "x", count: 256),
-                "password has no password; expected 1 to 255 bytes on one line"
+                "password has a password of 256 bytes; expected 1 to 255 bytes on one line"
             ),
         ] as [(String?, String)]
     )
@@ -291,6 +291,10 @@ import Testing
         ),
         ("parents: {a: {socks5: h:1}, g: {any-of: [a*2, a*3]}}", "1:47: 'a' is given twice; expected once"),
         ("parents: {a: {socks5: h:1, user: a}}", "1:34: 'user' without a password; expected one (RFC 1929)"),
+        (
+            "parents: {a: {socks5: h:1, user: a, password: ''}}",
+            "1:34: 'user' with an empty password; expected 1 to 255 bytes (RFC 1929)"
+        ),
         ("parents: {a: {http: h:1, user: a}}", "1:32: 'user' without a password; expected one (RFC 7617)"),
         (
             "parents: {a: {http: h:1, user: 'a:b', password: x}}",

@@ -70,7 +70,8 @@ import Testing
             ].map {
                 Array($0.utf8)
             } + [[0xff], [0xc3]]
-        let runs = getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? (isQuick ? 20_000 : 100_000)
+        let runs =
+            getenv("SOCKS5D_FUZZ_RUNS").flatMap { Int(String(cString: $0)) } ?? (isQuick ? 20_000 : 100_000)
         for _ in 0..<runs {
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 0..<12, using: &random) {

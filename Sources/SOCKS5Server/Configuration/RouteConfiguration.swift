@@ -32,6 +32,10 @@ extension Configuration {
                     "\(title) has a user or a password of no or over 255 bytes (RFC 1929)"
                 )
             }
+            // RFC 7617 allows what RFC 1929 doesn't.
+            guard parent.kind != .socks5 || credentials.password.count > 0 else {
+                throw ConfigurationError("\(title) has an empty password; expected 1 to 255 bytes (RFC 1929)")
+            }
             guard parent.kind != .http || !credentials.username.contains(UInt8(ascii: ":")) else {
                 throw ConfigurationError("\(title) has a user with a colon, which HTTP can't send (RFC 7617)")
             }

@@ -60,7 +60,7 @@ struct Probe: ParsableCommand {
     }
 
     private func hops() throws -> [ProbeHop] {
-        let parents = try config.map { try Self.parents(of: $0) }
+        let configuration = try config.map { try Self.configuration(of: $0) }
         let login = via.allSatisfy(\.isPlace) ? try credentials() : nil
         guard via.allSatisfy(\.isPlace) || user == nil else {
             throw Failure.usage("--user beside a URL or a name in --via; expected the login in the URL")
@@ -73,23 +73,36 @@ struct Probe: ParsableCommand {
                 }
                 return [ProbeHop(parent, title: entry.url)]
             }
-            if !text.contains(":"), let parents { return try Self.chain(text, parents) }
+            if !text.contains(":") {
+                guard let configuration else {
+                    throw Failure.usage(
+                        "--via is \(text.quoted); expected HOST:PORT, a URL, or a parent of the file that --config names"
+                    )
+                }
+                return try Self.chain(text, configuration)
+            }
             return [ProbeHop(try Self.endpoint(text, "--via"), login)]
         }
     }
 
-    private static func parents(of file: String) throws -> [Parent] {
+    private static func configuration(of file: String) throws -> Configuration {
         var options = try Options.parse([])
         options.config = file
-        return try Loaded(options, .ofProcess()).configuration.parents
+        return try Loaded(options, .ofProcess()).configuration
     }
 
     /// A parent with those through which it is reached before it.
-    private static func chain(_ name: String, _ parents: [Parent]) throws -> [ProbeHop] {
+    private static func chain(_ name: String, _ configuration: Configuration) throws -> [ProbeHop] {
         var hops: [ProbeHop] = []
         var next: String? = name
         while let name = next {
-            guard let parent = parents.first(where: { $0.name == name }) else {
+            guard let parent = configuration.parents.first(where: { $0.name == name }) else {
+                if let group = configuration.parentGroups.first(where: { $0.name == name }) {
+                    let members = group.members.map(\.name).joined(separator: ", ")
+                    throw Failure.usage(
+                        "--via is \(name.quoted), a group; expected one of its parents: \(members)"
+                    )
+                }
                 throw Failure.usage("--via is \(name.quoted); the configuration file has no such parent")
             }
             hops.insert(ProbeHop(parent, title: name), at: 0)

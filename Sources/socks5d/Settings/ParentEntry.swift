@@ -148,9 +148,17 @@ struct ParentPasswords {
         var bytes = try InputFile.read(path, kind)
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
-        guard (1...255).contains(bytes.count), !bytes.contains(UInt8(ascii: "\n")) else {
+        let problem =
+            if bytes.isEmpty {
+                "no password"
+            } else if bytes.contains(UInt8(ascii: "\n")) {
+                "more than one line"
+            } else if bytes.count > 255 {
+                "a password of \(bytes.count) bytes"
+            } else { nil as String? }
+        if let problem {
             throw Failure.configuration(
-                "\(kind) \(path.printable) has no password; expected 1 to 255 bytes on one line"
+                "\(kind) \(path.printable) has \(problem); expected 1 to 255 bytes on one line"
             )
         }
         return Password(bytes)

@@ -75,7 +75,13 @@ struct ParentReview {
         if kind == .socks4, hasPassword {
             refuse(entry, key, "\(key.quoted) of a SOCKS4 proxy, which takes a user alone")
         }
-        if let user = entry.user, let problem = kind.problem(withUser: user, hasPassword: hasPassword) {
+        if let user = entry.user,
+            let problem = kind.problem(
+                withUser: user,
+                hasPassword: hasPassword,
+                isPasswordEmpty: entry.password?.count == 0
+            )
+        {
             refuse(entry, "user", "'user' \(problem)")
         }
     }
@@ -160,8 +166,10 @@ struct ParentReview {
 
 extension Parent.Kind {
     /// What is wrong with a login, to be said behind the word for its user. Nothing secret is in it.
-    func problem(withUser user: [UInt8], hasPassword: Bool) -> String? {
+    func problem(withUser user: [UInt8], hasPassword: Bool, isPasswordEmpty: Bool) -> String? {
         switch self {
+        // HTTP can send it, and some proxies take a token as the user alone.
+        case .socks5 where isPasswordEmpty: "with an empty password; expected 1 to 255 bytes (RFC 1929)"
         case .socks5: hasPassword ? nil : "without a password; expected one (RFC 1929)"
         case .http where user.contains(UInt8(ascii: ":")): "has a colon, which HTTP can't send (RFC 7617)"
         case .http: hasPassword ? nil : "without a password; expected one (RFC 7617)"

@@ -90,7 +90,11 @@ extension ParentEntry {
         if kind == .socks4, password != nil {
             throw ConfigurationError("there is a password, which SOCKS4 can't send; expected USER@HOST:PORT")
         }
-        if let problem = kind.problem(withUser: user, hasPassword: password != nil) {
+        if let problem = kind.problem(
+            withUser: user,
+            hasPassword: password != nil,
+            isPasswordEmpty: password?.isEmpty == true
+        ) {
             throw ConfigurationError("its user \(problem)")
         }
         self.user = user
