@@ -124,6 +124,25 @@ import Testing
         }
     }
 
+    @Test func checkAndStartTellOfWaysOut() async throws {
+        let text = """
+            listen: [127.0.0.1:0]
+            parents: {a: {socks5: h:1}, b: {http: h:1}, c: {any-of: [a, b]}}
+            routes: [{domains: [.onion], via: a}, {via: c}]
+            users: [{name: alice, password: secret, routes: [{via: direct}]}]
+            """
+        try await withFile(Array(text.utf8)) { file in
+            let checked = try Invocation("check", file).start().waitForEnd()
+            #expect(
+                checked.output == "fine: 1 listener(s), 1 user(s), 0 rule(s), 2 parent(s), 3 route(s)\n",
+                "\(checked.errors)"
+            )
+            let child = try Invocation("--config", file).start()
+            defer { child.finish() }
+            _ = try child.waitForLine(containing: "ways out: 2 parent(s), 3 route(s)")
+        }
+    }
+
     @Test func aPasswordFileThatOthersMayReadIsTold() throws {
         try withFolder { folder in
             try writeFile("\(folder)/password", Array("secret".utf8))

@@ -33,7 +33,7 @@ struct Check: ParsableCommand {
         let configuration = loaded.configuration
         StandardOutput.write(
             "fine: \(configuration.listen.count) listener(s), \(configuration.users.count) user(s), "
-                + "\(configuration.rules.count) rule(s)"
+                + "\(configuration.rules.count) rule(s)" + (configuration.waysOut.map { ", \($0)" } ?? "")
         )
     }
 }

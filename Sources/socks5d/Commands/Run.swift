@@ -374,6 +374,7 @@ struct Banner {
                     + (allowed.isEmpty ? " (--allow-destinations)" : ", \(allowed)")
             )
         }
+        if let ways = configuration.waysOut { lines.append("ways out: \(ways)") }
         if let admin {
             lines.append("admin: " + (admin.isUnix ? "\(admin)" : "http://\(admin)/"))
         }
@@ -387,6 +388,15 @@ struct Banner {
 
     func write() {
         for line in lines { Messages.write(line) }
+    }
+}
+
+extension Configuration {
+    /// How many parents and routes there are, of users and listeners too. `nil`: all leaves straight.
+    var waysOut: String? {
+        let own = routesPerUser.values.map(\.count) + listeners.map(\.routes.count)
+        let count = own.reduce(routes.count, +)
+        return parents.isEmpty && count == 0 ? nil : "\(parents.count) parent(s), \(count) route(s)"
     }
 }
 
