@@ -38,8 +38,15 @@ import Testing
                 ["example.com:80"], 0,
                 [
                     allowed,
-                    "route: FILE:16, if an address of the name is in its networks; otherwise a later one",
-                    "way: direct", here,
+                    "route: FILE:16, if an address of the name is in its networks", "way: direct",
+                    "route without an address in the networks of any: none matches, direct", here,
+                ]
+            ),
+            (
+                ["example.com:5000"], 0,
+                [
+                    allowed, "route: FILE:16, if an address of the name is in its networks", "way: direct",
+                    "route without an address in the networks of any: FILE:18, through office", here,
                 ]
             ),
             (

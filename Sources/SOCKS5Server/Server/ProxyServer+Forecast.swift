@@ -34,12 +34,22 @@ package struct Forecast: Sendable {
         package let carriesDatagrams: Bool
     }
 
+    /// A route that matches for certain.
+    package struct Fallback: Sendable {
+        /// As logs call it; `nil`: there is none, so that the request leaves straight.
+        package let route: String?
+        /// `nil`: it leaves straight.
+        package let parents: Parents?
+    }
+
     /// `nil`: nothing refuses it, before its addresses are known.
     package let refusal: Refusal?
     /// As logs call it; `nil`: no route matches.
     package let route: String?
     /// If false, the addresses of the name decide whether ``route`` is taken, or a later one.
     package let isCertain: Bool
+    /// What is taken if no address of the name is in the networks of a route; `nil` where ``isCertain``.
+    package let fallback: Fallback?
     /// `nil`: it leaves straight.
     package let parents: Parents?
     /// `nil`: the target is an address.
@@ -63,8 +73,8 @@ extension ProxyServer {
         let places = configuration.listeners.compactMap { listener in
             if case .tcp(let address) = listener.address.endpoint { address } else { nil }
         }
-        let parents = ParentTable(logger).adopt(configuration)
-        let policy = Policy(configuration, listeners: places, parents: parents, hashThreads)
+        let records = ParentTable(logger).adopt(configuration)
+        let policy = Policy(configuration, listeners: places, parents: records, hashThreads)
         let terms = policy.terms(of: listener)
         let subject = Subject(
             client: client,
@@ -75,8 +85,14 @@ extension ProxyServer {
         let found = policy.ways.way(for: RuleTable.Known(target), subject)
         let isCertain = found?.isCertain ?? true
         let way = found?.way
-        let leads = way.map { $0.parents != nil && !(isDatagram && $0.sendsDatagramsDirectly) } ?? false
-        let isLookedUpHere = !isCertain || !leads || way?.looksNamesUp == true
+        func parents(of way: Ways.Way?) -> Forecast.Parents? {
+            guard let way, !(isDatagram && way.sendsDatagramsDirectly) else { return nil }
+            return way.parents.map { Forecast.Parents($0, for: target, subject, configuration) }
+        }
+        let first = parents(of: way)
+        let isLookedUpHere = !isCertain || first == nil || way?.looksNamesUp == true
+        let last =
+            isCertain ? nil : policy.ways.way(for: RuleTable.Known(target), subject, isCertain: true)?.way
         let lookup: Forecast.Lookup? =
             switch target {
             case .address: nil
@@ -86,8 +102,8 @@ extension ProxyServer {
             refusal: refusal(of: target, isDatagram, subject, asked: user, policy, terms),
             route: way?.name,
             isCertain: isCertain,
-            parents: leads
-                ? way?.parents.map { Forecast.Parents($0, for: target, subject, configuration) } : nil,
+            fallback: isCertain ? nil : Forecast.Fallback(route: last?.name, parents: parents(of: last)),
+            parents: first,
             lookup: lookup
         )
     }

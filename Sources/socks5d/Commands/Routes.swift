@@ -82,22 +82,18 @@ extension Forecast {
         switch (route, isCertain) {
         case (let route?, true): lines.append("route: \(route)")
         case (let route?, false):
-            lines.append(
-                "route: \(route), if an address of the name is in its networks; otherwise a later one"
-            )
+            lines.append("route: \(route), if an address of the name is in its networks")
         case (nil, _): lines.append("route: none matches")
         }
-        if let parents {
-            let chains = parents.chains.map { $0.joined(separator: " and then ") }
-            let others = parents.isOrderFixed ? "; otherwise through " : "; or through "
-            lines.append("way: through \(chains.joined(separator: others))")
-            if isDatagram, losesDatagrams {
-                lines.append(
-                    "datagrams: none of these parents takes them; without another route for some, reply 07"
-                )
-            }
-        } else {
-            lines.append("way: direct")
+        lines.append("way: \(parents.way)")
+        if isDatagram, losesDatagrams {
+            lines.append(
+                "datagrams: none of these parents takes them; without another route for some, reply 07"
+            )
+        }
+        if let fallback {
+            let way = "\(fallback.route ?? "none matches"), \(fallback.parents.way)"
+            lines.append("route without an address in the networks of any: \(way)")
         }
         switch lookup {
         case .here: lines.append("name: looked up by this server; rules and guard judge each address")
@@ -105,6 +101,15 @@ extension Forecast {
         case nil: break
         }
         return lines
+    }
+}
+
+extension Forecast.Parents? {
+    fileprivate var way: String {
+        guard let self else { return "direct" }
+        let chains = self.chains.map { $0.joined(separator: " and then ") }
+        return "through "
+            + chains.joined(separator: self.isOrderFixed ? "; otherwise through " : "; or through ")
     }
 }
 
