@@ -29,8 +29,13 @@ import Testing
             try rig.expect(404, "GET /nowhere")
             try rig.expect(404, "GET //healthz")
             try rig.expect(404, "GET /healthz/")
-            let answer = try rig.ask("POST /healthz")
-            #expect(answer.status == 405 && answer.headers["allow"] == "GET, HEAD")
+            for method in ["POST", "BREW", "get", "GETX", "PROPFIND"] {
+                let answer = try rig.ask("\(method) /healthz")
+                #expect(answer.status == 405 && answer.headers["allow"] == "GET, HEAD", "\(method)")
+                #expect(answer.text.contains("/healthz doesn't take \(method);"))
+            }
+            try rig.expect(404, "BREW /nowhere")
+            try rig.expect(400, "BR@W /healthz")
         }
     }
 

@@ -15,6 +15,15 @@ struct RequestHead {
     /// - Throws: the answer that refuses it. The connection can't go on behind that.
     static func parse(_ bytes: ArraySlice<UInt8>, _ limits: HTTPLimits) throws(Refusal) -> RequestHead {
         try checkLines(bytes)
+        return try parse(bytes, as: nil, limits)
+    }
+
+    /// - Parameter method: the one that stands for GET here, since http-parser doesn't know it.
+    private static func parse(
+        _ bytes: ArraySlice<UInt8>,
+        as method: String?,
+        _ limits: HTTPLimits
+    ) throws(Refusal) -> RequestHead {
         let reader = HeadReader()
         var parser = http_parser()
         http_parser_init(&parser, HTTP_REQUEST)
@@ -26,6 +35,12 @@ struct RequestHead {
                 return http_parser_execute(&parser, &settings, text.baseAddress, text.count)
             }
         }
+        // So that the path says which methods it takes, as it does to those that http-parser knows.
+        if method == nil, parser.http_errno == HPE_INVALID_METHOD.rawValue,
+            let end = bytes.firstIndex(of: UInt8(ascii: " ")), let name = token(bytes[..<end])
+        {
+            return try parse(Array("GET".utf8 + bytes[end...])[...], as: name, limits)
+        }
         guard parser.http_errno == HPE_OK.rawValue, consumed == bytes.count, reader.isComplete else {
             throw Refusal(400, "the request isn't HTTP")
         }
@@ -35,9 +50,8 @@ struct RequestHead {
         guard reader.fields.count <= limits.fields else {
             throw Refusal(431, "\(reader.fields.count) header fields; expected at most \(limits.fields)")
         }
-        let method = String(cString: http_method_str(http_method(parser.method)))
         return try RequestHead(
-            method,
+            method ?? String(cString: http_method_str(http_method(parser.method))),
             reader,
             isVersion11: parser.http_minor == 1,
             keepsAlive: reader.keepsAlive && parser.upgrade == 0,
@@ -96,8 +110,11 @@ struct RequestHead {
         }
     }
 
-    /// A token (RFC 9110 section 5.6.2), in lower case.
-    private static func name(_ bytes: [UInt8]) -> String? {
+    /// In lower case.
+    private static func name(_ bytes: [UInt8]) -> String? { token(bytes[...])?.lowercased() }
+
+    /// RFC 9110 section 5.6.2.
+    private static func token(_ bytes: ArraySlice<UInt8>) -> String? {
         let isToken = bytes.allSatisfy { byte in
             switch byte {
             case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
@@ -105,7 +122,7 @@ struct RequestHead {
             default: false
             }
         }
-        return isToken && !bytes.isEmpty ? String(decoding: bytes, as: UTF8.self).lowercased() : nil
+        return isToken && !bytes.isEmpty ? String(decoding: bytes, as: UTF8.self) : nil
     }
 
     private static func value(_ bytes: [UInt8]) -> String? {
