@@ -71,6 +71,12 @@ import Testing
                     "--via is 'sites'; expected HOST:PORT, a URL, or a parent of the file that --config names"
                 ),
             ]
+            for file in [[], ["--config", file]] {
+                let result = try Invocation(["probe", "127.0.0.1:1", "--via", "hunter2@proxy"] + file).start()
+                    .waitForEnd()
+                #expect(result.exitCode == 64 && result.errors.contains("there is an '@' in it"))
+                #expect(!result.errors.contains("hunter2"), "\(result.errors)")
+            }
             for (arguments, told) in cases {
                 let result = try Invocation(["probe", "127.0.0.1:1"] + arguments).start().waitForEnd()
                 #expect(result.exitCode == 64 && result.errors.contains(told), "\(result.errors)")

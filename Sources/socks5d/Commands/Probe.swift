@@ -73,7 +73,8 @@ struct Probe: ParsableCommand {
                 }
                 return [ProbeHop(parent, title: entry.url)]
             }
-            if !text.contains(":") {
+            // What has an '@' may be a login that is wrongly written: it is refused unseen, as a place.
+            if !text.contains(":"), !text.contains("@") {
                 guard let configuration else {
                     throw Failure.usage(
                         "--via is \(text.quoted); expected HOST:PORT, a URL, or a parent of the file that --config names"
