@@ -68,7 +68,7 @@ public struct HTTPClientHandshake: Sendable {
 
     /// Deals with the bytes that have come.
     ///
-    /// - Parameter bytes: what has come since the last bytes that were consumed.
+    /// - Parameter bytes: all bytes that have come and are not consumed yet.
     /// - Returns: how many of them belong to the response, and what to do.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         guard case .awaitingResponse(var reader, var received) = state else {

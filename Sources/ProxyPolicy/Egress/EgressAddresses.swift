@@ -23,7 +23,7 @@ package struct EgressAddresses: Sendable {
 // MARK: - Validation
 
 extension EgressAddresses {
-    /// What is wrong with a list, and what was expected: the end of a message.
+    /// Says what is wrong with a list of addresses, and what was expected. A message ends with it.
     package struct Fault {
         package let what: String
         package let expected: String

@@ -287,8 +287,8 @@ private struct RuleQuestion {
     }
 
     /// - Parameters:
-    ///   - allowing: the rules of which one that may match counts; `nil`: none.
-    ///   - uncertain: the rules that may match, or not, when more is known.
+    ///   - allowing: the rules that count even if they are uncertain. `nil`: no uncertain rule counts.
+    ///   - uncertain: the rules of which it isn't known yet whether they match.
     func first(_ allowing: RuleBits?, uncertain: RuleBits) -> Int? {
         for index in matching.indices {
             matching[index] &= (allowing?.words[index] ?? 0) | ~uncertain.words[index]

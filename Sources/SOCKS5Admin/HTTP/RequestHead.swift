@@ -18,7 +18,7 @@ struct RequestHead {
         return try parse(bytes, as: nil, limits)
     }
 
-    /// - Parameter method: the one that stands for GET here, since http-parser doesn't know it.
+    /// - Parameter method: the request's own method, where `bytes` say GET instead. `nil`: `bytes` have it.
     private static func parse(
         _ bytes: ArraySlice<UInt8>,
         as method: String?,
@@ -35,7 +35,8 @@ struct RequestHead {
                 return http_parser_execute(&parser, &settings, text.baseAddress, text.count)
             }
         }
-        // So that the path says which methods it takes, as it does to those that http-parser knows.
+        // http-parser refuses a method that it doesn't know. The request is read as a GET, and keeps its own method: the
+        // router then answers 405 with the methods that the path takes.
         if method == nil, parser.http_errno == HPE_INVALID_METHOD.rawValue,
             let end = bytes.firstIndex(of: UInt8(ascii: " ")), let name = token(bytes[..<end])
         {

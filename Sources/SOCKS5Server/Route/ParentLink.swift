@@ -155,7 +155,7 @@ final class ParentLink: TCPStreamDelegate {
         }
     }
 
-    /// - Parameter rest: what has come behind the answer.
+    /// - Parameter rest: the bytes that have come after the answer. They are the target's, or the next parent's.
     private func open(_ bound: Destination?, behind rest: UnsafeRawBufferPointer) {
         guard isLast else {
             hop += 1

@@ -36,7 +36,7 @@ package struct Forecast: Sendable {
 
     /// A route that matches for certain.
     package struct Fallback: Sendable {
-        /// As logs call it; `nil`: there is none, so that the request leaves straight.
+        /// The name of the route in logs. `nil`: no route matches, and the request leaves straight.
         package let route: String?
         /// `nil`: it leaves straight.
         package let parents: Parents?
@@ -48,7 +48,8 @@ package struct Forecast: Sendable {
     package let route: String?
     /// If false, the addresses of the name decide whether ``route`` is taken, or a later one.
     package let isCertain: Bool
-    /// What is taken if no address of the name is in the networks of a route; `nil` where ``isCertain``.
+    /// The route of a name none of whose addresses is in the networks of a route. `nil` if ``isCertain``: then addresses
+    /// don't count.
     package let fallback: Fallback?
     /// `nil`: it leaves straight.
     package let parents: Parents?
