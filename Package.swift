@@ -15,6 +15,11 @@ let package = Package(
         .library(name: "SOCKS5Protocol", targets: ["SOCKS5Protocol"]),
         .executable(name: "socks5d", targets: ["socks5d"]),
     ],
+    // What not everyone needs, and what needs a library more: `swift build --traits TLS`.
+    traits: [
+        .trait(name: "TLS", description: "TLS of listeners and to parents, by OpenSSL 3."),
+        .trait(name: "GSSAPI", description: "Logins and protection by Kerberos (RFC 1961)."),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
