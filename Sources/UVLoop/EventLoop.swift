@@ -18,6 +18,12 @@ package final class EventLoop {
     private unowned var delegate: (any EventLoopDelegate)?
     /// The loop writes into its memory.
     private let turns: TurnTimes?
+    /// Where bytes of the wire pass by that have a codec. No memory until there are some.
+    private(set) lazy var wire = WireRoom()
+    /// Who bounds the memory of bytes of the wire that must wait; `nil`: nobody does.
+    package var wireMemory: (any WireMemory)?
+    /// They hold bytes for which there may be room now.
+    private var waiting: [CodedWire] = []
 
     /// - Parameters:
     ///   - readBudget: bytes that one stream may deliver before the others get their turn.
@@ -56,10 +62,25 @@ package final class EventLoop {
         cuv_loop_set_timer(raw, milliseconds)
     }
 
+    /// Lets `wire` go on, behind the callback that runs.
+    func wake(_ wire: CodedWire) {
+        waiting.append(wire)
+        cuv_loop_wake(raw)
+    }
+
+    private func wasWoken() {
+        if !waiting.isEmpty {
+            let woken = waiting
+            waiting = []
+            for wire in woken { wire.goOn() }
+        }
+        delegate?.loopWoken()
+    }
+
     /// Every callback of libuv enters Swift here, and is passed to the object that its handle belongs to.
     private static var callbacks: cuv_callbacks {
         cuv_callbacks(
-            woken: { EventLoop.with($0) { $0.delegate?.loopWoken() } },
+            woken: { EventLoop.with($0) { $0.wasWoken() } },
             timer_fired: { EventLoop.with($0) { $0.delegate?.loopTimerFired() } },
             accepted: { owner, descriptor, peer in
                 TCPListener.with(owner) { $0.accepted(descriptor, peer) }

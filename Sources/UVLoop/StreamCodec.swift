@@ -33,11 +33,13 @@ package protocol StreamCodec: AnyObject {
     /// - Returns: how many.
     func takeMessages(into wire: UnsafeMutableRawBufferPointer) -> Int
 
-    /// Our direction ends behind what was encoded. Its last bytes come by ``takeMessages(into:)``.
+    /// Our direction ends behind what was encoded. Its last bytes come by ``takeMessages(into:)``; said again, it does nothing.
     func end()
 
     /// The peer's wire has ended. Throws where a message isn't complete.
-    func wireDidEnd() throws(CodecFailure)
+    ///
+    /// - Parameter undecoded: bytes of the wire that it was shown last and has not used up.
+    func wireDidEnd(undecoded: Int) throws(CodecFailure)
 
     /// Whether the peer has said that it sends nothing more, and all of its payload was given out.
     var peerHasEnded: Bool { get }

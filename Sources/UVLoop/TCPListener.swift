@@ -44,9 +44,14 @@ package struct AcceptedDescriptor: ~Copyable {
 /// An ``AcceptedDescriptor`` on its way to the thread of another loop; closed where nobody takes it.
 package final class HandedDescriptor: Sendable {
     private let number: Atomic<Int32>
+    /// The codec's object, retained; 0: there is none. As a number, since the codec itself is of one loop at a time.
+    private let codec: Atomic<UInt>
 
-    package init(_ descriptor: consuming AcceptedDescriptor) {
+    /// - Parameter codec: nobody else may use it from now on.
+    package init(_ descriptor: consuming AcceptedDescriptor, _ codec: (any StreamCodec)? = nil) {
         number = Atomic(descriptor.take())
+        let retained = codec.map { Unmanaged<AnyObject>.passRetained($0).toOpaque() }
+        self.codec = Atomic(UInt(bitPattern: retained))
     }
 
     /// Any thread.
@@ -57,10 +62,17 @@ package final class HandedDescriptor: Sendable {
         return number == Self.taken ? nil : AcceptedDescriptor(number: number)
     }
 
+    /// The codec of the connection, to the first who asks.
+    package func takeCodec() -> (any StreamCodec)? {
+        let object = UnsafeRawPointer(bitPattern: codec.exchange(0, ordering: .acquiringAndReleasing))
+        return object.flatMap { Unmanaged<AnyObject>.fromOpaque($0).takeRetainedValue() as? any StreamCodec }
+    }
+
     private static let taken: Int32 = -1
 
     deinit {
         _ = take()
+        _ = takeCodec()
     }
 }
 

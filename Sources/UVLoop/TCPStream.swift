@@ -17,7 +17,8 @@ package protocol TCPStreamDelegate: AnyObject {
     /// The peer has ended its direction.
     func streamDidEnd(_ stream: TCPStream)
 
-    /// Reading or writing has failed: the stream is of no more use.
+    /// Reading or writing has failed: the stream is of no more use. Where ``TCPStream/codecFailure`` says why, it's
+    /// ``UVError/protocolError``.
     func stream(_ stream: TCPStream, didFail error: UVError)
 
     /// What ``TCPStream/write(_:_:)`` was given is written.
@@ -34,7 +35,9 @@ package protocol TCPStreamDelegate: AnyObject {
 package final class TCPStream: HandleOwner {
     @exclusivity(unchecked) package unowned var delegate: (any TCPStreamDelegate)?
     @exclusivity(unchecked) private var raw: OpaquePointer?
-    @exclusivity(unchecked) private var isClosing = false
+    @exclusivity(unchecked) private(set) var isClosing = false
+    /// `nil`: the bytes of the wire are the payload.
+    @exclusivity(unchecked) private var coded: CodedWire?
 
     /// A stream that is not connected yet. Throws `ENOMEM`.
     package init(on loop: EventLoop, delegate: (any TCPStreamDelegate)? = nil) throws(UVError) {
@@ -91,12 +94,14 @@ package final class TCPStream: HandleOwner {
     }
 
     package func startReading() throws(UVError) {
-        try UVError.check(cuv_tcp_read_start(handle))
+        if let coded { return try coded.startReading() }
+        try startReadingWire()
     }
 
     /// Bytes stay in the socket until ``startReading()``; an end or a reset isn't seen until then either.
     package func stopReading() {
-        cuv_tcp_read_stop(handle)
+        if let coded { return coded.stopReading() }
+        stopReadingWire()
     }
 
     package enum PeerState: Equatable {
@@ -159,10 +164,8 @@ package final class TCPStream: HandleOwner {
         _ first: UnsafeRawBufferPointer,
         _ second: UnsafeRawBufferPointer
     ) throws(UVError) -> Int {
-        let result = withBuffers(first, second) { cuv_tcp_try_write(handle, $0, $1) }
-        if result == UVError.tryAgain.code { return 0 }
-        guard result >= 0 else { throw UVError(code: Int32(truncatingIfNeeded: result)) }
-        return result
+        guard coded == nil else { return try tryWriteCoded(first, second) }
+        return try tryWriteWire(first, second)
     }
 
     /// Passes sockets to the process at the other end of a unix socket, beside the first of these bytes.
@@ -187,24 +190,31 @@ package final class TCPStream: HandleOwner {
     ///
     /// The memory must stay as it is until ``TCPStreamDelegate/streamDidWrite(_:)``. One write at a time.
     package func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) throws(UVError) {
-        try UVError.check(withBuffers(first, second) { cuv_tcp_write(handle, $0, $1) })
+        if let coded { return try coded.write(Payload(first, second)) }
+        try writeWire(first, second)
     }
 
     /// Ends our direction, at once (shutdown(2)); only with no write pending.
     package func shutDown() throws(UVError) {
-        try UVError.check(cuv_tcp_shutdown(handle))
+        if let coded { return try coded.shutDown() }
+        try shutDownWire()
     }
 
-    /// The connection for a stream of another loop, which goes on with it when this one is closed; `nil`: descriptors have
-    /// run out.
-    package func duplicate() -> AcceptedDescriptor? {
+    /// The connection for a stream of another loop, which goes on with it when this one is closed. `nil`: descriptors have run
+    /// out, or bytes wait to pass through the codec.
+    package func passOn() -> HandedDescriptor? {
+        if let coded, !coded.isSettled { return nil }
         let descriptor = cuv_tcp_duplicate(handle)
-        return descriptor < 0 ? nil : AcceptedDescriptor(number: descriptor)
+        guard descriptor >= 0 else { return nil }
+        let codec = coded?.codec
+        coded = nil
+        return HandedDescriptor(AcceptedDescriptor(number: descriptor), codec)
     }
 
     /// Closes, at most once; what a pending write still held is lost (`uv_close`).
     package func close() {
         guard !isClosing else { return }
+        coded?.sayGoodbye()
         isClosing = true
         cuv_tcp_close(handle)
     }
@@ -216,9 +226,78 @@ package final class TCPStream: HandleOwner {
         cuv_tcp_reset(handle)
     }
 
+    // MARK: - Codec
+
+    /// Lets all bytes pass through a codec from now on; only with no write pending.
+    ///
+    /// - Parameter wire: bytes that were read from the socket already, and are the codec's.
+    package func install(
+        _ codec: any StreamCodec,
+        on loop: EventLoop,
+        behind wire: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) throws(UVError) {
+        let coded = CodedWire(codec, of: self, on: loop)
+        self.coded = coded
+        try coded.begin(behind: wire)
+    }
+
+    /// Whether a codec stands between the wire and the payload, so that there is nothing to splice.
+    package var isCoded: Bool { coded != nil }
+
+    package var codec: (any StreamCodec)? { coded?.codec }
+
+    /// Why the codec has failed, if it has.
+    package var codecFailure: CodecFailure? { coded?.failure }
+
+    // Apart, so that streams without a codec don't pay for it.
+
+    @inline(never)
+    private func tryWriteCoded(
+        _ first: UnsafeRawBufferPointer,
+        _ second: UnsafeRawBufferPointer
+    ) throws(UVError) -> Int {
+        try coded?.tryWrite(Payload(first, second)) ?? 0
+    }
+
+    @inline(never)
+    private func codedBufferWanted() -> cuv_buffer {
+        coded?.bufferWanted() ?? cuv_buffer(base: nil, length: 0)
+    }
+
+    @inline(never)
+    private func receivedCoded(_ count: Int) { coded?.received(count) }
+
     var handle: OpaquePointer {
         guard let raw else { preconditionFailure("a closed stream is used") }
         return raw
+    }
+
+    // MARK: - Wire
+
+    func startReadingWire() throws(UVError) {
+        try UVError.check(cuv_tcp_read_start(handle))
+    }
+
+    func stopReadingWire() {
+        cuv_tcp_read_stop(handle)
+    }
+
+    func tryWriteWire(
+        _ first: UnsafeRawBufferPointer,
+        _ second: UnsafeRawBufferPointer
+    ) throws(UVError) -> Int {
+        let result = withBuffers(first, second) { cuv_tcp_try_write(handle, $0, $1) }
+        if result == UVError.tryAgain.code { return 0 }
+        guard result >= 0 else { throw UVError(code: Int32(truncatingIfNeeded: result)) }
+        return result
+    }
+
+    func writeWire(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) throws(UVError) {
+        try UVError.check(withBuffers(first, second) { cuv_tcp_write(handle, $0, $1) })
+    }
+
+    func shutDownWire() throws(UVError) {
+        try UVError.check(cuv_tcp_shutdown(handle))
     }
 
     private func withBuffers<Result>(
@@ -237,12 +316,15 @@ package final class TCPStream: HandleOwner {
         }
     }
 
+    // MARK: - Callbacks
+
     func connected(_ status: Int32) {
         guard !isClosing else { return }
         delegate?.stream(self, didConnect: status < 0 ? UVError(code: status) : nil)
     }
 
     func bufferWanted() -> cuv_buffer {
+        guard coded == nil else { return codedBufferWanted() }
         guard !isClosing, let buffer = delegate?.bufferForReading(self) else {
             return cuv_buffer(base: nil, length: 0)
         }
@@ -251,6 +333,7 @@ package final class TCPStream: HandleOwner {
 
     func received(_ count: Int) {
         guard !isClosing else { return }
+        guard coded == nil else { return receivedCoded(count) }
         if count >= 0 {
             delegate?.stream(self, didRead: count)
         } else if count == Int(CUV_EOF) {
@@ -262,6 +345,7 @@ package final class TCPStream: HandleOwner {
 
     func written(_ status: Int32) {
         guard !isClosing else { return }
+        if let coded { return coded.written(status) }
         if status < 0 {
             delegate?.stream(self, didFail: UVError(code: status))
         } else {
@@ -271,6 +355,7 @@ package final class TCPStream: HandleOwner {
 
     func closed() {
         raw = nil
+        coded?.close()
         delegate?.streamDidClose(self)
         releaseByHandle()
     }

@@ -41,6 +41,7 @@ package struct UVError: Error, Hashable, CustomStringConvertible {
     package static let notASocket = UVError(code: -ENOTSOCK)
     package static let outOfMemory = UVError(code: -ENOMEM)
     package static let permissionDenied = UVError(code: -EACCES)
+    package static let protocolError = UVError(code: -EPROTO)
     package static let readOnlyFileSystem = UVError(code: -EROFS)
     package static let tooManyFiles = UVError(code: -EMFILE)
     package static let tooManyFilesInSystem = UVError(code: -ENFILE)

@@ -11,11 +11,28 @@ public struct RepeatingPattern: Sendable {
 
     /// The first `count` bytes of the pattern.
     public func send(_ count: Int, over socket: TestSocket) throws {
+        try forEach(count) { try socket.send($0) }
+    }
+
+    /// The same in pieces.
+    public func forEach(_ count: Int, _ body: ([UInt8]) throws -> Void) throws {
         var left = count
         while left > 0 {
-            try socket.send(Array(unit.prefix(left)))
+            try body(Array(unit.prefix(left)))
             left -= min(left, unit.count)
         }
+    }
+
+    /// Receives until nothing comes, which must be the first `count` bytes of the pattern.
+    public func expect(_ count: Int, from receive: () throws -> [UInt8]) throws {
+        var received = 0
+        while true {
+            let some = try receive()
+            if some.isEmpty { break }
+            guard matches(some, at: received) else { throw TestFailure("other bytes behind \(received)") }
+            received += some.count
+        }
+        guard received == count else { throw TestFailure("\(received) of \(count) bytes") }
     }
 
     /// Whether these are the bytes from `offset` on.

@@ -77,6 +77,8 @@ package final class UserTable: CredentialStore {
         }
     }
 
+    package func has(_ user: [UInt8]) -> Bool { secrets[user] != nil }
+
     /// Whether there is such a user, who may log in now and from this address.
     package func admits(_ user: [UInt8], from client: Peer) -> Bool {
         secrets[user] != nil && terms.admit(user, from: client)

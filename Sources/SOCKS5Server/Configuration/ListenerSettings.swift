@@ -1,5 +1,6 @@
 public import ProxyPolicy
 internal import SOCKS5Protocol
+package import UVLoop
 
 extension Configuration {
     /// One way in, with settings of its own.
@@ -34,6 +35,9 @@ extension Configuration {
         public var limits: SourceLimits?
         /// Instead of ``Configuration/egress``. Addresses of the user come first. `nil`: as those of other listeners.
         public var egress: Egress?
+
+        /// Between the wire and the protocols; `nil`: nothing.
+        package var codecs: (any StreamCodecSource)?
 
         public init(_ address: ListenAddress) {
             self.address = address

@@ -23,6 +23,11 @@ struct FrontChoice: Equatable {
         answersHTTP = listener.answersHTTP
     }
 
+    /// For a client that has proved otherwise who it is.
+    var withoutLogin: FrontChoice {
+        FrontChoice(method: .noAuthentication, protocols: protocols, answersHTTP: answersHTTP)
+    }
+
     enum Guess: Equatable {
         case unknownYet
         case known(ProxyProtocol)

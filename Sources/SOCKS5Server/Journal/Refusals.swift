@@ -70,6 +70,8 @@ struct Refusals {
         switch outcome {
         case .notSOCKS5: "not SOCKS5"
         case .badRequest: "bad request"
+        case .tlsFailed: "TLS failed"
+        case .gssapiFailed: "GSSAPI failed"
         case .noAcceptableMethod: "no acceptable method"
         case .loginUnchecked: "login unchecked"
         case .commandNotSupported: "command not supported"

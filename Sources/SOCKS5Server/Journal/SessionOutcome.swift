@@ -28,6 +28,8 @@ enum SessionOutcome: Equatable {
     case clientLeft
     /// One of the sides has broken the relay.
     case aborted(by: Side, UVError)
+    /// The bytes of one of the sides make no sense to its codec.
+    case undecodable(by: Side, CodecFailure.Layer)
     case timedOut(Deadline)
     /// There were as many sessions as there may be, and a new client has got the place of this one, whose handshake was
     /// the oldest.
@@ -49,7 +51,7 @@ enum SessionOutcome: Equatable {
             .timedOut(.halfClosed):
             true
         case .completed, .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5,
-            .badRequest, .clientLeft, .timedOut:
+            .badRequest, .clientLeft, .timedOut, .undecodable:
             false
         }
     }
@@ -58,7 +60,7 @@ enum SessionOutcome: Equatable {
     var isRefusal: Bool {
         switch self {
         case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5, .badRequest,
-            .quotaUsedUp:
+            .undecodable, .quotaUsedUp:
             true
         case .completed, .clientLeft, .aborted, .timedOut, .displaced, .endedByAdmin, .revoked, .stopped:
             false
@@ -78,6 +80,8 @@ enum SessionOutcome: Equatable {
         case .badRequest: "bad request"
         case .clientLeft: "client left"
         case .aborted(let side, let error): "aborted by \(side.rawValue), \(error)"
+        case .undecodable(let side, .tls): "TLS of the \(side.rawValue) failed"
+        case .undecodable(let side, .gssapi): "GSSAPI of the \(side.rawValue) failed"
         case .timedOut(let deadline): "timed out, \(deadline.text)"
         case .displaced: "displaced"
         case .quotaUsedUp: "quota used up"
@@ -108,6 +112,8 @@ extension SessionOutcome {
         case .clientLeft: .clientLeft
         case .aborted(by: .client, _): .abortedByClient
         case .aborted(by: .target, _): .abortedByTarget
+        case .undecodable(_, .tls): .tlsFailed
+        case .undecodable(_, .gssapi): .gssapiFailed
         case .timedOut(let deadline): Self.code(ofMissed: deadline)
         case .displaced: .displaced
         case .endedByAdmin: .endedByAdmin
@@ -143,8 +149,8 @@ extension SessionOutcome {
     /// `nil`: the server has refused it.
     var endedBy: SessionInfo.EndedBy? {
         switch self {
-        case .completed, .clientLeft, .aborted(by: .client, _): .client
-        case .aborted(by: .target, _): .target
+        case .completed, .clientLeft, .aborted(by: .client, _), .undecodable(by: .client, _): .client
+        case .aborted(by: .target, _), .undecodable(by: .target, _): .target
         case .timedOut, .refused(.ttlExpired): .timeout
         case .displaced, .quotaUsedUp, .denied(.limit), .refused(.notAllowed): .limit
         case .endedByAdmin: .admin

@@ -43,6 +43,7 @@ struct SessionRecord {
             var claimedUser: [UInt8]?
             var sessionID: [UInt8]?
             var unreadable: Unreadable?
+            var codecFailure: CodecFailure?
             var limit: SharedLimit?
             var rule: String?
             var wouldDeny: String?
@@ -61,6 +62,14 @@ struct SessionRecord {
         self.listener = listener
         self.client = client
         self.began = began
+    }
+
+    /// Whether the user is known by something else than a login of this server.
+    var isProven: Bool {
+        switch method {
+        case .certificate?: true
+        case .password?, Optional.none, SessionInfo.Method.none?: false
+        }
     }
 
     var worker: Int { Int(id >> Self.countBits) }
@@ -197,6 +206,10 @@ extension SessionRecord {
         if limit != nil { noteRarely { $0.limit = limit } }
     }
 
+    mutating func note(_ failure: CodecFailure) {
+        noteRarely { $0.codecFailure = failure }
+    }
+
     mutating func note(_ unreadable: Unreadable?) {
         if unreadable != nil { noteRarely { $0.unreadable = unreadable } }
     }
@@ -241,6 +254,7 @@ extension SessionRecord {
         case .denied(.destination(let reason))?: reason.rawValue
         case .denied(.limit(let limit))?: limit.text
         case .timedOut(let deadline)?: deadline.text
+        case .undecodable?: rare?.notes.codecFailure?.text
         default: nil
         }
     }

@@ -38,6 +38,8 @@ extension SessionInfo {
     /// How clients log in.
     public enum Method: String, CaseIterable, Sendable {
         case none, password
+        /// The client's certificate names the user.
+        case certificate
     }
 
     /// Why a session has ended.
@@ -64,6 +66,10 @@ extension SessionInfo {
         case abortedByClient = "aborted_by_client"
         case abortedByTarget = "aborted_by_target"
 
+        /// A handshake or a record of TLS that makes no sense, or isn't accepted.
+        case tlsFailed = "tls_failed"
+        /// A message of GSSAPI behind the login that makes no sense, or isn't authentic (RFC 1961).
+        case gssapiFailed = "gssapi_failed"
         /// A protocol that the listener doesn't speak.
         case notSOCKS5 = "not_socks5"
         /// A request without an end, or one that makes no sense, in SOCKS4 or HTTP.

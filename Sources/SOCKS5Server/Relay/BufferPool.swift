@@ -1,4 +1,5 @@
 internal import Glibc
+internal import UVLoop
 
 /// Lends rings to the sessions of one worker.
 ///
@@ -141,6 +142,12 @@ final class BufferPool {
             }
         }
     }
+}
+
+/// Bytes that are encoded and not sent count as those in rings.
+extension BufferPool: WireMemory {
+    func wireIsHeld(_ bytes: Int) { budget.hold(bytes) }
+    func wireIsFreed(_ bytes: Int) { budget.release(bytes) }
 }
 
 extension RingBuffer {

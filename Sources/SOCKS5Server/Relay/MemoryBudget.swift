@@ -30,6 +30,11 @@ final class MemoryBudget: Sendable {
         return false
     }
 
+    /// Takes what can't be refused, since it is there already: others get less.
+    func hold(_ bytes: Int) {
+        used.wrappingAdd(bytes, ordering: .relaxed)
+    }
+
     func release(_ bytes: Int) {
         used.wrappingSubtract(bytes, ordering: .relaxed)
     }

@@ -44,11 +44,13 @@ final class Pipe: BandwidthWaiter {
 
     /// What follows is payload, behind a reply that may still wait in the ring. The small ring that did for the
     /// handshake no longer will.
-    func beginPayload(behind reply: Bool) {
+    ///
+    /// - Parameter mayBeSpliced: whether the bytes of both sockets are the payload.
+    func beginPayload(behind reply: Bool, mayBeSpliced: Bool) {
         counter = reply ? .bytesTargetToClient : .bytesClientToTarget
         size = .medium
         bytesWritten = reply ? -ring.count : 0
-        lane.beginPayload(pool.pipes.splicing)
+        lane.beginPayload(mayBeSpliced ? pool.pipes.splicing : .never)
         // What has come behind the request.
         if !reply && !ring.isEmpty { meter?.take(ring.count) }
     }
@@ -190,6 +192,12 @@ final class Pipe: BandwidthWaiter {
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body(ring.readable().first.bytes)
+    }
+
+    /// Gives away the bytes that have come so far and weren't consumed.
+    func passHeldBytes<Failure>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+        try body(ring.readable().first)
+        discard()
     }
 
     /// What is consumed is overwritten: a password would stay in memory that others borrow.

@@ -27,6 +27,8 @@ final class Relay: TCPStreamDelegate {
         /// Both directions have ended, or a client of whom nothing more is expected has left.
         case completed
         case aborted(by: SessionOutcome.Side, UVError)
+        /// The bytes of a side make no sense to its codec.
+        case undecodable(by: SessionOutcome.Side, CodecFailure)
         /// A refused client doesn't stop sending.
         case flooded
     }
@@ -87,9 +89,22 @@ final class Relay: TCPStreamDelegate {
     // MARK: - Stages
 
     /// Begins to read the client's handshake.
-    func open(_ accepted: consuming AcceptedDescriptor) throws(UVError) {
+    ///
+    /// - Parameter codec: through which all bytes of the client pass.
+    func open(_ accepted: consuming AcceptedDescriptor, through codec: (any StreamCodec)?) throws(UVError) {
         try client.adopt(accepted)
+        if let codec { try client.install(codec, on: loop) }
         try client.startReading()
+    }
+
+    /// Lets the client's bytes pass through a codec from now on. Those that have come and weren't consumed are its first; what
+    /// was sent to the client must have left.
+    func install(_ codec: any StreamCodec) throws(UVError) {
+        precondition(targetToClient.isEmpty, "bytes for the client are in front of a codec")
+        try clientToTarget.passHeldBytes { bytes throws(UVError) in
+            try client.install(codec, on: loop, behind: bytes)
+        }
+        if clientToTarget.isReading { try client.startReading() }
     }
 
     /// Sends the reply, then what the client has sent already, and goes on by itself.
@@ -117,8 +132,9 @@ final class Relay: TCPStreamDelegate {
         noteActivity()
         targetToClient.send(reply)
         guard case .relaying = stage else { return }
-        clientToTarget.beginPayload(behind: false)
-        targetToClient.beginPayload(behind: true)
+        let mayBeSpliced = !client.isCoded && !target.isCoded
+        clientToTarget.beginPayload(behind: false, mayBeSpliced: mayBeSpliced)
+        targetToClient.beginPayload(behind: true, mayBeSpliced: mayBeSpliced)
         if !early.isEmpty { targetToClient.receive(early: early) }
         guard case .relaying = stage else { return }
         targetToClient.attach(source: target)
@@ -133,10 +149,7 @@ final class Relay: TCPStreamDelegate {
 
     /// The client's connection for another worker, which goes on with it when this one is closed. `nil`: descriptors have
     /// run out, or bytes for the client are still here.
-    func duplicateClient() -> HandedDescriptor? {
-        guard targetToClient.isEmpty, let descriptor = client.duplicate() else { return nil }
-        return HandedDescriptor(descriptor)
-    }
+    func passClientOn() -> HandedDescriptor? { targetToClient.isEmpty ? client.passOn() : nil }
 
     /// From now on the client's stream only tells when the client leaves.
     func discard() {
@@ -305,7 +318,11 @@ final class Relay: TCPStreamDelegate {
     }
 
     func stream(_ stream: TCPStream, didFail error: UVError) {
-        delegate.relayDidEnd(.aborted(by: side(of: stream), error))
+        if let failure = stream.codecFailure {
+            delegate.relayDidEnd(.undecodable(by: side(of: stream), failure))
+        } else {
+            delegate.relayDidEnd(.aborted(by: side(of: stream), error))
+        }
     }
 
     func streamDidWrite(_ stream: TCPStream) {

@@ -1,5 +1,6 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import UVLoop
 
 /// What a ``Policy`` has of one listener: whom it serves, how they log in, what they may take, and by what they leave.
 final class ListenerTerms: Sendable {
@@ -13,6 +14,8 @@ final class ListenerTerms: Sendable {
     private let login: Login
     let protocols: ProxyProtocols
     let answersHTTP: Bool
+    /// Through which all bytes of a client pass, one for each; `nil`: they are the client's protocol.
+    let codecs: (any StreamCodecSource)?
     /// Instead of those for all listeners; `nil`: there are none.
     let bounds: SourceBounds?
     /// Of a listener that has its own; `nil`: connections leave as those of the others.
@@ -24,6 +27,7 @@ final class ListenerTerms: Sendable {
         clients = listener.clients.map { NetworkTable($0) }
         protocols = ProxyProtocols(listener.protocols)
         answersHTTP = configuration.answersHTTP
+        codecs = listener.codecs
         balancers = listener.proxyProtocol.map { NetworkTable($0) }
         switch listener.login {
         case _ where !configuration.asksForLogin(at: listener): login = .none

@@ -71,11 +71,7 @@ final class Policy: Sendable {
         let listener = terms(of: record.listener)
         guard listener.serves(record.client, isNamed: record.balancer != nil) else { return false }
         let needsLogin = listener.asksForLogin(record.client)
-        if needsLogin, let user = record.username, let users = credentials as? UserTable,
-            !users.admits(user, from: record.client)
-        {
-            return false
-        }
+        if needsLogin, let user = record.username, !admits(user, of: record) { return false }
         guard let command = record.command else { return true }
         if needsLogin && record.username == nil { return false }
         let subject = Subject(record, command)
@@ -89,6 +85,19 @@ final class Policy: Sendable {
         else { return true }
         let name: HostName? = if case .name(let name, _)? = intent.target { name } else { nil }
         return access.denial(of: address, port: port, named: name, to: subject) == nil
+    }
+
+    private func admits(_ user: [UInt8], of record: SessionRecord) -> Bool {
+        if record.isProven { return admits(proven: user, from: record.client) }
+        guard let users = credentials as? UserTable else { return true }
+        return users.admits(user, from: record.client)
+    }
+
+    /// Whether somebody who has proved who it is may go on. Users who are listed may where and as long as they may log in;
+    /// the others always.
+    func admits(proven user: [UInt8], from client: Peer) -> Bool {
+        guard let users = credentials as? UserTable, users.has(user) else { return true }
+        return users.admits(user, from: client)
     }
 
     /// By what one connection for a subject leaves: by an address of the user, else by what the listener says, else the

@@ -63,6 +63,7 @@ final class Services {
         self.connections = connections
         clock = Clock(loop) { shared.duration(of: $0) }
         pool = BufferPool(shared.budget, shared.splicing, journal.counters)
+        loop.wireMemory = pool
         bind = shared.bind
         udp = shared.udp
         families = shared.families

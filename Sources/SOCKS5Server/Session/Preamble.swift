@@ -1,8 +1,9 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
+internal import UVLoop
 
-// What stands before the protocol of a client that a load balancer passes on: a PROXY header, and behind it the
-// admission of the client that it names.
+// What stands before the protocol of a client: the PROXY header of a load balancer that passes it on, and behind it the
+// admission of the client that it names; and a codec, as of TLS.
 
 extension Services {
     /// Asks whether a client may begin a session, and takes its places, but for the one of ``ConnectionLimit``.
@@ -72,6 +73,7 @@ extension Session {
             services.counters.add(header.version == .one ? .version1Headers : .version2Headers)
             if isAdmitted { begin(for: header.client, under: terms) }
             perform(machine.on(.headerRead(isAdmitted: isAdmitted)))
+            if isAdmitted { protect(under: terms) }
         } catch {
             perform(machine.on(.headerFailed(ConnectionRefusal(error))))
         }
@@ -86,6 +88,37 @@ extension Session {
         front = .choosing(FrontChoice(terms, record.client))
         hasBegun = true
         noteBegin()
+    }
+
+    /// Lets the client's bytes pass through the codec of the listener, if it has one.
+    private func protect(under terms: ListenerTerms) {
+        guard let codecs = terms.codecs else { return }
+        do throws(CodecFailure) {
+            let codec = try codecs.makeCodec()
+            do throws(UVError) {
+                try relay?.install(codec)
+            } catch {
+                relayDidEnd(.aborted(by: .client, error))
+            }
+        } catch {
+            relayDidEnd(.undecodable(by: .client, error))
+        }
+    }
+
+    /// A client that its codec has proved to be somebody needs no other login.
+    func noteProvenClient() {
+        guard case .choosing(let choice) = front, record.username == nil,
+            let name = relay?.client.codec?.peerName
+        else { return }
+        record.method = .certificate
+        guard services.policy.admits(proven: name, from: record.client) else {
+            services.journal.loginDidFail(record, as: name)
+            let refusal = MethodSelection(method: .noAcceptable).encoded
+            return perform(machine.on(.message(.refuseLogin(refusal))))
+        }
+        front = .choosing(choice.withoutLogin)
+        record.note(name, nil)
+        services.counters.add(.succeededLogins)
     }
 
     func noteBegin() {

@@ -48,7 +48,7 @@ extension Session {
     }
 
     private func handOver(_ relay: Relay, _ local: SocketAddress) {
-        guard let client = relay.duplicateClient(),
+        guard let client = relay.passClientOn(),
             keeper.handOver(HandedSession(client, front, record, places), toOwnerOfPortAt: local)
         else { return perform(machine.on(.failed(.generalFailure))) }
         places = SessionPlaces()

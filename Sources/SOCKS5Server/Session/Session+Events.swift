@@ -75,6 +75,7 @@ extension Session: RelayDelegate {
     }
 
     func relayDidEnd(_ how: Relay.End) {
+        if case .undecodable(_, let failure) = how { record.note(failure) }
         perform(machine.on(.relayEnded(how)))
     }
 
@@ -138,5 +139,17 @@ extension Front {
         case .loginRefusal: loginRefusal
         case .reply(let reply): response(reply)
         }
+    }
+}
+
+extension SessionOutcome {
+    /// Of a session whose relay has ended before there was a target.
+    init(before end: Relay.End) {
+        self =
+            switch end {
+            // Not by a reset, which would overtake what the codec says to the client.
+            case .undecodable(let side, let failure): .undecodable(by: side, failure.layer)
+            case .completed, .aborted, .flooded: .clientLeft
+            }
     }
 }

@@ -69,24 +69,37 @@ final class Session {
     }
 
     /// Begins to read what comes by an accepted connection.
-    func start(_ accepted: consuming AcceptedDescriptor) {
-        if hasBegun { noteBegin() }
+    ///
+    /// - Parameter terms: of its listener.
+    func start(_ accepted: consuming AcceptedDescriptor, under terms: ListenerTerms) {
         services.clock.set(.handshake, for: slot)
-        _ = open(accepted)
+        guard hasBegun else {
+            // Behind the header, which nothing protects.
+            _ = open(accepted, through: nil)
+            return
+        }
+        noteBegin()
+        do throws(CodecFailure) {
+            let codec = try terms.codecs?.makeCodec()
+            _ = open(accepted, through: codec)
+        } catch {
+            relayDidEnd(.undecodable(by: .client, error))
+            if openParts == 0 { didCloseEverything() }
+        }
     }
 
     /// Carries out the UDP ASSOCIATE request of a client that another worker has handed over.
-    func goOn(_ accepted: consuming AcceptedDescriptor) {
-        if open(accepted) { associate(subject(.udpAssociate)) }
+    func goOn(_ accepted: consuming AcceptedDescriptor, through codec: (any StreamCodec)?) {
+        if open(accepted, through: codec) { associate(subject(.udpAssociate)) }
     }
 
     /// - Returns: false where the session has ended.
-    private func open(_ accepted: consuming AcceptedDescriptor) -> Bool {
+    private func open(_ accepted: consuming AcceptedDescriptor, through codec: (any StreamCodec)?) -> Bool {
         do throws(UVError) {
             let relay = try Relay(self, services.loop, services.clock, slot, services.pool, services.counters)
             self.relay = relay
             openParts = 1
-            try relay.open(accepted)
+            try relay.open(accepted, through: codec)
             return true
         } catch {
             perform(machine.on(.relayEnded(.completed)))
@@ -126,7 +139,9 @@ final class Session {
             receiveHeader(from: pipe)
             guard machine.isNegotiating, !pipe.isEmpty else { return }
         }
+        if pipe.isEmpty { return }
         record.enter(.handshake)
+        if relay?.client.isCoded == true { noteProvenClient() }
         while machine.isNegotiating {
             let (consumed, action) = pipe.withHeldBytes {
                 let result = front.receive($0)

@@ -344,12 +344,14 @@ struct SessionMachine {
             switch relayEnd {
             case .completed: end(.completed)
             case .aborted(let side, let error): end(.aborted(by: side, error))
+            case .undecodable(let side, let failure):
+                end(.undecodable(by: side, failure.layer), byReset: true)
             case .flooded: preconditionFailure("a flood behind no refusal")
             }
         case .awaitingHeader:
             refuseHeader(.headerCut)
         case .negotiating, .verifying, .concluding, .delayingRefusal, .judging, .deciding, .connecting:
-            end(.clientLeft)
+            end(SessionOutcome(before: relayEnd))
         case .answering(let outcome):
             end(outcome, byReset: relayEnd == .flooded)
         case .ended:

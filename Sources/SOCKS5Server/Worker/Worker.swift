@@ -181,7 +181,7 @@ final class Worker {
         places.keepPlace()
         let session = Session(self, services, clock.enter(), at: name, under: terms, peer: peer, places)
         sessions.insert(session)
-        session.start(accepted)
+        session.start(accepted, under: terms)
         watch(session)
     }
 
@@ -210,7 +210,7 @@ final class Worker {
         }
         let session = Session(self, services, clock.enter(), handed)
         sessions.insert(session)
-        session.goOn(accepted)
+        session.goOn(accepted, through: handed.client.takeCodec())
         watch(session)
     }
 

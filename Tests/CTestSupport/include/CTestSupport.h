@@ -4,6 +4,7 @@
 
 #include <spawn.h>
 #include <stddef.h>
+#include <stdint.h>
 
 int test_accept(int descriptor);
 int test_pipe(int ends[2]);
@@ -63,5 +64,8 @@ int test_in_sandbox(test_sandbox sandbox, const char *folder, test_attempt attem
 
 /// The kernel's version of Landlock; 0: none.
 int test_landlock_version(void);
+
+/// Hides bytes behind their place in a stream, and shows them again.
+void test_xor(void *to, const void *from, size_t count, uint64_t position);
 
 #endif
