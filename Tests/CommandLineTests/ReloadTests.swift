@@ -72,6 +72,26 @@ import Testing
         }
     }
 
+    /// A reload reads in a thread of its own.
+    @Test func aReloadThatWaitsForAPipeHoldsUpNothing() async throws {
+        try await withFile(Self.text("workers: 1\n")) { file in
+            try await withSocks5d(Invocation("--config", file)) { child, port in
+                unlink(file)
+                #expect(mkfifo(file, 0o600) == 0)
+                child.signal(SIGHUP)
+                var writer: Int32 = -1
+                try eventually("the reload reads") {
+                    writer = open(file, O_WRONLY | O_NONBLOCK | O_CLOEXEC)
+                    return writer >= 0
+                }
+                defer { close(writer) }
+                try expectRelaying(through: port)
+                let result = try child.stop()
+                #expect(result.exitCode == 0 && !result.errors.contains("reloaded"), "\(result.errors)")
+            }
+        }
+    }
+
     @Test func manySignalsEndNothing() async throws {
         try await withSocks5d { child, port in
             try withTunnel(through: port) { client, target in

@@ -230,6 +230,10 @@ import Testing
             "1:11: a name in 'parents' is 'a b'; expected a name of 1 to 63 letters"
         ),
         ("parents: {direct: {socks5: h:1}}", "1:11: a name in 'parents' is 'direct'; expected a name"),
+        (
+            "parents: {a: {socks5: h:1, user: '', password: x}}",
+            "1:34: 'user' is ''; expected a name of 1 to 255 bytes"
+        ),
         ("parents: {a: {socks5: h}}", "1:23: 'socks5': 'h' is no place of a proxy; expected HOST:PORT"),
         ("parents: {a: {socks5: h:0}}", "1:23: 'socks5': 'h:0' is no place of a proxy; expected HOST:PORT"),
         ("parents: {a: {socks5: 'h h:1'}}", "1:23: 'socks5': 'h h' is neither a name nor an address"),

@@ -26,7 +26,8 @@ struct QuotaKeeper: Sendable {
         do throws(UVError) {
             bytes = try StateFile.read(path, limit: Self.longestFile)
         } catch {
-            throw ProxyServerError(.systemFailure, "the quota file \(shown) can't be read: \(error)")
+            let fault = error == .noDevice ? "is not a regular file" : "can't be read: \(error)"
+            throw ProxyServerError(.systemFailure, "the quota file \(shown) \(fault)")
         }
         do throws(QuotaFile.Problem) {
             accounts.restore(try QuotaFile(parsing: bytes ?? []).usages)

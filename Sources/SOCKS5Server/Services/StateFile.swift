@@ -5,12 +5,18 @@ internal import UVLoop
 /// A small file that is read whole and replaced whole. Blocks: not for the workers' threads.
 enum StateFile {
     /// - Returns: `nil` where there is no file.
-    /// - Throws: what open(2) or read(2) fails with; `EFBIG` beyond `limit` bytes.
+    /// - Throws: what open(2) or read(2) fails with; `EFBIG` beyond `limit` bytes; `ENODEV` for a FIFO, a socket or a
+    ///   device: it may never end, and must not be replaced.
     static func read(_ path: String, limit: Int) throws(UVError) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         if descriptor < 0 && errno == ENOENT { return nil }
+        if descriptor < 0 && errno == ENXIO { throw .noDevice }
         try check(descriptor)
         defer { close(descriptor) }
+        var facts = stat()
+        try check(fstat(descriptor, &facts))
+        let type = facts.st_mode & S_IFMT
+        guard type == S_IFREG || type == S_IFDIR else { throw .noDevice }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {

@@ -49,7 +49,8 @@ extension AdminToken {
         while bytes.last == UInt8(ascii: "\n") || bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         guard let token = AdminToken(bytes) else {
             throw Failure.configuration(
-                "\(kind) \(path.printable) has no token; expected 16 to 1024 letters, digits or signs on one line"
+                "\(kind) \(path.printable) \(bytes.isEmpty ? "is empty" : "is not a token"); "
+                    + "expected 16 to 1024 letters, digits or signs on one line"
             )
         }
         return token

@@ -5,21 +5,51 @@ internal import Text
 enum InputFile {
     private static let longest = 64 << 20
 
-    /// - Parameter kind: what it is, for a message.
-    static func read(_ path: String, _ kind: String) throws -> [UInt8] {
+    /// Reads all of it. A regular file takes as long as its disk does. Anything else, such as a pipe of the shell, must
+    /// end within a limit: a FIFO without a writer would hold the program forever. Blocks: not for a loop's thread.
+    ///
+    /// - Parameters:
+    ///   - kind: what it is, for a message.
+    ///   - limit: from the call to the end of the file. The default lets the writer ask for a passphrase.
+    static func read(
+        _ path: String,
+        _ kind: String,
+        within limit: Duration = .seconds(30)
+    ) throws(Failure) -> [UInt8] {
         func failure(_ what: String) -> Failure { .configuration("\(kind) \(path.printable)\(what)") }
-        guard let file = fopen(path, "re") else { throw failure(": \(String(cString: strerror(errno)))") }
-        defer { fclose(file) }
+        func failure(_ code: Int32) -> Failure { failure(": \(Errno(code))") }
+        // Without O_NONBLOCK, open(2) itself waits for a FIFO's writer.
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw errno == ENXIO ? failure(" is a socket or a device; expected a file") : failure(errno)
+        }
+        defer { close(descriptor) }
+        let end = ContinuousClock.now + limit
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65536)
         while true {
-            let count = fread(&chunk, 1, chunk.count, file)
-            if count == 0 { break }
+            guard isReadable(descriptor, until: end) else {
+                throw failure(" doesn't end within \(limit); expected a file, or a pipe that ends by then")
+            }
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
+            guard count >= 0 else { throw failure(errno) }
+            if count == 0 { return bytes }
             bytes += chunk[..<count]
             guard bytes.count <= longest else { throw failure(" is larger than 64 MiB") }
         }
-        guard ferror(file) == 0 else { throw failure(": \(String(cString: strerror(errno)))") }
-        return bytes
+    }
+
+    /// Waits for bytes or the end; a regular file is always readable. A FIFO must not be read before: without a writer
+    /// it looks as if it had ended.
+    private static func isReadable(_ descriptor: Int32, until end: ContinuousClock.Instant) -> Bool {
+        var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while true {
+            let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
+            let count = poll(&state, 1, Int32(max(left, 0).rounded(.up)))
+            if count < 0 && errno == EINTR { continue }
+            return count > 0
+        }
     }
 
     /// Whether its mode lets anybody read the file.

@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import TestSupport
 import Testing
 import UVLoop
@@ -165,6 +166,19 @@ private final class Used {
                 }
             }
             _ = try? QuotaFile(parsing: bytes)
+        }
+    }
+
+    @Test func aQuotaFileMustBeARegularFile() throws {
+        try withFolder { folder in
+            let path = folder + "/quota"
+            #expect(mkfifo(path, 0o600) == 0)
+            for path in [path, "/dev/null"] {
+                let error = #expect(throws: ProxyServerError.self) {
+                    _ = try QuotaKeeper(path, AccountTable { _ in }, Logger(label: "test"))
+                }
+                #expect(error?.description == "the quota file \(path) is not a regular file")
+            }
         }
     }
 

@@ -190,6 +190,7 @@ import Testing
                     $0[0] = Parent("a", .socks5, at: .unix(path: "/x")); $0[0].through = "b"
                 },
                 parents { $0[0].credentials = Credentials(username: "", password: "p") },
+                parents { $0[0].credentials = Credentials(username: "a", password: "") },
                 { $0.parentGroups = [ParentGroup("g", anyOf: [])] },
                 { $0.parentGroups = [ParentGroup("g", anyOf: [.init("nobody")])] },
             ],
