@@ -127,13 +127,29 @@ import Testing
 
     @Test(arguments: [
         (["--via", "https://h:1"], "--via: TLS to a parent (https) isn't spoken"),
-        (["--via", "http://h:1", "--via", "x"], "--via is 'x'; expected HOST:PORT"),
+        (
+            ["--via", "http://h:1", "--via", "x"],
+            "--via is 'x'; expected HOST:PORT, a URL, or a parent of the file that --config names"
+        ),
         (["--via", "http://h:1", "--user", "a:b"], "--user beside a URL or a name in --via"),
         (["--via", "http://h:1", "--udp"], "--udp and --bind go through one SOCKS5 server"),
         (["--via", "h:1", "--via", "h:2", "--bind"], "--udp and --bind go through one SOCKS5 server"),
     ])
     func aMistakeIsNamed(_ arguments: [String], _ told: String) async throws {
         try await expectRefusal(of: Invocation(["probe", "a:80"] + arguments), exitCode: 64, saying: told)
+    }
+
+    @Test(arguments: [
+        "alice:hunter2@h:1", "hunter2@h", "socks5:/alice:hunter2@h:1", "https://alice:hunter2@h:1",
+        "socks5://alice:hunter2@h", "socks5://alice:hunter2%@h:1", "socks5://hunter2@h:1",
+    ])
+    func noMessageShowsAMisspeltLogin(_ via: String) async throws {
+        try await withFile(Array("parents: {a: {socks5: h:1}}".utf8)) { file in
+            for more in [[], ["--config", file]] {
+                let result = try await Invocation(["probe", "a:80", "--via", via] + more).run()
+                #expect(result.exitCode == 64 && !result.errors.contains("hunter2"), "\(result.errors)")
+            }
+        }
     }
 
     @Test func aPasswordInAURLIsHiddenAmongTheArguments() async throws {
