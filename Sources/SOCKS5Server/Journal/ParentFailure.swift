@@ -3,7 +3,7 @@ internal import UVLoop
 
 /// Why a parent has opened nothing (PROTOCOL 58).
 ///
-/// ``answered(_:)``: it has carried the request to an end, and says how it went. The others are its own fault, so that
+/// ``answered(_:code:)``: it has carried the request to an end, and says how it went. The others are its own fault, so that
 /// another parent may do better.
 enum ParentFailure: Error, Equatable {
     case unreachable(UVError)
@@ -13,17 +13,20 @@ enum ParentFailure: Error, Equatable {
     case broken(String)
     /// Its protocol can't express the request, or the login.
     case unsupported
-    case answered(Reply)
+    /// `code` is the byte that the parent has sent. Codes above 08 are unassigned (RFC 1928 section 6): the client gets 01.
+    case answered(Reply, code: UInt8)
 }
 
 extension ParentFailure {
+    static func answered(_ reply: Reply) -> ParentFailure { .answered(reply, code: reply.rawValue) }
+
     init(_ failure: ClientHandshake.Failure) {
         switch failure {
         case .noAcceptableMethod, .loginRefused: self = .loginRefused
         case .unofferedMethod(let method):
             self = .broken("it selects method \(method.rawValue), which was not offered")
         case .refused(let reply): self = .answered(reply)
-        case .unknownReply(let code): self = .broken("reply \(code)")
+        case .unknownReply(let code): self = .answered(.generalFailure, code: code)
         case .malformed(let message): self.init(message)
         }
     }
@@ -69,7 +72,7 @@ extension ParentFailure {
         case .loginRefused: "parent refuses the login"
         case .broken(let how): "parent breaks its protocol: \(how)"
         case .unsupported: "no word for this in the protocol of the parent"
-        case .answered(let reply): "refused by the parent, reply \(reply.rawValue)"
+        case .answered(_, let code): "refused by the parent, reply \(code)"
         }
     }
 }

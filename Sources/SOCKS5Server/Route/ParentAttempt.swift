@@ -60,10 +60,12 @@ final class ParentAttempt {
     }
 
     /// The last parent has said that the target can't be: of no check the success.
-    func answered(_ reply: Reply, now: UInt64) {
+    ///
+    /// - Parameter code: its reply.
+    func answered(_ code: UInt8, now: UInt64) {
         for hop in chain.hops.dropLast() { succeeded(hop, isProven: true, now) }
         if isCheck {
-            failed(chain.hops.count - 1, .check, "the check was answered with reply \(reply.rawValue)", now)
+            failed(chain.hops.count - 1, .check, "the check was answered with reply \(code)", now)
         } else {
             succeeded(chain.last, isProven: false, now)
         }
@@ -74,14 +76,14 @@ final class ParentAttempt {
     func failed(_ failure: ParentFailure, at place: Int, now: UInt64) {
         for hop in chain.hops[..<place] { succeeded(hop, isProven: true, now) }
         switch failure {
-        case .answered(let reply):
+        case .answered(_, let code):
             let asked = chain.hops[place]
             succeeded(asked, isProven: false, now)
             let next = min(place + 1, chain.hops.count - 1)
             failed(
                 next,
                 isCheck ? .check : .quick,
-                "'\(asked.name)' answers with reply \(reply.rawValue)",
+                "'\(asked.name)' answers with reply \(code)",
                 now
             )
             return end(.unreachable, of: chain.hops[next], now)

@@ -193,10 +193,10 @@ final class ParentConnector: Connector {
         case .opened(let stream, let bound, let early):
             link = nil
             opened(stream, bound ?? .unspecified, early)
-        case .failed(.answered(let reply), _, isLast: true):
+        case .failed(.answered(let reply, let code), _, isLast: true):
             link = nil
-            note(.answered(reply), at: place)
-            end { $0.answered(reply, now: $1) }
+            note(.answered(reply, code: code), at: place)
+            end { $0.answered(code, now: $1) }
             delegate.connectorDidTurn(to: nil)
             // An association isn't about any target: the parent has spoken of itself.
             if request.command == .udpAssociate { return tryNext() }

@@ -91,7 +91,7 @@ import UVLoop
         let world = World("a")
         for _ in 0..<10 {
             for _ in 0..<2 { try world.fail("a", .unreachable(.connectionRefused)) }
-            try #require(try world.attempt("a")).answered(.connectionRefused, now: 7)
+            try #require(try world.attempt("a")).answered(Reply.connectionRefused.rawValue, now: 7)
         }
         #expect(
             try world.isUp("a") && world.count("a", .answered) == 10 && world.count("a", .unreachable) == 20
@@ -172,9 +172,12 @@ import UVLoop
     @Test func aCheckThatTheParentAnswersHasFailed() throws {
         let world = World("a")
         try #require(world.records["a"]).setChecked(true)
-        try #require(try world.attempt("a", isCheck: true)).answered(.hostUnreachable, now: 1)
+        try #require(try world.attempt("a", isCheck: true)).answered(Reply.hostUnreachable.rawValue, now: 1)
         #expect(try !world.isUp("a"))
-        try #require(try world.attempt("a", evenIfDown: true, now: 2)).answered(.hostUnreachable, now: 2)
+        try #require(try world.attempt("a", evenIfDown: true, now: 2)).answered(
+            Reply.hostUnreachable.rawValue,
+            now: 2
+        )
         #expect(try !world.isUp("a") && world.attempt("a", now: 1_000_000) == nil)
         try #require(try world.attempt("a", evenIfDown: true, isCheck: true, now: 3)).opened(now: 3)
         #expect(try world.isUp("a"))

@@ -230,7 +230,12 @@ private struct Feeder {
         #expect(Self.failure(.socks5, [5, 0xff]) == .loginRefused)
         #expect(Self.failure(.socks5, [5, 2, 1, 1], login) == .loginRefused)
         #expect(Self.failure(.socks5, [5, 2]) == .broken("it selects method 2, which was not offered"))
-        #expect(Self.failure(.socks5, [5, 0, 5, 9]) == .broken("reply 9"))
+        // These codes are unassigned. The parent has answered nevertheless, so it works.
+        for code: UInt8 in [9, 0x7f, 0xff] {
+            let failure = Self.failure(.socks5, [5, 0, 5, code])
+            #expect(failure == .answered(.generalFailure, code: code))
+            #expect(failure?.text == "refused by the parent, reply \(code)")
+        }
         #expect(Self.failure(.socks5, [5, 0, 5, 0, 0, 7]) == .broken("address type 7"))
         #expect(Self.failure(.socks5, [5, 0, 5, 0, 0, 3, 0]) == .broken("a bound address that is none"))
         #expect(Self.failure(.socks5, Array("HTTP".utf8)) == .broken("version 72"))
