@@ -63,7 +63,7 @@ final class ParentAttempt {
     ///
     /// - Parameter code: its reply.
     func answered(_ code: UInt8, now: UInt64) {
-        for hop in chain.hops.dropLast() { succeeded(hop, isProven: true, now) }
+        passed(chain.hops.dropLast(), now)
         if isCheck {
             failed(chain.hops.count - 1, .check, "the check was answered with reply \(code)", now)
         } else {
@@ -74,7 +74,7 @@ final class ParentAttempt {
 
     /// - Parameter place: of the hop that has failed.
     func failed(_ failure: ParentFailure, at place: Int, now: UInt64) {
-        for hop in chain.hops[..<place] { succeeded(hop, isProven: true, now) }
+        passed(chain.hops[..<place], now)
         switch failure {
         case .answered(_, let code):
             let asked = chain.hops[place]
@@ -107,6 +107,12 @@ final class ParentAttempt {
     }
 
     private static let patience: UInt64 = 2000
+
+    /// Each hop has connected to the next one, but no target was reached. This doesn't outweigh a hop's own check: the
+    /// checks of two failing members, one behind the other, would take the first one up and down in turn.
+    private func passed(_ hops: ArraySlice<ParentChain.Hop>, _ now: UInt64) {
+        for hop in hops { hop.record.succeeded(isProven: false, "it has connected", now: now) }
+    }
 
     private func succeeded(_ hop: ParentChain.Hop, isProven: Bool, _ now: UInt64) {
         let reason = isCheck ? "the check has succeeded" : isProven ? "it has connected" : "it has answered"

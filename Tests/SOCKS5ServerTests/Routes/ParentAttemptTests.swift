@@ -184,6 +184,36 @@ import UVLoop
         #expect(try world.count("a", .opened) == 0 && world.count("a", .answered) == 1, "checks are counted")
     }
 
+    @Test(arguments: [ParentFailure.loginRefused, .timedOut, .broken("nonsense")])
+    func repeatedFailuresOfACheckAreLoggedOnce(_ failure: ParentFailure) throws {
+        let world = World("a")
+        try #require(world.records["a"]).setChecked(true)
+        for step in 1...20 as ClosedRange<UInt64> {
+            let now = step * 10_000
+            try #require(try world.attempt("a", evenIfDown: true, isCheck: true, now: now))
+                .failed(failure, at: 0, now: now)
+        }
+        #expect(world.log.count(of: "parent down") == 1 && world.log.count(of: "parent up") == 0)
+    }
+
+    /// Its own check fails, while the check of another member passes through it.
+    @Test func passingACheckOnDoesNotOutweighAFailedOne() throws {
+        let world = World("near", "far", through: ["far": "near"])
+        for name in ["near", "far"] { try #require(world.records[name]).setChecked(true) }
+        for step in 1...20 as ClosedRange<UInt64> {
+            let now = step * 10_000
+            try #require(try world.attempt("near", evenIfDown: true, isCheck: true, now: now))
+                .answered(Reply.notAllowed.rawValue, now: now)
+            try #require(try world.attempt("far", evenIfDown: true, isCheck: true, now: now))
+                .failed(.loginRefused, at: 1, now: now)
+            #expect(try !world.isUp("near") && !world.isUp("far"))
+        }
+        #expect(world.log.count(of: "parent down") == 2 && world.log.count(of: "parent up") == 0)
+        try #require(try world.attempt("near", evenIfDown: true, isCheck: true, now: 300_000))
+            .opened(now: 300_000)
+        #expect(try world.isUp("near"))
+    }
+
     @Test func aParentThatComesAndGoesIsSaidOnceASecond() throws {
         let world = World("a")
         for step in 0..<200 as Range<UInt64> {
