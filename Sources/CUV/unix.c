@@ -119,6 +119,19 @@ int cuv_file_identify(const char *path, cuv_file_identity *identity) {
     return 0;
 }
 
+int cuv_unix_path(int descriptor, char *path, size_t capacity) {
+    struct sockaddr_un address = {0};
+    socklen_t length = sizeof address;
+    if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return -errno;
+    // A name that begins with NUL is abstract (unix(7)): it has no file.
+    if (address.sun_family != AF_UNIX || address.sun_path[0] == '\0') return UV_ENOENT;
+    // The path may fill its room, without a NUL.
+    size_t count = strnlen(address.sun_path, sizeof address.sun_path);
+    if (count >= capacity) return UV_ENAMETOOLONG;
+    *(char *)mempcpy(path, address.sun_path, count) = '\0';
+    return 0;
+}
+
 ssize_t cuv_tcp_pass(cuv_tcp *tcp, const int *descriptors, size_t count, const void *bytes) {
     ssize_t sent = 0;
     while (count > 0) {

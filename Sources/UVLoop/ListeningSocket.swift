@@ -63,6 +63,17 @@ package struct ListeningSocket: Sendable {
         (boundAddress, isUnix, isKept) = (other.boundAddress, other.isUnix, other.isKept)
     }
 
+    /// Where a unix socket is bound (getsockname(2)); `nil` where it has no file.
+    package var unixPath: String? {
+        guard isUnix else { return nil }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { path in
+            guard let base = path.baseAddress, cuv_unix_path(descriptor, base, path.count) == 0 else {
+                return nil
+            }
+            return String(cString: base)
+        }
+    }
+
     /// The same socket once more, for another loop: both accept from one queue.
     package func duplicated() throws(UVError) -> ListeningSocket {
         ListeningSocket(try UVError.check(cuv_descriptor_duplicate(descriptor)), like: self)

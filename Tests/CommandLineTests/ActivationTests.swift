@@ -61,6 +61,28 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: access(activator, X_OK) == 0, "systemd-socket-activate isn't installed"))
+    func anInheritedUnixSocketIsNoParent() async throws {
+        try await onThread {
+            try withFolder { folder in
+                let path = "\(folder)/proxy.sock"
+                let file = "\(folder)/socks5d.yaml"
+                let parents = "parents: {me: {socks5: unix:\(path)}}"
+                try writeFile(file, Array("listen: [systemd:web]\n\(parents)\nroutes: [{via: me}]".utf8))
+                let child = try Invocation("--config", file).start(
+                    by: [Self.activator, "-l", path, "--fdname=web"]
+                )
+                defer { child.finish() }
+                _ = try child.waitForLine(containing: "Listening on \(path)")
+                let client = try TestSocket(connectingToUnix: path)
+                defer { client.close() }
+                let result = try child.waitForEnd()
+                #expect(result.exitCode == 78)
+                #expect(result.errors.contains("parent 'me' is this server itself"), "\(result.errors)")
+            }
+        }
+    }
+
     /// Each has a copy of the one socket.
     @Test(.enabled(if: access(activator, X_OK) == 0, "systemd-socket-activate isn't installed"))
     func noWorkerGoesHungryBesideOneInheritedSocket() async throws {

@@ -172,6 +172,9 @@ int cuv_descriptor_duplicate(int descriptor);
 /// folder locked (flock(2)) for seconds.
 int cuv_listen_unix(const char *path, uint32_t mode, int *descriptor, cuv_file_identity *identity);
 
+/// The path to which a unix socket is bound; `UV_ENOENT` if it has no file. Any process may have bound it.
+int cuv_unix_path(int descriptor, char *path, size_t capacity);
+
 /// Which file is there; `UV_ENOENT` if none is.
 int cuv_file_identify(const char *path, cuv_file_identity *identity);
 

@@ -125,11 +125,15 @@ extension Configuration {
 }
 
 extension ListenAddress {
-    /// Whether connections to a parent would come here. Names, and ports that the system chooses, are looked at when a
-    /// connection is made.
+    /// Whether connections to a parent would come here. Names, ports that the system chooses, and links to sockets that
+    /// aren't there yet are looked at when a connection is made.
     package func isPlace(_ place: Parent.Place) -> Bool {
         switch (endpoint, place) {
-        case (.unix(let path), .unix(let other)): path == other
+        case (.unix(let path), .unix(let other)): FileIdentity.isShared(by: path, other)
+        case (.inherited(let name), .unix(let other)):
+            InheritedSockets.ofProcess.sockets(named: name).contains { socket in
+                (try? socket.get().unixPath).map { FileIdentity.isShared(by: $0, other) } ?? false
+            }
         case (.tcp(let own), .tcp(.address(let address, let port))):
             own.port == port && port != 0
                 && OwnListeners(

@@ -53,6 +53,12 @@ struct ListeningSet: Sendable {
     /// What is listened on, as ``ListenAddress/description`` says it.
     var boundAddresses: [ListenAddress] { listeners.map(\.address) }
 
+    /// Asks the sockets, so it is for the time before workers take them.
+    var places: OwnPlaces {
+        let files = sockets.joined().compactMap { $0.socket.unixPath.flatMap { FileIdentity(at: $0) } }
+        return OwnPlaces(addresses: ipAddresses, sockets: Set(files))
+    }
+
     /// Closes what no worker has taken.
     func close() {
         removeFiles()

@@ -161,6 +161,7 @@ final class ParentConnector: Connector {
         ownNotes.address = nil
         delegate.connectorDidBeginAttempt()
         ownNotes.attemptDidBegin(to: nil, now: services.clock.now)
+        if services.policy.places.contains(socketAt: path) { return fail(Self.isThisServer, at: 0) }
         do throws(UVError) {
             let stream = try TCPStream(on: services.loop)
             do throws(UVError) {
@@ -174,6 +175,8 @@ final class ParentConnector: Connector {
             fail(.unreachable(error), at: 0)
         }
     }
+
+    private static let isThisServer = ParentFailure.broken("it is this server itself")
 
     private func ask(by stream: TCPStream) {
         guard let chain = attempt?.chain else { preconditionFailure("a connection to no parent") }
@@ -301,7 +304,7 @@ extension ParentConnector: ConnectorDelegate {
         switch event {
         case .connected(let stream, _, _): ask(by: stream)
         case .failed: fail(.unreachable(dial.notes.error ?? .hostUnreachable), at: 0)
-        case .denied: fail(.broken("it is this server itself"), at: 0)
+        case .denied: fail(Self.isThisServer, at: 0)
         case .listening, .resolved: preconditionFailure("a dial that does something else")
         }
     }

@@ -75,7 +75,7 @@ extension ProxyServer {
             if case .tcp(let address) = listener.address.endpoint { address } else { nil }
         }
         let records = ParentTable(logger).adopt(configuration)
-        let policy = Policy(configuration, listeners: places, parents: records, hashThreads)
+        let policy = Policy(configuration, at: OwnPlaces(addresses: places), parents: records, hashThreads)
         let terms = policy.terms(of: listener)
         let subject = Subject(
             client: client,

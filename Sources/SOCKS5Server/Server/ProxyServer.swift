@@ -49,7 +49,7 @@ public final class ProxyServer: Sendable {
     /// What is served, and by which policy.
     private struct Service {
         var configuration: Configuration
-        let ipAddresses: [SocketAddress]
+        let places: OwnPlaces
         let shared: Shared
         var policy: Policy
     }
@@ -183,7 +183,7 @@ public final class ProxyServer: Sendable {
             logger: logger
         )
         let parents = shared.parents.adopt(configuration)
-        let policy = Policy(configuration, listeners: listening.ipAddresses, parents: parents, hashThreads)
+        let policy = Policy(configuration, at: listening.places, parents: parents, hashThreads)
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
@@ -207,7 +207,7 @@ public final class ProxyServer: Sendable {
         try startLookups()
         let service = Service(
             configuration: configuration,
-            ipAddresses: listening.ipAddresses,
+            places: listening.places,
             shared: shared,
             policy: policy
         )
@@ -241,7 +241,7 @@ public final class ProxyServer: Sendable {
             try next.probeReloadableEgress()
             let policy = Policy(
                 next,
-                listeners: current.ipAddresses,
+                at: current.places,
                 parents: current.shared.parents.adopt(next),
                 hashThreads,
                 replacing: current.policy

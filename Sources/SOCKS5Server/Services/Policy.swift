@@ -12,6 +12,7 @@ final class Policy: Sendable {
     let ways: Ways
     /// What no parent may be.
     let ownListeners: OwnListeners
+    let places: OwnPlaces
     private let listenerTerms: [ListenerTerms]
     /// `nil`: no login is required.
     let credentials: (any CredentialStore)?
@@ -23,17 +24,18 @@ final class Policy: Sendable {
     private let egressPerUser: [[UInt8]: EgressAddresses]
 
     /// - Parameters:
-    ///   - listeners: what the server listens on.
+    ///   - places: where the server listens.
     ///   - parents: all of the configuration's.
     ///   - previous: the one in use, of which successful logins are kept.
     init(
         _ configuration: Configuration,
-        listeners: [SocketAddress],
+        at places: OwnPlaces,
         parents: [String: ParentRecord],
         _ hashThreads: HashThreads,
         replacing previous: Policy? = nil
     ) {
-        ownListeners = OwnListeners(configuration, listeners)
+        ownListeners = OwnListeners(configuration, places.addresses)
+        self.places = places
         access = AccessPolicy(
             RuleTable(configuration.rules),
             UserRules(configuration.users),

@@ -238,6 +238,46 @@ import Testing
         }
     }
 
+    /// By any path, before the socket is there and after.
+    @Test func theServersOwnUnixSocketIsNoParent() async throws {
+        let folder = "/tmp/socks5d-test-\(UInt64.random(in: 0...UInt64.max))"
+        #expect(mkdir(folder, 0o700) == 0)
+        defer {
+            unlink("\(folder)/link")
+            rmdir(folder)
+        }
+        let path = "\(folder)/proxy.sock"
+        let own = try ListenAddress(unix: path)
+        #expect(own.isPlace(.unix(path: "\(folder)//proxy.sock")))
+        #expect(own.isPlace(.unix(path: "\(folder)/../..\(path)")))
+        #expect(!own.isPlace(.unix(path: "\(folder)/other.sock")))
+        #expect(symlink("proxy.sock", "\(folder)/link") == 0)
+        let sessions = RecordedSessions()
+        var configuration = Configuration()
+        configuration.listen = [own]
+        configuration.workers = 1
+        configuration.parents = [Parent("me", .socks5, at: .unix(path: "\(folder)/link"))]
+        configuration.routes = [Route(.parent("me"))]
+        configuration.observer = sessions
+        let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
+        try await server.start()
+        try await attempt {
+            try await onThread { [configuration] in
+                let client = try TestSocket(connectingToUnix: path)
+                defer { client.close() }
+                #expect(try client.request(.connect, .loopback(80)).reply == .generalFailure)
+                client.close()
+                let session = try sessions.next(after: 0)
+                #expect(session.reason == "parent breaks its protocol: it is this server itself")
+                #expect(server.statistics[.accepted] == 1)
+                // The link leads to a socket now.
+                #expect(throws: ProxyServerError.self) { try server.reload(configuration) }
+            }
+        } then: {
+            await server.stop(grace: .zero)
+        }
+    }
+
     /// Of the name's addresses only some are in the network that leaves straight.
     @Test func anAddressThatAnotherRouteLeadsElsewhereIsNotDialledStraight() async throws {
         let parent = try ScriptedParent()
