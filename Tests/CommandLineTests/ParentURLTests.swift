@@ -260,7 +260,8 @@ import Testing
             try Self.expectRequest(first, Credentials(username: "a", password: "one"), through: port)
             try write(second, "two")
             child.signal(SIGHUP)
-            _ = try child.waitForLine(containing: " notice reloaded ")
+            let line = try child.waitForLine(containing: " notice reloaded ")
+            #expect(line.contains("parents=1") && line.contains("routes=1"))
             try Self.expectRequest(second, Credentials(username: "a", password: "two"), through: port)
             #expect(try !child.stop().errors.contains("a restart is needed"))
         }

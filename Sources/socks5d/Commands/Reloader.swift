@@ -140,13 +140,7 @@ final class Reloader: Sendable {
                     metadata: ["settings": "\(left.joined(separator: ","))"]
                 )
             }
-            logger.notice(
-                "reloaded",
-                metadata: [
-                    "users": "\(next.configuration.users.count)",
-                    "rules": "\(next.configuration.rules.count)",
-                ]
-            )
+            logger.notice("reloaded", metadata: next.configuration.counts)
             return .adopted(
                 users: next.configuration.users.count,
                 rules: next.configuration.rules.count,

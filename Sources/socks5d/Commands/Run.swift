@@ -391,15 +391,6 @@ struct Banner {
     }
 }
 
-extension Configuration {
-    /// How many parents and routes there are, of users and listeners too. `nil`: all leaves straight.
-    var waysOut: String? {
-        let own = routesPerUser.values.map(\.count) + listeners.map(\.routes.count)
-        let count = own.reduce(routes.count, +)
-        return parents.isEmpty && count == 0 ? nil : "\(parents.count) parent(s), \(count) route(s)"
-    }
-}
-
 extension ListenAddress {
     fileprivate var asOptionOfCurl: String {
         unixPath.map { "--proxy socks5h://localhost\($0)" } ?? "--socks5-hostname \(asSeenFromHere)"
