@@ -151,6 +151,38 @@ import Testing
         }
     }
 
+    @Test func theEgressAddressIsTold() async throws {
+        let file = """
+            session-ids: true
+            users: [{name: alice, password: x}, {name: bob, password: x, egress-addresses: [192.0.2.9]}]
+            egress: {addresses: [192.0.2.1, 192.0.2.2, "2001:db8::1"], choose: same-for-session-id}
+            parents: {p: {socks5: h:1}}
+            routes:
+              - {ports: [81], via: direct, egress: {addresses: [198.51.100.1]}}
+              - {ports: [82], networks: [10.0.0.0/8], names: local, via: direct, egress: {addresses: [198.51.100.1]}}
+            """
+        try await withFile(Array(file.utf8)) { file in
+            func egress(_ target: String, _ user: String) async throws -> String? {
+                let result = try await Invocation("routes", target, "--user", user, "--config", file).run()
+                return result.output.split(separator: "\n").first { $0.hasPrefix("egress: ") }.map(
+                    String.init
+                )
+            }
+            var told: Set<String?> = []
+            for id in 1...2 { told.insert(try await egress("8.8.8.8:80", "alice-session-\(id)")) }
+            let addresses = ["192.0.2.1", "192.0.2.2"].map { "egress: from \($0)" }
+            #expect(told == Set(addresses))
+            let any = "egress: chosen for each connection"
+            #expect(try await egress("8.8.8.8:80", "alice") == any)
+            #expect(try await egress("8.8.8.8:80", "bob") == "egress: from 192.0.2.9")
+            #expect(try await egress("[2606:4700::1]:80", "bob") == "egress: from 2001:db8::1")
+            #expect(try await egress("[::ffff:8.8.8.8]:80", "bob") == "egress: from 192.0.2.9")
+            #expect(try await egress("a.example:80", "bob") == "egress: from 192.0.2.9 and 2001:db8::1")
+            #expect(try await egress("8.8.8.8:81", "alice-session-1") == "egress: from 198.51.100.1")
+            #expect(try await egress("a.example:82", "alice-session-1") == nil, "its address decides")
+        }
+    }
+
     @Test(arguments: [
         (["a.example"], "the target is 'a.example'; expected HOST:PORT"),
         (["a b:80"], "the target is 'a b:80'; expected HOST:PORT"),

@@ -57,19 +57,25 @@ package final class AddressPool: Sendable {
     ///
     /// - Complexity: O(n) in the entries of the list, however many addresses their prefixes have.
     package func choose(_ choice: EgressChoice, for subject: Subject) -> Choice {
-        if let only { return only }
+        if let settled = settled(choice, for: subject) { return settled }
         switch choice {
-        case .random:
+        case .random, .sameForUser, .sameForSessionID:
             return any()
         case .roundRobin:
             let turn = turns.wrappingAdd(1, ordering: .relaxed).oldValue
             return address(at: UInt128(turn) % count)
-        case .sameForUser:
-            return address(for: NameHash(ofUser: subject))
-        case .sameForSessionID:
-            return NameHash(ofSession: subject).map { address(for: $0) } ?? any()
         case .incoming:
             return subject.reached.flatMap { result(of: $0) } ?? any()
+        }
+    }
+
+    /// The address that all connections of the subject leave from; `nil`: each connection gets one of its own.
+    package func settled(_ choice: EgressChoice, for subject: Subject) -> Choice? {
+        if let only { return only }
+        return switch choice {
+        case .sameForUser: address(for: NameHash(ofUser: subject))
+        case .sameForSessionID: NameHash(ofSession: subject).map { address(for: $0) }
+        case .random, .roundRobin, .incoming: nil
         }
     }
 

@@ -55,6 +55,15 @@ package struct Forecast: Sendable {
     package let parents: Parents?
     /// `nil`: the target is an address.
     package let lookup: Lookup?
+    /// Which address it leaves from; `nil`: the system chooses one, or it depends on the addresses of the name.
+    package let egress: Egress?
+
+    package enum Egress: Equatable, Sendable {
+        /// At most one of each family.
+        case always([IPAddress])
+        /// Chosen for each connection.
+        case chosen
+    }
 }
 
 extension ProxyServer {
@@ -63,12 +72,14 @@ extension ProxyServer {
     ///
     /// - Parameters:
     ///   - isDatagram: whether it is about a datagram, of a client that has an association.
+    ///   - sessionID: which of the user's series of connections it belongs to.
     ///   - listener: the place of the listener in ``Configuration/listeners``.
     package func forecast(
         to target: Target,
         isDatagram: Bool,
         from client: Peer,
         user: [UInt8]?,
+        sessionID: [UInt8]? = nil,
         at listener: Int
     ) -> Forecast {
         let places = configuration.listeners.compactMap { listener in
@@ -81,7 +92,8 @@ extension ProxyServer {
             client: client,
             user: terms.asksForLogin(client) ? user : nil,
             command: isDatagram ? .udpAssociate : .connect,
-            listener: listener
+            listener: listener,
+            sessionID: terms.asksForLogin(client) ? sessionID : nil
         )
         let found = policy.ways.way(for: RuleTable.Known(target), subject)
         let isCertain = found?.isCertain ?? true
@@ -105,8 +117,32 @@ extension ProxyServer {
             isCertain: isCertain,
             fallback: isCertain ? nil : Forecast.Fallback(route: last?.name, parents: parents(of: last)),
             parents: first,
-            lookup: lookup
+            lookup: lookup,
+            egress: egress(
+                of: isCertain ? [way] : [way, last],
+                isIPv6: first == nil ? target.isIPv6 : nil,
+                subject,
+                policy
+            )
         )
+    }
+
+    /// - Parameters:
+    ///   - ways: which the request may take.
+    ///   - isIPv6: `nil`: it may connect to either family.
+    private func egress(
+        of ways: [Ways.Way?],
+        isIPv6: Bool?,
+        _ subject: Subject,
+        _ policy: Policy
+    ) -> Forecast.Egress? {
+        let families = isIPv6.map { [$0] } ?? [false, true]
+        let all = ways.map { way in
+            families.compactMap { policy.source(of: subject, isIPv6: $0, by: way?.egress) }
+        }
+        guard let sources = all.first, !sources.isEmpty, all.allSatisfy({ $0 == sources }) else { return nil }
+        if sources.contains(.chosen) { return .chosen }
+        return .always(sources.compactMap { if case .always(let address) = $0 { address } else { nil } })
     }
 
     /// - Parameter user: who is meant to log in.
@@ -137,6 +173,13 @@ extension ProxyServer {
         case .name(let name, let port):
             return denied(access.denial(of: name, port: port, to: subject))
         }
+    }
+}
+
+extension Target {
+    /// `nil`: it is a name.
+    fileprivate var isIPv6: Bool? {
+        if case .address(let address, _) = self { address.dialled.family == .ipv6 } else { nil }
     }
 }
 

@@ -109,6 +109,15 @@ final class Policy: Sendable {
         return way.options(for: subject, isIPv6: isIPv6, own: ownEgress(of: subject))
     }
 
+    /// Which address connections of a subject to a family leave from; `nil`: the system chooses one.
+    ///
+    /// - Parameter way: of its route; it replaces all others.
+    func source(of subject: Subject, isIPv6: Bool, by way: EgressWay?) -> EgressWay.Source? {
+        if let way { return way.source(for: subject, isIPv6: isIPv6, own: nil) }
+        let way = listenerTerms[subject.listener].egress ?? egress
+        return way.source(for: subject, isIPv6: isIPv6, own: ownEgress(of: subject))
+    }
+
     private func ownEgress(of subject: Subject) -> EgressAddresses? {
         if let own = subject.terms?.egress, !own.isEmpty { return own }
         guard !egressPerUser.isEmpty, let user = subject.user else { return nil }

@@ -52,6 +52,25 @@ final class EgressWay: Sendable {
     }
 }
 
+extension EgressWay {
+    /// Which address connections to a family leave from.
+    enum Source: Equatable {
+        case always(IPAddress)
+        /// Chosen for each connection.
+        case chosen
+    }
+
+    /// `nil`: the system chooses one.
+    ///
+    /// - Parameter own: the addresses of the user, which come first.
+    func source(for subject: Subject, isIPv6: Bool, own: EgressAddresses?) -> Source? {
+        let ofUser = own?.pool(isIPv6: isIPv6)
+        if ofUser == nil, leavesByReachedAddress { return .chosen }
+        guard let pool = ofUser ?? addresses.pool(isIPv6: isIPv6) else { return nil }
+        return pool.settled(choice, for: subject).map { .always($0.address) } ?? .chosen
+    }
+}
+
 extension EgressOptions {
     fileprivate mutating func leave(by address: IPAddress, freely: Bool = false) {
         let source = SocketAddress(address, port: 0)

@@ -44,21 +44,24 @@ struct Routes: ParsableCommand {
         let loaded = try Loaded(options, .ofProcess())
         let index = try index(of: loaded.configuration.listeners)
         let server = try loaded.server(Logger(label: "socks5d") { _ in SwiftLogNoOpLogHandler() })
+        let name = user.map { Self.name($0, hasSessionID: loaded.configuration.hasSessionIDs) }
         let forecast = server.forecast(
             to: target,
             isDatagram: udp,
             from: Peer(address, port: 0),
-            user: user.map { Self.name($0, hasSessionID: loaded.configuration.hasSessionIDs) },
+            user: name?.user,
+            sessionID: name?.id,
             at: index
         )
         for line in forecast.lines(isDatagram: udp) { StandardOutput.write(line) }
         return forecast.refusal == nil && !(udp && forecast.losesDatagrams) ? 0 : 1
     }
 
-    /// The user's name without the session id, as a login takes it.
-    private static func name(_ text: String, hasSessionID: Bool) -> [UInt8] {
+    /// The user's name and the session id, as a login takes them apart.
+    private static func name(_ text: String, hasSessionID: Bool) -> (user: [UInt8], id: [UInt8]?) {
         let name = Array(text.utf8)
-        return hasSessionID ? SessionName(parsing: name)?.user ?? name : name
+        guard hasSessionID, let parts = SessionName(parsing: name) else { return (name, nil) }
+        return (parts.user, parts.id)
     }
 
     private func index(of listeners: [Configuration.ListenerSettings]) throws -> Int {
@@ -74,7 +77,7 @@ struct Routes: ParsableCommand {
 extension Forecast {
     fileprivate var losesDatagrams: Bool { parents?.carriesDatagrams == false }
 
-    /// One for each question: may it, which route, which way, who looks the name up.
+    /// One for each question: may it, which route, which way, who looks the name up, which address it leaves from.
     fileprivate func lines(isDatagram: Bool) -> [String] {
         var lines = [
             refusal.map { "refused: \($0.text)" } ?? "allowed: no rule and no guard refuses it"
@@ -98,6 +101,12 @@ extension Forecast {
         switch lookup {
         case .here: lines.append("name: looked up by this server; rules and guard judge each address")
         case .byParent: lines.append("name: looked up by the parent; rules and guard see no address")
+        case nil: break
+        }
+        switch egress {
+        case .always(let addresses):
+            lines.append("egress: from \(addresses.map(\.description).joined(separator: " and "))")
+        case .chosen: lines.append("egress: chosen for each connection")
         case nil: break
         }
         return lines
