@@ -25,7 +25,7 @@ extension AccessPolicy {
         named name: HostName?,
         to subject: Subject
     ) -> Denial? {
-        firstAnswer(of: address) { ruleReport(of: .address($0, port: port, named: name), to: subject) }
+        address.firstAnswer { ruleReport(of: .address($0, port: port, named: name), to: subject) }
     }
 
     /// Asks the listener's rules first, then the user's, then the common ones.

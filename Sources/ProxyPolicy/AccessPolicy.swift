@@ -79,17 +79,8 @@ package final class AccessPolicy: Sendable {
         named name: HostName?,
         to subject: Subject
     ) -> Denial? {
-        firstAnswer(of: address) { ruleDenial(of: .address($0, port: port, named: name), to: subject) }
+        address.firstAnswer { ruleDenial(of: .address($0, port: port, named: name), to: subject) }
             ?? destinationGuard?.denial(of: address, port: port).map { .destination($0) }
-    }
-
-    /// A gateway takes the IPv4 address out of an IPv6 one that wraps it: the rules about that address hold too.
-    func firstAnswer(of address: IPAddress, _ ask: (IPAddress) -> Denial?) -> Denial? {
-        if let answer = ask(address) { return answer }
-        guard case .ipv6(let outer) = address, let inner = SpecialNetworks.wrapped(in: outer) else {
-            return nil
-        }
-        return ask(inner.first) ?? inner.second.flatMap(ask)
     }
 
     private func ruleSetDenial(of target: Target, named name: HostName?, to subject: Subject) -> Denial? {

@@ -59,6 +59,11 @@ import Testing
             ),
             (["8.8.8.8:80"], 0, [allowed, "route: none matches", "way: direct"]),
             (["[::ffff:10.1.2.3]:80"], 0, [allowed, "route: FILE:16", "way: direct"]),
+            // 10.1.2.3 by NAT64, by 6to4, and as the client of a Teredo address.
+            (["[64:ff9b::a01:203]:80"], 0, [allowed, "route: FILE:16", "way: direct"]),
+            (["[2002:a01:203::1]:80"], 0, [allowed, "route: FILE:16", "way: direct"]),
+            (["[2001:0:808:808::f5fe:fdfc]:80"], 0, [allowed, "route: FILE:16", "way: direct"]),
+            (["[64:ff9b::808:808]:80"], 0, [allowed, "route: none matches", "way: direct"]),
             (["8.8.8.8:853"], 0, [allowed, "route: FILE:17", "way: through tor"]),
             (["8.8.8.8:853", "--udp"], 0, [allowed, "route: FILE:17", "way: direct"]),
             (
@@ -180,6 +185,16 @@ import Testing
             #expect(try await egress("a.example:80", "bob") == "egress: from 192.0.2.9 and 2001:db8::1")
             #expect(try await egress("8.8.8.8:81", "alice-session-1") == "egress: from 198.51.100.1")
             #expect(try await egress("a.example:82", "alice-session-1") == nil, "its address decides")
+        }
+    }
+
+    /// As above, where every route is about networks or domains, and a route through a network may be the only one.
+    @Test(arguments: ["10.1.2.3", "[64:ff9b::a01:203]", "[2002:a01:203::1]", "[2001:0:808:808::f5fe:fdfc]"])
+    func aWrappedAddressIsInTheNetworksOfTheOnlyRoute(_ host: String) async throws {
+        let file = "parents: {p: {socks5: h:1}}\nroutes: [{networks: [10.0.0.0/8], via: p}]"
+        try await withFile(Array(file.utf8)) { file in
+            let result = try await Invocation("routes", "\(host):80", "--config", file).run()
+            #expect(result.output.contains("way: through p"), "\(result.output)")
         }
     }
 

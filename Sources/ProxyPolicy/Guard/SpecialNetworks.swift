@@ -104,3 +104,14 @@ package enum SpecialNetworks {
         ("ff00::/8", .denied(.multicast)),  // RFC 4291
     ]
 }
+
+extension IPAddress {
+    /// Asks about the address, then about the addresses that it wraps: a gateway takes the IPv4 address out of an IPv6
+    /// one, so rules and routes about that address hold too.
+    @inline(__always)
+    func firstAnswer<Answer>(_ ask: (IPAddress) -> Answer?) -> Answer? {
+        if let answer = ask(self) { return answer }
+        guard case .ipv6(let outer) = self, let inner = SpecialNetworks.wrapped(in: outer) else { return nil }
+        return ask(inner.first) ?? inner.second.flatMap(ask)
+    }
+}

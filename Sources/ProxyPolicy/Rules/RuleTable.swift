@@ -126,7 +126,7 @@ package final class RuleTable: Sendable {
     }
 
     /// The first rule that matches, from 0. One that allows counts where it may match when more is known; of one that
-    /// denies only a certain match counts.
+    /// denies only a certain match counts. An address is also in the networks of the addresses that it wraps.
     ///
     /// - Parameter isCertain: if true, a rule that only may match doesn't count, even one that allows.
     package func firstMatch(
@@ -134,9 +134,9 @@ package final class RuleTable: Sendable {
         to subject: Subject,
         isCertain: Bool = false
     ) -> (rule: Int, isCertain: Bool)? {
-        guard !isEmpty, let rule = first(of: all, on: known, to: subject, isCertain: isCertain) else {
-            return nil
-        }
+        guard !isEmpty,
+            let rule = first(of: all, on: known, to: subject, isCertain: isCertain, unwraps: true)
+        else { return nil }
         let isCertain =
             switch known {
             case .unknown: !needingTarget.contains(rule)
@@ -163,15 +163,21 @@ package final class RuleTable: Sendable {
         first(of: rules, on: known, to: subject).map { allowing.contains($0) ? .allowed : .denied($0) }
     }
 
-    /// - Parameter isCertain: if true, a rule that only may match doesn't count, even one that allows.
+    /// - Parameters:
+    ///   - isCertain: if true, a rule that only may match doesn't count, even one that allows.
+    ///   - unwraps: whether an address is also in the networks of the addresses that it wraps. A denial asks about each
+    ///     of them separately, since a rule that allows one doesn't speak for the others.
     private func first(
         of rules: RuleBits,
         on known: Known,
         to subject: Subject,
-        isCertain: Bool = false
+        isCertain: Bool = false,
+        unwraps: Bool = false
     ) -> Int? {
         // As with most routes: nothing else has to be asked of most addresses.
-        if asksForHost, case .address(let address, _, named: nil) = known, !networks.table.contains(address) {
+        if asksForHost, case .address(let address, _, named: nil) = known,
+            !isInNetworks(address, unwraps: unwraps)
+        {
             return nil
         }
         return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
@@ -189,12 +195,22 @@ package final class RuleTable: Sendable {
                 if domains.isUsed { narrow(question, byName: name) }
                 if networks.isUsed {
                     question.narrow(networks.without) { fulfil in
-                        networks.table.forEachValue(of: address, fulfil)
+                        guard unwraps else { return networks.table.forEachValue(of: address, fulfil) }
+                        let _: Never? = address.firstAnswer {
+                            networks.table.forEachValue(of: $0, fulfil)
+                            return nil
+                        }
                     }
                 }
                 return question.first
             }
         }
+    }
+
+    @inline(__always)
+    private func isInNetworks(_ address: IPAddress, unwraps: Bool) -> Bool {
+        guard unwraps else { return networks.table.contains(address) }
+        return address.firstAnswer { networks.table.contains($0) ? true : nil } ?? false
     }
 
     private func narrow(_ question: RuleQuestion, by subject: Subject) {

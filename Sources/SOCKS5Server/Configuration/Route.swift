@@ -28,7 +28,7 @@ public struct Route: Sendable {
     public var clients: [IPNetwork]?
     /// Who has logged in, as bytes (RFC 1929).
     public var users: [[UInt8]]?
-    /// Where the target's address is.
+    /// Where the target's address is, or the IPv4 address that it wraps (NAT64, 6to4 and others).
     public var networks: [IPNetwork]?
     /// What the client calls the target.
     public var domains: [DomainPattern]?
