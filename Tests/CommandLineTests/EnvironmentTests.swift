@@ -120,11 +120,89 @@ import Testing
             ("SOCKS5D_METRICS_SERVICE_HOST", "10.0.0.2"), ("SOCKS5D_METRICS_PORT", "tcp://10.0.0.2:9090"),
             ("SOCKS5D_METRICS_PORT_9090_TCP_PORT", "9090"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
         ]
-        #expect(Environment.warnings(variables, Self.names) == [])
+        #expect(Environment.slips(variables, Self.names) == [])
         for slip in [
             "SOCKS5D_PORTS", "SOCKS5D_PORT_X_TCP", "SOCKS5D_SERVICE", "SOCKS5D_UDP_PORT", "SOCKS5D_1_TCP",
         ] {
-            #expect(Environment.warnings([(slip, "1")], Self.names).count == 1, "\(slip)")
+            #expect(Environment.slips([(slip, "1")], Self.names).count == 1, "\(slip)")
+        }
+    }
+
+    // MARK: - Variables of serjs/socks5-server
+
+    @Test func theVariablesOfAnotherProgramStandForOurs() {
+        let login = ["PROXY_USER": "alice", "PROXY_PASSWORD": "hunter2"]
+        for (variables, own, values, note) in [
+            (
+                login, [:], ["SOCKS5D_USER": "alice:hunter2"],
+                "PROXY_USER and PROXY_PASSWORD are taken for SOCKS5D_USER"
+            ),
+            (
+                ["PROXY_PORT": "9090"], [:], ["SOCKS5D_LISTEN": "127.0.0.1:9090"],
+                "PROXY_PORT is taken for SOCKS5D_LISTEN=127.0.0.1:9090"
+            ),
+            // As the image sets it.
+            (
+                ["PROXY_PORT": "9090"], ["SOCKS5D_LISTEN": "0.0.0.0:1080"],
+                ["SOCKS5D_LISTEN": "0.0.0.0:9090"],
+                "PROXY_PORT is taken for SOCKS5D_LISTEN=0.0.0.0:9090"
+            ),
+            (
+                ["PROXY_PORT": "9090"], ["SOCKS5D_LISTEN": "0.0.0.0:1081"], [:],
+                "PROXY_PORT isn't used, since SOCKS5D_LISTEN is set"
+            ),
+            (
+                login, ["SOCKS5D_USER": "bob:x"], [:],
+                "PROXY_USER and PROXY_PASSWORD aren't used, since SOCKS5D_USER is set"
+            ),
+            (
+                login, ["SOCKS5D_USER_FILE": "users"], [:],
+                "PROXY_USER and PROXY_PASSWORD aren't used, since SOCKS5D_USER_FILE is set"
+            ),
+            (["PROXY_USER": "alice"], [:], [:], "PROXY_USER isn't used without PROXY_PASSWORD"),
+            (["PROXY_PASSWORD": "hunter2"], [:], [:], "PROXY_PASSWORD isn't used without PROXY_USER"),
+            (
+                ["PROXY_USER": "a:b", "PROXY_PASSWORD": "hunter2"], [:], [:],
+                "PROXY_USER isn't used, since it has a colon; SOCKS5D_USER_FILE takes such a name"
+            ),
+            (["PROXY_PORT": "0"], [:], [:], "PROXY_PORT isn't used, since it is no port from 1 to 65535"),
+            (["PROXY_PORT": "http"], [:], [:], "PROXY_PORT isn't used, since it is no port from 1 to 65535"),
+        ] as [([String: String], [String: String], [String: String], String)] {
+            let found = ProxyVariables(variables, beside: own)
+            #expect(found.values == values && found.notes == [note])
+        }
+        let none = ProxyVariables([:], beside: ["SOCKS5D_LISTEN": "0.0.0.0:1080"])
+        #expect(none.values.isEmpty && none.notes.isEmpty)
+    }
+
+    @Test func aContainerOfAnotherProgramIsServedWithItsLogin() async throws {
+        let environment = [
+            "PROXY_USER": "alice", "PROXY_PASSWORD": "hunter2", "SOCKS5D_LISTEN": "127.0.0.1:0",
+        ]
+        try await withSocks5d(Invocation(environment: environment)) { child, port in
+            let note = try child.waitForLine(containing: "PROXY_USER")
+            #expect(note.hasSuffix(" warning PROXY_USER and PROXY_PASSWORD are taken for SOCKS5D_USER"))
+            try expectLogin("alice", "hunter2", at: port)
+            try expectLogin("alice", "wrong", isAccepted: false, at: port)
+        }
+    }
+
+    @Test func aFlagAndAFileWinOverTheVariablesOfAnotherProgram() async throws {
+        let login = ["PROXY_USER": "alice", "PROXY_PASSWORD": "hunter2", "PROXY_PORT": "9090"]
+        func shown(_ arguments: String...) async throws -> [Substring] {
+            let result = try await Invocation(["config", "show"] + arguments, environment: login).run()
+            #expect(result.exitCode == 0 && !result.output.contains("hunter2"))
+            return result.output.split(separator: "\n")
+        }
+        #expect(try await shown().contains("listen: [\"127.0.0.1:9090\"]  # SOCKS5D_LISTEN"))
+        #expect(
+            try await shown("--listen", "127.0.0.1:1").contains("listen: [\"127.0.0.1:1\"]  # --listen")
+        )
+        try await withFile(Array("workers: 1\n".utf8)) { file in
+            let rows = try await shown("--config", file)
+            #expect(rows.contains("listen: [\"127.0.0.1:1080\"]  # default"))
+            let check = try await Invocation(["check", file], environment: login).run()
+            #expect(check.exitCode == 0 && check.errors.isEmpty)
         }
     }
 }

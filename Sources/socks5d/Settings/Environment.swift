@@ -4,16 +4,29 @@ internal import Text
 /// The variables `SOCKS5D_…`.
 struct Environment {
     private let variables: [String: String]
-    /// Names that are probably slips, to be logged once there is a log.
-    let warnings: [String]
+    /// Those of another program, which stand for some of these.
+    private let foreign: ProxyVariables
+    /// Names that are probably slips.
+    private let slips: [String]
 
-    private init(_ variables: [String: String], warnings: [String]) {
+    private init(_ variables: [String: String], _ foreign: ProxyVariables, slips: [String]) {
         self.variables = variables
-        self.warnings = warnings
+        self.foreign = foreign
+        self.slips = slips
     }
 
     /// By the whole name.
     subscript(_ name: String) -> String? { variables[name] }
+
+    /// By the whole name.
+    ///
+    /// - Parameter hasFile: whether there is a configuration file. If not, variables of another program hold too.
+    func setting(_ name: String, hasFile: Bool) -> String? {
+        (hasFile ? nil : foreign.values[name]) ?? variables[name]
+    }
+
+    /// To be logged once there is a log.
+    func warnings(hasFile: Bool) -> [String] { slips + (hasFile ? [] : foreign.notes) }
 
     /// The variable that stands for a flag.
     static func variable(of flag: String) -> String {
@@ -23,16 +36,22 @@ struct Environment {
     /// Those of the process. A password is taken out of what a crash dump or a child would show.
     static func ofProcess() -> Environment {
         let names = Settings.flags.map(variable)
-        var found: [String: String] = [:]
-        for name in names {
-            if let value = getenv(name) { found[name] = String(cString: value) }
-        }
-        for name in ["SOCKS5D_USER", "SOCKS5D_PARENT"] {
+        let found = values(of: names)
+        let foreign = ProxyVariables(values(of: ProxyVariables.names), beside: found)
+        for name in ["SOCKS5D_USER", "SOCKS5D_PARENT", "PROXY_PASSWORD"] {
             guard let password = getenv(name) else { continue }
             memset(password, 0, strlen(password))
             unsetenv(name)
         }
-        return Environment(found, warnings: warnings(all, names))
+        return Environment(found, foreign, slips: slips(all, names))
+    }
+
+    private static func values(of names: [String]) -> [String: String] {
+        var found: [String: String] = [:]
+        for name in names {
+            if let value = getenv(name) { found[name] = String(cString: value) }
+        }
+        return found
     }
 
     private static var all: [(name: String, value: String)] {
@@ -47,7 +66,7 @@ struct Environment {
     }
 
     /// A line for each variable that looks like one of the program and isn't. It never shows a value.
-    static func warnings(_ variables: [(name: String, value: String)], _ known: [String]) -> [String] {
+    static func slips(_ variables: [(name: String, value: String)], _ known: [String]) -> [String] {
         variables.filter { name, value in
             name.hasPrefix("SOCKS5D_") && !known.contains(name) && !isOfKubernetes(name, value)
         }.map { name, _ in

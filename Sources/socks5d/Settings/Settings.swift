@@ -84,7 +84,7 @@ struct Loaded: Sendable {
     init(_ effective: Effective<Settings>, _ environment: Environment) throws {
         fixed = effective.rows { !Settings.isReloadable($0) }
         settings = SettingsSnapshot(effective)
-        warnings = environment.warnings
+        warnings = environment.warnings(hasFile: effective.file != nil)
         let named = [effective.file, effective.model.userFile, effective.model.admin.tokenFile]
         files = (named + effective.model.parents.map(\.passwordFile)).compactMap(\.self)
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
@@ -281,7 +281,12 @@ extension Effective<Settings> {
     ) throws {
         let values = options.values
         do throws(Misfit) {
-            try read(only: path, flags: { values[$0] ?? [] }, variables: { environment[$0] })
+            let hasFile = file != nil
+            try read(
+                only: path,
+                flags: { values[$0] ?? [] },
+                variables: { environment.setting($0, hasFile: hasFile) }
+            )
         } catch {
             switch error.origin {
             case .flag: throw Failure.usage(error.description)
