@@ -20,14 +20,26 @@ import Testing
         #expect(Set(Setting.all.map(\.name)) == flags.union(["config"]))
     }
 
-    @Test func theReadmeHasARowForEachSetting() throws {
-        let lines = try readFile("\(projectFolder)/README.md").split(separator: "\n").map(String.init)
-        let rows = lines.drop { !$0.hasPrefix("| `listen` |") }.prefix { $0.hasPrefix("| `") }
-        #expect(rows.count == Self.leaves.count)
-        #expect(Array(rows) == Settings.rows, "'make schema' writes it anew")
+    @Test func thePageOfSettingsHasTheTablesOfTheProgram() throws {
+        let page = try readFile("\(projectFolder)/docs/configuration.md")
+        let tables = try #require(page.split(separator: "<!-- settings -->\n").dropFirst().first)
+        let written = tables.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+        #expect(Settings.rows.count == Self.leaves.count)
+        #expect(written.map(String.init) == Settings.reference, "'make schema' writes it anew")
     }
 
-    @Test func aRowOfReadmeHasPathFlagDefaultAndHelp() {
+    @Test func theEntriesOfEachListHaveATable() {
+        let tables = Settings.reference
+        for list in ["listeners", "users", "rules", "parents", "routes"] {
+            #expect(tables.contains("### Entries of `\(list)`"))
+        }
+        for row in ["| `limits.bandwidth` | ", "| `login.except` | ", "| `allow.ports` | ", "| `deny` | "] {
+            #expect(tables.contains { $0.hasPrefix(row) }, "\(row)")
+        }
+        #expect(!tables.contains { $0.hasPrefix("| `deny.ports` | ") })
+    }
+
+    @Test func aRowOfASettingHasPathFlagDefaultAndHelp() {
         let rows = Settings.rows
         #expect(
             rows.contains(
@@ -90,25 +102,6 @@ import Testing
         for setting in ListenerEntry.table.settings {
             let isThere = text.contains("\n    \(setting.key):") || text.contains("\n  - \(setting.key):")
             #expect(isThere, "\(setting.key)")
-        }
-    }
-
-    /// README's file, and the users that it names, in the folder that README's Docker command mounts.
-    @Test func theReadmesDockerCommandFindsTheFileAndItsUsers() throws {
-        let readme = try readFile("\(projectFolder)/README.md")
-        let command = try #require(
-            readme.firstMatch(of: /-v "\$PWD\/[^:]*:([^:]*):ro" -e SOCKS5D_CONFIG=(\S+)/)
-        )
-        let mount = String(command.1)
-        let path = String(command.2)
-        try #require(path.hasPrefix(mount + "/"), "\(path) isn't in a folder that is mounted")
-        let yaml = try #require(readme.firstMatch(of: /```yaml\n((?:.|\n)*?)```/)).1
-        try withFolder { folder in
-            let file = folder + path.dropFirst(mount.count)
-            try writeFile(file, Array(yaml.utf8))
-            try writeFile("\(folder)/users", try readBytes("\(projectFolder)/examples/users"))
-            let result = try Invocation("check", environment: ["SOCKS5D_CONFIG": file]).start().waitForEnd()
-            #expect(result.exitCode == 0 && result.output == "fine: 1 listener(s), 1 user(s), 3 rule(s)\n")
         }
     }
 

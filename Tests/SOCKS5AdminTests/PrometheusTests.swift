@@ -139,9 +139,7 @@ import Testing
 
     /// The table of the documentation says what is exported, and nothing else.
     @Test func theDocumentationTellsOfEachFamily() async throws {
-        let text = try readFile(
-            projectFolder + "/Sources/SOCKS5Server/Documentation.docc/Operations.md"
-        )
+        let text = try readFile(projectFolder + "/docs/monitoring.md")
         let scraped = try await scrape().split(separator: "\n")
         let helps = scraped.filter { $0.hasPrefix("# HELP ") }.map { $0.dropFirst(7) }
         let types = scraped.filter { $0.hasPrefix("# TYPE ") }.map { $0.dropFirst(7) }

@@ -41,26 +41,15 @@ struct ShowSchema: ParsableCommand {
     }
 }
 
-/// `socks5d config table`: what README has of the settings.
+/// `socks5d config table`: what docs/configuration.md has of the settings.
 struct ShowTable: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "table",
-        abstract: "Print a table of all settings in Markdown.",
+        abstract: "Print tables of all settings in Markdown.",
         shouldDisplay: false
     )
 
     func show() {
-        for row in Settings.rows { StandardOutput.write(row) }
-    }
-}
-
-extension Settings {
-    /// A row of Markdown for each key: with its flag, its default and its line of help.
-    static var rows: [String] {
-        Effective.leaves(table.settings).map { path, setting in
-            let standard = setting.render(Settings()).map { $0.filter { !"[]{}\"".contains($0) } } ?? ""
-            let cells = [path, setting.flag.map { "--\($0.name)" } ?? "", standard]
-            return "|\(cells.map { $0.isEmpty ? " |" : " `\($0)` |" }.joined()) \(setting.doc) |"
-        }
+        for line in Settings.reference { StandardOutput.write(line) }
     }
 }

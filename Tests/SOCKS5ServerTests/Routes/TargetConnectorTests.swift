@@ -26,16 +26,17 @@ private struct FixedConnector: TargetConnector {
     }
 }
 
-/// What the example in README.md asks.
+/// What the example in the documentation asks.
 func connectedSocket(at path: String) async throws -> Int32 {
     dup(try TestSocket(connectingToUnix: path).descriptor)
 }
 
 /// A way out of an embedder's own.
 @Suite struct TargetConnectorTests {
-    @Test func theExampleOfTheReadmeConnects() async throws {
+    @Test func theExampleOfTheDocumentationConnects() async throws {
         let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/ConnectorExample.swift")
-        #expect(try readFile("\(projectFolder)/README.md").contains("```swift\n\(example)```\n"))
+        let page = "\(projectFolder)/Sources/SOCKS5Server/Documentation.docc/SOCKS5Server.md"
+        #expect(try readFile(page).contains("```swift\n\(example)```\n"))
 
         let path = "/tmp/socks5d-test-\(getpid())-connector.sock"
         defer { unlink(path) }
