@@ -10,7 +10,8 @@ COPY Package.swift ./
 COPY Tests ./Tests
 COPY scripts ./scripts
 RUN swift package resolve
-COPY CONTRIBUTING.md LICENSE README.md THIRD-PARTY-NOTICES.md ./
+COPY CONTRIBUTING.md LICENSE README.md SECURITY.md THIRD-PARTY-NOTICES.md ./
+COPY docs ./docs
 COPY examples ./examples
 COPY Benchmarks/Plots ./Benchmarks/Plots
 COPY deploy ./deploy

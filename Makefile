@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deb deploy-check schema docs clean
+.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deb deploy-check schema docs clean
 
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
@@ -43,12 +43,17 @@ test-tsan: ## Run the tests under ThreadSanitizer, without the 1 GiB and client 
 	@scripts/setup build test
 	scripts/test thread
 
+check-fast: ## Lint, and the tests that need no socket: a minute at most, once the tests are built.
+	@scripts/setup build lint
+	scripts/lint
+	scripts/test fast
+
 soak: ## Load a release build for SOAK_SECONDS, with faults and reloads: nothing lost, memory flat.
 	@scripts/setup build soak
 	swift build -c release --product socks5d
 	exec python3 -B Tests/Soak/soak.py "$$(swift build -c release --show-bin-path)/socks5d" --seconds $(SOAK_SECONDS)
 
-lint: ## Check format, layering, house rules and shell scripts.
+lint: ## Check format, layering, house rules, shell scripts, links and spelling.
 	@scripts/setup lint
 	scripts/lint
 
@@ -119,7 +124,7 @@ deploy-check: ## Check each file of deploy/ with its own program; replace three 
 	scripts/dist
 	scripts/deploy-check dist/socks5d-*/socks5d
 
-schema: ## Write the schema and README's table anew from the table of settings.
+schema: ## Write the schema and the tables of docs/configuration.md anew, from the table of settings.
 	@scripts/setup build
 	swift build --product socks5d
 	scripts/schema "$$(swift build --show-bin-path)/socks5d"
