@@ -11,7 +11,7 @@ extension EndToEnd {
                 try namesIn("\(projectFolder)/docs").filter { $0.hasSuffix(".md") }.map { "docs/\($0)" }
                 + ["README.md", "SECURITY.md", "CONTRIBUTING.md"]
             #expect(pages.count > 15)
-            let result = try await blocks(of: pages.map { "\(projectFolder)/\($0)" })
+            let result = try await onThread { try blocks(of: pages.map { "\(projectFolder)/\($0)" }) }
             #expect(result.exitCode == 0, "\(result.output)\(result.errors)")
             for page in ["README.md", "docs/users.md", "docs/docker.md"] {
                 let lines = result.output.split(separator: "\n").filter { $0.hasPrefix("\(page): ") }
@@ -19,29 +19,34 @@ extension EndToEnd {
             }
         }
 
-        @Test(
-            .enabled(if: NetworkNamespace.isPermitted, "needs the rights to make a network"),
-            arguments: [
-                ("sh run", "false", "3: ended with 1"), ("sh serve", "sleep 0", "3: doesn't serve"),
-                ("yaml", "listen: 5", "'listen' is one value"), ("yml", "a: b", "unknown kind 'yml'"),
-                ("sh run", "curl http://www.example.com:81/", "Failed to connect"),
+        @Test(.enabled(if: NetworkNamespace.isPermitted, "needs the rights to make a network"))
+        func aBlockThatDoesNotHoldIsNamed() async throws {
+            let cases = [
+                (info: "sh run", text: "false", complaint: "3: ended with 1:"),
+                (info: "sh serve", text: "sleep 0", complaint: "3: doesn't serve:"),
+                (info: "yaml", text: "listen: 5", complaint: "'listen' is one value"),
+                (info: "yml", text: "a: b", complaint: "3: a block of the unknown kind 'yml'"),
+                (info: "sh run", text: "curl http://example.com:81/", complaint: "Failed to connect"),
             ]
-        )
-        func aBlockThatDoesNotHoldIsNamed(_ info: String, _ text: String, _ complaint: String) async throws {
-            let page = Array("A page.\n\n```\(info)\n\(text)\n```\n".utf8)
-            try await withFile(page) { file in
-                let result = try await blocks(of: [file])
-                #expect(result.exitCode == 1 && result.output.contains(complaint), "\(result)")
+            try await onThread {
+                try withFolder { folder in
+                    let pages = try cases.enumerated().map { index, page in
+                        let path = "\(folder)/\(index).md"
+                        try writeFile(path, Array("A page.\n\n```\(page.info)\n\(page.text)\n```\n".utf8))
+                        return path
+                    }
+                    let result = try self.blocks(of: pages)
+                    #expect(result.exitCode == 1)
+                    for page in cases { #expect(result.output.contains(page.complaint), "\(result)") }
+                }
             }
         }
 
-        private func blocks(of pages: [String]) async throws -> ChildProcess.Result {
+        private func blocks(of pages: [String]) throws -> ChildProcess.Result {
             let program = ["python3", "-B", projectFolder + "/Tests/Pages/blocks.py", ChildProcess.socks5d]
-            return try await onThread {
-                let child = try ChildProcess(program + pages)
-                defer { child.finish() }
-                return try child.waitForEnd(within: 3 * deadlineSeconds)
-            }
+            let child = try ChildProcess(program + pages)
+            defer { child.finish() }
+            return try child.waitForEnd(within: 3 * deadlineSeconds)
         }
     }
 }
