@@ -121,7 +121,11 @@ class Page:
     def __init__(self, folder):
         self.folder, self.server = folder / "page", None
         self.output = folder / "output"
-        self.environment = {"PATH": f"{folder}/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(folder), "PROJECT": str(PROJECT)}
+        self.environment = {
+            "PATH": f"{folder}/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(folder),
+            "PROJECT": str(PROJECT),
+        }
         self.folder.mkdir()
         # Files that settings name.
         for name in ("users", "admin-token"):
