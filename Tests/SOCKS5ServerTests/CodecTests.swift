@@ -18,7 +18,7 @@ import UVLoop
                 var random = SeededGenerator(seed: UInt64(round))
                 let there = random.bytes(Int(random.next() % 300_000))
                 let back = random.bytes(Int(random.next() % 300_000))
-                let (client, target) = try tunnel(through: port, to: listener, style)
+                let (client, target) = try oddTunnel(through: port, to: listener, style)
                 let sender = TestThread {
                     try target.send(back)
                     target.endSending()
@@ -45,7 +45,7 @@ import UVLoop
             let message = SeededGenerator.pattern(700)
             let lengths = [1, 2, 3, 5, 64, 509]
             for length in lengths {
-                let (client, target) = try tunnel(through: port, to: listener, style, split: length)
+                let (client, target) = try oddTunnel(through: port, to: listener, style, split: length)
                 let wire = try client.encoded(message)
                 for start in stride(from: 0, to: wire.count, by: length) {
                     try client.socket.send(Array(wire[start..<min(start + length, wire.count)]))
@@ -65,7 +65,7 @@ import UVLoop
         try await withCodec(style) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, style)
+            let (client, target) = try oddTunnel(through: port, to: listener, style)
             let (question, answer) = (SeededGenerator.pattern(99_000), SeededGenerator.pattern(5 << 20))
             try client.send(question)
             try client.endSending()
@@ -86,7 +86,7 @@ import UVLoop
         try await withCodec(style) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, style)
+            let (client, target) = try oddTunnel(through: port, to: listener, style)
             target.endSending()
             #expect(try client.receiveToEnd().isEmpty)
             let late = SeededGenerator.pattern(3 << 20)
@@ -107,7 +107,7 @@ import UVLoop
         try await withCodec(.byFrame) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, .byFrame)
+            let (client, target) = try oddTunnel(through: port, to: listener, .byFrame)
             try client.send([1, 2, 3])
             client.socket.endSending()
             #expect(try target.receiveToEnd() == [1, 2, 3])
@@ -122,7 +122,7 @@ import UVLoop
         try await withCodec(style, { $0.observer = sessions }) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, style)
+            let (client, target) = try oddTunnel(through: port, to: listener, style)
             try client.socket.send(client.encoded([1, 2]).dropLast())
             client.socket.endSending()
             try target.expectReset()
@@ -152,7 +152,7 @@ import UVLoop
             greeting.socket.close()
             #expect(try sessions.next(after: 1).reason == "a broken frame")
 
-            let (client, target) = try tunnel(through: port, to: listener, style)
+            let (client, target) = try oddTunnel(through: port, to: listener, style)
             try client.send([7])
             #expect(try target.receive(1) == [7])
             try client.socket.send([240, 2, 3, 4])
@@ -169,7 +169,7 @@ import UVLoop
         try await withCodec(style) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, style, receiveBuffer: 4096)
+            let (client, target) = try oddTunnel(through: port, to: listener, style, receiveBuffer: 4096)
             let bytes = SeededGenerator.pattern(8 << 20)
             let sender = TestThread {
                 try target.send(bytes)
@@ -182,7 +182,7 @@ import UVLoop
             client.socket.close()
             target.close()
 
-            let (flood, silent) = try tunnel(through: port, to: listener, style, receiveBuffer: 4096)
+            let (flood, silent) = try oddTunnel(through: port, to: listener, style, receiveBuffer: 4096)
             let block = SeededGenerator.pattern(1 << 20)
             let stuffer = TestThread { while (try? silent.send(block)) != nil {} }
             try eventually("a full socket") { flood.socket.isReadable(atLeast: 2048) }
@@ -203,7 +203,7 @@ import UVLoop
             defer { listener.close() }
             let bytes = SeededGenerator.pattern(4 << 20)
             let pairs = try (0..<20).map { _ in
-                try tunnel(through: port, to: listener, style, receiveBuffer: 4096)
+                try oddTunnel(through: port, to: listener, style, receiveBuffer: 4096)
             }
             let senders = pairs.map { _, target in
                 TestThread {
@@ -216,7 +216,7 @@ import UVLoop
             }
             #expect(server.metrics().bufferBytes <= UInt64(memory))
             // Beside them, one that reads.
-            let (healthy, target) = try tunnel(through: port, to: listener, style)
+            let (healthy, target) = try oddTunnel(through: port, to: listener, style)
             let sender = TestThread { try target.send(bytes) }
             #expect(try healthy.receive(bytes.count) == bytes)
             try sender.join()
@@ -234,7 +234,7 @@ import UVLoop
         try await withCodec(style) { port in
             let listener = try TestListener(receiveBuffer: 4096)
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, style)
+            let (client, target) = try oddTunnel(through: port, to: listener, style)
             let bytes = SeededGenerator.pattern(20 << 20)
             let sender = TestThread { try client.send(bytes) }
             try eventually("a full target") { target.isReadable(atLeast: 1024) }
@@ -250,11 +250,11 @@ import UVLoop
         try await withCodec(style) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (first, firstTarget) = try tunnel(through: port, to: listener, style)
+            let (first, firstTarget) = try oddTunnel(through: port, to: listener, style)
             firstTarget.reset()
             try first.socket.expectReset()
             first.socket.close()
-            let (second, secondTarget) = try tunnel(through: port, to: listener, style)
+            let (second, secondTarget) = try oddTunnel(through: port, to: listener, style)
             second.socket.reset()
             try secondTarget.expectReset()
             secondTarget.close()
@@ -269,7 +269,7 @@ import UVLoop
         try await withCodec(style, configure) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, style)
+            let (client, target) = try oddTunnel(through: port, to: listener, style)
             let bytes = SeededGenerator.pattern(5 << 20)
             let sender = TestThread { try client.send(bytes) }
             let began = ContinuousClock.now
@@ -340,7 +340,7 @@ import UVLoop
         try await withCodec(.byPiece, configure) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, .byPiece)
+            let (client, target) = try oddTunnel(through: port, to: listener, .byPiece)
             client.socket.close()
             target.close()
             let info = try sessions.next(after: 0)
@@ -361,7 +361,7 @@ import UVLoop
         try await withCodec(.byPiece) { port in
             let listener = try TestListener()
             defer { listener.close() }
-            let (client, target) = try tunnel(through: port, to: listener, .byPiece)
+            let (client, target) = try oddTunnel(through: port, to: listener, .byPiece)
             let (size, pattern) = (512 << 20, RepeatingPattern(seed: 5))
             let sender = TestThread {
                 try pattern.forEach(size) { try client.send($0) }
@@ -377,65 +377,5 @@ import UVLoop
             client.socket.close()
             target.close()
         }
-    }
-}
-
-private func withCodec(
-    _ style: OddCodec.Style,
-    _ configure: @escaping (inout Configuration) -> Void = { _ in },
-    _ body: @escaping @Sendable (Int) throws -> Void
-) async throws {
-    try await withCodecObject(style, configure) { _, port in try body(port) }
-}
-
-private func withCodecObject(
-    _ style: OddCodec.Style,
-    _ configure: @escaping (inout Configuration) -> Void = { _ in },
-    _ body: @escaping @Sendable (ProxyServer, Int) throws -> Void
-) async throws {
-    try await withServerObject {
-        $0.workers = 1
-        $0.listeners[0].codecs = OddCodecs(style)
-        configure(&$0)
-    } _: {
-        try body($0, $1)
-    }
-}
-
-/// - Parameter split: sends the request in pieces of so many bytes.
-private func tunnel(
-    through port: Int,
-    to listener: TestListener,
-    _ style: OddCodec.Style,
-    receiveBuffer: Int32? = nil,
-    split: Int = .max
-) throws -> (OddSocket, TestSocket) {
-    let client = try OddSocket(TestSocket(connectingTo: port, receiveBuffer: receiveBuffer), style)
-    let reply = try client.request(to: .loopback(listener.port), split: split)
-    guard reply == .succeeded else { throw TestFailure("reply \(reply)") }
-    return (client, try listener.accept())
-}
-
-extension OddSocket {
-    fileprivate func request(
-        to destination: Destination,
-        _ command: SOCKSCommand = .connect,
-        split: Int = .max
-    ) throws -> Reply {
-        let messages = [
-            Greeting(methods: [.noAuthentication]).encoded,
-            SOCKSRequest(command: command, destination: destination).encoded,
-        ]
-        for message in messages {
-            let wire = try encoded(message)
-            for start in stride(from: 0, to: wire.count, by: min(split, wire.count)) {
-                try socket.send(Array(wire[start..<min(wire.count, start + min(split, wire.count))]))
-            }
-        }
-        let selection = try receive(2)
-        guard selection == [5, 0] else { throw TestFailure("selection \(selection)") }
-        let reply = try receive(10)
-        guard let code = Reply(rawValue: reply[1]) else { throw TestFailure("reply \(reply)") }
-        return code
     }
 }
