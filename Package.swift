@@ -45,11 +45,23 @@ let package = Package(
             name: "CHTTPParser",
             providers: [.apt(["libhttp-parser-dev"]), .brew(["http-parser"])]
         ),
+        .systemLibrary(
+            name: "COpenSSL",
+            pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]
+        ),
         .target(name: "CUV", dependencies: ["CLibUV"]),
         .target(name: "Locks", swiftSettings: strict),
         .target(name: "Tables", swiftSettings: strict),
         .target(name: "Text", swiftSettings: strict),
         .target(name: "UVLoop", dependencies: ["CUV", "Locks"], swiftSettings: strict),
+        // Empty without the trait, since a package builds all of its targets.
+        .target(
+            name: "CTLS",
+            dependencies: [.target(name: "COpenSSL", condition: .when(traits: ["TLS"]))],
+            cSettings: [.define("CTLS_ENABLED", .when(traits: ["TLS"]))]
+        ),
+        .target(name: "SOCKS5TLS", dependencies: ["CTLS", "Locks", "UVLoop"], swiftSettings: strict),
         .target(name: "SOCKS5Protocol", swiftSettings: strict + [.strictMemorySafety()]),
         .target(
             name: "ProxyPolicy",
@@ -60,6 +72,7 @@ let package = Package(
             name: "SOCKS5Server",
             dependencies: [
                 "Locks", "ProxyPolicy", "SOCKS5Protocol", "Tables", "Text", "UVLoop",
+                .target(name: "SOCKS5TLS", condition: .when(traits: ["TLS"])),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -98,6 +111,7 @@ let package = Package(
             dependencies: ["SOCKS5Protocol", "FuzzTargets", "TestSupport"]
         ),
         .testTarget(name: "TextTests", dependencies: ["Text", "TestSupport"]),
+        .testTarget(name: "SOCKS5TLSTests", dependencies: ["Locks", "SOCKS5TLS", "TestSupport", "UVLoop"]),
         .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "SOCKS5Protocol", "TestSupport"]),
         .testTarget(
             name: "SOCKS5ServerTests",

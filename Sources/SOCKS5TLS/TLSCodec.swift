@@ -1,0 +1,95 @@
+#if TLS
+    internal import CTLS
+    package import UVLoop
+
+    /// One connection's TLS.
+    ///
+    /// - Isolation: as ``StreamCodec``.
+    package final class TLSCodec: StreamCodec {
+        private let session: OpaquePointer
+
+        /// - Parameter session: owned from here on.
+        init(_ session: OpaquePointer) {
+            self.session = session
+        }
+
+        package func decode(
+            _ wire: UnsafeRawBufferPointer,
+            into payload: UnsafeMutableRawBufferPointer
+        ) throws(CodecFailure) -> CodecStep {
+            var step = ctls_step()
+            try check(
+                ctls_decode(
+                    session,
+                    wire.baseAddress,
+                    wire.count,
+                    payload.baseAddress,
+                    payload.count,
+                    &step
+                )
+            )
+            return CodecStep(step)
+        }
+
+        package func encode(
+            _ payload: UnsafeRawBufferPointer,
+            into wire: UnsafeMutableRawBufferPointer
+        ) throws(CodecFailure) -> CodecStep {
+            var step = ctls_step()
+            try check(
+                ctls_encode(
+                    session,
+                    payload.baseAddress,
+                    payload.count,
+                    wire.baseAddress,
+                    wire.count,
+                    &step
+                )
+            )
+            return CodecStep(step)
+        }
+
+        package func takeMessages(into wire: UnsafeMutableRawBufferPointer) -> Int {
+            ctls_take_messages(session, wire.baseAddress, wire.count)
+        }
+
+        package func end() {
+            ctls_end(session)
+        }
+
+        package func wireDidEnd() throws(CodecFailure) {
+            try check(ctls_wire_did_end(session))
+        }
+
+        package var peerHasEnded: Bool { ctls_peer_has_ended(session) }
+
+        /// The common name of the client's certificate.
+        package var peerName: [UInt8]? {
+            var name: UnsafePointer<CChar>?
+            let length = ctls_peer_name(session, &name)
+            guard length > 0 else { return nil }
+            return [UInt8](UnsafeRawBufferPointer(start: name, count: length))
+        }
+
+        /// "TLSv1.3"; when the handshake has ended.
+        package var version: String { String(cString: ctls_session_version(session)) }
+        /// As OpenSSL calls it; when the handshake has ended.
+        package var cipher: String { String(cString: ctls_session_cipher(session)) }
+        /// Whether the handshake took up an earlier session.
+        package var isResumed: Bool { ctls_session_is_resumed(session) }
+
+        private func check(_ failure: UnsafePointer<CChar>?) throws(CodecFailure) {
+            if let failure { throw CodecFailure(.tls, String(cString: failure)) }
+        }
+
+        deinit {
+            ctls_session_free(session)
+        }
+    }
+
+    extension CodecStep {
+        fileprivate init(_ step: ctls_step) {
+            self.init(consumed: step.consumed, produced: step.produced)
+        }
+    }
+#endif

@@ -1,0 +1,82 @@
+import Glibc
+
+/// Certificates for one test, made by openssl(1) in a folder of the test's: a CA, and whatever it has signed.
+public struct TestCertificates: Sendable {
+    public let folder: String
+
+    /// Makes the CA, `ca.pem`.
+    public init(in folder: String) throws {
+        self.folder = folder
+        try makeAuthority("ca")
+    }
+
+    public subscript(file: String) -> String { "\(folder)/\(file)" }
+
+    public var authority: String { self["ca.pem"] }
+
+    /// Makes `NAME.pem` and `NAME.key`, of a CA of its own.
+    public func makeAuthority(_ name: String) throws {
+        try openssl(
+            ["req", "-x509", "-keyout", self["\(name).key"], "-out", self["\(name).pem"]] + Self.newKey
+                + ["-subj", "/CN=\(name)", "-days", "30"]
+        )
+    }
+
+    /// Makes `NAME.pem` and `NAME.key`, of a server at loopback that is called `proxy.test` too.
+    public func makeServer(_ name: String = "server", signedBy authority: String = "ca") throws {
+        try sign(
+            name,
+            "/CN=proxy.test",
+            ["-addext", "subjectAltName=DNS:proxy.test,IP:127.0.0.1"],
+            authority
+        )
+    }
+
+    /// Makes `NAME.pem` and `NAME.key`, of a client.
+    ///
+    /// - Parameter subject: as openssl(1) has it.
+    public func makeClient(_ name: String, subject: String, signedBy authority: String = "ca") throws {
+        try sign(name, subject, [], authority)
+    }
+
+    private func sign(_ name: String, _ subject: String, _ extras: [String], _ authority: String) throws {
+        try openssl(
+            ["req", "-x509", "-keyout", self["\(name).key"], "-out", self["\(name).pem"]] + Self.newKey
+                + ["-subj", subject, "-days", "30", "-addext", "basicConstraints=critical,CA:FALSE"] + extras
+                + ["-CA", self["\(authority).pem"], "-CAkey", self["\(authority).key"]]
+        )
+    }
+
+    /// Makes `NAME.pem` and `NAME.key`, which the CA has signed and which have expired.
+    public func makeExpired(_ name: String, subject: String = "/CN=proxy.test") throws {
+        try openssl(
+            ["req", "-new", "-keyout", self["\(name).key"], "-out", self["\(name).csr"], "-subj", subject]
+                + Self.newKey
+        )
+        try openssl([
+            "x509", "-req", "-in", self["\(name).csr"], "-out", self["\(name).pem"], "-days", "-1",
+            "-CA", authority, "-CAkey", self["ca.key"],
+        ])
+    }
+
+    private static let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+    /// - Returns: what it has printed.
+    @discardableResult
+    public func openssl(_ arguments: [String]) throws -> String {
+        let result = try ChildProcess(["openssl"] + arguments).waitForEnd()
+        guard result.exitCode == 0 else {
+            throw TestFailure("openssl \(arguments.joined(separator: " ")): \(result.errors)")
+        }
+        return result.output
+    }
+
+    /// The digest of a certificate's public key in base64, as curl's `--pinnedpubkey sha256//` has it.
+    public func pin(of name: String) throws -> String {
+        let key = self["\(name).public"]
+        try openssl(["x509", "-in", self["\(name).pem"], "-noout", "-pubkey", "-out", key])
+        try openssl(["pkey", "-pubin", "-in", key, "-outform", "der", "-out", "\(key).der"])
+        try openssl(["dgst", "-sha256", "-binary", "-out", "\(key).digest", "\(key).der"])
+        return try openssl(["base64", "-in", "\(key).digest"]).split(separator: "\n").joined()
+    }
+}
