@@ -171,7 +171,11 @@ void ctls_end(ctls_session *session) {
 
 const char *ctls_wire_did_end(const ctls_session *session) {
     if (session->failure != NULL) return session->failure;
-    if (!session->is_established) return "the connection has ended within the handshake";
+    if (!session->is_established) {
+        // Whoever connects and leaves, as a balancer that looks whether the server is there, breaks nothing.
+        bool has_said_nothing = session->context->is_server && !session->has_begun;
+        return has_said_nothing ? NULL : "the connection has ended within the handshake";
+    }
     if (session->peer_has_ended) return NULL;
     bool is_complete = session->header_length == 0 && session->body_left == 0;
     return is_complete ? NULL : "the connection has ended within a record";

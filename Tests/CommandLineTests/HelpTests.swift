@@ -29,7 +29,9 @@ import Testing
         let options = Set(
             generated.split { !($0.isLetter || $0 == "-") }.filter { $0.hasPrefix("--") }.map(String.init)
         )
-        #expect(options == Set(Setting.all.map { "--\($0.name)" } + ["--version", "--help"]))
+        #expect(
+            options == Set((Setting.all.map(\.name) + Setting.ofTLS + ["version", "help"]).map { "--\($0)" })
+        )
         for option in options { #expect(help.contains("  \(option)") || help.contains(", \(option)")) }
         #expect(help.contains("each also as SOCKS5D_... in the environment"))
         #expect(help.contains("SOCKS5D_LISTEN") && help.contains("SOCKS5D_USER"))

@@ -27,6 +27,17 @@ import Testing
     }
 
     @Test(arguments: [
+        ("socks5+tls://127.0.0.1:1080", Parent.Kind.socks5, true), ("https://h:1", .http, true),
+        ("HTTPS://h:1", .http, true), ("socks5://h:1", .socks5, false), ("http://h:1", .http, false),
+    ])
+    func theSchemeSaysWhetherThereIsTLS(_ text: String, _ kind: Parent.Kind, _ hasTLS: Bool) throws {
+        let entry = try ParentEntry(url: text, name: "p")
+        let parent = try #require(entry.parent(nil))
+        #expect(parent.kind == kind && (parent.tls != nil) == hasTLS)
+        #expect(entry.url == text.lowercased())
+    }
+
+    @Test(arguments: [
         ("socks5://alice:secret@h:1", "alice", "secret"),
         ("http://alice:a:b@h:1", "alice", "a:b"),
         ("http://key:@h:1", "key", ""),
@@ -44,9 +55,14 @@ import Testing
     @Test(arguments: [
         ("", "it is no URL; expected SCHEME://HOST:PORT, as socks5://127.0.0.1:1080"),
         ("127.0.0.1:9050", "it is no URL; expected SCHEME://HOST:PORT, as socks5://127.0.0.1:1080"),
-        ("https://h:1", "TLS to a parent (https) isn't spoken; expected http:// or socks5://"),
-        ("ftp://h:1", "'ftp' is no protocol of a parent; expected socks5, socks4 or http"),
-        ("alice:hunter2://h:1", "its scheme is no protocol of a parent; expected socks5, socks4 or http"),
+        (
+            "ftp://h:1",
+            "'ftp' is no protocol of a parent; expected socks5, socks4, http, or with TLS socks5+tls or https"
+        ),
+        (
+            "alice:hunter2://h:1",
+            "its scheme is no protocol of a parent; expected socks5, socks4, http, or with TLS socks5+tls or https"
+        ),
         (
             "socks5://",
             "there is no port from 1 to 65535 at its end; expected HOST:PORT, as proxy.example:1080"

@@ -126,7 +126,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--via", "https://h:1"], "--via: TLS to a parent (https) isn't spoken"),
+        (["--via", "https://h:1"], "--via leads to https://h:1, which has TLS; a probe speaks none"),
         (
             ["--via", "http://h:1", "--via", "x"],
             "--via is 'x'; expected HOST:PORT, a URL, or a parent of the file that --config names"

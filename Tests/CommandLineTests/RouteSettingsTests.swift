@@ -218,10 +218,13 @@ import Testing
             "parents: [{socks5: h:1}]",
             "1:10: 'parents' is a list; expected a section of names, as NAME: {socks5: HOST:PORT}"
         ),
-        ("parents: {a: {}}", "1:14: none of them; expected exactly one of socks5, socks4, http, any-of"),
+        (
+            "parents: {a: {}}",
+            "1:14: none of them; expected exactly one of socks5, socks4, http, socks5+tls, https, any-of"
+        ),
         (
             "parents: {a: {socks5: h:1, http: h:1}}",
-            "1:28: 'socks5' and 'http'; expected exactly one of socks5, socks4, http, any-of"
+            "1:28: 'socks5' and 'http'; expected exactly one of socks5, socks4, http, socks5+tls, https, any-of"
         ),
         ("parents: {a: h:1}", "1:14: 'a' is one value; expected a section, as {socks5: HOST:PORT}"),
         ("parents: {a: {socks5: h:1, usr: x}}", "1:28: unknown key 'usr' in 'a'"),

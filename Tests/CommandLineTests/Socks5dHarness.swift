@@ -66,6 +66,9 @@ enum Setting {
         ("sandbox", "log", "perhaps"),
     ]
 
+    /// Those that only go together, and with files that a test makes.
+    static let ofTLS: Set = ["tls-certificate", "tls-key"]
+
     static let switches: Set = ["open", "share-port", "no-bind", "no-udp"]
 
     /// The name behind `SOCKS5D_`.

@@ -46,6 +46,10 @@
         func truncated() throws {
             try withCertificates { files in
                 let half = try TestEnd(files.serverContext())
+                // It has said nothing, and breaks nothing.
+                try half.codec.wireDidEnd()
+                half.wire = [0x16]
+                half.decode()
                 #expect(throws: CodecFailure(.tls, "the connection has ended within the handshake")) {
                     try half.codec.wireDidEnd()
                 }

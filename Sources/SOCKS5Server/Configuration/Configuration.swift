@@ -1,6 +1,7 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import Text
+internal import UVLoop
 
 /// What a ``ProxyServer`` serves, to whom, and within which bounds.
 ///
@@ -42,6 +43,8 @@ public struct Configuration: Sendable {
 
     /// Other proxies, through which ``routes`` may lead.
     public var parents: [Parent] = []
+    /// For TLS to those that have it, by their names.
+    var parentCodecs: [String: any StreamCodecSource] = [:]
 
     public var parentGroups: [ParentGroup] = []
 

@@ -28,6 +28,8 @@ extension Configuration {
         /// Of a unix socket's file: says which users of this machine may connect. Those of the owner and of the group by
         /// default.
         public var mode: UInt32 = 0o660
+        /// Of its clients, behind a PROXY header where there is one. `nil`: there is none.
+        public var tls: TLS?
         /// How often to look for an address that isn't there yet, as one of DHCP or of a VPN, or for the folder of a unix
         /// socket. `nil`: the server doesn't start without it.
         public var retry: Duration?

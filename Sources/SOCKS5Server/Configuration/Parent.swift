@@ -25,6 +25,8 @@ public struct Parent: Hashable, Sendable {
     public var place: Place
     /// `nil`: no login is offered. Of SOCKS4 only the user is sent.
     public var credentials: Credentials?
+    /// Between this server and the parent. `nil`: there is none.
+    public var tls: TLS?
     /// The parent through which this one is reached, by its name. `nil`: straight.
     public var through: String?
     /// Whether the request is sent with the greeting, without waiting for the method: one round trip less, of a SOCKS5

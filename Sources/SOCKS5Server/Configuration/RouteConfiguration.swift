@@ -25,6 +25,7 @@ extension Configuration {
 
     private func validate(_ parent: Parent) throws(ConfigurationError) {
         let title = "parent '\(parent.name.escapedForOneLine)'"
+        try validateTLS(of: parent, title)
         if let credentials = parent.credentials {
             guard (1...255).contains(credentials.username.count), credentials.password.bytes.count <= 255
             else {

@@ -11,6 +11,8 @@ enum ParentFailure: Error, Equatable {
     case loginRefused
     /// It breaks the rules of its protocol. With how, in words of ours: nothing that it sends is repeated but numbers.
     case broken(String)
+    /// TLS to it has failed, in fixed words.
+    case insecure(String)
     /// Its protocol can't express the request, or the login.
     case unsupported
     /// `code` is the byte that the parent has sent. Codes above 08 are unassigned (RFC 1928 section 6): the client gets 01.
@@ -71,6 +73,7 @@ extension ParentFailure {
         case .timedOut: "parent too slow"
         case .loginRefused: "parent refuses the login"
         case .broken(let how): "parent breaks its protocol: \(how)"
+        case .insecure(let how): "no TLS with the parent: \(how)"
         case .unsupported: "no word for this in the protocol of the parent"
         case .answered(_, let code): "refused by the parent, reply \(code)"
         }

@@ -91,7 +91,7 @@ final class ParentAttempt {
         case .unreachable(let error) where error.isOwn: break
         case .timedOut, .unreachable(.timedOut):
             failed(place, isCheck ? .check : .slow, failure.text, now)
-        case .unreachable, .loginRefused, .broken:
+        case .unreachable, .loginRefused, .broken, .insecure:
             failed(place, isCheck ? .check : .quick, failure.text, now)
         }
         end(ParentResult(failure), of: chain.hops[place], now)
@@ -150,7 +150,7 @@ extension ParentResult {
             case .unreachable(.timedOut), .timedOut: .timedOut
             case .unreachable: .unreachable
             case .loginRefused: .loginRefused
-            case .broken: .broken
+            case .broken, .insecure: .broken
             case .unsupported: .unsupported
             case .answered: .answered
             }

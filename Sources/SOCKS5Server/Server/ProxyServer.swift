@@ -126,6 +126,7 @@ public final class ProxyServer: Sendable {
 
     /// Reads what ``start()`` would read, and changes nothing.
     package func checkFiles() throws(ProxyServerError) {
+        _ = try configuration.withCodecs()
         guard let path = configuration.limits.quotaFile else { return }
         _ = try QuotaKeeper(path, AccountTable { _ in }, logger)
     }
@@ -166,6 +167,7 @@ public final class ProxyServer: Sendable {
 
     /// Opens everything, in the order in which it may fail.
     private func open(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
+        let configuration = try configuration.withCodecs()
         let accounts = AccountTable { [crew] account in
             for member in crew.members { member.mailbox.post(.quotaEnded(account)) }
         }
@@ -238,6 +240,7 @@ public final class ProxyServer: Sendable {
             next.adoptPolicy(of: configuration)
             // What it listens on is what it has listened on from the start.
             try next.validate()
+            next = try next.withCodecs()
             try next.probeReloadableEgress()
             let policy = Policy(
                 next,

@@ -1,4 +1,5 @@
 internal import SOCKS5Protocol
+internal import UVLoop
 
 /// A parent as it is reached: which proxies are asked one after the other. One for all sessions.
 final class ParentChain: Sendable {
@@ -10,14 +11,19 @@ final class ParentChain: Sendable {
         let place: Parent.Place
         let credentials: Credentials?
         let isPipelined: Bool
+        let isProtectedByTLS: Bool
+        /// For TLS to it, of a server that serves.
+        let codecs: (any StreamCodecSource)?
 
-        fileprivate init(_ parent: Parent, _ record: ParentRecord) {
+        fileprivate init(_ parent: Parent, _ record: ParentRecord, _ codecs: (any StreamCodecSource)?) {
             name = parent.name
             self.record = record
             kind = ParentKind(parent.kind)
             place = parent.place
             credentials = parent.credentials
             isPipelined = parent.isPipelined
+            isProtectedByTLS = parent.tls != nil
+            self.codecs = codecs
         }
     }
 
@@ -30,13 +36,19 @@ final class ParentChain: Sendable {
     ///   - parent: whose `through` leads to others.
     ///   - parents: by name, without circles.
     ///   - records: of all of them.
-    init(_ parent: Parent, among parents: [String: Parent], _ records: [String: ParentRecord]) {
+    ///   - codecs: for TLS, by the names of parents that have it.
+    init(
+        _ parent: Parent,
+        among parents: [String: Parent],
+        _ records: [String: ParentRecord],
+        _ codecs: [String: any StreamCodecSource] = [:]
+    ) {
         name = parent.name
         var hops: [Hop] = []
         var next: Parent? = parent
         while let parent = next {
             guard let record = records[parent.name] else { preconditionFailure("a parent without a record") }
-            hops.insert(Hop(parent, record), at: 0)
+            hops.insert(Hop(parent, record, codecs[parent.name]), at: 0)
             next = parent.through.flatMap { parents[$0] }
         }
         self.hops = hops
@@ -69,9 +81,9 @@ final class ParentChain: Sendable {
     func isDown(now: UInt64) -> Bool { hops.contains { $0.record.isDown(now: now) } }
 
     /// Whether it can have a UDP association: only SOCKS5 has them, and behind another proxy the datagrams wouldn't come
-    /// from the client of the association.
+    /// from the client of the association. TLS would protect the request alone, and none of the datagrams.
     var passesDatagramsOn: Bool {
-        guard hops.count == 1, last.kind == .socks5 else { return false }
+        guard hops.count == 1, last.kind == .socks5, !last.isProtectedByTLS else { return false }
         return if case .tcp = last.place { true } else { false }
     }
 }

@@ -146,7 +146,7 @@ extension Configuration {
     /// What routes can name.
     fileprivate func parentPools(_ records: [String: ParentRecord]) -> [String: ParentPool] {
         let byName = Dictionary(parents.map { ($0.name, $0) }) { first, _ in first }
-        let chains = byName.mapValues { ParentChain($0, among: byName, records) }
+        let chains = byName.mapValues { ParentChain($0, among: byName, records, parentCodecs) }
         var pools = chains.mapValues { ParentPool($0) }
         for group in parentGroups {
             pools[group.name] = ParentPool(group, group.members.compactMap { chains[$0.name] })

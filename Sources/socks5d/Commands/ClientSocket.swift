@@ -100,6 +100,11 @@ struct ClientSocket: ~Copyable {
         }
     }
 
+    /// Ends the own direction.
+    borrowing func end() {
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
     /// What comes next, up to `limit` bytes; empty at the end.
     borrowing func receive(_ limit: Int) throws(Trouble) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: limit)

@@ -25,7 +25,10 @@ struct Healthcheck: ParsableCommand {
         }
         for listener in known {
             let address = listener.address.asSeenFromHere
-            if listener.serves(address) {
+            if listener.tls != nil, listener.serves(address) {
+                try leaveAtOnce(address, listener.proxyProtocol)
+                StandardOutput.write("\(address) takes connections, for TLS")
+            } else if listener.serves(address) {
                 try greet(address, listener.proxyProtocol)
                 StandardOutput.write("\(address) answers")
             } else {
@@ -46,6 +49,28 @@ struct Healthcheck: ParsableCommand {
             throw Failure.runtime("healthcheck of \(address): \(error)")
         }
         throw Failure.runtime("healthcheck of \(address): it speaks first; is it a SOCKS5 server?")
+    }
+
+    /// Connects and says nothing: a server that turns notices, and closes the connection too.
+    private func leaveAtOnce(_ address: ListenAddress, _ balancers: [IPNetwork]?) throws {
+        do throws(ClientSocket.Trouble) {
+            let socket = try socket(to: address)
+            if balancers != nil { try socket.send(ProxyHeader.local) }
+            socket.end()
+            if try socket.receive(1).isEmpty { return }
+        } catch {
+            if case .system(ECONNRESET) = error { return }
+            throw Failure.runtime("healthcheck of \(address): \(error)")
+        }
+        throw Failure.runtime("healthcheck of \(address): it speaks first; is it a server with TLS?")
+    }
+
+    private func socket(to address: ListenAddress) throws(ClientSocket.Trouble) -> ClientSocket {
+        if let path = address.unixPath {
+            return try ClientSocket(toUnix: path, seconds: Self.secondsToAnswer)
+        }
+        let endpoint = HostAndPort(host: address.host, port: UInt16(address.port))
+        return try ClientSocket(to: endpoint, seconds: Self.secondsToAnswer)
     }
 
     /// - Parameter balancers: who sends PROXY headers. Where this machine is none of them, the listener closes our

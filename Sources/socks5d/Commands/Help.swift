@@ -20,7 +20,7 @@ enum Help {
                socks5d status | top | sessions | kill | drain   a server that runs
 
         OPTIONS                  (each also as SOCKS5D_... in the environment)
-          --config FILE            settings, users and rules in YAML
+          --config FILE, --tls-certificate FILE, --tls-key FILE  settings in YAML; TLS
           --listen ADDR:PORT|unix:PATH|systemd:NAME  (127.0.0.1:1080)  SOCKS5D_LISTEN
           --user NAME:PASSWORD     require a login, repeatable  SOCKS5D_USER
           --user-file FILE         one user per line, NAME:HASH or NAME:{plain}PASSWORD

@@ -38,6 +38,9 @@ struct Probe: ParsableCommand {
         }
         let target = try Self.endpoint(target, "the target")
         let hops = try hops()
+        if let hop = hops.first(where: \.hasTLS) {
+            throw Failure.usage("--via leads to \(hop.title), which has TLS; a probe speaks none")
+        }
         guard let destination = target.destination else {
             throw Failure.usage(
                 "the target's host '\(target.host.printable)' is neither a name nor an address"

@@ -18,6 +18,8 @@ struct ProbeHop {
 
     let kind: Parent.Kind
     let place: Place
+    /// Which a probe doesn't speak.
+    let hasTLS: Bool
     let credentials: Credentials?
     /// As messages call it; without a password.
     let title: String
@@ -27,6 +29,7 @@ struct ProbeHop {
     /// A SOCKS5 server.
     init(_ server: HostAndPort, _ credentials: Credentials?) {
         kind = .socks5
+        hasTLS = false
         place = .tcp(server)
         self.credentials = credentials
         title = server.description
@@ -35,6 +38,7 @@ struct ProbeHop {
 
     init(_ parent: Parent, title: String) {
         kind = parent.kind
+        hasTLS = parent.tls != nil
         switch parent.place {
         case .tcp(.address(let address, let port)): place = .tcp(HostAndPort(host: "\(address)", port: port))
         case .tcp(.name(let name, let port)): place = .tcp(HostAndPort(host: "\(name)", port: port))

@@ -379,7 +379,12 @@ struct Banner {
             lines.append("admin: " + (admin.isUnix ? "\(admin)" : "http://\(admin)/"))
         }
         if let sandbox { lines.append("sandbox: \(sandbox)") }
-        if let first = addresses.first {
+        let protected = configuration.listeners.count { $0.tls != nil }
+        if protected > 0 {
+            lines.append("TLS: at \(protected) of \(configuration.listeners.count) listener(s)")
+        }
+        // A client of TLS needs to know more than an address.
+        if let first = addresses.first, protected == 0 {
             let user = hasUsers ? " --proxy-user NAME:PASSWORD" : ""
             lines.append("try: curl \(first.asOptionOfCurl)\(user) https://example.com/")
         }

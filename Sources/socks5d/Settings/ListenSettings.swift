@@ -41,12 +41,17 @@ enum ListenSettings {
                 flag: "proxy-protocol",
                 "Networks of load balancers whose PROXY header names the client; all other connections are closed."
             ),
+            .group(
+                "tls",
+                "TLS with the clients of all listeners.",
+                TLSSettings.settings(\.tls, hasFlags: true)
+            ),
             .sections(
                 "listeners",
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Listeners with their own settings; they replace the five settings above."
+                "Listeners with their own settings; they replace the six settings above."
             ),
         ]
     }

@@ -16,6 +16,7 @@ struct ListenerEntry: Sendable {
     var routes: [Route] = []
     /// `nil`: that of ``Configuration/ListenerSettings``.
     var mode: UInt32?
+    var tls: TLSSettings?
     var retry: Duration?
     var limits: SourceLimits?
     var egress: Configuration.ListenerSettings.Egress?
@@ -38,6 +39,7 @@ struct ListenerEntry: Sendable {
             listener.rules = rules
             listener.routes = routes
             listener.mode = mode ?? listener.mode
+            listener.tls = tls?.terms
             listener.retry = retry
             listener.limits = limits
             listener.egress = egress
@@ -95,6 +97,13 @@ extension ListenerEntry {
                 Route.setting(
                     \.routes,
                     "Routes of this listener, tried before those of users and the common ones."
+                ),
+                .section(
+                    "tls",
+                    \.tls,
+                    TLSSettings.table,
+                    new: { TLSSettings() },
+                    "TLS with the clients, behind a PROXY header if there is one."
                 ),
                 .value(
                     "mode",
@@ -231,7 +240,8 @@ extension Effective<Settings> {
             clients: model.clients,
             protocols: model.protocols,
             login: login,
-            proxyProtocol: model.proxyProtocol
+            proxyProtocol: model.proxyProtocol,
+            tls: model.tls
         )
         return common.settings([], [])
     }

@@ -55,7 +55,7 @@ struct ListenerReview {
     /// A flag or the file says both, and nobody knows which one is meant. Only SOCKS5D_LISTEN is passed over: an image
     /// sets it for all who don't say where to listen.
     private mutating func reviewBothForms(_ place: String) throws {
-        for key in ["listen", "clients", "login-except", "protocols", "proxy-protocol"] {
+        for key in ["listen", "clients", "login-except", "protocols", "proxy-protocol"] + TLSSettings.paths {
             let origin = effective.origin(of: key)
             switch origin {
             case .standard: break
@@ -73,8 +73,19 @@ struct ListenerReview {
     }
 
     private mutating func reviewShortForm() {
+        reviewTLS()
         guard effective.model.loginExcept != nil, !configuration.hasLogins else { return }
         warn(effective.origin(of: "login-except").description)
+    }
+
+    /// Flags and variables may give one of both.
+    private mutating func reviewTLS() {
+        let tls = effective.model.tls
+        let (path, missing) =
+            tls.certificate == nil ? ("tls.key", "tls.certificate") : ("tls.certificate", "tls.key")
+        guard !tls.isEmpty, tls.certificate == nil || tls.key == nil else { return }
+        let place = TLSSettings.paths.map { effective.origin(of: $0) }.first { $0 != .standard }
+        refuse(place?.description, "no '\(missing)' beside '\(path)'; expected both")
     }
 
     private mutating func reviewAddresses() {

@@ -14,6 +14,10 @@ struct Options: ParsableArguments, Sendable {
     var protocols: [String] = []
     @Option(help: .setting("proxy-protocol"))
     var proxyProtocol: [String] = []
+    @Option(help: .setting("tls-certificate"))
+    var tlsCertificate: String?
+    @Option(help: .setting("tls-key"))
+    var tlsKey: String?
     @Option(help: "NAME:PASSWORD of a user who may log in; repeatable.")
     var user: [String] = []
     @Option(help: .setting("user-file"))

@@ -10,6 +10,12 @@ struct ParentEntry: Sendable {
     var socks5: Parent.Place?
     var socks4: Parent.Place?
     var http: Parent.Place?
+    /// Both with TLS.
+    var protectedSOCKS5: Parent.Place?
+    var https: Parent.Place?
+    var authority: String?
+    var serverName: String?
+    var pin: [UInt8]?
     var user: [UInt8]?
     var password: Password?
     var passwordFile: String?
@@ -28,7 +34,20 @@ struct ParentEntry: Sendable {
 
     /// What it speaks, and where it is. `nil`: it is a group.
     var kind: (kind: Parent.Kind, place: Parent.Place)? {
-        socks5.map { (.socks5, $0) } ?? socks4.map { (.socks4, $0) } ?? http.map { (.http, $0) }
+        if let place = socks5 ?? protectedSOCKS5 { return (.socks5, place) }
+        return socks4.map { (.socks4, $0) } ?? (http ?? https).map { (.http, $0) }
+    }
+
+    var hasTLS: Bool { protectedSOCKS5 != nil || https != nil }
+
+    /// `nil`: there is none.
+    private var tls: Parent.TLS? {
+        guard hasTLS else { return nil }
+        var tls = Parent.TLS()
+        tls.authority = authority
+        tls.serverName = serverName
+        tls.pin = pin
+        return tls
     }
 
     /// - Parameter password: of the entry, or of its file.
@@ -36,6 +55,7 @@ struct ParentEntry: Sendable {
         guard let (kind, place) = kind else { return nil }
         var parent = Parent(name, kind, at: place)
         parent.credentials = user.map { Credentials(username: $0, password: password ?? Password([])) }
+        parent.tls = tls
         parent.through = through
         parent.isPipelined = isPipelined ?? false
         return parent
@@ -62,6 +82,31 @@ extension ParentEntry {
                     "HOST:PORT or unix:PATH of a SOCKS4 proxy (4a too)."
                 ),
                 .value("http", \.http, .parentPlace, "HOST:PORT or unix:PATH of an HTTP proxy (CONNECT)."),
+                .value(
+                    "socks5+tls",
+                    \.protectedSOCKS5,
+                    .parentPlace,
+                    "HOST:PORT or unix:PATH of a SOCKS5 proxy with TLS."
+                ),
+                .value("https", \.https, .parentPlace, "HOST:PORT or unix:PATH of an HTTP proxy with TLS."),
+                .value(
+                    "ca",
+                    \.authority,
+                    .path,
+                    "File with the CAs (PEM) that prove who a parent with TLS is; if not set, those of the system."
+                ),
+                .value(
+                    "server-name",
+                    \.serverName,
+                    .serverName,
+                    "Name in the certificate of a parent with TLS; if not set, its host."
+                ),
+                .value(
+                    "pin",
+                    \.pin,
+                    .pin,
+                    "Public key of a parent with TLS, as curl writes it: sha256//BASE64. It suffices without ca."
+                ),
                 .value("user", \.user, .name, "The user to log in as; if not set, no login is offered."),
                 .value(
                     "password-file",
@@ -103,7 +148,7 @@ extension ParentEntry {
                     "Connections through each member of a group, which show whether it works."
                 ),
             ],
-            exactlyOneOf: ["socks5", "socks4", "http", "any-of"],
+            exactlyOneOf: ["socks5", "socks4", "http", "socks5+tls", "https", "any-of"],
             example: "{socks5: HOST:PORT}"
         )
     }

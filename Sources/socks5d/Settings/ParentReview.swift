@@ -17,6 +17,7 @@ struct ParentReview {
         for entry in effective.model.parents {
             if entry.members == nil { reviewLogin(of: entry) }
             reviewKeys(of: entry)
+            reviewTLS(of: entry)
             reviewPlace(of: entry)
             reviewChain(of: entry)
             reviewMembers(of: entry)
@@ -112,11 +113,44 @@ struct ParentReview {
         }
     }
 
+    private mutating func reviewTLS(of entry: ParentEntry) {
+        let keys = [
+            ("ca", entry.authority != nil), ("server-name", entry.serverName != nil),
+            ("pin", entry.pin != nil),
+        ]
+        guard entry.hasTLS else {
+            for (key, isThere) in keys where isThere {
+                refuse(entry, key, "\(key.quoted) of a parent without TLS; expected 'socks5+tls' or 'https'")
+            }
+            return
+        }
+        if case .unix = entry.kind?.place, entry.serverName == nil, entry.pin == nil || entry.authority != nil
+        {
+            refuse(
+                entry,
+                entry.kindKey,
+                "\(entry.kindKey.quoted) at a unix socket; expected 'server-name' or 'pin'"
+            )
+        }
+        var (seen, next) = ([entry.name], entry.through)
+        while let name = next, !seen.contains(name), let other = entries[name] {
+            if other.hasTLS {
+                return refuse(
+                    entry,
+                    "through",
+                    "TLS behind '\(name)', which has TLS; expected it at one of both"
+                )
+            }
+            seen.append(name)
+            next = other.through
+        }
+    }
+
     private mutating func reviewPlace(of entry: ParentEntry) {
-        guard let (kind, place) = entry.kind,
+        guard let (_, place) = entry.kind,
             effective.listenerSettings.contains(where: { $0.address.isPlace(place) })
         else { return }
-        refuse(entry, kind.rawValue, "parent '\(entry.name)' is this server itself; expected another place")
+        refuse(entry, entry.kindKey, "parent '\(entry.name)' is this server itself; expected another place")
     }
 
     // MARK: - Names

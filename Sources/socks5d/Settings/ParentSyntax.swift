@@ -63,6 +63,54 @@ extension Syntax<Password> {
     }
 }
 
+extension Syntax<String> {
+    /// What a certificate can have.
+    static var serverName: Syntax {
+        Syntax(expected: "the name of a host, as proxy.example, or an address") { text in
+            if IPAddress(text) != nil { return text }
+            return HostName(text) == nil || text.utf8.count > 253 ? nil : text
+        }
+    }
+}
+
+extension Syntax<[UInt8]> {
+    /// A digest as curl's `--pinnedpubkey` has it.
+    static var pin: Syntax {
+        Syntax(
+            expected: "sha256// and the 44 characters of a SHA-256 in base64",
+            form: .pattern("sha256//[A-Za-z0-9+/]{43}=")
+        ) { text in
+            guard text.hasPrefix("sha256//"), text.hasSuffix("="), text.utf8.count == 8 + 44 else {
+                return nil
+            }
+            var bytes: [UInt8] = []
+            var (bits, count) = (UInt32(0), 0)
+            for character in text.utf8.dropFirst(8).dropLast() {
+                guard let place = base64.firstIndex(of: character) else { return nil }
+                (bits, count) = (bits << 6 | UInt32(place), count + 6)
+                guard count >= 8 else { continue }
+                count -= 8
+                bytes.append(UInt8(truncatingIfNeeded: bits >> count))
+            }
+            // The last two bits say nothing.
+            return bits & 3 == 0 ? bytes : nil
+        } write: { bytes in
+            var text = ""
+            for start in stride(from: 0, to: bytes.count, by: 3) {
+                let part = bytes[start..<min(start + 3, bytes.count)]
+                let bits = part.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - part.count))
+                for place in 0...part.count {
+                    text.append(Character(Unicode.Scalar(base64[bits >> (18 - 6 * place) & 63])))
+                }
+                text += String(repeating: "=", count: 3 - part.count)
+            }
+            return "sha256//\(text)"
+        }
+    }
+
+    private static let base64 = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+}
+
 extension Syntax<Parent.Place> {
     static var parentPlace: Syntax {
         var syntax = Syntax(expected: "HOST:PORT or unix:PATH", parsing: Parent.Place.init(parsing:))

@@ -6,7 +6,9 @@ internal import Text
 extension ParentEntry {
     private static let schemes: [String: Parent.Kind] = [
         "socks5": .socks5, "socks5h": .socks5, "socks4": .socks4, "socks4a": .socks4, "http": .http,
+        "socks5+tls": .socks5, "https": .http,
     ]
+    private static let protectedSchemes: Set = ["socks5+tls", "https"]
 
     /// Parses `socks5://127.0.0.1:1080`, `http://USER:PASSWORD@proxy.example:3128` or `socks5:///run/proxy.sock`.
     ///
@@ -23,30 +25,33 @@ extension ParentEntry {
                 "there is a blank in it; expected none, or %\(escape.count < 2 ? "0" : "")\(escape) for it"
             )
         }
-        let (kind, rest) = try Self.kind(of: text)
+        let (scheme, kind, rest) = try Self.scheme(of: text)
+        let isProtected = Self.protectedSchemes.contains(scheme)
         let at = rest.hasPrefix("/") ? nil : rest.lastIndex(of: "@")
         if let at { try readLogin(rest[..<at], kind) }
         let place = try Self.place(at.map { rest[rest.index(after: $0)...] } ?? rest, kind)
         switch kind {
+        case .socks5 where isProtected: protectedSOCKS5 = place
         case .socks5: socks5 = place
         case .socks4: socks4 = place
+        case .http where isProtected: https = place
         case .http: http = place
         }
     }
 
-    private static func kind(of text: String) throws(ConfigurationError) -> (Parent.Kind, Substring) {
+    private static func scheme(of text: String) throws(ConfigurationError) -> (
+        String, Parent.Kind, Substring
+    ) {
         guard let end = text.firstRange(of: "://") else {
             throw ConfigurationError("it is no URL; expected SCHEME://HOST:PORT, as socks5://127.0.0.1:1080")
         }
         let scheme = text[..<end.lowerBound].lowercased()
-        if let kind = schemes[scheme] { return (kind, text[end.upperBound...]) }
-        if scheme == "https" {
-            throw ConfigurationError("TLS to a parent (https) isn't spoken; expected http:// or socks5://")
-        }
+        if let kind = schemes[scheme] { return (scheme, kind, text[end.upperBound...]) }
         // Anything else may be a part of a password.
         let isWord = (1...12).contains(scheme.utf8.count) && scheme.allSatisfy { $0.isLetter || $0.isNumber }
         throw ConfigurationError(
-            "\(isWord ? "'\(scheme)' is" : "its scheme is") no protocol of a parent; expected socks5, socks4 or http"
+            "\(isWord ? "'\(scheme)' is" : "its scheme is") no protocol of a parent; expected socks5, socks4, http, "
+                + "or with TLS socks5+tls or https"
         )
     }
 
@@ -101,13 +106,19 @@ extension ParentEntry {
         self.password = password.map { _ in Password(secret) }
     }
 
+    /// The key of its place.
+    var kindKey: String {
+        if protectedSOCKS5 != nil { return "socks5+tls" }
+        return https != nil ? "https" : kind?.kind.rawValue ?? "any-of"
+    }
+
     /// As a URL, without the password.
     var url: String {
-        guard let (kind, place) = kind else { return name }
+        guard let (_, place) = kind else { return name }
         let login = user.map { String(decoding: $0, as: UTF8.self).printable + "@" } ?? ""
         switch place {
-        case .tcp(let target): return "\(kind.rawValue)://\(login)\(target)"
-        case .unix(let path): return "\(kind.rawValue)://\(login)\(path.printable)"
+        case .tcp(let target): return "\(kindKey)://\(login)\(target)"
+        case .unix(let path): return "\(kindKey)://\(login)\(path.printable)"
         }
     }
 }

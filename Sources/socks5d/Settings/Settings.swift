@@ -13,7 +13,8 @@ struct Settings: Sendable {
     var loginExcept: [IPNetwork]?
     var protocols: [ProxyProtocol]?
     var proxyProtocol: [IPNetwork]?
-    /// Replaces `listen` and the four settings after it; empty: they hold.
+    var tls = TLSSettings()
+    /// Replaces `listen` and the five settings after it; empty: they hold.
     var listeners: [ListenerEntry] = []
     var users: [UserEntry] = []
     var userFile: String?
@@ -86,7 +87,11 @@ struct Loaded: Sendable {
         settings = SettingsSnapshot(effective)
         warnings = environment.warnings(hasFile: effective.file != nil)
         let named = [effective.file, effective.model.userFile, effective.model.admin.tokenFile]
-        files = (named + effective.model.parents.map(\.passwordFile)).compactMap(\.self)
+        let ofTLS = effective.listenerSettings.flatMap { listener in
+            [listener.tls?.certificate, listener.tls?.key, listener.tls?.clientAuthority]
+        }
+        let ofParents = effective.model.parents.flatMap { [$0.passwordFile, $0.authority] }
+        files = (named + ofTLS + ofParents).compactMap(\.self)
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
         admin = try AdminConfiguration(effective)
@@ -209,7 +214,8 @@ extension Settings {
     /// Whether ``ProxyServer/reload(_:)`` takes a change of the setting into use.
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
-            "clients", "login-except", "protocols", "proxy-protocol", "answer-http", "listeners", "users",
+            "clients", "login-except", "protocols", "proxy-protocol", "tls", "answer-http", "listeners",
+            "users",
             "user-file", "login-ban", "session-ids", "open", "rules", "guard", "limits", "parents", "routes",
         ]
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
@@ -254,7 +260,7 @@ extension Settings {
         if let file = try file(options, environment) {
             effective.read(file: file, try InputFile.read(file, "configuration file"), Problems())
         }
-        for path in ["listen", "clients", "proxy-protocol"] {
+        for path in ["listen", "clients", "proxy-protocol", "tls.certificate", "tls.key"] {
             try effective.read(options, environment, only: path)
         }
         return effective.listenerSettings
@@ -303,7 +309,10 @@ extension Effective<Settings> {
         model.admin.tokenFile = model.admin.tokenFile.map(found)
         for index in model.parents.indices {
             model.parents[index].passwordFile = model.parents[index].passwordFile.map(found)
+            model.parents[index].authority = model.parents[index].authority.map(found)
         }
+        model.tls.find(found)
+        for index in model.listeners.indices { model.listeners[index].tls?.find(found) }
         model.configuration.limits.quotaFile = model.configuration.limits.quotaFile.map(found)
         model.log.file = model.log.file?.beside(found)
         model.accessLog.file = model.accessLog.file?.beside(found)

@@ -1,0 +1,72 @@
+internal import SOCKS5Server
+
+/// What is set of TLS with the clients of a listener, or of all.
+struct TLSSettings: Sendable {
+    typealias Version = Configuration.ListenerSettings.TLS.Version
+
+    var certificate: String?
+    var key: String?
+    var clientAuthority: String?
+    var minimum: Version?
+
+    /// Whether nothing is set.
+    var isEmpty: Bool { certificate == nil && key == nil && clientAuthority == nil && minimum == nil }
+
+    /// `nil`: there is no TLS.
+    var terms: Configuration.ListenerSettings.TLS? {
+        guard let certificate, let key else { return nil }
+        var terms = Configuration.ListenerSettings.TLS(certificate: certificate, key: key)
+        terms.clientAuthority = clientAuthority
+        terms.minimum = minimum ?? terms.minimum
+        return terms
+    }
+
+    /// - Parameter path: where a relative path leads to.
+    mutating func find(_ path: (String) -> String) {
+        certificate = certificate.map(path)
+        key = key.map(path)
+        clientAuthority = clientAuthority.map(path)
+    }
+
+    /// Of the settings for all listeners.
+    static let paths = ["tls.certificate", "tls.key", "tls.client-ca", "tls.minimum"]
+
+    static var table: Table<TLSSettings> {
+        Table(settings(\.self), required: ["certificate", "key"], example: "{certificate: FILE, key: FILE}")
+    }
+
+    /// - Parameter hasFlags: whether flags give the files too.
+    static func settings<Model>(
+        _ path: WritableKeyPath<Model, TLSSettings>,
+        hasFlags: Bool = false
+    ) -> [Setting<Model>] {
+        [
+            .value(
+                "certificate",
+                path.appending(path: \.certificate),
+                .path,
+                flag: hasFlags ? "tls-certificate" : nil,
+                "File with the server's certificate for TLS, those of its CA behind it (PEM); SIGHUP reads it anew."
+            ),
+            .value(
+                "key",
+                path.appending(path: \.key),
+                .path,
+                flag: hasFlags ? "tls-key" : nil,
+                "File with the private key of the certificate (PEM), which no other user may read."
+            ),
+            .value(
+                "client-ca",
+                path.appending(path: \.clientAuthority),
+                .path,
+                "File with CAs (PEM); clients need a certificate of one, whose common name is the user."
+            ),
+            .value(
+                "minimum",
+                path.appending(path: \.minimum),
+                .word,
+                "Oldest version of TLS, 1.2 or 1.3; if not set, 1.2."
+            ),
+        ]
+    }
+}
