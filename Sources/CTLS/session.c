@@ -169,7 +169,7 @@ void ctls_end(ctls_session *session) {
     if (session->is_established && !session->has_ended && session->failure == NULL) send_end(session);
 }
 
-const char *ctls_wire_did_end(const ctls_session *session) {
+const char *ctls_wire_did_end(const ctls_session *session, bool has_more) {
     if (session->failure != NULL) return session->failure;
     if (!session->is_established) {
         // Whoever connects and leaves, as a balancer that looks whether the server is there, breaks nothing.
@@ -177,7 +177,7 @@ const char *ctls_wire_did_end(const ctls_session *session) {
         return has_said_nothing ? NULL : "the connection has ended within the handshake";
     }
     if (session->peer_has_ended) return NULL;
-    bool is_complete = session->header_length == 0 && session->body_left == 0;
+    bool is_complete = session->header_length == 0 && session->body_left == 0 && !has_more;
     return is_complete ? NULL : "the connection has ended within a record";
 }
 

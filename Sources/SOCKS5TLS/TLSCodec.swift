@@ -57,8 +57,8 @@
             ctls_end(session)
         }
 
-        package func wireDidEnd() throws(CodecFailure) {
-            try check(ctls_wire_did_end(session))
+        package func wireDidEnd(undecoded: Int) throws(CodecFailure) {
+            try check(ctls_wire_did_end(session, undecoded > 0))
         }
 
         package var peerHasEnded: Bool { ctls_peer_has_ended(session) }

@@ -91,7 +91,7 @@
                     second.decode()
                     #expect(second.received == [1, 2, 3])
                     #expect(second.codec.peerHasEnded && !first.codec.peerHasEnded)
-                    try second.codec.wireDidEnd()
+                    try second.codec.wireDidEnd(undecoded: 0)
                     try TestPair.send([UInt8](repeating: 9, count: 50_000), from: second, to: first)
                     second.codec.end()
                     first.wire += second.messages()

@@ -47,25 +47,25 @@
             try withCertificates { files in
                 let half = try TestEnd(files.serverContext())
                 // It has said nothing, and breaks nothing.
-                try half.codec.wireDidEnd()
+                try half.codec.wireDidEnd(undecoded: 0)
                 half.wire = [0x16]
                 half.decode()
                 #expect(throws: CodecFailure(.tls, "the connection has ended within the handshake")) {
-                    try half.codec.wireDidEnd()
+                    try half.codec.wireDidEnd(undecoded: 0)
                 }
                 let pair = try TestPair(files.clientContext(), files.serverContext())
                 pair.exchange()
-                try pair.server.codec.wireDidEnd()
+                try pair.server.codec.wireDidEnd(undecoded: 0)
                 let wire = try pair.client.encode([1, 2, 3]).wire
                 for (index, byte) in wire.enumerated() {
                     pair.server.wire.append(byte)
                     pair.server.decode()
                     if index == wire.count - 1 { break }
                     #expect(throws: CodecFailure(.tls, "the connection has ended within a record")) {
-                        try pair.server.codec.wireDidEnd()
+                        try pair.server.codec.wireDidEnd(undecoded: 0)
                     }
                 }
-                try pair.server.codec.wireDidEnd()
+                try pair.server.codec.wireDidEnd(undecoded: 0)
                 #expect(pair.server.received == [1, 2, 3])
             }
         }

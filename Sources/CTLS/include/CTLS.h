@@ -99,8 +99,9 @@ size_t ctls_take_messages(ctls_session *session, void *wire, size_t room);
 /// Says that nothing more follows (close_notify), at the handshake's end if that is still to come.
 void ctls_end(ctls_session *session);
 
+/// @param has_more whether there are bytes that it was shown and didn't use up.
 /// @return why the wire can't end here; `NULL`: it can.
-const char *ctls_wire_did_end(const ctls_session *session);
+const char *ctls_wire_did_end(const ctls_session *session, bool has_more);
 
 /// Whether the peer has said that nothing more follows, and all before it was given out.
 bool ctls_peer_has_ended(const ctls_session *session);

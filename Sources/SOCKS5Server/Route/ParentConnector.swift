@@ -180,7 +180,7 @@ final class ParentConnector: Connector {
 
     private func ask(by stream: TCPStream) {
         guard let chain = attempt?.chain else { preconditionFailure("a connection to no parent") }
-        let link = ParentLink(stream, chain, request, services.answers)
+        let link = ParentLink(stream, chain, request, services.answers, on: services.loop)
         self.link = link
         link.start(for: self)
     }

@@ -24,6 +24,7 @@ final class ParentLink: TCPStreamDelegate {
     private let chain: ParentChain
     private let request: SOCKSRequest
     private let room: AnswerRoom
+    private let loop: EventLoop
     /// Who hears of it, until ``Event/opened(_:bound:early:)`` or a failure, or until ``close()``.
     @exclusivity(unchecked) private unowned var connector: ParentConnector?
     /// The place of the one that is asked.
@@ -39,11 +40,19 @@ final class ParentLink: TCPStreamDelegate {
     /// - Parameters:
     ///   - stream: connected to the first hop.
     ///   - room: shared with others, since it is used within one call.
-    init(_ stream: TCPStream, _ chain: ParentChain, _ request: SOCKSRequest, _ room: AnswerRoom) {
+    ///   - loop: the stream's.
+    init(
+        _ stream: TCPStream,
+        _ chain: ParentChain,
+        _ request: SOCKSRequest,
+        _ room: AnswerRoom,
+        on loop: EventLoop
+    ) {
         self.stream = stream
         self.chain = chain
         self.request = request
         self.room = room
+        self.loop = loop
         handshake = Self.handshake(0, chain, request)
     }
 
@@ -73,13 +82,9 @@ final class ParentLink: TCPStreamDelegate {
     func start(for connector: ParentConnector) {
         self.connector = connector
         stream.delegate = self
-        begin()
+        begin(behind: UnsafeRawBufferPointer(start: nil, count: 0))
         guard self.connector != nil else { return }
-        do throws(UVError) {
-            try stream.startReading()
-        } catch {
-            fail(.unreachable(error))
-        }
+        startReading()
     }
 
     func close() {
@@ -125,13 +130,44 @@ final class ParentLink: TCPStreamDelegate {
             outgoing = rest
             try stream.write(UnsafeRawBufferPointer(rest), nothing)
         } catch {
-            fail(.unreachable(error))
+            fail(failure(error))
         }
     }
 
-    private func begin() {
+    /// - Parameter wire: what has come already, which is TLS's where the hop has that.
+    private func begin(behind wire: UnsafeRawBufferPointer) {
         let first = handshake.begin()
-        if first.isEmpty { fail(.unsupported) } else { send(first) }
+        guard !first.isEmpty else { return fail(.unsupported) }
+        if chain.hops[hop].isProtectedByTLS { protect(behind: wire) }
+        if connector != nil { send(first) }
+    }
+
+    /// Lets the bytes pass through TLS from now on.
+    private func protect(behind wire: UnsafeRawBufferPointer) {
+        guard let codecs = chain.hops[hop].codecs else { preconditionFailure("TLS without terms") }
+        do throws(CodecFailure) {
+            let codec = try codecs.makeCodec()
+            do throws(UVError) {
+                stream.stopReading()
+                try stream.install(codec, on: loop, behind: wire)
+            } catch {
+                fail(failure(error))
+            }
+        } catch {
+            fail(.insecure(error.text))
+        }
+    }
+
+    private func startReading() {
+        do throws(UVError) {
+            try stream.startReading()
+        } catch {
+            fail(failure(error))
+        }
+    }
+
+    private func failure(_ error: UVError) -> ParentFailure {
+        stream.codecFailure.map { .insecure($0.text) } ?? .unreachable(error)
     }
 
     /// - Parameter bytes: all that has come and isn't consumed.
@@ -149,7 +185,10 @@ final class ParentLink: TCPStreamDelegate {
             case .awaitPeer(let place):
                 hasListened = true
                 connector?.linkDidReport(.listening(place))
-            case .open(let bound): open(bound, behind: bytes)
+            case .open(let bound):
+                open(bound, behind: bytes)
+                // They are those of its wire, which TLS decodes.
+                if connector != nil, chain.hops[hop].isProtectedByTLS { return }
             case .fail(let failure): fail(failure)
             }
         }
@@ -161,7 +200,9 @@ final class ParentLink: TCPStreamDelegate {
             hop += 1
             hasHeardNothing = true
             handshake = Self.handshake(hop, chain, request)
-            return begin()
+            begin(behind: rest)
+            if connector != nil, chain.hops[hop].isProtectedByTLS { startReading() }
+            return
         }
         guard outgoing == nil else { return fail(.broken("it answers before it is asked")) }
         let connector = connector
@@ -197,7 +238,7 @@ final class ParentLink: TCPStreamDelegate {
 
     func streamDidEnd(_ stream: TCPStream) { fail(.broken("it ends the connection")) }
 
-    func stream(_ stream: TCPStream, didFail error: UVError) { fail(.unreachable(error)) }
+    func stream(_ stream: TCPStream, didFail error: UVError) { fail(failure(error)) }
 
     func streamDidWrite(_ stream: TCPStream) { giveOutputBack() }
 
