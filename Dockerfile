@@ -2,7 +2,7 @@
 # docker run -p 1080:1080 -e SOCKS5D_USER=NAME:PASSWORD socks5d
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends libuv1-dev libcrypt-dev libyaml-dev libhttp-parser-dev pkg-config \
+ && apt-get install --yes --no-install-recommends libuv1-dev libcrypt-dev libyaml-dev libhttp-parser-dev libssl-dev pkg-config \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The packages come first: they change less often than the sources.

@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deb deploy-check schema docs clean
 
+## What the program has beside the default.
+TRAITS := --traits TLS
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
 ## Passed to the benchmark by `make bench`, as BENCH='--seconds 1 --rounds 1'.
@@ -23,13 +25,13 @@ setup: ## Install what building and testing need (or name it, when not permitted
 
 run: ## Build release and serve on 127.0.0.1:1080, with state and control on 127.0.0.1:9080.
 	@scripts/setup build
-	swift build -c release --product socks5d
+	swift build -c release $(TRAITS) --product socks5d
 	SOCKS5D_ADMIN="$${SOCKS5D_ADMIN:-127.0.0.1:9080}" \
 	  exec "$$(swift build -c release --show-bin-path)/socks5d" $(ARGS)
 
 build: ## Build release; warnings are errors.
 	@scripts/setup build
-	swift build -c release -Xswiftc -warnings-as-errors
+	swift build -c release $(TRAITS) -Xswiftc -warnings-as-errors
 
 test: ## Run every test: unit, loop, server, command line, real clients.
 	@scripts/setup build test
@@ -50,7 +52,7 @@ check-fast: ## Lint, and the tests that need no socket: a minute at most, once t
 
 soak: ## Load a release build for SOAK_SECONDS, with faults and reloads: nothing lost, memory flat.
 	@scripts/setup build soak
-	swift build -c release --product socks5d
+	swift build -c release $(TRAITS) --product socks5d
 	exec python3 -B Tests/Soak/soak.py "$$(swift build -c release --show-bin-path)/socks5d" --seconds $(SOAK_SECONDS)
 
 lint: ## Check format, layering, house rules, shell scripts, links and spelling.
@@ -67,7 +69,7 @@ fuzz: ## Fuzz each parser for FUZZ_SECONDS.
 bench: ## Measure socks5d beside other proxies; BENCH='--help' shows the choices.
 	@scripts/setup build
 	-@scripts/setup bench
-	swift build -c release --product socks5d
+	swift build -c release $(TRAITS) --product socks5d
 	swift build -c release --package-path Benchmarks
 	exec "$$(swift build -c release --package-path Benchmarks --show-bin-path)/ProxyBench" \
 	  --socks5d "$$(swift build -c release --show-bin-path)/socks5d" $(BENCH)
@@ -88,14 +90,14 @@ bench-growth: ## Measure what 1 to 4000 connections cost, with WORKERS, and how 
 
 bench-names: ## Measure an address and a name beside slow names, in a network namespace.
 	@scripts/setup build bench
-	swift build -c release --product socks5d
+	swift build -c release $(TRAITS) --product socks5d
 	swift build -c release --package-path Benchmarks
 	scripts/bench-names "$$(swift build -c release --show-bin-path)/socks5d" \
 	  "$$(swift build -c release --package-path Benchmarks --show-bin-path)"
 
 bench-policy: ## Measure a big policy, its reload, and a flood of wrong passwords.
 	@scripts/setup build bench
-	swift build -c release --product socks5d
+	swift build -c release $(TRAITS) --product socks5d
 	swift build -c release --package-path Benchmarks
 	scripts/bench-policy "$$(swift build -c release --show-bin-path)/socks5d" \
 	  "$$(swift build -c release --package-path Benchmarks --show-bin-path)"
@@ -126,7 +128,7 @@ deploy-check: ## Check each file of deploy/ with its own program; replace three 
 
 schema: ## Write the schema and the tables of docs/configuration.md anew, from the table of settings.
 	@scripts/setup build
-	swift build --product socks5d
+	swift build $(TRAITS) --product socks5d
 	scripts/schema "$$(swift build --show-bin-path)/socks5d"
 
 docs: ## Make the API documentation in .build/docs.

@@ -80,3 +80,19 @@ public struct TestCertificates: Sendable {
         return try openssl(["base64", "-in", "\(key).digest"]).split(separator: "\n").joined()
     }
 }
+
+/// Runs `body` with a CA and a server's certificate, in a folder that goes with all that is in it.
+public func withTestCertificates<Result>(
+    _ body: (TestCertificates) async throws -> Result
+) async throws -> Result {
+    var path = Array("/tmp/socks5d-test-XXXXXX".utf8CString)
+    guard mkdtemp(&path) != nil else { throw TestFailure.lastError("mkdtemp") }
+    let folder = String(decoding: path.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return try await attempt {
+        let files = try TestCertificates(in: folder)
+        try files.makeServer()
+        return try await body(files)
+    } then: {
+        _ = try? ChildProcess(["rm", "-rf", folder]).waitForEnd()
+    }
+}

@@ -48,6 +48,9 @@ extension Configuration {
         /// Whether all its clients are on this machine. Those that a load balancer names aren't.
         package var isOfThisMachine: Bool { address.isOfThisMachine && proxyProtocol == nil }
 
+        /// Whether clients have names without a login: SOCKS4's user IDs, or certificates.
+        var namesClients: Bool { protocols.contains(.socks4) || tls?.clientAuthority != nil }
+
         /// By what the connections of a listener's clients leave.
         public enum Egress: Hashable, Sendable {
             /// By the address of this machine that the client has reached, to targets of its family; interface and mark
@@ -90,7 +93,7 @@ extension Configuration {
     package var listenerOpenToStrangers: ListenerSettings? { listeners.first(where: isOpenToStrangers) }
 
     private func isOpenToStrangers(_ listener: ListenerSettings) -> Bool {
-        if listener.isOfThisMachine { return false }
+        if listener.isOfThisMachine || listener.tls?.clientAuthority != nil { return false }
         // Whoever may send a header may say that it is anybody.
         let knowsClients = listener.proxyProtocol?.allSatisfy(\.namesSomebody) ?? true
         if let clients = listener.clients, knowsClients, clients.allSatisfy(\.namesSomebody) { return false }
@@ -135,8 +138,7 @@ extension Configuration {
                 guard hasLogins else {
                     throw ConfigurationError("\(listener.address) requires a login, and there are no users")
                 }
-            // With SOCKS4 clients have names without a login.
-            case .never where listener.protocols.contains(.socks4): break
+            case .never where listener.namesClients: break
             case .never:
                 if let index = listener.rules.firstIndex(where: { $0.users != nil }) {
                     throw ConfigurationError(
@@ -148,7 +150,7 @@ extension Configuration {
             try listener.limits?.validate()
             if case .fixed(let egress) = listener.egress { try egress.validate() }
         }
-        let isAnonymous = listeners.allSatisfy { $0.login == .never && !$0.protocols.contains(.socks4) }
+        let isAnonymous = listeners.allSatisfy { $0.login == .never && !$0.namesClients }
         if isAnonymous, let index = rules.firstIndex(where: { $0.users != nil }) {
             throw ConfigurationError("rule \(index + 1) is about users, and nobody logs in at any listener")
         }

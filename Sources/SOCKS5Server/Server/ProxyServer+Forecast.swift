@@ -88,9 +88,10 @@ extension ProxyServer {
         let records = ParentTable(logger).adopt(configuration)
         let policy = Policy(configuration, at: OwnPlaces(addresses: places), parents: records, hashThreads)
         let terms = policy.terms(of: listener)
+        let provesUsers = configuration.listeners[listener].tls?.clientAuthority != nil
         let subject = Subject(
             client: client,
-            user: terms.asksForLogin(client) ? user : nil,
+            user: terms.asksForLogin(client) || provesUsers ? user : nil,
             command: isDatagram ? .udpAssociate : .connect,
             listener: listener,
             sessionID: terms.asksForLogin(client) ? sessionID : nil

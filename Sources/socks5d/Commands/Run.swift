@@ -383,8 +383,9 @@ struct Banner {
         if protected > 0 {
             lines.append("TLS: at \(protected) of \(configuration.listeners.count) listener(s)")
         }
-        // A client of TLS needs to know more than an address.
-        if let first = addresses.first, protected == 0 {
+        if let first = addresses.first, configuration.listeners[0].tls != nil {
+            lines.append("try: openssl s_client -connect \(first.asSeenFromHere)")
+        } else if let first = addresses.first {
             let user = hasUsers ? " --proxy-user NAME:PASSWORD" : ""
             lines.append("try: curl \(first.asOptionOfCurl)\(user) https://example.com/")
         }

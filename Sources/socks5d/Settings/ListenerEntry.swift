@@ -23,6 +23,9 @@ struct ListenerEntry: Sendable {
 
     typealias Login = Configuration.ListenerSettings.Login
 
+    /// Whether clients have names without a login: SOCKS4's user IDs, or certificates.
+    var namesClients: Bool { protocols?.contains(.socks4) == true || tls?.clientAuthority != nil }
+
     /// One for each address.
     ///
     /// - Parameters:

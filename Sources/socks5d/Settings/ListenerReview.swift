@@ -129,8 +129,7 @@ struct ListenerReview {
                 effective.place(of: "listeners", .item(index), "login"),
                 "'login' is required, and there are no users; expected users, or no 'login'"
             )
-        // With SOCKS4 clients have names without a login.
-        case .never where entry.protocols?.contains(.socks4) == true: break
+        case .never where entry.namesClients: break
         case .never:
             for (number, rule) in entry.rules.enumerated() {
                 guard let criteria = rule.rule, criteria.users != nil else { continue }
@@ -150,7 +149,7 @@ struct ListenerReview {
     }
 
     private mutating func reviewCommonRules() {
-        guard entries.allSatisfy({ $0.login == .never && $0.protocols?.contains(.socks4) != true }) else {
+        guard entries.allSatisfy({ $0.login == .never && !$0.namesClients }) else {
             return
         }
         for (index, rule) in configuration.rules.enumerated() where rule.users != nil {
