@@ -40,6 +40,8 @@ final class CodedWire {
     /// Payload at the front that is encoded already: what it became is flying, or sent.
     private var encodedAhead = 0
     private var endsWhenSent = false
+    /// Whether the stream goes on without it, or is gone.
+    private var isOver = false
 
     /// The least that is read of the wire at once, in bytes, however little payload there is room for: a record.
     private static let leastRead = 16 << 10
@@ -117,7 +119,8 @@ final class CodedWire {
 
     /// The owner wants payload again, or libuv has let others have their turn.
     func goOn() {
-        guard !stream.isClosing else { return }
+        // Asked before the stream, which may be no more by now.
+        guard !isOver, !stream.isClosing else { return }
         if flying == nil { continuePayload() }
         guard !stream.isClosing, isWanted, mayHavePayload, !isDecoding else { return }
         var taken = HeldWire()
@@ -368,6 +371,7 @@ final class CodedWire {
 
     /// Behind the stream's close: no queued write reads the memory any more.
     func close() {
+        isOver = true
         flying = nil
         held = HeldWire()
         payload = nil

@@ -207,6 +207,7 @@ package final class TCPStream: HandleOwner {
         let descriptor = cuv_tcp_duplicate(handle)
         guard descriptor >= 0 else { return nil }
         let codec = coded?.codec
+        coded?.close()
         coded = nil
         return HandedDescriptor(AcceptedDescriptor(number: descriptor), codec)
     }

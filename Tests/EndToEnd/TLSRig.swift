@@ -48,7 +48,7 @@
     /// resumes its session where `resume` is set, and says what it has seen. With `wait` it says `ready` on standard error
     /// then, and goes on when SIGUSR1 comes.
     let pythonClient = """
-        import hashlib, signal, socket, ssl, struct, sys, threading
+        import signal, socket, ssl, struct, sys
         port, target, ca = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
         options = dict(word.split("=", 1) for word in sys.argv[4:])
         signal.signal(signal.SIGUSR1, lambda *_: None)
@@ -82,11 +82,10 @@
             return tls
 
         def echo(tls, count):
-            sent = bytes(i * 7 % 251 for i in range(65536)) * (count // 65536)
-            sender = threading.Thread(target=tls.sendall, args=(sent,))
-            sender.start()
-            assert read(tls, len(sent)) == sent
-            sender.join()
+            sent = bytes(i * 7 % 251 for i in range(65536))
+            for _ in range(count // 65536):
+                tls.sendall(sent)
+                assert read(tls, len(sent)) == sent
 
         first = connect()
         echo(first, int(options.get("bytes", 65536)))

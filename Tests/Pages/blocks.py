@@ -72,6 +72,9 @@ def make_machine(folder, socks5d):
     for name in ("alternatives", "nsswitch.conf", "passwd", "group", "ld.so.cache", "services"):
         if os.path.exists(f"/etc/{name}"):
             run("cp", "--recursive", "--no-dereference", f"/etc/{name}", str(etc))
+    # For openssl.
+    (etc / "ssl").mkdir()
+    (etc / "ssl" / "openssl.cnf").touch()
     (etc / "hosts").write_text(f"127.0.0.1 localhost\n{WEB} example.com www.example.com\n")
     (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     settings = etc / "socks5d"
