@@ -13,6 +13,10 @@ extension SessionInfo {
             "milliseconds": "\(milliseconds)",
         ]
         if let rule = record.rule { metadata["rule"] = "\(rule)" }
+        // Refusals are told once a second, and of the others this line alone tells.
+        if case .undecodable? = record.outcome, let reason = record.reason {
+            metadata["reason"] = "\(reason)"
+        }
         if let username = record.user {
             metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
         }
