@@ -53,7 +53,8 @@ public struct ClientHandshake: Sendable {
     /// - Parameter methods: at least one of ``AuthenticationMethod/noAuthentication`` and
     ///   ``AuthenticationMethod/usernamePassword``, in the order in which they are offered.
     public init(offering methods: [AuthenticationMethod]) {
-        guard (1...255).contains(methods.count), methods.allSatisfy({ Subnegotiation($0) != nil })
+        guard (1...255).contains(methods.count),
+            methods.allSatisfy({ [.noAuthentication, .usernamePassword].contains($0) })
         else {
             preconditionFailure("no method, or one that isn't implemented")
         }
@@ -123,8 +124,16 @@ public struct ClientHandshake: Sendable {
         guard methods.contains(method), let known = Subnegotiation(method) else {
             return end(with: .fail(.unofferedMethod(method)))
         }
-        state = known.hasSubnegotiation ? .owingCredentials : .owingRequest
-        return known.hasSubnegotiation ? .authenticate : .request
+        switch known {
+        case .noAuthentication:
+            state = .owingRequest
+            return .request
+        case .usernamePassword:
+            state = .owingCredentials
+            return .authenticate
+        case .gssapi:
+            return end(with: .fail(.unofferedMethod(method)))
+        }
     }
 
     private mutating func judge(_ succeeded: Bool) -> Action {

@@ -68,7 +68,9 @@ public struct SOCKS4Handshake: Sendable {
         case .badDomainName: .reject(.hostUnreachable)
         case .portZero: .reject(.generalFailure)
         case .longUserID: .refuseUserID
-        case .badVersion, .unknownAddressType, .unknownReply, .badReserved: .abort
+        case .badVersion, .unknownAddressType, .unknownReply, .badReserved, .unknownMessageType,
+            .badTokenLength:
+            .abort
         }
     }
 }

@@ -27,6 +27,10 @@ public enum MalformedMessage: Error, Hashable, Sendable {
     case portZero
     /// A user ID of SOCKS4 that doesn't end within 255 bytes.
     case longUserID
+    /// An MTYP of GSSAPI other than 1, 2, 3 and FF.
+    case unknownMessageType(UInt8)
+    /// A token of GSSAPI without bytes, or with more than its step of the login has.
+    case badTokenLength
 }
 
 extension SOCKSMessage {

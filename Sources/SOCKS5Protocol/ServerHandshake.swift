@@ -1,4 +1,5 @@
-/// The server's side of greeting, authentication and request, without I/O (RFC 1928 sections 3 to 6, RFC 1929).
+/// The server's side of greeting, authentication and request, without I/O (RFC 1928 sections 3 to 6, RFC 1929, RFC 1961
+/// sections 3 and 4).
 ///
 /// Bytes come in, one action comes out; the caller performs it, drops the bytes that were consumed, and calls
 /// again with the rest. The machine keeps no bytes of its own. Whatever a peer sends leads to an action;
@@ -17,6 +18,19 @@ public struct ServerHandshake: Sendable {
         case acknowledge(AuthenticationStatus)
         /// The login is bad: send it and close.
         case refuseLogin(AuthenticationStatus)
+        /// Let the GSSAPI context take this token, then call ``ServerHandshake/advanced(_:)``.
+        case establish(token: [UInt8])
+        /// Let the context read the protection level that the client asks for, then call
+        /// ``ServerHandshake/advanced(_:)``.
+        case agree(token: [UInt8])
+        /// A token of the context: send it and go on.
+        case send(GSSAPIMessage)
+        /// Send it. All that follows in both directions is protected as was agreed.
+        case protect(GSSAPIMessage)
+        /// The context can't be established, or the level isn't granted: send it and close.
+        case refuseContext(GSSAPIMessage)
+        /// The client has given up its context: close.
+        case clientAborted
         /// Carry out the request. The handshake is over; what follows is payload.
         case open(SOCKSRequest)
         /// Send ``SOCKSResponse/failure(_:)``, and close when the client has had time to read it.
@@ -25,24 +39,53 @@ public struct ServerHandshake: Sendable {
         case abort
     }
 
+    /// What a step of a GSSAPI login has come to.
+    public enum ContextStep: Hashable, Sendable {
+        /// The client owes another token behind this one.
+        case unfinished([UInt8])
+        /// The context is there. Empty: the client needs nothing more from us to have it too.
+        case established([UInt8])
+        /// The protection level is granted, which this tells the client.
+        case agreed([UInt8])
+        case refused
+    }
+
     private enum State {
         case awaitingGreeting
         case awaitingCredentials
         case awaitingVerdict
+        /// - Parameter tokens: so many have come.
+        case awaitingToken(tokens: UInt8)
+        case establishing(tokens: UInt8)
+        case awaitingLevel
+        case agreeing
         case awaitingRequest
         case over
     }
 
     private var state = State.awaitingGreeting
     private let method: Subnegotiation
+    /// Instead of it, where the client doesn't offer it. `nil`: none.
+    private let alternative: Subnegotiation?
 
-    /// - Parameter method: the one that is selected, ``AuthenticationMethod/noAuthentication`` or
-    ///   ``AuthenticationMethod/usernamePassword``.
-    public init(requiring method: AuthenticationMethod) {
+    /// A token of a Kerberos login has the client's groups in it, and up to 48 KB by Windows' default (MaxTokenSize). So
+    /// much fits, with its header, into 64 KiB, as large as a ring becomes for a handshake.
+    public static let longestToken = (64 << 10) - GSSAPIHeader.length
+    /// One byte, wrapped: mechanisms add some 60. The smallest ring has room for it.
+    public static let longestLevelToken = (4 << 10) - GSSAPIHeader.length
+    /// Kerberos takes one or two, and a negotiation about mechanisms two more.
+    static let mostTokens: UInt8 = 8
+
+    /// - Parameters:
+    ///   - method: the one that is selected, ``AuthenticationMethod/noAuthentication``,
+    ///     ``AuthenticationMethod/usernamePassword`` or ``AuthenticationMethod/gssapi``.
+    ///   - alternative: is selected where the client doesn't offer `method`.
+    public init(requiring method: AuthenticationMethod, or alternative: AuthenticationMethod? = nil) {
         guard let method = Subnegotiation(method) else {
             preconditionFailure("a method that isn't implemented")
         }
         self.method = method
+        self.alternative = alternative.flatMap { Subnegotiation($0) }
     }
 
     /// Deals with the next message at the front of `bytes`.
@@ -58,7 +101,13 @@ public struct ServerHandshake: Sendable {
                 return try complete(Credentials.decode(bytes)) { $0.verify($1) }
             case .awaitingRequest:
                 return try complete(SOCKSRequest.decode(bytes)) { $0.open($1) }
-            case .awaitingVerdict, .over:
+            case .awaitingToken(let tokens):
+                try checkHeader(of: bytes, .authentication, atMost: Self.longestToken)
+                return try complete(GSSAPIMessage.decode(bytes)) { $0.take($1, behind: tokens) }
+            case .awaitingLevel:
+                try checkHeader(of: bytes, .protectionLevel, atMost: Self.longestLevelToken)
+                return try complete(GSSAPIMessage.decode(bytes)) { $0.take($1, behind: 0) }
+            case .awaitingVerdict, .establishing, .agreeing, .over:
                 preconditionFailure("bytes while none are awaited")
             }
         } catch {
@@ -73,8 +122,40 @@ public struct ServerHandshake: Sendable {
             state = accepted ? .awaitingRequest : .over
             let status = AuthenticationStatus(succeeded: accepted)
             return accepted ? .acknowledge(status) : .refuseLogin(status)
-        case .awaitingGreeting, .awaitingCredentials, .awaitingRequest, .over:
+        case .awaitingGreeting, .awaitingCredentials, .awaitingToken, .establishing, .awaitingLevel,
+            .agreeing,
+            .awaitingRequest, .over:
             preconditionFailure("a verdict nobody asked for")
+        }
+    }
+
+    /// What the context says to the token of ``Action/establish(token:)`` or ``Action/agree(token:)``.
+    ///
+    /// - Returns: ``Action/receiveMore`` where there is nothing to send.
+    public mutating func advanced(_ step: ContextStep) -> Action {
+        switch (state, step) {
+        case (.establishing(let tokens), .unfinished(let token)) where tokens < Self.mostTokens:
+            state = .awaitingToken(tokens: tokens)
+            return .send(.authentication(token))
+        case (.establishing, .established(let token)):
+            state = .awaitingLevel
+            return token.isEmpty ? .receiveMore : .send(.authentication(token))
+        case (.agreeing, .agreed(let token)):
+            state = .awaitingRequest
+            return .protect(.protectionLevel(token))
+        case (.establishing, .unfinished), (.establishing, .refused), (.agreeing, .refused):
+            state = .over
+            return .refuseContext(.abort)
+        case (_, _):
+            preconditionFailure("a step of a context that nobody asked for")
+        }
+    }
+
+    /// Whether the client is logging in by GSSAPI.
+    public var isEstablishing: Bool {
+        switch state {
+        case .awaitingToken, .establishing, .awaitingLevel, .agreeing: true
+        case .awaitingGreeting, .awaitingCredentials, .awaitingVerdict, .awaitingRequest, .over: false
         }
     }
 
@@ -87,12 +168,47 @@ public struct ServerHandshake: Sendable {
     }
 
     private mutating func choose(_ greeting: Greeting) -> Action {
-        guard greeting.methods.contains(method.code) else {
+        guard let chosen = choice(of: greeting.methods) else {
             state = .over
             return .refuse(MethodSelection(method: .noAcceptable))
         }
-        state = method.hasSubnegotiation ? .awaitingCredentials : .awaitingRequest
-        return .select(MethodSelection(method: method.code))
+        switch chosen {
+        case .noAuthentication: state = .awaitingRequest
+        case .usernamePassword: state = .awaitingCredentials
+        case .gssapi: state = .awaitingToken(tokens: 0)
+        }
+        return .select(MethodSelection(method: chosen.code))
+    }
+
+    private func choice(of offered: [AuthenticationMethod]) -> Subnegotiation? {
+        if offered.contains(method.code) { return method }
+        guard let alternative, offered.contains(alternative.code) else { return nil }
+        return alternative
+    }
+
+    /// Refuses what is out of turn or too long at its header, before it takes up memory.
+    private func checkHeader(
+        of bytes: RawSpan,
+        _ expected: GSSAPIHeader.Kind,
+        atMost limit: Int
+    ) throws(MalformedMessage) {
+        guard let header = try GSSAPIHeader.decode(bytes)?.message, header.kind != .abort else { return }
+        guard header.kind == expected else { throw .unknownMessageType(header.kind.rawValue) }
+        guard header.tokenLength <= limit else { throw .badTokenLength }
+    }
+
+    private mutating func take(_ message: GSSAPIMessage, behind tokens: UInt8) -> Action {
+        switch message {
+        case .authentication(let token):
+            state = .establishing(tokens: tokens + 1)
+            return .establish(token: token)
+        case .protectionLevel(let token):
+            state = .agreeing
+            return .agree(token: token)
+        case .abort, .encapsulated:
+            state = .over
+            return .clientAborted
+        }
     }
 
     private mutating func verify(_ credentials: Credentials) -> Action {
@@ -110,6 +226,7 @@ public struct ServerHandshake: Sendable {
         state = .over
         switch (failed, error) {
         case (.awaitingCredentials, _): return .refuseLogin(AuthenticationStatus(succeeded: false))
+        case (.awaitingToken, _), (.awaitingLevel, _): return .refuseContext(.abort)
         case (.awaitingRequest, .unknownCommand): return .reject(.commandNotSupported)
         case (.awaitingRequest, .unknownAddressType): return .reject(.addressTypeNotSupported)
         case (.awaitingRequest, .badDomainName): return .reject(.hostUnreachable)
@@ -119,15 +236,17 @@ public struct ServerHandshake: Sendable {
     }
 }
 
-/// What is negotiated between method selection and request. GSSAPI (RFC 1961) would join here.
+/// What is negotiated between method selection and request.
 enum Subnegotiation: Sendable {
     case noAuthentication
     case usernamePassword
+    case gssapi
 
     init?(_ method: AuthenticationMethod) {
         switch method {
         case .noAuthentication: self = .noAuthentication
         case .usernamePassword: self = .usernamePassword
+        case .gssapi: self = .gssapi
         default: return nil
         }
     }
@@ -136,13 +255,7 @@ enum Subnegotiation: Sendable {
         switch self {
         case .noAuthentication: .noAuthentication
         case .usernamePassword: .usernamePassword
-        }
-    }
-
-    var hasSubnegotiation: Bool {
-        switch self {
-        case .noAuthentication: false
-        case .usernamePassword: true
+        case .gssapi: .gssapi
         }
     }
 }

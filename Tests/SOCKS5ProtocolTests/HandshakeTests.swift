@@ -37,7 +37,8 @@ private struct Feeder {
                 isOver = !accepts
             case .select, .acknowledge:
                 actions.append(action)
-            case .refuse, .refuseLogin, .open, .reject, .abort:
+            case .refuse, .refuseLogin, .open, .reject, .abort, .establish, .agree, .send, .protect,
+                .refuseContext, .clientAborted:
                 actions.append(action)
                 isOver = true
             }

@@ -125,7 +125,8 @@ extension Front.Action {
             case .refuseLogin(let status): .refuseLogin(status.encoded)
             case .open(let request): .open(request)
             case .reject(let reply): .reject(reply)
-            case .abort: .abort
+            // Without a method of GSSAPI there is no context.
+            case .establish, .agree, .send, .protect, .refuseContext, .clientAborted, .abort: .abort
             }
     }
 

@@ -60,7 +60,8 @@ extension ParentFailure {
         case .unknownReply(let code): self = .broken("reply \(code)")
         case .unknownAddressType(let type): self = .broken("address type \(type)")
         case .badDomainName: self = .broken("a bound address that is none")
-        case .unknownCommand, .badReserved, .portZero, .longUserID: self = .broken("a malformed reply")
+        case .unknownCommand, .badReserved, .portZero, .longUserID, .unknownMessageType, .badTokenLength:
+            self = .broken("a malformed reply")
         }
     }
 }

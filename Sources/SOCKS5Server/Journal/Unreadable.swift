@@ -63,7 +63,7 @@ enum Unreadable: Equatable {
             case .longUserID: self = .userID
             case .portZero: self = .portZero
             case .badVersion(let version): self = .version(version)
-            case .unknownReply, .badReserved: return nil
+            case .unknownReply, .badReserved, .unknownMessageType, .badTokenLength: return nil
             }
         }
     }

@@ -56,6 +56,8 @@ struct Conversation: Equatable {
                 case .open(let request):
                     try note(action, message: request, consumed)
                     return
+                case .establish, .agree, .send, .protect, .refuseContext, .clientAborted:
+                    throw Violation(description: "\(action) without GSSAPI")
                 case .refuse, .refuseLogin, .reject, .abort:
                     actions.append(action)
                     return

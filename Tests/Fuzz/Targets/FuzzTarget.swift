@@ -10,6 +10,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case httpHandshake, httpClientHandshake
     case name
     case proxyHeader
+    case gssapiMessage, gssapiHandshake
 
     /// - Throws: ``Violation``.
     public func check(_ input: [UInt8]) throws(Violation) {
@@ -31,6 +32,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .httpClientHandshake: try HTTPClientConversation.check(input)
         case .name: try Naming.check(input)
         case .proxyHeader: try ProxyHeaders.check(input)
+        case .gssapiMessage: try Decoder<GSSAPIMessage>.check(input)
+        case .gssapiHandshake: try GSSAPIConversation.check(input)
         }
     }
 }

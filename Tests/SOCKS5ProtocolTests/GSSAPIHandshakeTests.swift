@@ -1,0 +1,175 @@
+import SOCKS5Protocol
+import Testing
+
+private let greeting = Greeting(methods: [.noAuthentication, .usernamePassword, .gssapi])
+private let credentials = Credentials(username: "alice", password: "secret")
+private let request = SOCKSRequest(command: .connect, destination: Destination(name: "example.com", port: 80))
+private let payload: [UInt8] = Array("payload".utf8)
+
+/// Feeds bytes as they would arrive, and answers for the context.
+private struct Feeder {
+    var handshake: ServerHandshake
+    var steps: [ServerHandshake.ContextStep]
+    var held: [UInt8] = []
+    var actions: [ServerHandshake.Action] = []
+    var isOver = false
+
+    init(or alternative: AuthenticationMethod? = nil, _ steps: [ServerHandshake.ContextStep]) {
+        handshake = ServerHandshake(requiring: .gssapi, or: alternative)
+        self.steps = steps
+    }
+
+    mutating func feed(_ bytes: some Sequence<UInt8>) {
+        held += bytes
+        while !isOver {
+            let bytes = held
+            let (consumed, action) = handshake.receive(bytes.span.bytes)
+            held.removeFirst(consumed)
+            if action == .receiveMore { return }
+            note(action)
+            switch action {
+            case .establish, .agree:
+                let step = steps.removeFirst()
+                note(handshake.advanced(step))
+            case .authenticate: note(handshake.authenticated(true))
+            default: break
+            }
+        }
+    }
+
+    private mutating func note(_ action: ServerHandshake.Action) {
+        actions.append(action)
+        switch action {
+        case .refuse, .refuseLogin, .open, .reject, .abort, .refuseContext, .clientAborted: isOver = true
+        case .receiveMore, .select, .authenticate, .acknowledge, .establish, .agree, .send, .protect: break
+        }
+    }
+}
+
+@Suite struct GSSAPIHandshakeTests {
+    private static let selected = ServerHandshake.Action.select(MethodSelection(method: .gssapi))
+    private static let first = GSSAPIMessage.authentication([1, 2, 3])
+    private static let second = GSSAPIMessage.authentication([4])
+    private static let level = GSSAPIMessage.protectionLevel([5, 6])
+    private static let whole = greeting.encoded + first.encoded + second.encoded + level.encoded
+    private static let steps: [ServerHandshake.ContextStep] = [
+        .unfinished([7]), .established([8]), .agreed([9]),
+    ]
+    private static let expected: [ServerHandshake.Action] = [
+        selected, .establish(token: [1, 2, 3]), .send(.authentication([7])), .establish(token: [4]),
+        .send(.authentication([8])), .agree(token: [5, 6]), .protect(.protectionLevel([9])), .open(request),
+    ]
+
+    @Test func everyCutInThreeIsUnderstood() {
+        let bytes = Self.whole + request.encoded
+        for first in 0...bytes.count {
+            for second in first...bytes.count {
+                var feeder = Feeder(Self.steps)
+                for part in [bytes[..<first], bytes[first..<second], bytes[second...]] { feeder.feed(part) }
+                #expect(feeder.actions == Self.expected, "cut at \(first) and \(second)")
+            }
+        }
+    }
+
+    @Test func oneByteAtATimeIsUnderstoodAndPayloadStays() {
+        var feeder = Feeder(Self.steps)
+        for byte in Self.whole + request.encoded { feeder.feed([byte]) }
+        feeder.feed(payload)
+        #expect(feeder.actions == Self.expected)
+        #expect(feeder.held == payload)
+    }
+
+    @Test func everyTruncationWaits() {
+        let bytes = Self.whole + request.encoded
+        for length in 0..<bytes.count {
+            var feeder = Feeder(Self.steps)
+            feeder.feed(bytes[..<length])
+            #expect(feeder.actions == Array(Self.expected.prefix(feeder.actions.count)))
+            #expect(feeder.actions.count < Self.expected.count, "\(length) bytes")
+        }
+    }
+
+    @Test func anEstablishedContextWithoutATokenSendsNothing() {
+        var feeder = Feeder([.established([]), .agreed([9])])
+        feeder.feed(greeting.encoded + Self.first.encoded + Self.level.encoded)
+        let actions: [ServerHandshake.Action] = [
+            Self.selected, .establish(token: [1, 2, 3]), .receiveMore, .agree(token: [5, 6]),
+            .protect(.protectionLevel([9])),
+        ]
+        #expect(feeder.actions == actions)
+    }
+
+    @Test func gssapiComesBeforeAPasswordWhereBothAreOffered() {
+        var both = Feeder(or: .usernamePassword, [])
+        both.feed(greeting.encoded)
+        #expect(both.actions == [Self.selected])
+        var other = Feeder(or: .usernamePassword, [])
+        other.feed(Greeting(methods: [.noAuthentication, .usernamePassword]).encoded)
+        other.feed(credentials.encoded + request.encoded)
+        let actions: [ServerHandshake.Action] = [
+            .select(MethodSelection(method: .usernamePassword)), .authenticate(credentials),
+            .acknowledge(AuthenticationStatus(succeeded: true)), .open(request),
+        ]
+        #expect(other.actions == actions)
+        var neither = Feeder(or: .usernamePassword, [])
+        neither.feed(Greeting(methods: [.noAuthentication]).encoded)
+        #expect(neither.actions == [.refuse(MethodSelection(method: .noAcceptable))])
+    }
+
+    @Test func aContextThatFailsIsRefusedWithTwoBytes() {
+        #expect(GSSAPIMessage.abort.encoded == [1, 0xff])
+        for steps: [ServerHandshake.ContextStep] in [[.refused], [.established([8]), .refused]] {
+            var feeder = Feeder(steps)
+            feeder.feed(greeting.encoded + Self.first.encoded + Self.level.encoded + request.encoded)
+            #expect(feeder.actions.last == .refuseContext(.abort))
+        }
+    }
+
+    @Test func aClientThatGivesUpIsLeftWithoutAWord() {
+        for bytes in [greeting.encoded, greeting.encoded + Self.first.encoded] {
+            var feeder = Feeder([.established([8])])
+            feeder.feed(bytes + GSSAPIMessage.abort.encoded)
+            #expect(feeder.actions.last == .clientAborted)
+        }
+    }
+
+    @Test func aMessageOutOfTurnIsRefusedAtItsHeader() {
+        let early: [[UInt8]] = [[1, 2, 0, 1], [1, 3, 0, 1], [1, 0], [1, 4], [1, 1, 0, 0], [5], [0]]
+        for bytes in early {
+            var feeder = Feeder([])
+            feeder.feed(greeting.encoded + bytes)
+            #expect(feeder.actions.last == .refuseContext(.abort), "\(bytes)")
+        }
+        let late: [[UInt8]] = [[1, 1, 0, 1], [1, 3, 0, 1], [1, 2, 0, 0], [5]]
+        for bytes in late {
+            var feeder = Feeder([.established([8])])
+            feeder.feed(greeting.encoded + Self.first.encoded + bytes)
+            #expect(feeder.actions.last == .refuseContext(.abort), "\(bytes)")
+        }
+    }
+
+    @Test func theLongestTokensAreTakenAndLongerOnesRefusedAtTheirHeader() {
+        let token = [UInt8](repeating: 0x60, count: ServerHandshake.longestToken)
+        var feeder = Feeder([.established([8])])
+        feeder.feed(greeting.encoded + GSSAPIMessage.authentication(token).encoded)
+        #expect(feeder.actions.contains(.establish(token: token)))
+        #expect(GSSAPIMessage.authentication(token).encoded.count == 65_536)
+        let most = UInt16(ServerHandshake.longestLevelToken)
+        feeder.feed([1, 2, UInt8(most >> 8), UInt8(most & 0xff)])
+        #expect(!feeder.isOver)
+        var longer = Feeder([.established([8])])
+        longer.feed(greeting.encoded + [1, 1, 0xff, 0xfd])
+        #expect(longer.actions.last == .refuseContext(.abort))
+        var level = Feeder([.established([8])])
+        level.feed(greeting.encoded + Self.first.encoded + [1, 2, 0x10, 0x00])
+        #expect(level.actions.last == .refuseContext(.abort))
+    }
+
+    @Test func aContextThatNeverEndsIsGivenUp() {
+        var feeder = Feeder(Array(repeating: .unfinished([7]), count: 100))
+        feeder.feed(greeting.encoded)
+        for _ in 0..<100 where !feeder.isOver { feeder.feed(Self.second.encoded) }
+        #expect(feeder.actions.last == .refuseContext(.abort))
+        #expect(feeder.actions.count < 20)
+    }
+}
