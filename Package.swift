@@ -40,6 +40,11 @@ let package = Package(
             pkgConfig: "yaml-0.1",
             providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]
         ),
+        // Debian's pkg-config file has flags that the package manager refuses: the module map names the library.
+        .systemLibrary(
+            name: "CKerberos",
+            providers: [.apt(["libkrb5-dev"]), .brew(["krb5"])]
+        ),
         // Debian has no pkg-config file for it: the module map names the library.
         .systemLibrary(
             name: "CHTTPParser",
@@ -68,11 +73,21 @@ let package = Package(
             dependencies: ["CCrypt", "Locks", "SOCKS5Protocol", "Tables", "Text"],
             swiftSettings: strict
         ),
+        // Empty without the trait, since a package builds all of its targets.
+        .target(
+            name: "SOCKS5GSSAPI",
+            dependencies: [
+                "Locks", "SOCKS5Protocol", "UVLoop",
+                .target(name: "CKerberos", condition: .when(traits: ["GSSAPI"])),
+            ],
+            swiftSettings: strict
+        ),
         .target(
             name: "SOCKS5Server",
             dependencies: [
                 "Locks", "ProxyPolicy", "SOCKS5Protocol", "Tables", "Text", "UVLoop",
                 .target(name: "SOCKS5TLS", condition: .when(traits: ["TLS"])),
+                .target(name: "SOCKS5GSSAPI", condition: .when(traits: ["GSSAPI"])),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

@@ -1,0 +1,82 @@
+#if GSSAPI
+    internal import CKerberos
+    package import SOCKS5Protocol
+
+    /// Accepts contexts of Kerberos by the keys of a keytab. Kerberos reads the file anew for each.
+    ///
+    /// - Isolation: any thread.
+    package final class GSSAPIAcceptor: Sendable {
+        package struct Terms: Sendable {
+            /// The protection that is granted; anything else is refused.
+            package var protection: Set<GSSAPIProtection>
+            /// Whether a user of the service's own realm is known without it.
+            package var stripsRealm: Bool
+            /// Whether a client may also send the protection level unwrapped, as NEC's implementation of SOCKS does.
+            package var acceptsPlainLevel: Bool
+
+            package init(protection: Set<GSSAPIProtection>, stripsRealm: Bool, acceptsPlainLevel: Bool) {
+                self.protection = protection
+                self.stripsRealm = stripsRealm
+                self.acceptsPlainLevel = acceptsPlainLevel
+            }
+        }
+
+        private let terms: Terms
+        /// A gss_cred_id_t, which Kerberos locks itself.
+        private let credential: UInt
+
+        /// Looks whether the keytab can be read, and has a key of the service.
+        ///
+        /// - Parameter service: `socks/proxy.example.com` with or without a realm, or `socks` on any host; `nil`: any key.
+        package init(keytab: String, service: String?, _ terms: Terms) throws(GSSAPIFailure) {
+            self.terms = terms
+            var (minor, name, credential): (OM_uint32, gss_name_t?, gss_cred_id_t?) = (0, nil, nil)
+            defer { if name != nil { gss_release_name(&minor, &name) } }
+            if let service {
+                let isPrincipal: Int32 = service.contains("/") ? 1 : 0
+                let major = krb_import_name(&minor, service, service.utf8.count, isPrincipal, &name)
+                guard krb_has_failed(major) == 0 else { throw GSSAPIFailure(major, minor) }
+            }
+            let major = krb_acquire(&minor, "FILE:" + keytab, name, &credential)
+            guard krb_has_failed(major) == 0, let credential else { throw GSSAPIFailure(major, minor) }
+            self.credential = UInt(bitPattern: credential)
+        }
+
+        package func makeContext() -> GSSAPIContext { GSSAPIContext(self, credential, terms) }
+
+        deinit {
+            var (minor, credential): (OM_uint32, gss_cred_id_t?) = (0, OpaquePointer(bitPattern: credential))
+            gss_release_cred(&minor, &credential)
+        }
+    }
+
+    /// Why Kerberos refuses: its own words, in which names may be that a peer has sent.
+    package struct GSSAPIFailure: Error, CustomStringConvertible {
+        package let description: String
+
+        init(_ major: OM_uint32, _ minor: OM_uint32) {
+            let reason = minor == 0 ? "" : Self.text(minor, isMechanism: 1)
+            description = reason.isEmpty ? Self.text(major, isMechanism: 0) : reason
+        }
+
+        init(_ description: String) {
+            self.description = description
+        }
+
+        private static func text(_ code: OM_uint32, isMechanism: Int32) -> String {
+            var (minor, text): (OM_uint32, gss_buffer_desc) = (0, gss_buffer_desc())
+            defer { gss_release_buffer(&minor, &text) }
+            guard krb_has_failed(krb_describe(code, isMechanism, &text)) == 0 else { return "" }
+            return String(decoding: text.bytes, as: UTF8.self)
+        }
+    }
+
+    extension gss_buffer_desc_struct {
+        /// Kerberos only reads it.
+        init(reading bytes: UnsafeRawBufferPointer) {
+            self.init(length: bytes.count, value: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+        }
+
+        var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: value, count: length) }
+    }
+#endif
