@@ -289,7 +289,7 @@ import Testing
         listener.login = .except([try IPNetwork(parsing: "0.0.0.0/0")])
         let terms = ListenerTerms(listener, configuration)
         #expect(terms.serves(.local(uid: 1000), isNamed: false))
-        #expect(terms.method(for: .local(uid: 1000)) == .usernamePassword)
+        #expect(terms.methods(for: .local(uid: 1000)) == (.usernamePassword, nil))
         #expect(!terms.serves(Peer(.ipv4(.loopback), port: 1), isNamed: false))
     }
 

@@ -12,7 +12,7 @@ import UVLoop
     /// What surrounds the machine, and may therefore happen next.
     private struct World {
         enum Waiting {
-            case header, message, nobody, store, failureCount, judgement, ruleSet, connector, relay,
+            case header, message, nobody, store, context, failureCount, judgement, ruleSet, connector, relay,
                 association
         }
 
@@ -47,6 +47,12 @@ import UVLoop
                 return .loginAnswered(
                     [.accepted, .refused, .unavailable].randomElement(using: &random) ?? .refused
                 )
+            case .context:
+                return .contextAnswered(
+                    [.unfinished([1]), .established([]), .agreed([2]), .refused, nil].randomElement(
+                        using: &random
+                    ) ?? nil
+                )
             case .failureCount: return .loginFailureNoted([1, 1], isLate: Bool.random(using: &random))
             case .judgement:
                 let intent = intent
@@ -76,7 +82,8 @@ import UVLoop
                 .relayEnded(.aborted(by: .client, .connectionReset)),
                 .clientEnded(isHalfClose: Bool.random(using: &random)), .clientEnded(isHalfClose: true),
                 mayPass ? .deadlinePassed(.idle) : .quotaUsedUp,
-                [.header, .message, .store].contains(waiting) && ends == 0 ? .displaced : .quotaUsedUp,
+                [.header, .message, .store, .context].contains(waiting) && ends == 0
+                    ? .displaced : .quotaUsedUp,
             ]
             return events.randomElement(using: &random) ?? .stopped
         }
@@ -94,10 +101,21 @@ import UVLoop
             let command = SOCKSCommand.allCases.randomElement(using: &random) ?? .connect
             let open = Front.Action.open(SOCKSRequest(command: command, destination: .loopback(80)))
             return [
-                .receiveMore, .answer([5, 0]), .verify(Credentials(username: "a", password: "b")), open, open,
+                .receiveMore, .answer([5, 0]), .verify(Credentials(username: "a", password: "b")),
+                .establish([1]), .agree([2]), .protect([3]), .leave, open, open,
                 open,
                 .refuse([5, 0xff], .noAcceptableMethod), .reject(.commandNotSupported), .abort,
             ].randomElement(using: &random) ?? .receiveMore
+        }
+
+        /// As a front does.
+        private static func message(behind step: ServerHandshake.ContextStep) -> Front.Action {
+            switch step {
+            case .unfinished(let token): .answer(token)
+            case .established: .receiveMore
+            case .agreed(let token): .protect(token)
+            case .refused: .refuseLogin([1, 0xff])
+            }
         }
 
         mutating func take(_ event: SessionMachine.Event) {
@@ -118,6 +136,16 @@ import UVLoop
             case .verify:
                 expect(waiting == .message, "a login out of turn")
                 waiting = .store
+            case .establish, .agree:
+                expect(waiting == .message, "a token out of turn")
+                waiting = .context
+            case .advance(let step):
+                expect(waiting == .context, "a step of no context")
+                waiting = .message
+                take(.message(Self.message(behind: step)))
+            case .protect:
+                expect(waiting == .message || waiting == .nobody, "a protection of nothing")
+                waiting = .message
             case .conclude(let isRight):
                 expect(waiting == .store, "a conclusion without a verdict")
                 waiting = .nobody

@@ -16,6 +16,8 @@ extension Configuration {
         /// Which one a client speaks, its first byte says. At least one.
         public var protocols: Set<ProxyProtocol> = [.socks5]
         public var login = Login.asConfigured
+        /// `nil`: nobody logs in by Kerberos.
+        public var gssapi: GSSAPI?
         /// Load balancers that say who the client is: each connection of theirs begins with a PROXY header (haproxy.org's
         /// PROXY protocol, versions 1 and 2), whose address is the client's for everything. A header that names nobody, as
         /// that of a health check, leaves the balancer as the client. Connections from elsewhere are closed. Any process
@@ -87,7 +89,12 @@ extension Configuration {
     package var hasLogins: Bool { !users.isEmpty || credentialStore != nil }
 
     /// Whether any client of a listener logs in.
-    package func asksForLogin(at listener: ListenerSettings) -> Bool { listener.login != .never && hasLogins }
+    package func asksForLogin(at listener: ListenerSettings) -> Bool {
+        listener.login != .never && hasLogins(at: listener)
+    }
+
+    /// Whether there is somebody who can log in at a listener.
+    package func hasLogins(at listener: ListenerSettings) -> Bool { hasLogins || listener.gssapi != nil }
 
     /// The first listener that serves other machines without a login, whoever they are. `nil`: there is none.
     package var listenerOpenToStrangers: ListenerSettings? { listeners.first(where: isOpenToStrangers) }
@@ -127,6 +134,11 @@ extension Configuration {
             guard !listener.protocols.isEmpty else {
                 throw ConfigurationError("\(listener.address) has no protocol; expected at least one")
             }
+            if listener.tls != nil, let gssapi = listener.gssapi, gssapi.protection != [.none] {
+                throw ConfigurationError(
+                    "\(listener.address) protects twice, by TLS and GSSAPI; expected 'protection' to be none beside TLS"
+                )
+            }
             if listener.proxyProtocol?.isEmpty == true {
                 throw ConfigurationError(
                     "\(listener.address) takes headers of no network; expected at least one, or nil"
@@ -135,7 +147,7 @@ extension Configuration {
             switch listener.login {
             case .asConfigured, .except: break
             case .required:
-                guard hasLogins else {
+                guard hasLogins(at: listener) else {
                     throw ConfigurationError("\(listener.address) requires a login, and there are no users")
                 }
             case .never where listener.namesClients: break

@@ -89,14 +89,15 @@ final class SharedPort {
         socket?.close()
     }
 
-    /// Sends a client what a target has sent, see ``UDPSocket/send(_:behind:carrying:to:)``.
+    /// Sends a client what a target has sent, of so many bytes, see ``UDPSocket/send(_:behind:carrying:to:)``.
     func send(
         _ payload: UnsafeRawBufferPointer,
         behind header: UnsafeRawBufferPointer,
+        carrying length: Int,
         of number: Number,
         to client: SocketAddress
     ) {
-        let carried = payload.count | number << Self.bitsOfPayload
+        let carried = length | number << Self.bitsOfPayload
         socket?.send(payload, behind: header, carrying: carried, to: client)
     }
 

@@ -38,6 +38,8 @@ final class UDPAssociation {
     private let tally: UserActivity.Tally?
     private let source: ClientSource
     private let downloads: Meter?
+    /// Of all datagrams between client and server; `nil`: they are as they are.
+    private let protection: (any DatagramCodec)?
     private(set) var latch: ClientLatch
     private var reassembly = Reassembly()
     private var recentHeaders = RecentHeaders()
@@ -61,6 +63,7 @@ final class UDPAssociation {
     ///   - address: where the client's TCP connection comes from.
     ///   - ports: if all associations share one.
     ///   - tally: counts the payload for the user.
+    ///   - protection: of the client's login.
     ///   - meter: what limits the payload of a direction.
     init(
         _ delegate: any AssociationDelegate,
@@ -70,9 +73,11 @@ final class UDPAssociation {
         at address: IPAddress,
         _ ports: SharedPorts,
         _ tally: UserActivity.Tally?,
+        _ protection: (any DatagramCodec)?,
         meter: (Direction) -> Meter?
     ) {
         downloads = meter(.targetToClient)
+        self.protection = protection
         self.delegate = delegate
         self.services = services
         self.slot = slot
@@ -192,6 +197,12 @@ final class UDPAssociation {
     func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
         let now = services.clock.now
         guard latch.accepts(source, now: now) else { return drop(.foreign) }
+        guard let protection else { return take(datagram, source, now) }
+        let isOpened = protection.open(datagram) { take($0, source, now) }
+        if !isOpened { drop(.unprotected) }
+    }
+
+    private func take(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress, _ now: UInt64) {
         if let recent = recentHeaders.entry(for: datagram) {
             accepted(source, now)
             abandonFragments()
@@ -268,11 +279,29 @@ extension UDPAssociation: DatagramPathDelegate {
         guard let client = latch.address else { return }
         guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         DatagramHeader(destination: Destination(source)).withEncoded { header in
-            if let clientSocket {
-                clientSocket.send(payload, behind: header, carrying: payload.count, to: client)
-            } else if let (port, number) = shared {
-                port.send(payload, behind: header, of: number, to: client)
+            guard let protection else {
+                return send(payload, behind: header, carrying: payload.count, to: client)
             }
+            let isSealed = protection.seal(payload, behind: header) { datagram in
+                let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+                send(datagram, behind: nothing, carrying: payload.count, to: client)
+            }
+            if !isSealed { drop(.tooLong) }
+        }
+    }
+
+    /// - Parameter length: of the payload as its sender knows it.
+    @inline(__always)
+    private func send(
+        _ payload: UnsafeRawBufferPointer,
+        behind header: UnsafeRawBufferPointer,
+        carrying length: Int,
+        to client: SocketAddress
+    ) {
+        if let clientSocket {
+            clientSocket.send(payload, behind: header, carrying: length, to: client)
+        } else if let (port, number) = shared {
+            port.send(payload, behind: header, carrying: length, of: number, to: client)
         }
     }
 

@@ -18,6 +18,14 @@ enum Front {
         case answer([UInt8])
         /// Ask the credential store, then call ``decided(_:)``.
         case verify(Credentials)
+        /// Let the context of GSSAPI take the token, then call ``advanced(_:)``.
+        case establish([UInt8])
+        /// Let it read the protection level that is asked for, then call ``advanced(_:)``.
+        case agree([UInt8])
+        /// Send it. All that follows is protected as was agreed.
+        case protect([UInt8])
+        /// Close: the client has given up its login.
+        case leave
         /// Carry out the request. What follows is payload.
         case open(SOCKSRequest)
         /// Send it and close. The client can't be served, for this reason.
@@ -40,7 +48,8 @@ enum Front {
             case .unknownYet: return (0, .receiveMore)
             case .foreign: return (0, .abort)
             case .misledHTTP: return (0, .refuse(HTTPResponse.notHTTP.encoded, .notSOCKS5))
-            case .known(.socks5): self = .socks5(ServerHandshake(requiring: choice.method))
+            case .known(.socks5):
+                self = .socks5(ServerHandshake(requiring: choice.method, or: choice.alternative))
             case .known(.socks4): self = .socks4(SOCKS4Handshake(needsLogin: choice.needsLogin))
             case .known(.http): self = .http(HTTPHandshake(needsLogin: choice.needsLogin))
             }
@@ -76,6 +85,18 @@ enum Front {
         }
     }
 
+    /// What the context of ``Action/establish(_:)`` or ``Action/agree(_:)`` says.
+    mutating func advanced(_ step: ServerHandshake.ContextStep) -> Action {
+        switch self {
+        case .socks5(var handshake):
+            let action = handshake.advanced(step)
+            self = .socks5(handshake)
+            return Action(action)
+        case .choosing, .socks4, .http:
+            preconditionFailure("a step of no context")
+        }
+    }
+
     /// `nil`: nothing has come by which it could be known.
     var `protocol`: ProxyProtocol? {
         switch self {
@@ -94,9 +115,18 @@ enum Front {
         }
     }
 
+    /// Whether the client is logging in by GSSAPI.
+    var isEstablishingContext: Bool {
+        switch self {
+        case .socks5(let handshake): handshake.isEstablishing
+        case .choosing, .socks4, .http: false
+        }
+    }
+
     /// The refusal of a login on which nobody has decided.
     var loginRefusal: [UInt8] {
         switch self {
+        case .socks5(let handshake) where handshake.isEstablishing: GSSAPIMessage.abort.encoded
         case .choosing, .socks5: AuthenticationStatus(succeeded: false).encoded
         case .socks4: SOCKS4Response(code: .rejected).encoded
         case .http: HTTPResponse.loginRequired.encoded
@@ -123,10 +153,15 @@ extension Front.Action {
             case .authenticate(let credentials): .verify(credentials)
             case .acknowledge(let status): .answer(status.encoded)
             case .refuseLogin(let status): .refuseLogin(status.encoded)
+            case .establish(let token): .establish(token)
+            case .agree(let token): .agree(token)
+            case .send(let message): .answer(message.encoded)
+            case .protect(let message): .protect(message.encoded)
+            case .refuseContext(let message): .refuseLogin(message.encoded)
+            case .clientAborted: .leave
             case .open(let request): .open(request)
             case .reject(let reply): .reject(reply)
-            // Without a method of GSSAPI there is no context.
-            case .establish, .agree, .send, .protect, .refuseContext, .clientAborted, .abort: .abort
+            case .abort: .abort
             }
     }
 

@@ -3,8 +3,9 @@ internal import SOCKS5Protocol
 /// By which protocol a client is understood: its first byte says which one it speaks, and the listener which ones it
 /// may speak.
 struct FrontChoice: Equatable {
-    /// The one method of SOCKS5 that is ever selected.
+    /// The one method of SOCKS5 that is selected, or the other one where the client doesn't offer it.
     let method: AuthenticationMethod
+    let alternative: AuthenticationMethod?
     let protocols: ProxyProtocols
     let answersHTTP: Bool
 
@@ -13,12 +14,13 @@ struct FrontChoice: Equatable {
 
     private init(method: AuthenticationMethod, protocols: ProxyProtocols, answersHTTP: Bool) {
         self.method = method
+        alternative = nil
         self.protocols = protocols
         self.answersHTTP = answersHTTP
     }
 
     init(_ listener: ListenerTerms, _ client: Peer) {
-        method = listener.method(for: client)
+        (method, alternative) = listener.methods(for: client)
         protocols = listener.protocols
         answersHTTP = listener.answersHTTP
     }

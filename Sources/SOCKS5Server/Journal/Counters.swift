@@ -9,7 +9,7 @@ final class Counters: Sendable {
     /// By ``Counter``.
     private let counts = InlineArray<28, Count> { _ in Count() }
     /// By ``DatagramDrop``.
-    private let drops = InlineArray<11, Count> { _ in Count() }
+    private let drops = InlineArray<12, Count> { _ in Count() }
     /// By ``LimitRefusal``.
     private let refusals = InlineArray<5, Count> { _ in Count() }
     /// By command and the REP field.

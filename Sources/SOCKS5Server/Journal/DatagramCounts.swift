@@ -25,7 +25,7 @@ extension DatagramDrop {
     /// In logs and metrics.
     public var word: String {
         switch self {
-        case .foreign, .malformed, .fragment, .denied, .unreachable, .unsolicited: "\(self)"
+        case .foreign, .malformed, .fragment, .denied, .unreachable, .unsolicited, .unprotected: "\(self)"
         case .nameNotFound: "name_not_found"
         case .queueFull: "queue_full"
         case .noWay: "no_way"

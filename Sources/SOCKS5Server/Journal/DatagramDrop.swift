@@ -22,4 +22,6 @@ public enum DatagramDrop: Int, CaseIterable, Sendable {
     case noWay
     /// More than the bandwidth of the association or its user, see ``ProxyLimits``.
     case overBandwidth
+    /// Not protected as the client's login demands (RFC 1961 section 5), or a copy of an earlier one.
+    case unprotected
 }

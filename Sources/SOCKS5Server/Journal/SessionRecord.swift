@@ -67,7 +67,7 @@ struct SessionRecord {
     /// Whether the user is known by something else than a login of this server.
     var isProven: Bool {
         switch method {
-        case .certificate?: true
+        case .certificate?, .gssapi?: true
         case .password?, Optional.none, SessionInfo.Method.none?: false
         }
     }

@@ -40,6 +40,8 @@ extension SessionInfo {
         case none, password
         /// The client's certificate names the user.
         case certificate
+        /// A context of Kerberos names the user (RFC 1961).
+        case gssapi
     }
 
     /// Why a session has ended.

@@ -23,6 +23,10 @@ enum Unreadable: Equatable {
     case methods([UInt8])
     /// A request of SOCKS4, or of HTTP, where a login is asked for.
     case noLogin
+    /// A login by GSSAPI that its context refuses, in Kerberos' words.
+    case context(String)
+    /// A level of protection that is not granted (RFC 1961 section 4.3).
+    case protection(UInt8)
 
     /// Of a client that speaks none of the listener's protocols.
     ///
@@ -86,6 +90,8 @@ enum Unreadable: Equatable {
         case .httpMethod: "HTTP method other than CONNECT"
         case .methods(let codes): Self.text(ofMethods: codes)
         case .noLogin: "no login"
+        case .context(let reason): reason
+        case .protection(let level): "protection level \(level)"
         }
     }
 

@@ -186,8 +186,8 @@ final class Pipe: BandwidthWaiter {
 
     // MARK: Before there is a sink
 
-    /// The bytes that have come so far and weren't consumed. Each message is shorter than the smallest ring, and
-    /// ``awaitMore()`` leaves it at the ring's first byte, so that it lies in one piece.
+    /// The bytes that have come so far and weren't consumed. ``awaitMore()`` leaves a message at the ring's first byte, so
+    /// that it lies in one piece.
     func withHeldBytes<Result, Failure>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -208,16 +208,31 @@ final class Pipe: BandwidthWaiter {
     }
 
     /// Holds a part of a message until more of it comes, and makes room for that. The messages before it may have
-    /// filled the ring, which has paused the source.
+    /// filled the ring, which has paused the source. Nearly all messages are shorter than the smallest ring; a token of
+    /// GSSAPI gets a larger one each time that it has filled its own.
     func awaitMore() {
         holdSparingly()
         ring.moveToFront()
+        let isFull = ring.count == ring.capacity && ring.count >= BufferPool.Size.tiny.bytes
+        if isFull && !grow() { return fail(at: source, .outOfMemory) }
         perform(flow.madeRoom())
+    }
+
+    /// - Returns: false where memory is short.
+    private func grow() -> Bool {
+        let larger = pool.lend(.holding(ring.count + 1))
+        guard larger.capacity > ring.count else {
+            pool.takeBack(larger)
+            return false
+        }
+        move(to: larger)
+        return true
     }
 
     /// Holds bytes in memory of their own size, so that a client that stalls costs no more than its bytes.
     func holdSparingly() {
-        if !ring.isEmpty && ring.count <= ring.capacity / 2 { move(to: pool.lendExactly(ring.count)) }
+        let most = min(ring.capacity, BufferPool.Size.tiny.bytes) / 2
+        if !ring.isEmpty && ring.count <= most { move(to: pool.lendExactly(ring.count)) }
     }
 
     func discard() {

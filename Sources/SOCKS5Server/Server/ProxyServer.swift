@@ -127,6 +127,7 @@ public final class ProxyServer: Sendable {
     /// Reads what ``start()`` would read, and changes nothing.
     package func checkFiles() throws(ProxyServerError) {
         _ = try configuration.withCodecs()
+        _ = try configuration.contextSources()
         guard let path = configuration.limits.quotaFile else { return }
         _ = try QuotaKeeper(path, AccountTable { _ in }, logger)
     }
@@ -177,6 +178,7 @@ public final class ProxyServer: Sendable {
         }
         try configuration.egress.probe()
         try configuration.probeReloadableEgress()
+        let contexts = try configuration.contextSources()
         let listening = try ListeningSet(configuration, workers: workers, takingOver: handed)
         let shared = Shared(
             configuration,
@@ -185,7 +187,13 @@ public final class ProxyServer: Sendable {
             logger: logger
         )
         let parents = shared.parents.adopt(configuration)
-        let policy = Policy(configuration, at: listening.places, parents: parents, hashThreads)
+        let policy = Policy(
+            configuration,
+            at: listening.places,
+            parents: parents,
+            hashThreads,
+            contexts: contexts
+        )
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
@@ -242,11 +250,13 @@ public final class ProxyServer: Sendable {
             try next.validate()
             next = try next.withCodecs()
             try next.probeReloadableEgress()
+            let contexts = try next.contextSources()
             let policy = Policy(
                 next,
                 at: current.places,
                 parents: current.shared.parents.adopt(next),
                 hashThreads,
+                contexts: contexts,
                 replacing: current.policy
             )
             service?.configuration = next

@@ -22,8 +22,17 @@ final class ListenerTerms: Sendable {
     let egress: EgressWay?
     /// Whose PROXY headers count; `nil`: nobody sends one.
     private let balancers: NetworkTable?
+    /// Of clients that log in by GSSAPI; `nil`: none do.
+    let contexts: (any SecurityContextSource)?
+    private let hasPasswords: Bool
 
-    init(_ listener: Configuration.ListenerSettings, _ configuration: Configuration) {
+    init(
+        _ listener: Configuration.ListenerSettings,
+        _ configuration: Configuration,
+        _ contexts: (any SecurityContextSource)? = nil
+    ) {
+        self.contexts = contexts
+        hasPasswords = configuration.hasLogins
         clients = listener.clients.map { NetworkTable($0) }
         protocols = ProxyProtocols(listener.protocols)
         answersHTTP = configuration.answersHTTP
@@ -68,8 +77,10 @@ final class ListenerTerms: Sendable {
         }
     }
 
-    /// The one that is selected for a client.
-    func method(for client: Peer) -> AuthenticationMethod {
-        asksForLogin(client) ? .usernamePassword : .noAuthentication
+    /// The one that is selected for a client, or else the other one.
+    func methods(for client: Peer) -> (AuthenticationMethod, or: AuthenticationMethod?) {
+        guard asksForLogin(client) else { return (.noAuthentication, nil) }
+        guard contexts != nil else { return (.usernamePassword, nil) }
+        return (.gssapi, hasPasswords ? .usernamePassword : nil)
     }
 }

@@ -19,6 +19,9 @@ final class Services {
     /// Answers of credential stores and of rule sets that take their time.
     let logins: PendingAnswers<LoginVerdict>
     let decisions: PendingAnswers<RuleVerdict>
+    /// What contexts of GSSAPI say to tokens.
+    let contexts: PendingAnswers<ContextProgress>
+    let contextThreads: ContextThreads
     /// Targets of embedders' connectors.
     let connections: PendingAnswers<ConnectAnswer>
     /// Ends the streams and listeners of which nobody wants to hear any more.
@@ -52,6 +55,7 @@ final class Services {
         _ lookups: Lookups,
         logins: PendingAnswers<LoginVerdict>,
         decisions: PendingAnswers<RuleVerdict>,
+        contexts: PendingAnswers<ContextProgress>,
         connections: PendingAnswers<ConnectAnswer>
     ) {
         self.policy = policy
@@ -60,6 +64,8 @@ final class Services {
         self.lookups = lookups
         self.logins = logins
         self.decisions = decisions
+        self.contexts = contexts
+        contextThreads = shared.contextThreads
         self.connections = connections
         clock = Clock(loop) { shared.duration(of: $0) }
         pool = BufferPool(shared.budget, shared.splicing, journal.counters)

@@ -23,6 +23,7 @@ final class Shared: Sendable {
     let families: Configuration.Families
     let portShortage: PortShortage
     let parents: ParentTable
+    let contextThreads = ContextThreads()
     let logger: Logger
     let observer: (any SessionObserver)?
 

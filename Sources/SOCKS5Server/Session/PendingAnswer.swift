@@ -4,6 +4,7 @@ internal import ProxyPolicy
 enum PendingAnswer {
     case nothing
     case login(PendingAnswers<LoginVerdict>.Ticket)
+    case context(PendingAnswers<ContextProgress>.Ticket)
     case decision(PendingAnswers<RuleVerdict>.Ticket)
     case target(any Connector)
 
@@ -11,6 +12,7 @@ enum PendingAnswer {
         switch self {
         case .nothing: break
         case .login(let ticket): services.logins.giveUp(ticket)
+        case .context(let ticket): services.contexts.giveUp(ticket)
         case .decision(let ticket): services.decisions.giveUp(ticket)
         case .target(let connector): connector.cancel()
         }

@@ -24,7 +24,8 @@ extension Session {
                 for: subject,
                 at: address,
                 ports,
-                places.tally(services)
+                places.tally(services),
+                relay.client.codec as? any DatagramCodec
             ) {
                 meter(of: $0)
             }

@@ -101,7 +101,7 @@ extension SessionRecord {
         case .refuse(_, .noAcceptableMethod):
             note(front.protocol == .socks5 ? .methods(bytes.methods) : .noLogin)
         case .refuse(_, .refused(.commandNotSupported)): note(.httpMethod)
-        case .answer, .verify, .open, .refuse, .refuseLogin: break
+        case .answer, .verify, .establish, .agree, .protect, .open, .refuse, .refuseLogin, .leave: break
         }
         if spoken == nil { spoken = front.protocol }
         if let name = front.claimedUser { noteClaim(name) }

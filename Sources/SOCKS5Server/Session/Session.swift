@@ -29,6 +29,8 @@ final class Session {
     /// From ``start(_:)`` on.
     @exclusivity(unchecked) private(set) var relay: Relay?
     @exclusivity(unchecked) var association: UDPAssociation?
+    /// Of a client that logs in by GSSAPI.
+    @exclusivity(unchecked) var login: ContextLogin?
 
     /// - Parameter terms: they say whether the peer is to tell by a PROXY header who the client is.
     init(
@@ -113,6 +115,10 @@ final class Session {
         case .none: break
         case .answer(let bytes): answer(bytes)
         case .verify(let credentials): verify(credentials)
+        case .establish(let token): establish(token)
+        case .agree(let token): agree(to: token)
+        case .advance(let step): perform(machine.on(.message(front.advanced(step))))
+        case .protect(let bytes): protect(behind: bytes)
         case .conclude(let isRight): perform(machine.on(.message(front.decided(isRight: isRight))))
         case .noteLoginFailure(let message): noteLoginFailure(message)
         case .delayRefusal: delayRefusal()
@@ -160,24 +166,31 @@ final class Session {
     }
 
     private func noteMethod() {
-        if record.method == nil { record.method = handshakePolicy?.method(of: record) }
+        guard record.method == nil else { return }
+        record.method = front.isEstablishingContext ? .gssapi : handshakePolicy?.method(of: record)
     }
 
     /// Whether a login is being judged by users who may no longer be the right ones.
-    var isLoginPending: Bool { if case .login = pending { true } else { false } }
+    var isLoginPending: Bool {
+        switch pending {
+        case .login, .context: true
+        case .nothing, .decision, .target: false
+        }
+    }
 
     /// - Parameter policy: asks for logins where the one that the handshake began with does.
     func adoptForHandshake(_ policy: Policy) {
-        if handshakePolicy != nil, policy.credentials != nil { handshakePolicy = policy }
+        let asksForLogin = policy.credentials != nil || policy.terms(of: record.listener).contexts != nil
+        if handshakePolicy != nil, asksForLogin { handshakePolicy = policy }
     }
 
     private func verify(_ credentials: Credentials) {
         record.loginDidBegin(now: services.clock.now)
-        guard let policy = handshakePolicy, let store = policy.credentials else {
-            preconditionFailure("a login that nobody asked for")
-        }
+        guard let policy = handshakePolicy else { preconditionFailure("a login that nobody asked for") }
         let login = policy.login(credentials, of: &record)
         let username = login.username
+        // HTTP knows no other login, also where all users are known by GSSAPI.
+        guard let store = policy.credentials else { return loginDidEnd(.refused, username) }
         switch store.verify(login) {
         case .now(let verdict):
             loginDidEnd(verdict, username)
@@ -185,13 +198,18 @@ final class Session {
             let ticket = services.logins.begin(answer) { [unowned self] verdict in
                 pending = .nothing
                 loginDidEnd(verdict, username)
-                receive()
-                if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true {
-                    perform(machine.on(.clientEnded(isHalfClose: false)))
-                }
+                goOnBehindLogin()
             }
             pending = .login(ticket)
             relay?.clientToTarget.holdSparingly()
+        }
+    }
+
+    /// Looks at what the client has sent meanwhile.
+    func goOnBehindLogin() {
+        receive()
+        if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true {
+            perform(machine.on(.clientEnded(isHalfClose: false)))
         }
     }
 

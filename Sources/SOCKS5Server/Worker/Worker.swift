@@ -65,6 +65,7 @@ final class Worker {
             Lookups(shared.names, shared.nameResolver, loop, post, resolutions),
             logins: PendingAnswers(unavailable: .unavailable) { mailbox.post(.loginAnswered($0, $1)) },
             decisions: PendingAnswers(unavailable: .unavailable) { mailbox.post(.requestDecided($0, $1)) },
+            contexts: PendingAnswers(unavailable: .unavailable) { mailbox.post(.contextAnswered($0, $1)) },
             connections: PendingAnswers(unavailable: .failed(.generalFailure, nil)) {
                 mailbox.post(.targetConnected($0, $1))
             }
@@ -325,6 +326,7 @@ extension Worker: EventLoopDelegate {
             case .listen(let listener, let socket): listen(listener, socket)
             case .stop(let grace, let end): stop(grace: grace, end)
             case .requestDecided(let number, let verdict): services.decisions.pass(verdict, to: number)
+            case .contextAnswered(let number, let answer): services.contexts.pass(answer, to: number)
             case .targetConnected(let number, let answer): services.connections.pass(answer, to: number)
             case .nameResolved(let number, let answer): resolutions.pass(answer, to: number)
             case .adopt(let policy): adopt(policy)

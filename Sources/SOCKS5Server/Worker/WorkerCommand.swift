@@ -25,6 +25,8 @@ extension Worker {
         case lookUp(String)
         /// What a ``CredentialStore`` says to a login that waits for it, by its number.
         case loginAnswered(UInt64, LoginVerdict)
+        /// What a context of GSSAPI says to a token.
+        case contextAnswered(UInt64, ContextProgress)
         /// The sessions of this user have to end.
         case quotaEnded(Account)
         /// What a ``RuleSet`` says to a request, and what a ``TargetConnector`` has come to.

@@ -1,0 +1,87 @@
+internal import ProxyPolicy
+internal import SOCKS5Protocol
+internal import Text
+internal import UVLoop
+
+#if GSSAPI
+    internal import SOCKS5GSSAPI
+#endif
+
+extension Configuration {
+    /// What takes the GSSAPI logins of each listener, in their order: the keytabs are read.
+    ///
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, which names the file.
+    func contextSources() throws(ProxyServerError) -> [(any SecurityContextSource)?] {
+        var made: [ListenerSettings.GSSAPI: any SecurityContextSource] = [:]
+        var sources: [(any SecurityContextSource)?] = []
+        do throws(ConfigurationError) {
+            for listener in listeners {
+                guard let settings = listener.gssapi else {
+                    sources.append(nil)
+                    continue
+                }
+                let source: any SecurityContextSource =
+                    if let known = made[settings] { known } else { try settings.source() }
+                made[settings] = source
+                sources.append(source)
+            }
+            return sources
+        } catch {
+            throw ProxyServerError(.invalidConfiguration, error.description)
+        }
+    }
+}
+
+#if GSSAPI
+    extension Configuration.ListenerSettings.GSSAPI {
+        fileprivate func source() throws(ConfigurationError) -> any SecurityContextSource {
+            let terms = GSSAPIAcceptor.Terms(
+                protection: protection,
+                stripsRealm: stripsRealm,
+                acceptsPlainLevel: acceptsPlainLevel
+            )
+            do throws(GSSAPIFailure) {
+                return try GSSAPIAcceptor(keytab: keytab, service: service, terms)
+            } catch {
+                let key = service.map { " for \($0)" } ?? ""
+                throw ConfigurationError(
+                    "the keytab \(keytab) has no key\(key) that can be used: \(error)".escapedForOneLine
+                )
+            }
+        }
+    }
+
+    extension GSSAPIAcceptor: SecurityContextSource {
+        func makeContext() -> any SecurityContext {
+            let context: GSSAPIContext = makeContext()
+            return context
+        }
+    }
+
+    extension GSSAPIContext: SecurityContext {
+        func take(_ token: [UInt8]) -> ContextProgress {
+            let progress: Progress = take(token)
+            return switch progress {
+            case .unfinished(let answer): .unfinished(answer)
+            case .established(let answer, let user): .established(answer, user: user)
+            case .refused(let failure): .refused(reason: failure.description)
+            }
+        }
+
+        func agree(to token: [UInt8]) -> ContextAgreement {
+            let agreement: Agreement = agree(to: token)
+            return switch agreement {
+            case .granted(let level, let answer): .granted(answer, makeCodec(level))
+            case .refused(let asked): .refused(asked: asked)
+            }
+        }
+    }
+
+    extension GSSAPICodec: DatagramCodec {}
+#else
+    extension Configuration.ListenerSettings.GSSAPI {
+        fileprivate func source() throws(ConfigurationError) -> any SecurityContextSource {
+            throw ConfigurationError("\(keytab): built without GSSAPI (swift build --traits GSSAPI)")
+        }
+    }
+#endif
