@@ -28,6 +28,9 @@ struct Healthcheck: ParsableCommand {
             if listener.tls != nil, listener.serves(address) {
                 try leaveAtOnce(address, listener.proxyProtocol)
                 StandardOutput.write("\(address) takes connections, for TLS")
+            } else if listener.gssapi != nil, listener.proxyProtocol == nil, listener.serves(address) {
+                try greetByGSSAPI(address)
+                StandardOutput.write("\(address) answers")
             } else if listener.serves(address) {
                 try greet(address, listener.proxyProtocol)
                 StandardOutput.write("\(address) answers")
@@ -88,6 +91,23 @@ struct Healthcheck: ParsableCommand {
             }
         } catch {
             throw Failure.runtime("healthcheck of \(address): \(error)")
+        }
+    }
+
+    /// The listener may take no other method.
+    private func greetByGSSAPI(_ address: ListenAddress) throws {
+        let answer: [UInt8]
+        do throws(ClientSocket.Trouble) {
+            let socket = try socket(to: address)
+            try socket.send(Greeting(methods: [.gssapi]).encoded)
+            answer = try socket.receive(2)
+        } catch {
+            throw Failure.runtime("healthcheck of \(address): \(error)")
+        }
+        guard answer == MethodSelection(method: .gssapi).encoded else {
+            throw Failure.runtime(
+                "healthcheck of \(address): it doesn't select GSSAPI, the method of its clients"
+            )
         }
     }
 

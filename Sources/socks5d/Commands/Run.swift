@@ -362,11 +362,13 @@ struct Banner {
                 + "at most \(server.maxConnections) connections"
         ]
         lines += addresses.map { "listening on \($0)" }
-        lines.append(
-            hasUsers
-                ? "method: 02 username/password, \(configuration.users.count) user(s)"
-                : "method: 00 no authentication"
-        )
+        let hasGSSAPI = configuration.listeners.contains { $0.gssapi != nil }
+        if hasGSSAPI { lines.append("method: 01 GSSAPI") }
+        if hasUsers {
+            lines.append("method: 02 username/password, \(configuration.users.count) user(s)")
+        } else if !configuration.listeners.allSatisfy({ configuration.asksForLogin(at: $0) }) {
+            lines.append("method: 00 no authentication")
+        }
         if configuration.guardsDestinations {
             let allowed = configuration.destinationGuard.exceptions.map(\.description).joined(separator: ", ")
             lines.append(

@@ -34,6 +34,10 @@ struct UsedFiles {
         if let path = loaded.configuration.limits.quotaFile {
             addFolder(of: path, [.read, .write, .replace])
         }
+        // Kerberos notes there which logins were used.
+        if loaded.configuration.listeners.contains(where: { $0.gssapi != nil }) {
+            addFolder(of: Self.replayCache, [.read, .write])
+        }
         for listener in loaded.configuration.listeners {
             if case .unix(let path) = listener.address.endpoint {
                 addFolder(of: Self.nearest(to: path), .socket)
@@ -52,6 +56,17 @@ struct UsedFiles {
 
     /// They may be links to elsewhere, as to /run/systemd/resolve.
     private static let linked = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"]
+
+    /// As Kerberos finds it, unless its configuration file names another one.
+    private static var replayCache: String {
+        func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let name = variable("KRB5RCACHENAME") ?? ""
+        if let colon = name.firstIndex(of: ":"), name[..<colon] == "file2" {
+            return String(name[name.index(after: colon)...])
+        }
+        let folder = ["KRB5RCACHEDIR", "TMPDIR"].compactMap(variable).first ?? "/var/tmp"
+        return folder + "/krb5_\(geteuid()).rcache2"
+    }
 
     private mutating func add(_ path: String, _ use: Use) { uses[path, default: []].formUnion(use) }
 

@@ -17,6 +17,7 @@ struct ListenerEntry: Sendable {
     /// `nil`: that of ``Configuration/ListenerSettings``.
     var mode: UInt32?
     var tls: TLSSettings?
+    var gssapi: GSSAPISettings?
     var retry: Duration?
     var limits: SourceLimits?
     var egress: Configuration.ListenerSettings.Egress?
@@ -43,6 +44,7 @@ struct ListenerEntry: Sendable {
             listener.routes = routes
             listener.mode = mode ?? listener.mode
             listener.tls = tls?.terms
+            listener.gssapi = gssapi?.terms
             listener.retry = retry
             listener.limits = limits
             listener.egress = egress
@@ -107,6 +109,13 @@ extension ListenerEntry {
                     TLSSettings.table,
                     new: { TLSSettings() },
                     "TLS with the clients, behind a PROXY header if there is one."
+                ),
+                .section(
+                    "gssapi",
+                    \.gssapi,
+                    GSSAPISettings.table,
+                    new: { GSSAPISettings() },
+                    "Logins by Kerberos (RFC 1961), before those by a password."
                 ),
                 .value(
                     "mode",

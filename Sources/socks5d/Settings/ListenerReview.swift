@@ -122,9 +122,9 @@ struct ListenerReview {
         case nil, .asConfigured: break
         case .except:
             let place = effective.place(of: "listeners", .item(index), "login")
-            if !configuration.hasLogins { warn(place ?? "login") }
+            if !hasLogins(entry) { warn(place ?? "login") }
         case .required:
-            if configuration.hasLogins { break }
+            if hasLogins(entry) { break }
             refuse(
                 effective.place(of: "listeners", .item(index), "login"),
                 "'login' is required, and there are no users; expected users, or no 'login'"
@@ -147,6 +147,8 @@ struct ListenerReview {
             }
         }
     }
+
+    private func hasLogins(_ entry: ListenerEntry) -> Bool { configuration.hasLogins || entry.gssapi != nil }
 
     private mutating func reviewCommonRules() {
         guard entries.allSatisfy({ $0.login == .never && !$0.namesClients }) else {

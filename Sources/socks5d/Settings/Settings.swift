@@ -91,7 +91,8 @@ struct Loaded: Sendable {
             [listener.tls?.certificate, listener.tls?.key, listener.tls?.clientAuthority]
         }
         let ofParents = effective.model.parents.flatMap { [$0.passwordFile, $0.authority] }
-        files = (named + ofTLS + ofParents).compactMap(\.self)
+        let keytabs = effective.model.listeners.map(\.gssapi?.keytab)
+        files = (named + ofTLS + keytabs + ofParents).compactMap(\.self)
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
         admin = try AdminConfiguration(effective)
@@ -312,7 +313,10 @@ extension Effective<Settings> {
             model.parents[index].authority = model.parents[index].authority.map(found)
         }
         model.tls.find(found)
-        for index in model.listeners.indices { model.listeners[index].tls?.find(found) }
+        for index in model.listeners.indices {
+            model.listeners[index].tls?.find(found)
+            model.listeners[index].gssapi?.find(found)
+        }
         model.configuration.limits.quotaFile = model.configuration.limits.quotaFile.map(found)
         model.log.file = model.log.file?.beside(found)
         model.accessLog.file = model.accessLog.file?.beside(found)
