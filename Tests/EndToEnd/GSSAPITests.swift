@@ -1,0 +1,151 @@
+#if GSSAPI
+    import TestSupport
+    import Testing
+
+    extension EndToEnd {
+        /// Kerberos as clients use it: the libcurl of PyPI's pycurl, and PyPI's gssapi.
+        @Suite(.client(Realm.python, package: "krb5-kdc, and scripts/clients"))
+        struct GSSAPITests {
+            @Test func payloadComesBackUnderEachProtection() async throws {
+                let log = try await withProxy("protection: [none, integrity, confidentiality]") { proxy in
+                    for level in 0...3 {
+                        expect(try proxy.client(level, "echo"), "echo\n")
+                    }
+                }
+                let sessions = log.sessions
+                #expect(sessions.map(\.outcome) == ["completed", "completed", "completed", "completed"])
+                #expect(sessions.map(\.user) == Array(repeating: Realm.user, count: 4))
+                #expect(log.access.matches(of: /"method":"gssapi"/).count == 4)
+                #expect(sessions.map(\.sent) == Array(repeating: 500_000, count: 4))
+            }
+
+            @Test func whatIsNotGrantedIsRefused() async throws {
+                let log = try await withProxy { proxy in
+                    expect(try proxy.client(0, "echo"), "refused\n")
+                    expect(try proxy.client(7, "echo"), "refused\n")
+                    expect(try proxy.client(2, "nec", "echo"), "refused\n")
+                }
+                #expect(log.sessions.map(\.outcome) == Array(repeating: "login refused", count: 3))
+                #expect(
+                    log.access.contains("protection level 0") && log.access.contains("protection level 7")
+                )
+                #expect(log.text.matches(of: /notice login failed/).count == 3)
+            }
+
+            @Test func aWeakerLevelThanTheOnlyOneIsRefused() async throws {
+                let log = try await withProxy("protection: [confidentiality], nec: true, strip-realm: true") {
+                    expect(try $0.client(1, "echo"), "refused\n")
+                    expect(try $0.client(3, "echo"), "echo\n")
+                    expect(try $0.client(2, "nec", "echo"), "echo\n")
+                }
+                #expect(log.sessions.map(\.user) == ["alice", "alice", "alice"])
+            }
+
+            @Test func curlLogsInWithAndWithoutTheVariantOfNEC() async throws {
+                let log = try await withProxy("protection: [none], nec: true") { proxy in
+                    let web = try LoopbackServer.web()
+                    for nec in [0, 1] {
+                        expect(try proxy.curl(web.port, nec: nec), WebConnection.page)
+                    }
+                    try web.stop()
+                }
+                #expect(log.sessions.map(\.user) == [Realm.user, Realm.user])
+            }
+
+            @Test func whatIsNotAuthenticEndsTheSessionWithTheReason() async throws {
+                let reasons = [
+                    "replay": "a message was repeated", "order": "a message was repeated",
+                    "plain": "a message that isn", "forged": "a message that isn", "weak": "confidentiality",
+                    "type": "a message that isn", "cut": "in the middle of a message",
+                ]
+                for (what, reason) in reasons {
+                    let log = try await withProxy { proxy in
+                        let said = try proxy.client(2, what)
+                        #expect(said == "ended\n", "\(what)")
+                        #expect(proxy.echoed.withLock { $0 } <= (what == "replay" ? 1 : 0), "\(what)")
+                    }
+                    #expect(log.access.contains(reason), "\(what): \(log.access)")
+                    #expect(log.sessions.map(\.outcome) == ["GSSAPI of the client failed"], "\(what)")
+                }
+            }
+
+            @Test func aLoginThatWasHeardCantBeUsedAgain() async throws {
+                let log = try await withProxy { expect(try $0.client(2, "token"), "refused\n") }
+                #expect(log.access.contains("is a replay"))
+            }
+
+            @Test func aTicketOfAnotherServiceIsRefused() async throws {
+                let log = try await withProxy("service: rcmd/127.0.0.1") { proxy in
+                    let answer = try proxy.client(2, "echo", service: "rcmd/other@\(Realm.name)")
+                    #expect(answer == "refused\n")
+                }
+                #expect(log.sessions.map(\.outcome) == ["login refused"])
+            }
+
+            @Test func aContextThatExpiresEndsTheSession() async throws {
+                let log = try await withProxy(lifetime: 2) {
+                    expect(try $0.client(1, "expire"), "ended\n")
+                }
+                #expect(log.access.contains("the context has expired"))
+            }
+
+            @Test(arguments: [1, 2]) func datagramsAreProtectedEach(_ level: Int) async throws {
+                let log = try await withProxy { proxy in
+                    let answers = try proxy.datagramClient(level)
+                    #expect(answers == "first\nsecond\nno more\n")
+                }
+                #expect(log.sessions.map(\.command) == ["udp-associate"])
+                #expect(log.access.contains(#""datagrams_dropped":{"unprotected":2}"#))
+            }
+
+            @Test func aKeytabThatCantBeUsedIsNamedAtTheStart() async throws {
+                try await onThread {
+                    try Realm.with { realm in
+                        let wrong = [
+                            "{keytab: /nowhere/proxy.keytab}",
+                            "{keytab: \(realm.otherKeytab), service: rcmd/127.0.0.1}",
+                        ]
+                        for settings in wrong {
+                            let end = try realm.start(settings).waitForEnd()
+                            #expect(end.exitCode != 0)
+                            #expect(end.errors.contains("the keytab /"), "\(end.errors)")
+                        }
+                    }
+                }
+            }
+
+            private func expect(_ said: String, _ expected: String) {
+                #expect(said == expected)
+            }
+
+            /// Runs `body` beside the program.
+            private func withProxy(
+                _ settings: String = "",
+                lifetime: Int = 3600,
+                _ body: @escaping @Sendable (KerberosRig) throws -> Void
+            ) async throws -> Log {
+                try await onThread {
+                    try Realm.with(lifetime: lifetime) { realm in
+                        let keytab = "{keytab: \(realm.keytab)\(settings.isEmpty ? "" : ", " + settings)}"
+                        let child = try realm.start(keytab)
+                        defer { child.finish() }
+                        let rig = try KerberosRig(realm, try child.waitForPort())
+                        try body(rig)
+                        try rig.echo.stop()
+                        let said = try child.stop().errors
+                        return Log(text: said, access: try readFile("\(realm.folder)/access.log"))
+                    }
+                }
+            }
+        }
+    }
+
+    private struct Log: Sendable {
+        /// For people.
+        let text: String
+        /// For programs.
+        let access: String
+        /// In the order of their ends.
+        var sessions: [LoggedSession] { text.split(separator: "\n").compactMap { LoggedSession($0) } }
+    }
+#endif
