@@ -183,7 +183,7 @@
         private static let longestDatagram = 65_507
 
         /// Shows what a datagram of the client protects. None counts twice, and none that was overtaken, if the client has asked
-    /// for tokens in their turn.
+        /// for tokens in their turn.
         ///
         /// - Returns: false where it isn't one whole message of this context.
         package func open(_ datagram: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void)

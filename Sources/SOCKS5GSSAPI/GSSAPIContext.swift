@@ -125,7 +125,7 @@
 
         // MARK: - Protection
 
-        /// Reads which level the client asks for, and grants it, if it is one of those that are allowed.
+        /// Reads which level the client asks for, and says which one it gets.
         package func agree(to token: [UInt8]) -> Agreement {
             state.withLock { state in
                 let isPlain = terms.acceptsPlainLevel && token.count == 1
@@ -138,7 +138,10 @@
             }
         }
 
+        /// The strongest level that is allowed, and no stronger than what is asked for. So a client that asks for less than is
+        /// allowed is refused, and one that asks for more decides itself whether that does (RFC 1961 section 4.3).
         private func choice(for asked: UInt8, _ flags: OM_uint32) -> GSSAPIProtection? {
+            guard asked <= GSSAPIProtection.selective else { return nil }
             let possible = terms.protection.filter { level in
                 switch level {
                 case .none: true
@@ -146,10 +149,7 @@
                 case .confidentiality: flags & OM_uint32(KRB_CONFIDENTIALITY) != 0
                 }
             }
-            if asked == GSSAPIProtection.selective {
-                return possible.filter { $0 != .none }.max { $0.rawValue < $1.rawValue }
-            }
-            return GSSAPIProtection(rawValue: asked).flatMap { possible.contains($0) ? $0 : nil }
+            return possible.filter { $0.rawValue <= asked }.max { $0.rawValue < $1.rawValue }
         }
 
         private static func level(in token: [UInt8], _ handle: gss_ctx_id_t?) -> UInt8? {
