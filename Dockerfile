@@ -18,6 +18,31 @@ COPY deploy ./deploy
 COPY Sources ./Sources
 RUN scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
 
+# docker build --target gssapi -t socks5d-gssapi . is the image with logins by Kerberos, on Debian's libraries.
+FROM build AS build-gssapi
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libkrb5-dev \
+ && rm -rf /var/lib/apt/lists/*
+RUN scripts/dist-gssapi && mkdir /image-gssapi && mv dist/socks5d-*-gssapi/* /image-gssapi/
+
+FROM debian:bookworm-slim AS gssapi
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libgssapi-krb5-2 libuv1 libcrypt1 libyaml-0-2 libhttp-parser2.9 libssl3 \
+    libstdc++6 \
+ && rm -rf /var/lib/apt/lists/*
+LABEL org.opencontainers.image.title="socks5d-gssapi" \
+      org.opencontainers.image.description="A SOCKS5 proxy server with logins by Kerberos" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build-gssapi /image-gssapi/socks5d /socks5d
+COPY --from=build-gssapi /image-gssapi/LICENSE /image-gssapi/THIRD-PARTY-NOTICES.md /licenses/
+ENV SOCKS5D_LISTEN=0.0.0.0:1080
+ENV SOCKS5D_SANDBOX=on
+USER 65532:65532
+EXPOSE 1080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=2s CMD ["/socks5d", "healthcheck"]
+ENTRYPOINT ["/socks5d"]
+
 FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=unknown

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist image-check deb deploy-check schema docs clean
+.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-gssapi image-check deb deploy-check schema docs clean
 
 ## What the program has beside the default.
 TRAITS := --traits TLS
@@ -110,6 +110,10 @@ dist: ## Make the static binary's tar.gz and sha256 in dist/.
 	@scripts/setup build
 	scripts/dist
 	scripts/dist-check
+
+dist-gssapi: ## Make a tar.gz with GSSAPI in dist/, of an executable that needs this Debian's libraries.
+	@scripts/setup build gssapi
+	scripts/dist-gssapi
 
 deb: ## Make the Debian package in dist/; check, install and remove it in a Debian of its own (as root).
 	@scripts/setup build deb
