@@ -46,7 +46,7 @@ struct ctls_session {
     uint8_t header[SSL3_RT_HEADER_LENGTH];
     uint8_t header_length;
     uint16_t body_left;
-    bool has_begun, is_established, peer_has_ended, shall_end, has_ended;
+    bool has_begun, is_shaking_hands, is_established, peer_has_ended, shall_end, has_ended;
     /// Why it is of no more use.
     const char *failure;
     /// Why the peer's certificate isn't accepted, where OpenSSL's word for it says less.

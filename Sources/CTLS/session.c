@@ -94,6 +94,16 @@ static bool is_stranger(const ctls_session *session, uint8_t first) {
     return !may_be;
 }
 
+/// Whether OpenSSL is to see the bytes yet: a first record that isn't complete waits outside, where it takes no more memory
+/// than it has bytes. OpenSSL would take 40 KiB, for whoever sends one byte.
+static bool is_first_record_whole(const ctls_session *session) {
+    if (session->is_shaking_hands) return true;
+    if (session->input_left < SSL3_RT_HEADER_LENGTH) return false;
+    size_t length = (size_t)session->input[3] << 8 | session->input[4];
+    // A longer one is refused by OpenSSL at once.
+    return length > SSL3_RT_MAX_PLAIN_LENGTH || session->input_left >= SSL3_RT_HEADER_LENGTH + length;
+}
+
 static void decode(ctls_session *session, uint8_t *payload, size_t room, ctls_step *step) {
     if (!session->has_begun && session->input_left > 0) {
         session->has_begun = true;
@@ -102,7 +112,11 @@ static void decode(ctls_session *session, uint8_t *payload, size_t room, ctls_st
             return;
         }
     }
-    if (!session->is_established) shake_hands(session);
+    if (!session->is_established) {
+        if (session->context->is_server && !is_first_record_whole(session)) return;
+        session->is_shaking_hands = true;
+        shake_hands(session);
+    }
     while (session->is_established && session->failure == NULL && step->produced < room) {
         size_t count = 0;
         ERR_clear_error();

@@ -74,7 +74,7 @@ def make_machine(folder, socks5d):
             run("cp", "--recursive", "--no-dereference", f"/etc/{name}", str(etc))
     # For openssl.
     (etc / "ssl").mkdir()
-    (etc / "ssl" / "openssl.cnf").touch()
+    shutil.copy("/etc/ssl/openssl.cnf", etc / "ssl")
     (etc / "hosts").write_text(f"127.0.0.1 localhost\n{WEB} example.com www.example.com\n")
     (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     settings = etc / "socks5d"

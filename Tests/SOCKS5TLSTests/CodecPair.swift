@@ -26,11 +26,18 @@
 
         /// Decodes as long as that brings something, in pieces of `piece` bytes of the wire at most.
         func decode(piece: Int = .max) {
+            var shown = piece
             while failure == nil {
-                let part = Array(wire.prefix(piece))
+                let part = Array(wire.prefix(shown))
                 guard let step = decode(part) else { return }
                 wire.removeFirst(step.consumed)
-                if step.consumed == 0 && step.produced == 0 { return }
+                if step.consumed > 0 || step.produced > 0 {
+                    shown = piece
+                } else if part.count < wire.count {
+                    shown += piece
+                } else {
+                    return
+                }
             }
         }
 
