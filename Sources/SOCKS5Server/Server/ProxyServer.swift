@@ -187,13 +187,7 @@ public final class ProxyServer: Sendable {
             logger: logger
         )
         let parents = shared.parents.adopt(configuration)
-        let policy = Policy(
-            configuration,
-            at: listening.places,
-            parents: parents,
-            hashThreads,
-            contexts: contexts
-        )
+        let policy = Policy(configuration, at: listening.places, parents: parents, hashThreads, contexts)
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
@@ -256,7 +250,7 @@ public final class ProxyServer: Sendable {
                 at: current.places,
                 parents: current.shared.parents.adopt(next),
                 hashThreads,
-                contexts: contexts,
+                contexts,
                 replacing: current.policy
             )
             service?.configuration = next

@@ -33,7 +33,7 @@ final class Policy: Sendable {
         at places: OwnPlaces,
         parents: [String: ParentRecord],
         _ hashThreads: HashThreads,
-        contexts: [(any SecurityContextSource)?] = [],
+        _ contexts: [(any SecurityContextSource)?] = [],
         replacing previous: Policy? = nil
     ) {
         ownListeners = OwnListeners(configuration, places.addresses)
