@@ -152,8 +152,24 @@ def bad(proxy, what, host, port):
     proxy.expect_end()
 
 
+def long(port):
+    for length in [1, 4092, 4093, 20000, 65532]:
+        wire = socket.create_connection(("127.0.0.1", port))
+        wire.settimeout(20)
+        wire.sendall(b"\x05\x01\x01")
+        assert read(wire, 2) == b"\x05\x01"
+        sent = message(1, b"\x60" * length)
+        for place in range(0, len(sent), 3001):
+            wire.sendall(sent[place : place + 3001])
+        assert read(wire, 2) == b"\x01\xff"
+        wire.close()
+    print("refused")
+
+
 def main():
     port, service, level, command, *rest = sys.argv[1:]
+    if command == "long":
+        return long(int(port))
     try:
         proxy = Proxy(int(port), service, int(level), nec=command == "nec")
     except gssapi.exceptions.GSSError as error:

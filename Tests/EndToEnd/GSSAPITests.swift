@@ -80,6 +80,12 @@
                 }
             }
 
+            /// Longer than the ring of a handshake at first, and of no use.
+            @Test func aTokenOfAnyLengthIsReadToItsEnd() async throws {
+                let log = try await withProxy { try expect($0.client(2, "long"), "refused\n") }
+                #expect(log.sessions.map(\.outcome) == Array(repeating: "login refused", count: 5))
+            }
+
             @Test func aLoginThatWasHeardCantBeUsedAgain() async throws {
                 let log = try await withProxy { try expect($0.client(2, "token"), "refused\n") }
                 #expect(log.access.contains("is a replay"))
