@@ -1,5 +1,6 @@
 #if GSSAPI
     internal import CKerberos
+    internal import Glibc
     package import SOCKS5Protocol
 
     /// Accepts contexts of Kerberos by the keys of a keytab. Kerberos reads the file anew for each.
@@ -30,6 +31,7 @@
         /// - Parameter service: `socks/proxy.example.com` with or without a realm, or `socks` on any host; `nil`: any key.
         package init(keytab: String, service: String?, _ terms: Terms) throws(GSSAPIFailure) {
             self.terms = terms
+            try Self.checkFile(keytab)
             var (minor, name, credential): (OM_uint32, gss_name_t?, gss_cred_id_t?) = (0, nil, nil)
             defer { if name != nil { gss_release_name(&minor, &name) } }
             if let service {
@@ -40,6 +42,19 @@
             let major = krb_acquire(&minor, "FILE:" + keytab, name, &credential)
             guard krb_has_failed(major) == 0, let credential else { throw GSSAPIFailure(major, minor) }
             self.credential = UInt(bitPattern: credential)
+        }
+
+        /// Whoever reads a key can pass for the service. A group that root lets read it is meant to. And Kerberos would wait for a
+        /// named pipe.
+        private static func checkFile(_ keytab: String) throws(GSSAPIFailure) {
+            var state = stat()
+            // What can't be looked at, Kerberos has words for.
+            guard stat(keytab, &state) == 0 else { return }
+            guard state.st_mode & S_IFMT == S_IFREG else { throw GSSAPIFailure("it is no file") }
+            let others = state.st_uid == 0 ? S_IRWXO | S_IWGRP | S_IXGRP : S_IRWXO | S_IRWXG
+            guard state.st_mode & others == 0 else {
+                throw GSSAPIFailure("others may read it; expected mode 0600, or 0640 if root owns it")
+            }
         }
 
         package func makeContext() -> GSSAPIContext { GSSAPIContext(self, credential, terms) }

@@ -1,4 +1,5 @@
 #if GSSAPI
+    import Glibc
     import TestSupport
     import Testing
 
@@ -127,8 +128,40 @@
                             #expect(end.exitCode != 0)
                             #expect(end.errors.contains("the keytab /"), "\(end.errors)")
                         }
+                        chmod(realm.keytab, 0o644)
+                        let end = try realm.start("{keytab: \(realm.keytab)}").waitForEnd()
+                        #expect(end.errors.contains("others may read it"), "\(end.errors)")
+                        unlink(realm.keytab)
+                        mkfifo(realm.keytab, 0o600)
+                        let other = try realm.start("{keytab: \(realm.keytab)}").waitForEnd()
+                        #expect(other.errors.contains("it is no file"), "\(other.errors)")
                     }
                 }
+            }
+
+            @Test func aReloadWithABadKeytabChangesNothing() async throws {
+                let log = try await withProxy { proxy in
+                    chmod(proxy.realm.keytab, 0o644)
+                    proxy.child.signal(SIGHUP)
+                    _ = try proxy.child.waitForLine(containing: "others may read it")
+                    chmod(proxy.realm.keytab, 0o600)
+                    try expect(proxy.client(2, "echo"), "echo\n")
+                }
+                #expect(log.sessions.count == 1)
+            }
+
+            @Test func ofBothMethodsTheStrongerIsChosen() async throws {
+                let users = "users: [{name: ann, password: hunter2}]"
+                let log = try await withProxy(more: users) { proxy in
+                    for (methods, chosen) in [([1, 2], 1), ([2, 1], 1), ([2], 2), ([0], 0xff)] {
+                        let socket = try TestSocket(connectingTo: proxy.port)
+                        defer { socket.close() }
+                        try socket.send([5, UInt8(methods.count)] + methods.map { UInt8($0) })
+                        let selection = try socket.receive(2)
+                        guard selection == [5, UInt8(chosen)] else { throw TestFailure("\(selection)") }
+                    }
+                }
+                #expect(!log.text.isEmpty)
             }
 
             /// Throws, since the thread of ``withProxy(_:lifetime:_:)`` belongs to no test.
@@ -140,14 +173,15 @@
             private func withProxy(
                 _ settings: String = "",
                 lifetime: Int = 3600,
+                more: String = "",
                 _ body: @escaping @Sendable (KerberosRig) throws -> Void
             ) async throws -> Log {
                 try await onThread {
                     try Realm.with(lifetime: lifetime) { realm in
                         let keytab = "{keytab: \(realm.keytab)\(settings.isEmpty ? "" : ", " + settings)}"
-                        let child = try realm.start(keytab)
+                        let child = try realm.start(keytab, more: more)
                         defer { child.finish() }
-                        let rig = try KerberosRig(realm, try child.waitForPort())
+                        let rig = try KerberosRig(realm, child, try child.waitForPort())
                         try body(rig)
                         try rig.echo.stop()
                         let said = try child.stop().errors

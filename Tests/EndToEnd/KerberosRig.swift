@@ -5,13 +5,15 @@
     /// What a test with Kerberos has: the program with a keytab, and a server that echoes.
     struct KerberosRig: Sendable {
         let realm: Realm
+        let child: ChildProcess
         let port: Int
         let echo: LoopbackServer
         /// Bytes that have come to the server.
         let echoed: Guarded<Int>
 
-        init(_ realm: Realm, _ port: Int) throws {
+        init(_ realm: Realm, _ child: ChildProcess, _ port: Int) throws {
             self.realm = realm
+            self.child = child
             self.port = port
             let count = Guarded(0)
             echoed = count

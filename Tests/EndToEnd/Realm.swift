@@ -123,8 +123,10 @@
 
         /// Starts the program with one listener.
         ///
-        /// - Parameter settings: its `gssapi`.
-        func start(_ settings: String) throws -> ChildProcess {
+        /// - Parameters:
+        ///   - settings: its `gssapi`.
+        ///   - more: of the whole server, a line each.
+        func start(_ settings: String, more: String = "") throws -> ChildProcess {
             let text = """
                 guard: {mode: "off"}
                 log: {level: info}
@@ -132,6 +134,7 @@
                 listeners:
                   - address: 127.0.0.1:0
                     gssapi: \(settings)
+                \(more)
                 """
             let path = "\(folder)/socks5d.yaml"
             try writeFile(path, Array(text.utf8))

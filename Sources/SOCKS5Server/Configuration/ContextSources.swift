@@ -45,7 +45,7 @@ extension Configuration {
             } catch {
                 let key = service.map { " for \($0)" } ?? ""
                 throw ConfigurationError(
-                    "the keytab \(keytab) has no key\(key) that can be used: \(error)".escapedForOneLine
+                    "the keytab \(keytab) can't be used\(key): \(error)".escapedForOneLine
                 )
             }
         }
