@@ -30,7 +30,7 @@ run: ## Build release and serve on 127.0.0.1:1080, with state and control on 127
 	  exec "$$(swift build -c release --show-bin-path)/socks5d" $(ARGS)
 
 build: ## Build release; warnings are errors.
-	@scripts/setup build
+	@scripts/setup build $(if $(findstring GSSAPI,$(TRAITS)),gssapi)
 	swift build -c release $(TRAITS) -Xswiftc -warnings-as-errors
 
 test: ## Run every test: unit, loop, server, command line, real clients.
