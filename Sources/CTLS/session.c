@@ -118,14 +118,14 @@ static void decode(ctls_session *session, uint8_t *payload, size_t room, ctls_st
         shake_hands(session);
     }
     while (session->is_established && session->failure == NULL && step->produced < room) {
-        size_t count = 0;
+        size_t count = 0, left = session->input_left, messages = session->messages_length;
         ERR_clear_error();
         int result = SSL_read_ex(session->ssl, payload + step->produced, room - step->produced, &count);
         step->produced += count;
-        if (result != 1) {
-            must_wait(session, result);
-            return;
-        }
+        if (result == 1) continue;
+        // OpenSSL says so too behind a message that isn't payload, as one about new keys, and behind its own answer to it.
+        bool has_moved = session->input_left < left || session->messages_length != messages;
+        if (!must_wait(session, result) || session->peer_has_ended || !has_moved) return;
     }
 }
 
@@ -176,6 +176,12 @@ const char *ctls_encode(
     session->output = NULL;
     session->output_left = 0;
     return session->failure;
+}
+
+bool ctls_renew_keys(ctls_session *session) {
+    bool is_renewed = session->is_established && SSL_key_update(session->ssl, SSL_KEY_UPDATE_REQUESTED) == 1;
+    ERR_clear_error();
+    return is_renewed;
 }
 
 void ctls_end(ctls_session *session) {

@@ -31,6 +31,11 @@
             return CodecStep(step)
         }
 
+        /// Has new keys for what is encoded from now on, and asks the peer for the same.
+        ///
+        /// - Returns: whether it can: TLS 1.3, behind the handshake.
+        package func renewKeys() -> Bool { ctls_renew_keys(session) }
+
         package func encode(
             _ payload: UnsafeRawBufferPointer,
             into wire: UnsafeMutableRawBufferPointer

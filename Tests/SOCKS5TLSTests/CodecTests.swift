@@ -50,6 +50,30 @@
             }
         }
 
+        @Test("new keys hold nothing up, however often a peer has them", arguments: [7, .max])
+        func keys(piece: Int) throws {
+            try withCertificates { files in
+                let pair = try TestPair(files.clientContext(), files.serverContext())
+                pair.exchange()
+                for (sender, receiver) in [(pair.client, pair.server), (pair.server, pair.client)] {
+                    var sent: [UInt8] = []
+                    receiver.received = []
+                    for round in 0..<20 {
+                        #expect(try sender.tls.renewKeys())
+                        let text = [UInt8](repeating: UInt8(round), count: 100)
+                        receiver.wire += try sender.encode(text).wire
+                        sent += text
+                    }
+                    receiver.decode(piece: piece)
+                    #expect(receiver.received == sent && receiver.wire.isEmpty)
+                    pair.exchange()
+                    try TestPair.send([1, 2, 3], from: receiver, to: sender)
+                    #expect(sender.received.suffix(3) == [1, 2, 3])
+                }
+                #expect(pair.client.failure == nil && pair.server.failure == nil)
+            }
+        }
+
         @Test("nothing is encoded before the handshake's end, and it is then")
         func early() throws {
             try withCertificates { files in

@@ -96,6 +96,10 @@ const char *ctls_encode(
 /// Bytes that the session has to say by itself. @return how many.
 size_t ctls_take_messages(ctls_session *session, void *wire, size_t room);
 
+/// Has new keys for what follows, and asks the peer for the same (RFC 8446 section 4.6.3). It goes before what is encoded next.
+/// @return whether the session can.
+bool ctls_renew_keys(ctls_session *session);
+
 /// Says that nothing more follows (close_notify), at the handshake's end if that is still to come.
 void ctls_end(ctls_session *session);
 
