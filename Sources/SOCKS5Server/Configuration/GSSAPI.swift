@@ -9,7 +9,7 @@ extension Configuration.ListenerSettings {
         /// `socks/proxy.example.com`, or `socks` on any host. `nil`: any key of the file.
         public var service: String?
         /// How what follows may be protected. A client that asks for less is refused; one that asks for more gets the
-        /// strongest of these, and may leave. With ``SOCKS5Protocol/GSSAPIProtection/none`` the login alone is safe from others;
+        /// strongest of these, and may leave. With `none` the login alone is safe from others;
         /// curl can do no more.
         public var protection: Set<GSSAPIProtection> = [.integrity, .confidentiality]
         /// Whether users of the service's realm are known by their names alone: `alice` rather than `alice@EXAMPLE.COM`.
