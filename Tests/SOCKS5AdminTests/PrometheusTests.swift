@@ -38,6 +38,9 @@ import Testing
             _ = try target.receive(3)
             try TestSocket(connectingTo: rig.proxyPort).close()
             try eventually("the end of a probe") { rig.proxy.statistics[.ended] == 1 }
+            // A worker counts bytes when the socket has taken them, which their reader may see first.
+            let counted = #"direction="sent"} 3"#
+            try eventually("the bytes are counted") { try rig.ask("GET /metrics").text.contains(counted) }
             let answer = try rig.ask("GET /metrics")
             #expect(answer.headers["content-type"] == MetricsFormat.prometheus.contentType)
             client.close()
