@@ -76,6 +76,21 @@ static int no_passphrase(char *buffer, int size, int is_writing, void *was_asked
     return -1;
 }
 
+/// Reads a file, and overwrites what was read as soon as it was used.
+static ctls_problem use_file(
+    ctls_context *context, const char *path, bool is_secret, ctls_problem (*use)(ctls_context *, BIO *)
+) {
+    file_text text = {NULL, 0};
+    ctls_problem result = read_file(path, is_secret, &text);
+    if (result.text == NULL && result.error == 0) {
+        BIO *source = BIO_new_mem_buf(text.bytes, (int)text.length);
+        result = source == NULL ? (ctls_problem){NULL, ENOMEM} : use(context, source);
+        BIO_free(source);
+    }
+    forget(&text);
+    return result;
+}
+
 static void note(ctls_context *context, X509 *certificate) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
@@ -114,15 +129,7 @@ static ctls_problem use_chain(ctls_context *context, BIO *source) {
 }
 
 ctls_problem ctls_use_certificate(ctls_context *context, const char *path) {
-    file_text text = {NULL, 0};
-    ctls_problem result = read_file(path, false, &text);
-    if (result.text == NULL && result.error == 0) {
-        BIO *source = BIO_new_mem_buf(text.bytes, (int)text.length);
-        result = source == NULL ? (ctls_problem){NULL, ENOMEM} : use_chain(context, source);
-        BIO_free(source);
-    }
-    forget(&text);
-    return result;
+    return use_file(context, path, false, use_chain);
 }
 
 static ctls_problem use_key(ctls_context *context, BIO *source) {
@@ -143,15 +150,7 @@ static ctls_problem use_key(ctls_context *context, BIO *source) {
 }
 
 ctls_problem ctls_use_key(ctls_context *context, const char *path) {
-    file_text text = {NULL, 0};
-    ctls_problem result = read_file(path, true, &text);
-    if (result.text == NULL && result.error == 0) {
-        BIO *source = BIO_new_mem_buf(text.bytes, (int)text.length);
-        result = source == NULL ? (ctls_problem){NULL, ENOMEM} : use_key(context, source);
-        BIO_free(source);
-    }
-    forget(&text);
-    return result;
+    return use_file(context, path, true, use_key);
 }
 
 static ctls_problem trust(ctls_context *context, BIO *source) {
@@ -178,15 +177,7 @@ static ctls_problem trust(ctls_context *context, BIO *source) {
 }
 
 ctls_problem ctls_trust(ctls_context *context, const char *path) {
-    file_text text = {NULL, 0};
-    ctls_problem result = read_file(path, false, &text);
-    if (result.text == NULL && result.error == 0) {
-        BIO *source = BIO_new_mem_buf(text.bytes, (int)text.length);
-        result = source == NULL ? (ctls_problem){NULL, ENOMEM} : trust(context, source);
-        BIO_free(source);
-    }
-    forget(&text);
-    return result;
+    return use_file(context, path, false, trust);
 }
 
 const char *ctls_system_authorities(void) {

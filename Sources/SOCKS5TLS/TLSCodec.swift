@@ -17,18 +17,7 @@
             _ wire: UnsafeRawBufferPointer,
             into payload: UnsafeMutableRawBufferPointer
         ) throws(CodecFailure) -> CodecStep {
-            var step = ctls_step()
-            try check(
-                ctls_decode(
-                    session,
-                    wire.baseAddress,
-                    wire.count,
-                    payload.baseAddress,
-                    payload.count,
-                    &step
-                )
-            )
-            return CodecStep(step)
+            try step(ctls_decode, from: wire, into: payload)
         }
 
         /// Has new keys for what is encoded from now on, and asks the peer for the same.
@@ -40,18 +29,22 @@
             _ payload: UnsafeRawBufferPointer,
             into wire: UnsafeMutableRawBufferPointer
         ) throws(CodecFailure) -> CodecStep {
+            try step(ctls_encode, from: payload, into: wire)
+        }
+
+        private typealias Call = (
+            OpaquePointer?, UnsafeRawPointer?, Int, UnsafeMutableRawPointer?, Int,
+            UnsafeMutablePointer<ctls_step>?
+        ) -> UnsafePointer<CChar>?
+
+        private func step(
+            _ call: Call,
+            from input: UnsafeRawBufferPointer,
+            into output: UnsafeMutableRawBufferPointer
+        ) throws(CodecFailure) -> CodecStep {
             var step = ctls_step()
-            try check(
-                ctls_encode(
-                    session,
-                    payload.baseAddress,
-                    payload.count,
-                    wire.baseAddress,
-                    wire.count,
-                    &step
-                )
-            )
-            return CodecStep(step)
+            try check(call(session, input.baseAddress, input.count, output.baseAddress, output.count, &step))
+            return CodecStep(consumed: step.consumed, produced: step.produced)
         }
 
         package func takeMessages(into wire: UnsafeMutableRawBufferPointer) -> Int {
@@ -89,12 +82,6 @@
 
         deinit {
             ctls_session_free(session)
-        }
-    }
-
-    extension CodecStep {
-        fileprivate init(_ step: ctls_step) {
-            self.init(consumed: step.consumed, produced: step.produced)
         }
     }
 #endif
