@@ -6,46 +6,6 @@ private let credentials = Credentials(username: "alice", password: "secret")
 private let request = SOCKSRequest(command: .connect, destination: Destination(name: "example.com", port: 80))
 private let payload: [UInt8] = Array("payload".utf8)
 
-/// Feeds bytes as they would arrive, and answers for the context.
-private struct Feeder {
-    var handshake: ServerHandshake
-    var steps: [ServerHandshake.ContextStep]
-    var held: [UInt8] = []
-    var actions: [ServerHandshake.Action] = []
-    var isOver = false
-
-    init(or alternative: AuthenticationMethod? = nil, _ steps: [ServerHandshake.ContextStep]) {
-        handshake = ServerHandshake(requiring: .gssapi, or: alternative)
-        self.steps = steps
-    }
-
-    mutating func feed(_ bytes: some Sequence<UInt8>) {
-        held += bytes
-        while !isOver {
-            let bytes = held
-            let (consumed, action) = handshake.receive(bytes.span.bytes)
-            held.removeFirst(consumed)
-            if action == .receiveMore { return }
-            note(action)
-            switch action {
-            case .establish, .agree:
-                let step = steps.removeFirst()
-                note(handshake.advanced(step))
-            case .authenticate: note(handshake.authenticated(true))
-            default: break
-            }
-        }
-    }
-
-    private mutating func note(_ action: ServerHandshake.Action) {
-        actions.append(action)
-        switch action {
-        case .refuse, .refuseLogin, .open, .reject, .abort, .refuseContext, .clientAborted: isOver = true
-        case .receiveMore, .select, .authenticate, .acknowledge, .establish, .agree, .send, .protect: break
-        }
-    }
-}
-
 @Suite struct GSSAPIHandshakeTests {
     private static let selected = ServerHandshake.Action.select(MethodSelection(method: .gssapi))
     // Computed: of what lives as long as the process, LeakSanitizer doesn't find the bytes behind such a case.
@@ -68,7 +28,7 @@ private struct Feeder {
         let bytes = Self.whole + request.encoded
         for first in 0...bytes.count {
             for second in first...bytes.count {
-                var feeder = Feeder(Self.steps)
+                var feeder = ServerFeeder(.gssapi, Self.steps)
                 for part in [bytes[..<first], bytes[first..<second], bytes[second...]] { feeder.feed(part) }
                 #expect(feeder.actions == Self.expected, "cut at \(first) and \(second)")
             }
@@ -76,7 +36,7 @@ private struct Feeder {
     }
 
     @Test func oneByteAtATimeIsUnderstoodAndPayloadStays() {
-        var feeder = Feeder(Self.steps)
+        var feeder = ServerFeeder(.gssapi, Self.steps)
         for byte in Self.whole + request.encoded { feeder.feed([byte]) }
         feeder.feed(payload)
         #expect(feeder.actions == Self.expected)
@@ -86,7 +46,7 @@ private struct Feeder {
     @Test func everyTruncationWaits() {
         let bytes = Self.whole + request.encoded
         for length in 0..<bytes.count {
-            var feeder = Feeder(Self.steps)
+            var feeder = ServerFeeder(.gssapi, Self.steps)
             feeder.feed(bytes[..<length])
             #expect(feeder.actions == Array(Self.expected.prefix(feeder.actions.count)))
             #expect(feeder.actions.count < Self.expected.count, "\(length) bytes")
@@ -94,7 +54,7 @@ private struct Feeder {
     }
 
     @Test func anEstablishedContextWithoutATokenSendsNothing() {
-        var feeder = Feeder([.established([]), .agreed([9])])
+        var feeder = ServerFeeder(.gssapi, [.established([]), .agreed([9])])
         feeder.feed(greeting.encoded + Self.first.encoded + Self.level.encoded)
         let actions: [ServerHandshake.Action] = [
             Self.selected, .establish(token: [1, 2, 3]), .receiveMore, .agree(token: [5, 6]),
@@ -104,10 +64,10 @@ private struct Feeder {
     }
 
     @Test func gssapiComesBeforeAPasswordWhereBothAreOffered() {
-        var both = Feeder(or: .usernamePassword, [])
+        var both = ServerFeeder(.gssapi, or: .usernamePassword)
         both.feed(greeting.encoded)
         #expect(both.actions == [Self.selected])
-        var other = Feeder(or: .usernamePassword, [])
+        var other = ServerFeeder(.gssapi, or: .usernamePassword)
         other.feed(Greeting(methods: [.noAuthentication, .usernamePassword]).encoded)
         other.feed(credentials.encoded + request.encoded)
         let actions: [ServerHandshake.Action] = [
@@ -115,7 +75,7 @@ private struct Feeder {
             .acknowledge(AuthenticationStatus(succeeded: true)), .open(request),
         ]
         #expect(other.actions == actions)
-        var neither = Feeder(or: .usernamePassword, [])
+        var neither = ServerFeeder(.gssapi, or: .usernamePassword)
         neither.feed(Greeting(methods: [.noAuthentication]).encoded)
         #expect(neither.actions == [.refuse(MethodSelection(method: .noAcceptable))])
     }
@@ -123,7 +83,7 @@ private struct Feeder {
     @Test func aContextThatFailsIsRefusedWithTwoBytes() {
         #expect(GSSAPIMessage.abort.encoded == [1, 0xff])
         for steps: [ServerHandshake.ContextStep] in [[.refused], [.established([8]), .refused]] {
-            var feeder = Feeder(steps)
+            var feeder = ServerFeeder(.gssapi, steps)
             feeder.feed(greeting.encoded + Self.first.encoded + Self.level.encoded + request.encoded)
             #expect(feeder.actions.last == .refuseContext(.abort))
         }
@@ -131,7 +91,7 @@ private struct Feeder {
 
     @Test func aClientThatGivesUpIsLeftWithoutAWord() {
         for bytes in [greeting.encoded, greeting.encoded + Self.first.encoded] {
-            var feeder = Feeder([.established([8])])
+            var feeder = ServerFeeder(.gssapi, [.established([8])])
             feeder.feed(bytes + GSSAPIMessage.abort.encoded)
             #expect(feeder.actions.last == .clientAborted)
         }
@@ -140,13 +100,13 @@ private struct Feeder {
     @Test func aMessageOutOfTurnIsRefusedAtItsHeader() {
         let early: [[UInt8]] = [[1, 2, 0, 1], [1, 3, 0, 1], [1, 0], [1, 4], [1, 1, 0, 0], [5], [0]]
         for bytes in early {
-            var feeder = Feeder([])
+            var feeder = ServerFeeder(.gssapi)
             feeder.feed(greeting.encoded + bytes)
             #expect(feeder.actions.last == .refuseContext(.abort), "\(bytes)")
         }
         let late: [[UInt8]] = [[1, 1, 0, 1], [1, 3, 0, 1], [1, 2, 0, 0], [5]]
         for bytes in late {
-            var feeder = Feeder([.established([8])])
+            var feeder = ServerFeeder(.gssapi, [.established([8])])
             feeder.feed(greeting.encoded + Self.first.encoded + bytes)
             #expect(feeder.actions.last == .refuseContext(.abort), "\(bytes)")
         }
@@ -154,23 +114,23 @@ private struct Feeder {
 
     @Test func theLongestTokensAreTakenAndLongerOnesRefusedAtTheirHeader() {
         let token = [UInt8](repeating: 0x60, count: ServerHandshake.longestToken)
-        var feeder = Feeder([.established([8])])
+        var feeder = ServerFeeder(.gssapi, [.established([8])])
         feeder.feed(greeting.encoded + GSSAPIMessage.authentication(token).encoded)
         #expect(feeder.actions.contains(.establish(token: token)))
         #expect(GSSAPIMessage.authentication(token).encoded.count == 65_536)
         let most = UInt16(ServerHandshake.longestLevelToken)
         feeder.feed([1, 2, UInt8(most >> 8), UInt8(most & 0xff)])
         #expect(!feeder.isOver)
-        var longer = Feeder([.established([8])])
+        var longer = ServerFeeder(.gssapi, [.established([8])])
         longer.feed(greeting.encoded + [1, 1, 0xff, 0xfd])
         #expect(longer.actions.last == .refuseContext(.abort))
-        var level = Feeder([.established([8])])
+        var level = ServerFeeder(.gssapi, [.established([8])])
         level.feed(greeting.encoded + Self.first.encoded + [1, 2, 0x10, 0x00])
         #expect(level.actions.last == .refuseContext(.abort))
     }
 
     @Test func aContextThatNeverEndsIsGivenUp() {
-        var feeder = Feeder(Array(repeating: .unfinished([7]), count: 100))
+        var feeder = ServerFeeder(.gssapi, Array(repeating: .unfinished([7]), count: 100))
         feeder.feed(greeting.encoded)
         for _ in 0..<100 where !feeder.isOver { feeder.feed(Self.second.encoded) }
         #expect(feeder.actions.last == .refuseContext(.abort))

@@ -7,45 +7,6 @@ private let credentials = Credentials(username: "alice", password: "secret")
 private let request = SOCKSRequest(command: .connect, destination: destination)
 private let payload: [UInt8] = Array("GET / HTTP/1.1\r\n".utf8)
 
-/// Feeds bytes as they would arrive, keeping what isn't consumed.
-private struct Feeder {
-    var handshake: ServerHandshake
-    var accepts = true
-    var held: [UInt8] = []
-    var actions: [ServerHandshake.Action] = []
-    var isOver = false
-
-    init(_ method: AuthenticationMethod, accepts: Bool = true) {
-        handshake = ServerHandshake(requiring: method)
-        self.accepts = accepts
-    }
-
-    mutating func feed(_ bytes: some Sequence<UInt8>) {
-        held += bytes
-        while !isOver {
-            let bytes = held
-            let (consumed, action) = handshake.receive(bytes.span.bytes)
-            held.removeFirst(consumed)
-            switch action {
-            case .receiveMore:
-                #expect(consumed == 0)
-                return
-            case .authenticate:
-                actions.append(action)
-                let verdict = handshake.authenticated(accepts)
-                actions.append(verdict)
-                isOver = !accepts
-            case .select, .acknowledge:
-                actions.append(action)
-            case .refuse, .refuseLogin, .open, .reject, .abort, .establish, .agree, .send, .protect,
-                .refuseContext, .clientAborted:
-                actions.append(action)
-                isOver = true
-            }
-        }
-    }
-}
-
 @Suite struct HandshakeTests {
     static let conversations: [(AuthenticationMethod, [UInt8], [ServerHandshake.Action])] = [
         (
@@ -69,7 +30,7 @@ private struct Feeder {
     ) {
         let all = bytes + payload
         for first in 0...all.count {
-            var feeder = Feeder(method)
+            var feeder = ServerFeeder(method)
             feeder.feed(all[..<first])
             feeder.feed(all[first...])
             #expect(feeder.actions == expected, "cut at \(first)")
@@ -86,7 +47,7 @@ private struct Feeder {
     ) {
         for first in 0...bytes.count {
             for second in first...bytes.count {
-                var feeder = Feeder(method)
+                var feeder = ServerFeeder(method)
                 for part in [bytes[..<first], bytes[first..<second], bytes[second...]] { feeder.feed(part) }
                 #expect(feeder.actions == expected, "cut at \(first) and \(second)")
             }
@@ -99,7 +60,7 @@ private struct Feeder {
         _ bytes: [UInt8],
         _ expected: [ServerHandshake.Action]
     ) {
-        var feeder = Feeder(method)
+        var feeder = ServerFeeder(method)
         for byte in bytes { feeder.feed([byte]) }
         #expect(feeder.actions == expected)
         #expect(feeder.held.isEmpty)
@@ -112,7 +73,7 @@ private struct Feeder {
         _ expected: [ServerHandshake.Action]
     ) {
         for length in 0..<bytes.count {
-            var feeder = Feeder(method)
+            var feeder = ServerFeeder(method)
             feeder.feed(bytes[..<length])
             #expect(feeder.actions == Array(expected.prefix(feeder.actions.count)))
             #expect(feeder.actions.count < expected.count, "\(length) bytes")
@@ -121,7 +82,7 @@ private struct Feeder {
 
     @Test(arguments: 0...255) func anyOtherVersionIsDroppedWithoutAWordAtItsFirstByte(_ version: Int) {
         guard version != 5 else { return }
-        var feeder = Feeder(.noAuthentication)
+        var feeder = ServerFeeder(.noAuthentication)
         feeder.feed([UInt8(version)])
         #expect(feeder.actions == [.abort])
     }
@@ -130,7 +91,7 @@ private struct Feeder {
         for methods: [AuthenticationMethod] in [
             [], [.gssapi], [.noAuthentication], (3...254).map { AuthenticationMethod(rawValue: $0) },
         ] {
-            var feeder = Feeder(.usernamePassword)
+            var feeder = ServerFeeder(.usernamePassword)
             feeder.feed(Greeting(methods: methods).encoded)
             #expect(feeder.actions == [.refuse(MethodSelection(method: .noAcceptable))])
         }
@@ -141,21 +102,21 @@ private struct Feeder {
         for methods in [
             [.usernamePassword] + others, others + [.noAuthentication, .usernamePassword, .usernamePassword],
         ] {
-            var feeder = Feeder(.usernamePassword)
+            var feeder = ServerFeeder(.usernamePassword)
             feeder.feed(Greeting(methods: methods).encoded)
             #expect(feeder.actions == [.select(MethodSelection(method: .usernamePassword))])
         }
     }
 
     @Test func aBadLoginEndsBeforeTheRequestBehindIt() {
-        var feeder = Feeder(.usernamePassword, accepts: false)
+        var feeder = ServerFeeder(.usernamePassword, accepts: false)
         feeder.feed(greeting.encoded + credentials.encoded + request.encoded)
         #expect(feeder.actions.last == .refuseLogin(AuthenticationStatus(succeeded: false)))
         #expect(feeder.held == request.encoded)
     }
 
     @Test func aBadVersionOfTheSubnegotiationIsABadLogin() {
-        var feeder = Feeder(.usernamePassword)
+        var feeder = ServerFeeder(.usernamePassword)
         feeder.feed(greeting.encoded + [0x05])
         #expect(feeder.actions.last == .refuseLogin(AuthenticationStatus(succeeded: false)))
     }
@@ -168,16 +129,16 @@ private struct Feeder {
         ] as [([UInt8], Reply)]
     )
     func aBadRequestIsAnsweredAsSoonAsItShows(_ bytes: [UInt8], _ reply: Reply) {
-        var feeder = Feeder(.noAuthentication)
+        var feeder = ServerFeeder(.noAuthentication)
         feeder.feed(greeting.encoded + bytes)
         #expect(feeder.actions.last == .reject(reply))
-        var early = Feeder(.noAuthentication)
+        var early = ServerFeeder(.noAuthentication)
         early.feed(greeting.encoded + bytes.dropLast())
         #expect(early.actions.count == 1)
     }
 
     @Test func aRequestOfAnotherVersionGetsNoReply() {
-        var feeder = Feeder(.noAuthentication)
+        var feeder = ServerFeeder(.noAuthentication)
         feeder.feed(greeting.encoded + [4, 1, 0, 80])
         #expect(feeder.actions.last == .abort)
     }
