@@ -8,13 +8,16 @@ internal import UVLoop
 #endif
 
 extension Configuration {
-    /// The same, with what came of the files that TLS of listeners and parents needs: they are read.
+    /// The same, with what came of the files that TLS of listeners and parents and GSSAPI need: they are read.
     ///
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, which names the file.
-    func withCodecs() throws(ProxyServerError) -> Configuration {
+    func withSources() throws(ProxyServerError) -> Configuration {
         var configuration = self
         do throws(ConfigurationError) {
-            try configuration.makeCodecs()
+            try configuration.make(\.codecs, by: \.tls) { tls throws(ConfigurationError) in try tls.source() }
+            try configuration.make(\.contexts, by: \.gssapi) { gssapi throws(ConfigurationError) in
+                try gssapi.source()
+            }
             try configuration.makeParentCodecs()
         } catch {
             throw ProxyServerError(.invalidConfiguration, error.description)
@@ -22,13 +25,18 @@ extension Configuration {
         return configuration
     }
 
-    private mutating func makeCodecs() throws(ConfigurationError) {
-        var made: [ListenerSettings.TLS: any StreamCodecSource] = [:]
+    /// One source for all listeners that have the same settings.
+    private mutating func make<Settings: Hashable, Source>(
+        _ source: WritableKeyPath<ListenerSettings, Source?>,
+        by settings: KeyPath<ListenerSettings, Settings?>,
+        _ make: (Settings) throws(ConfigurationError) -> Source
+    ) throws(ConfigurationError) {
+        var made: [Settings: Source] = [:]
         for index in listeners.indices {
-            guard let tls = listeners[index].tls else { continue }
-            let source: any StreamCodecSource = if let known = made[tls] { known } else { try tls.source() }
-            made[tls] = source
-            listeners[index].codecs = source
+            guard let own = listeners[index][keyPath: settings] else { continue }
+            let one = if let known = made[own] { known } else { try make(own) }
+            made[own] = one
+            listeners[index][keyPath: source] = one
         }
     }
 

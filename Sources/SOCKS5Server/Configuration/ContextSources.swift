@@ -7,34 +7,10 @@ internal import UVLoop
     internal import SOCKS5GSSAPI
 #endif
 
-extension Configuration {
-    /// What takes the GSSAPI logins of each listener, in their order: the keytabs are read.
-    ///
-    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, which names the file.
-    func contextSources() throws(ProxyServerError) -> [(any SecurityContextSource)?] {
-        var made: [ListenerSettings.GSSAPI: any SecurityContextSource] = [:]
-        var sources: [(any SecurityContextSource)?] = []
-        do throws(ConfigurationError) {
-            for listener in listeners {
-                guard let settings = listener.gssapi else {
-                    sources.append(nil)
-                    continue
-                }
-                let source: any SecurityContextSource =
-                    if let known = made[settings] { known } else { try settings.source() }
-                made[settings] = source
-                sources.append(source)
-            }
-            return sources
-        } catch {
-            throw ProxyServerError(.invalidConfiguration, error.description)
-        }
-    }
-}
-
 #if GSSAPI
     extension Configuration.ListenerSettings.GSSAPI {
-        fileprivate func source() throws(ConfigurationError) -> any SecurityContextSource {
+        /// Reads the keytab. Throws what names it.
+        func source() throws(ConfigurationError) -> any SecurityContextSource {
             let terms = GSSAPIAcceptor.Terms(
                 protection: protection,
                 stripsRealm: stripsRealm,
@@ -80,7 +56,7 @@ extension Configuration {
     extension GSSAPICodec: DatagramCodec {}
 #else
     extension Configuration.ListenerSettings.GSSAPI {
-        fileprivate func source() throws(ConfigurationError) -> any SecurityContextSource {
+        func source() throws(ConfigurationError) -> any SecurityContextSource {
             throw ConfigurationError("\(keytab): built without GSSAPI (swift build --traits GSSAPI)")
         }
     }

@@ -42,6 +42,8 @@ extension Configuration {
 
         /// Between the wire and the protocols; `nil`: nothing.
         package var codecs: (any StreamCodecSource)?
+        /// Of clients that log in by Kerberos; `nil`: none do.
+        var contexts: (any SecurityContextSource)?
 
         public init(_ address: ListenAddress) {
             self.address = address

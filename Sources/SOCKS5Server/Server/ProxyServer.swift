@@ -126,8 +126,7 @@ public final class ProxyServer: Sendable {
 
     /// Reads what ``start()`` would read, and changes nothing.
     package func checkFiles() throws(ProxyServerError) {
-        _ = try configuration.withCodecs()
-        _ = try configuration.contextSources()
+        _ = try configuration.withSources()
         guard let path = configuration.limits.quotaFile else { return }
         _ = try QuotaKeeper(path, AccountTable { _ in }, logger)
     }
@@ -168,7 +167,7 @@ public final class ProxyServer: Sendable {
 
     /// Opens everything, in the order in which it may fail.
     private func open(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
-        let configuration = try configuration.withCodecs()
+        let configuration = try configuration.withSources()
         let accounts = AccountTable { [crew] account in
             for member in crew.members { member.mailbox.post(.quotaEnded(account)) }
         }
@@ -178,7 +177,6 @@ public final class ProxyServer: Sendable {
         }
         try configuration.egress.probe()
         try configuration.probeReloadableEgress()
-        let contexts = try configuration.contextSources()
         let listening = try ListeningSet(configuration, workers: workers, takingOver: handed)
         let shared = Shared(
             configuration,
@@ -187,7 +185,7 @@ public final class ProxyServer: Sendable {
             logger: logger
         )
         let parents = shared.parents.adopt(configuration)
-        let policy = Policy(configuration, at: listening.places, parents: parents, hashThreads, contexts)
+        let policy = Policy(configuration, at: listening.places, parents: parents, hashThreads)
         state.withLock { state in
             state.boundAddresses = listening.boundAddresses
             state.listenerNames = listening.listeners.map(\.name.text)
@@ -242,15 +240,13 @@ public final class ProxyServer: Sendable {
             next.adoptPolicy(of: configuration)
             // What it listens on is what it has listened on from the start.
             try next.validate()
-            next = try next.withCodecs()
+            next = try next.withSources()
             try next.probeReloadableEgress()
-            let contexts = try next.contextSources()
             let policy = Policy(
                 next,
                 at: current.places,
                 parents: current.shared.parents.adopt(next),
                 hashThreads,
-                contexts,
                 replacing: current.policy
             )
             service?.configuration = next

@@ -1,25 +1,43 @@
-internal import Locks
 internal import Synchronization
-internal import UVLoop
 
 /// Lets contexts of GSSAPI take their tokens beside the workers, since that may block: Kerberos reads files, and locks its
 /// replay cache.
-///
-/// In the manner of ``HashThreads``: a thread ends when nothing is left to do, so that there is nothing to stop.
 final class ContextThreads: Sendable {
-    private struct Work: Sendable {
-        let number: UInt64
-        let context: any SecurityContext
-        let token: [UInt8]
-        let waiter: CheckedContinuation<ContextProgress, Never>
+    private typealias Waiter = CheckedContinuation<ContextProgress, Never>
+
+    private struct Queue: WorkQueue {
+        struct Work: Sendable {
+            let number: UInt64
+            let context: any SecurityContext
+            let token: [UInt8]
+            let waiter: Waiter
+        }
+
+        private var works: [Work] = []
+
+        var waiting: Int { works.count }
+
+        /// - Returns: false where too many wait already.
+        mutating func add(_ work: Work) -> Bool {
+            guard works.count < ContextThreads.mostWaiting else { return false }
+            works.append(work)
+            return true
+        }
+
+        /// `nil`: it has begun.
+        mutating func remove(_ number: UInt64) -> Waiter? {
+            works.firstIndex { $0.number == number }.map { works.remove(at: $0).waiter }
+        }
+
+        mutating func next() -> Work? { works.isEmpty ? nil : works.removeFirst() }
+
+        mutating func removeAll() -> [Waiter] {
+            defer { works = [] }
+            return works.map(\.waiter)
+        }
     }
 
-    private struct State {
-        var waiting: [Work] = []
-        var running = 0
-    }
-
-    private let state = Guarded(State())
+    private let threads = SpareThreads(Queue(), named: "socks5d-gssapi", atMost: mostThreads)
     private let numbers = Atomic<UInt64>(0)
 
     /// Kerberos needs some 0.1 ms for a token, so these are many logins a second, even where some of them hang.
@@ -32,61 +50,19 @@ final class ContextThreads: Sendable {
         let number = numbers.add(1, ordering: .relaxed).newValue
         return await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
-                let work = Work(number: number, context: context, token: token, waiter: waiter)
-                guard !Task.isCancelled, add(work) else { return waiter.resume(returning: .unavailable) }
-                startThreadIfNeeded()
+                let work = Queue.Work(number: number, context: context, token: token, waiter: waiter)
+                guard !Task.isCancelled, threads.withQueue({ $0.add(work) }) else {
+                    return waiter.resume(returning: .unavailable)
+                }
+                let stranded = threads.startIfNeeded { [self] in takeAll() }
+                for waiter in stranded { waiter.resume(returning: .unavailable) }
             }
         } onCancel: {
-            remove(number)?.waiter.resume(returning: .unavailable)
-        }
-    }
-
-    private func add(_ work: Work) -> Bool {
-        state.withLock { state in
-            guard state.waiting.count < Self.mostWaiting else { return false }
-            state.waiting.append(work)
-            return true
-        }
-    }
-
-    /// `nil`: it has begun.
-    private func remove(_ number: UInt64) -> Work? {
-        state.withLock { state in
-            state.waiting.firstIndex { $0.number == number }.map { state.waiting.remove(at: $0) }
-        }
-    }
-
-    private func startThreadIfNeeded() {
-        let isNeeded = state.withLock { state in
-            guard state.running < Self.mostThreads, !state.waiting.isEmpty else { return false }
-            state.running += 1
-            return true
-        }
-        guard isNeeded else { return }
-        do {
-            try LoopThread.start(named: "socks5d-gssapi") { [self] in takeAll() }
-        } catch {
-            // Without any thread, those that wait would wait for ever.
-            let stranded = state.withLock { state -> [Work] in
-                state.running -= 1
-                guard state.running == 0 else { return [] }
-                defer { state.waiting = [] }
-                return state.waiting
-            }
-            for work in stranded { work.waiter.resume(returning: .unavailable) }
+            threads.withQueue { $0.remove(number) }?.resume(returning: .unavailable)
         }
     }
 
     private func takeAll() {
-        while let work = takeNext() { work.waiter.resume(returning: work.context.take(work.token)) }
-    }
-
-    /// `nil` is the end of the thread.
-    private func takeNext() -> Work? {
-        state.withLock { state in
-            guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
-            state.running -= 1
-            return nil
-        }
+        while let work = threads.takeNext() { work.waiter.resume(returning: work.context.take(work.token)) }
     }
 }

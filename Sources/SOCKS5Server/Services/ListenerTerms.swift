@@ -26,12 +26,8 @@ final class ListenerTerms: Sendable {
     let contexts: (any SecurityContextSource)?
     private let hasPasswords: Bool
 
-    init(
-        _ listener: Configuration.ListenerSettings,
-        _ configuration: Configuration,
-        _ contexts: (any SecurityContextSource)? = nil
-    ) {
-        self.contexts = contexts
+    init(_ listener: Configuration.ListenerSettings, _ configuration: Configuration) {
+        contexts = listener.contexts
         hasPasswords = configuration.hasLogins
         clients = listener.clients.map { NetworkTable($0) }
         protocols = ProxyProtocols(listener.protocols)

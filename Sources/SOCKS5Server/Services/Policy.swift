@@ -26,14 +26,12 @@ final class Policy: Sendable {
     /// - Parameters:
     ///   - places: where the server listens.
     ///   - parents: all of the configuration's.
-    ///   - contexts: of GSSAPI, for each listener; empty: nobody logs in so.
     ///   - previous: the one in use, of which successful logins are kept.
     init(
         _ configuration: Configuration,
         at places: OwnPlaces,
         parents: [String: ParentRecord],
         _ hashThreads: HashThreads,
-        _ contexts: [(any SecurityContextSource)?] = [],
         replacing previous: Policy? = nil
     ) {
         ownListeners = OwnListeners(configuration, places.addresses)
@@ -47,9 +45,7 @@ final class Policy: Sendable {
             configuration.ruleSet
         )
         ways = Ways(configuration, parents)
-        listenerTerms = configuration.listeners.enumerated().map { index, listener in
-            ListenerTerms(listener, configuration, contexts.isEmpty ? nil : contexts[index])
-        }
+        listenerTerms = configuration.listeners.map { ListenerTerms($0, configuration) }
         credentials =
             configuration.users.isEmpty
             ? configuration.credentialStore
