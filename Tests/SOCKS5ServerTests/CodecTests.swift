@@ -220,6 +220,7 @@ import UVLoop
             let sender = TestThread { try target.send(bytes) }
             #expect(try healthy.receive(bytes.count) == bytes)
             try sender.join()
+            for (client, _) in pairs { client.socket.enlargeReceiveBuffer() }
             for (client, _) in pairs { #expect(try client.receiveToEnd() == bytes) }
             for sender in senders { try sender.join() }
             for (client, target) in pairs + [(healthy, target)] {
@@ -238,6 +239,8 @@ import UVLoop
             let bytes = SeededGenerator.pattern(20 << 20)
             let sender = TestThread { try client.send(bytes) }
             try eventually("a full target") { target.isReadable(atLeast: 1024) }
+            // Through a window of 4 KiB the rest would take a minute.
+            target.enlargeReceiveBuffer()
             #expect(try target.receive(bytes.count) == bytes)
             try sender.join()
             client.socket.close()

@@ -209,6 +209,12 @@ public final class TestSocket: Sendable {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// A small one of the start, for a peer that stalls, makes everything behind it slow too.
+    public func enlargeReceiveBuffer() {
+        var size: Int32 = 1 << 20
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     /// Whether so many bytes have arrived, or the end.
     public func isReadable(atLeast count: Int) -> Bool {
         var bytes = [UInt8](repeating: 0, count: count)
