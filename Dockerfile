@@ -3,6 +3,7 @@
 FROM swift:6.3-bookworm AS build
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libuv1-dev libcrypt-dev libyaml-dev libhttp-parser-dev libssl-dev pkg-config \
+    python3 \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # The packages come first: they change less often than the sources.
@@ -10,20 +11,23 @@ COPY Package.swift ./
 COPY Tests ./Tests
 COPY scripts ./scripts
 RUN swift package resolve
-COPY CONTRIBUTING.md LICENSE README.md SECURITY.md THIRD-PARTY-NOTICES.md ./
+COPY CHANGELOG.md CONTRIBUTING.md LICENSE README.md SECURITY.md THIRD-PARTY-NOTICES.md ./
 COPY docs ./docs
 COPY examples ./examples
 COPY Benchmarks/Plots ./Benchmarks/Plots
 COPY deploy ./deploy
 COPY Sources ./Sources
-RUN scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
+# The commit, for `socks5d --version --json`: the image's context has no git repository.
+ARG REVISION=
+RUN SOCKS5D_COMMIT=$REVISION scripts/dist && mkdir /image && mv dist/socks5d-*/* /image/
 
 # docker build --target gssapi -t socks5d-gssapi . is the image with logins by Kerberos, on Debian's libraries.
 FROM build AS build-gssapi
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libkrb5-dev \
  && rm -rf /var/lib/apt/lists/*
-RUN scripts/dist-gssapi && mkdir /image-gssapi && mv dist/socks5d-*-gssapi/* /image-gssapi/
+ARG REVISION=
+RUN SOCKS5D_COMMIT=$REVISION scripts/dist-gssapi && mkdir /image-gssapi && mv dist/socks5d-*-gssapi/* /image-gssapi/
 
 FROM debian:bookworm-slim AS gssapi
 RUN apt-get update \
@@ -44,7 +48,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=2s CMD ["/socks5d", "heal
 ENTRYPOINT ["/socks5d"]
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=1.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="socks5d" \
       org.opencontainers.image.description="A SOCKS5 proxy server" \

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-gssapi image-check deb deploy-check schema docs clean
+.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-reproducible dist-gssapi image-check deb deploy-check schema docs clean
 
 ## What the program has beside the default.
 TRAITS := --traits TLS
@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 1200
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what building and testing need (or name it, when not permitted).
 	@scripts/setup build test
@@ -107,16 +107,20 @@ bench-micro: ## Time single parts: handshake, ring, flow control, rules, datagra
 	SOCKS5D_MICROBENCH=1 swift package --scratch-path .build-micro -Xswiftc -enable-testing benchmark --no-progress
 
 dist: ## Make the static binary's tar.gz and sha256 in dist/.
-	@scripts/setup build
+	@scripts/setup build dist
 	scripts/dist
 	scripts/dist-check
 
+dist-reproducible: ## Make that archive twice, in two folders: both must have one hash.
+	@scripts/setup build dist
+	scripts/dist-reproducible
+
 dist-gssapi: ## Make a tar.gz with GSSAPI in dist/, of an executable that needs this Debian's libraries.
-	@scripts/setup build gssapi
+	@scripts/setup build dist gssapi
 	scripts/dist-gssapi
 
 deb: ## Make the Debian package in dist/; check, install and remove it in a Debian of its own (as root).
-	@scripts/setup build deb
+	@scripts/setup build dist deb
 	scripts/dist
 	scripts/deb
 	scripts/deb-check

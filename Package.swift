@@ -144,7 +144,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "socks5d", "CTestSupport", "Locks", "ProxyPolicy", "SOCKS5Admin", "SOCKS5Protocol",
-                "SOCKS5Server", "TestSupport",
+                "SOCKS5Server", "TestSupport", "Text",
             ]
         ),
         .testTarget(

@@ -17,6 +17,11 @@ int process_pipe(int *read_end, int *write_end, size_t capacity) {
     return 0;
 }
 
+/// In a section of its own, so that scripts/stamp finds it in the executable.
+__attribute__((section("socks5d_build"), used)) static const char build_stamp[128] = "";
+
+const char *process_build_stamp(void) { return build_stamp; }
+
 void process_trim(void) { malloc_trim(0); }
 
 void process_limit_arenas(int count) {

@@ -27,7 +27,7 @@ static void prepare(void) {
     bio_method = ctls_bio_method_new();
 }
 
-const char *ctls_version(void) { return OpenSSL_version(OPENSSL_VERSION); }
+const char *ctls_version(void) { return OpenSSL_version(OPENSSL_VERSION_STRING); }
 
 static int choose_protocol(
     SSL *ssl, const unsigned char **chosen, unsigned char *length, const unsigned char *offered, unsigned offered_length,

@@ -13,6 +13,9 @@
         }
     }
 
+    /// The version of OpenSSL in use, as `3.0.17`.
+    package var opensslVersion: String { String(cString: ctls_version()) }
+
     /// The oldest version of TLS that is spoken.
     package enum TLSVersion: String, Sendable, CaseIterable {
         case tls12 = "1.2"

@@ -6,7 +6,7 @@ internal import SOCKS5Server
 /// The program: what the arguments ask for, or one line on what is wrong with them.
 @main
 struct Socks5d: ParsableCommand {
-    static let version = "0.1.0"
+    static let version = "1.0.0"
 
     static let configuration = CommandConfiguration(
         commandName: "socks5d",
@@ -29,9 +29,9 @@ struct Socks5d: ParsableCommand {
         let arguments = Array(CommandLine.arguments.dropFirst())
         Secrets.overwriteArguments()
         do {
-            if let help = Help.asked(for: arguments) {
+            if let text = try Help.asked(for: arguments) ?? BuildInfo.asked(for: arguments) {
                 Signals.release()
-                StandardOutput.write(help)
+                StandardOutput.write(text)
             } else {
                 try perform(try parseAsRoot(arguments))
             }

@@ -151,7 +151,7 @@ class World:
         first = max(now - self.history + 1, since + 1, int(self.started))
         samples = [self.pace(second) for second in range(first, now + 1)]
         return {
-            "version": "0.1.0",
+            "version": "1.0.0",
             "libuv": "1.44.2",
             "pid": self.pid,
             "state": self.state,

@@ -12,6 +12,10 @@ int process_pipe(int *read_end, int *write_end, size_t capacity);
 /// Lets glibc keep so many arenas at most (mallopt(3)). Before there are several threads.
 void process_limit_arenas(int count);
 
+/// The commit, a line's end, and the version of the compiler; either may be empty. Empty altogether if scripts/stamp
+/// hasn't written it. Valid for ever.
+const char *process_build_stamp(void);
+
 /// Gives memory back to the system that is free in the process (malloc_trim(3)).
 void process_trim(void);
 

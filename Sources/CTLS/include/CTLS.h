@@ -28,7 +28,7 @@ enum { CTLS_1_2 = 12, CTLS_1_3 = 13 };
 /// The bytes of a SHA-256.
 enum { CTLS_PIN_LENGTH = 32 };
 
-/// The version of OpenSSL at run time, "OpenSSL 3.0.22 ..."; valid for ever.
+/// The version of OpenSSL at run time, as "3.0.22"; valid for ever.
 const char *ctls_version(void);
 
 // MARK: - Contexts

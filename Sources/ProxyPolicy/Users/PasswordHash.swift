@@ -13,6 +13,8 @@ public struct PasswordHash: Hashable, Sendable {
     /// The whole of it, as it stands in a file.
     public let text: String
     public var method: Method { cost.method }
+    /// The version of libxcrypt that this was built with. libxcrypt doesn't tell its own at run time.
+    package static let libraryVersion = XCRYPT_VERSION_STR
     /// Hashes of one cost take one time to compute.
     package let cost: Cost
     /// The characters at the end that depend on the password.

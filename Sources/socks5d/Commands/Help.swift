@@ -34,8 +34,8 @@ enum Help {
           --allow-destinations LIST (private, all, networks), --egress-mark N
           --admin ADDR:PORT|unix:PATH, --admin-token-file FILE   state and control
           --log-level LEVEL, --log-format text|json, --log-file FILE
-          --access-log FILE|-|syslog, --access-log-format json|text, --version, --help
-          --run-as USER[:GROUP], --sandbox on|log|off, --take-over   rights; upgrade
+          --access-log FILE|-|syslog, --access-log-format json|text, --help
+          --run-as USER[:GROUP], --sandbox on|log|off, --take-over, --version [--json]
 
         TIME LIMITS              (a plain number is seconds; 500ms, 5m, 1h)
           --handshake-timeout T    from the connection to its request (default 10)
