@@ -3,6 +3,8 @@
 
 #include "CTLS.h"
 
+// Its macros would put the paths of these sources into the executable, which then depends on the folder they are in.
+#define OPENSSL_NO_FILENAMES
 #include <openssl/ssl.h>
 #include <pthread.h>
 
