@@ -72,11 +72,7 @@ public struct Rule: Sendable, Hashable {
     ///
     /// - Parameter number: which rule it is, from 1.
     package func validate(_ number: Int) throws(ConfigurationError) {
-        let empty: [(String, Bool?)] = [
-            ("clients", clients?.isEmpty), ("users", users?.isEmpty), ("commands", commands?.isEmpty),
-            ("networks", networks?.isEmpty), ("domains", domains?.isEmpty), ("ports", ports?.isEmpty),
-        ]
-        if let (name, _) = empty.first(where: { $0.1 == true }) {
+        if let name = Self.criteria.first(where: { $0.count(self) == 0 })?.name {
             throw ConfigurationError(
                 "rule \(number) has \(name) without a value; expected at least one, or no \(name) at all"
             )
@@ -92,6 +88,43 @@ public struct Rule: Sendable, Hashable {
             )
         }
     }
+}
+
+// MARK: - Criteria
+
+extension Rule {
+    /// What a rule can ask for. ``RuleTable`` asks requests for it.
+    struct Criterion: Sendable {
+        let name: String
+        /// How many values a rule has of it. `nil`: the rule doesn't ask.
+        let count: @Sendable (Rule) -> Int?
+        /// Whether each request that fulfils it of the second rule fulfils it of the first one too.
+        let covers: @Sendable (Rule, Rule) -> Bool
+
+        /// - Parameter contains: whether one of the values of a rule covers a value of another one.
+        init<Value>(
+            _ name: String,
+            _ values: @escaping @Sendable (Rule) -> [Value]?,
+            _ contains: @escaping @Sendable (_ own: [Value], _ value: Value) -> Bool
+        ) {
+            self.name = name
+            count = { values($0)?.count }
+            covers = { rule, other in
+                guard let own = values(rule) else { return true }
+                return values(other)?.allSatisfy { contains(own, $0) } ?? false
+            }
+        }
+    }
+
+    /// All of them. The ones that differ most often come first.
+    static let criteria = [
+        Criterion("domains", \.domains) { own, domain in own.contains { $0.contains(domain) } },
+        Criterion("users", \.users) { $0.contains($1) },
+        Criterion("commands", \.commands) { $0.contains($1) },
+        Criterion("ports", \.ports) { own, ports in PortRange.union(own).contains { $0.contains(ports) } },
+        Criterion("clients", \.clients) { own, network in own.contains { $0.contains(network) } },
+        Criterion("networks", \.networks) { own, network in own.contains { $0.contains(network) } },
+    ]
 }
 
 extension SOCKSCommand {

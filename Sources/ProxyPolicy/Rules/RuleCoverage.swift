@@ -6,28 +6,12 @@ internal import SOCKS5Protocol
 extension Rule {
     /// Whether each request that another rule matches is matched by this one too.
     package func covers(_ other: Rule) -> Bool {
-        func isWider<Value>(
-            _ criterion: KeyPath<Rule, [Value]?>,
-            _ contains: (_ own: [Value], _ value: Value) -> Bool
-        ) -> Bool {
-            guard let own = self[keyPath: criterion] else { return true }
-            return other[keyPath: criterion]?.allSatisfy { contains(own, $0) } ?? false
-        }
-        return isWider(\.domains) { own, domain in own.contains { $0.contains(domain) } }
-            && isWider(\.users) { $0.contains($1) }
-            && isWider(\.commands) { $0.contains($1) }
-            && isWider(\.ports) { own, ports in PortRange.union(own).contains { $0.contains(ports) } }
-            && isWider(\.clients) { own, network in own.contains { $0.contains(network) } }
-            && isWider(\.networks) { own, network in own.contains { $0.contains(network) } }
+        Self.criteria.allSatisfy { $0.covers(self, other) }
     }
 
     /// How many comparisons of values ``covers(_:)`` makes at most.
     fileprivate func comparisons(with other: Rule) -> Int {
-        func count<Value>(_ criterion: KeyPath<Rule, [Value]?>) -> Int {
-            (self[keyPath: criterion]?.count ?? 0) * (other[keyPath: criterion]?.count ?? 0)
-        }
-        return 1 + count(\.users) + count(\.commands) + count(\.ports) + count(\.clients) + count(\.networks)
-            + count(\.domains)
+        Self.criteria.reduce(1) { $0 + ($1.count(self) ?? 0) * ($1.count(other) ?? 0) }
     }
 }
 
@@ -91,12 +75,12 @@ extension IPNetwork {
 }
 
 extension PortRange {
-    fileprivate func contains(_ other: PortRange) -> Bool {
+    func contains(_ other: PortRange) -> Bool {
         lowest <= other.lowest && other.highest <= highest
     }
 
     /// The same ports in as few ranges as possible.
-    fileprivate static func union(_ ranges: [PortRange]) -> [PortRange] {
+    static func union(_ ranges: [PortRange]) -> [PortRange] {
         ranges.sorted { $0.lowest < $1.lowest }.reduce(into: []) { merged, range in
             guard let last = merged.last, Int(range.lowest) <= Int(last.highest) + 1 else {
                 return merged.append(range)
