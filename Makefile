@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-reproducible dist-gssapi image-check deb deploy-check schema docs clean
+.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-reproducible dist-gssapi image-check deb deploy-check schema release-baseline docs clean
 
 ## What the program has beside the default.
 TRAITS := --traits TLS
 ## Passed to socks5d by `make run`, as ARGS='--listen 127.0.0.1:1081'.
 ARGS ?=
+## Names of tests, for `make test`, as FILTER='RelayTests|PipeTests': at least one must match.
+FILTER ?=
 ## Passed to the benchmark by `make bench`, as BENCH='--seconds 1 --rounds 1'.
 BENCH ?=
 ## Workers of the servers in `make bench-growth`.
@@ -33,9 +35,9 @@ build: ## Build release; warnings are errors.
 	@scripts/setup build $(if $(findstring GSSAPI,$(TRAITS)),gssapi)
 	swift build -c release $(TRAITS) -Xswiftc -warnings-as-errors
 
-test: ## Run every test: unit, loop, server, command line, real clients.
+test: ## Run every test: unit, loop, server, command line, real clients; or those that match FILTER.
 	@scripts/setup build test
-	scripts/test
+	scripts/test $(if $(FILTER),only '$(FILTER)')
 
 test-asan: ## Run the tests under AddressSanitizer, without the 1 GiB and client tests.
 	@scripts/setup build test
@@ -138,6 +140,11 @@ schema: ## Write the schema and the tables of docs/configuration.md anew, from t
 	@scripts/setup build
 	swift build $(TRAITS) --product socks5d
 	scripts/schema "$$(swift build --show-bin-path)/socks5d"
+
+release-baseline: ## Write the files of Tests/Release anew, at a release: what later ones may not take away.
+	@scripts/setup build gssapi
+	swift build --build-tests --traits TLS,GSSAPI
+	python3 -B Tests/Release/surface.py write "$$(swift build --show-bin-path)"
 
 docs: ## Make the API documentation in .build/docs.
 	@scripts/setup build
