@@ -14,14 +14,16 @@ extension EndToEnd {
         @Test func eachThingThatIsGoneOrDifferentIsNamed() async throws {
             let changes = [
                 (
-                    file: "api.txt", from: "SOCKS5Server ProxyServer: final class", to: "SOCKS5Server Gone: final class",
+                    file: "api.txt", from: "SOCKS5Server ProxyServer: final class",
+                    to: "SOCKS5Server Gone: final class",
                     trouble: "api.txt: gone or changed: SOCKS5Server Gone: final class ProxyServer"
                 ),
                 (
                     file: "api.txt", from: "static var libuvVersion: String",
                     to: "static var libuvVersion: Int",
                     trouble:
-                        "api.txt: gone or changed: SOCKS5Server ProxyServer.libuvVersion: static var libuvVersion: Int"
+                        "api.txt: gone or changed: SOCKS5Server ProxyServer.libuvVersion: "
+                        + "static var libuvVersion: Int"
                 ),
                 (
                     file: "api.txt", from: "ProxyPolicy CredentialStore.verify(_:)",
