@@ -3,6 +3,7 @@
 
   sh run         must end with 0
   sh serve       a server; runs until the next one, or the end of the page
+  sh serve too   another server; the earlier ones go on
   yaml           settings, which `socks5d check` must accept
   yaml FILE      settings too; the blocks behind it find them in FILE
   yaml for NAME  of another program; not read
@@ -26,6 +27,7 @@ import tempfile
 import threading
 import time
 
+SERVE = {"sh serve", "sh serve too"}
 OTHERS = {"sh", "swift", "text", "ini", "json", "Dockerfile"}
 PROJECT = pathlib.Path(__file__).resolve().parent.parent.parent
 # A public one, which the destination guard allows.
@@ -75,13 +77,12 @@ def make_machine(folder, socks5d):
     # For openssl.
     (etc / "ssl").mkdir()
     shutil.copy("/etc/ssl/openssl.cnf", etc / "ssl")
-    (etc / "hosts").write_text(f"127.0.0.1 localhost\n{WEB} example.com www.example.com\n")
+    (etc / "hosts").write_text(f"127.0.0.1 localhost proxy.example\n{WEB} example.com www.example.com\n")
     (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     settings = etc / "socks5d"
     settings.mkdir()
     run("mount", "--bind", str(etc), "/etc")
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
-    os.makedirs("/run/socks5d")
     programs = folder / "bin"
     programs.mkdir()
     (programs / "socks5d").symlink_to(socks5d)
@@ -122,7 +123,7 @@ class Page:
     """What the blocks of a page share."""
 
     def __init__(self, folder):
-        self.folder, self.server = folder / "page", None
+        self.folder, self.servers = folder / "page", []
         self.output = folder / "output"
         self.environment = {
             "PATH": f"{folder}/bin:/usr/bin:/bin:/usr/sbin:/sbin",
@@ -151,8 +152,9 @@ class Page:
     def perform(self, block):
         if block.info == "sh run":
             self.finish(block, block.text)
-        elif block.info == "sh serve":
-            self.stop()
+        elif block.info in SERVE:
+            if block.info == "sh serve":
+                self.stop()
             self.serve(block)
         elif block.settings_file:
             (self.folder / block.settings_file).write_text(block.text)
@@ -172,22 +174,22 @@ class Page:
             raise Wrong(f"{block.place}: ended with {code}:\n{self.output.read_text()}")
 
     def serve(self, block):
-        log = self.output.with_suffix(".server")
+        log = self.output.with_suffix(f".server-{len(self.servers)}")
         with open(log, "wb") as output:
-            self.server = self.shell(block.text, output)
+            server = self.shell(block.text, output)
+        self.servers.append(server)
         deadline = time.monotonic() + SECONDS
         while "listening on " not in log.read_text():
-            if self.server.poll() is not None or time.monotonic() > deadline:
+            if server.poll() is not None or time.monotonic() > deadline:
                 raise Wrong(f"{block.place}: doesn't serve:\n{log.read_text()}")
             time.sleep(0.01)
 
     def stop(self):
-        if self.server is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.server.pid, signal.SIGKILL)
-        self.server.wait()
-        self.server = None
+        for server in self.servers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+        self.servers = []
 
 
 def perform(path, folder):
@@ -196,7 +198,7 @@ def perform(path, folder):
     try:
         for block in blocks(path):
             page.perform(block)
-            done += block.info in ("sh run", "sh serve") or block.settings_file is not None
+            done += block.info in ("sh run", *SERVE) or block.settings_file is not None
     finally:
         page.remove()
     print(f"{os.path.relpath(path, PROJECT)}: {done} blocks")
