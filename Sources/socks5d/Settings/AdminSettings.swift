@@ -11,21 +11,21 @@ struct AdminSettings: Sendable {
     static var group: Setting<Settings> {
         .group(
             "admin",
-            "The admin server: state and control over HTTP.",
+            "The admin server, which shows and controls this server over HTTP.",
             [
                 .value(
                     "listen",
                     \.admin.address,
                     .adminAddress,
                     flag: "admin",
-                    "ADDRESS:PORT or unix:PATH; if not set, there is no admin server."
+                    "Where the admin server listens: ADDRESS:PORT or unix:PATH; if not set, there is none."
                 ),
                 .value(
                     "token-file",
                     \.admin.tokenFile,
                     .path,
                     flag: "admin-token-file",
-                    "File with the token that admin clients send; required where other machines reach them."
+                    "File with the token that admin clients must send; required if other machines reach the admin server."
                 ),
             ]
         )

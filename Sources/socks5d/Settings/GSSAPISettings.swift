@@ -45,31 +45,31 @@ struct GSSAPISettings: Sendable {
                     "keytab",
                     \.keytab,
                     .path,
-                    "File with the keys of the service; SIGHUP looks at it anew."
+                    "File with the keys of the service; SIGHUP checks it again."
                 ),
                 .value(
                     "service",
                     \.service,
                     .servicePrincipal,
-                    "Principal of the service, as socks/proxy.example.com; if not set, any key of the file."
+                    "Principal of the service, such as rcmd/proxy.example.com; if not set, any key of the file is used."
                 ),
                 .criterion(
                     "protection",
                     \.protection,
                     .word,
-                    "Protection that clients may ask for: none, integrity, confidentiality; if not set, the last two."
+                    "Levels of protection for clients: none, integrity, confidentiality; if not set, the last two."
                 ),
                 .value(
                     "strip-realm",
                     \.stripsRealm,
                     .flag,
-                    "Know users of the service's own realm without it, as alice."
+                    "Remove the service's own realm from users' names: alice instead of alice@REALM."
                 ),
                 .value(
                     "nec",
                     \.acceptsPlainLevel,
                     .flag,
-                    "Also take the protection level unprotected, as NEC's SOCKS clients send it."
+                    "Also accept the protection level unprotected, as NEC's SOCKS clients send it."
                 ),
             ],
             required: ["keytab"],

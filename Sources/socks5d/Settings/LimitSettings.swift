@@ -10,19 +10,19 @@ extension SourceLimits {
                 "connections-per-source",
                 path.appending(path: \.connectionsPerSource),
                 .count(1...(1 << 30)),
-                "Connections at once from one source."
+                "Number of connections at once from one source."
             ),
             .value(
                 "handshakes-per-source",
                 path.appending(path: \.handshakesPerSource),
                 .count(1...(1 << 30)),
-                "Connections at once from one source whose request isn't complete yet."
+                "Number of connections at once from one source that haven't sent a complete request yet."
             ),
             .value(
                 "new-connections-per-source",
                 path.appending(path: \.newConnectionsPerSource),
                 .count(1...1_000_000),
-                "New connections per second from one source."
+                "Number of new connections per second from one source."
             ),
             .value(
                 "bandwidth-per-connection",
@@ -41,7 +41,7 @@ extension ProxyLimits {
                 "quota-file",
                 \.configuration.limits.quotaFile,
                 .path,
-                "File that keeps used quotas between runs; a relative path starts at the configuration file's folder."
+                "File that keeps the used quotas over restarts; a relative path starts at the configuration file's folder."
             ),
             .group(
                 "user",
@@ -61,7 +61,7 @@ extension UserLimits {
                 "connections",
                 path.appending(path: \.connections),
                 .count(1...(1 << 30)),
-                "Connections at once of one user."
+                "Number of connections at once of one user."
             ),
             .value(
                 "bandwidth",
@@ -84,7 +84,7 @@ extension Quota {
     static var table: Table<Quota> {
         Table(
             [
-                .value("bytes", \.bytes, .size(1...(1 << 60)), "A size, as 100G."),
+                .value("bytes", \.bytes, .size(1...(1 << 60)), "A size, such as 100G."),
                 .value("period", \.period, .word, "Day, week or month, in UTC."),
             ],
             required: ["bytes", "period"]

@@ -9,7 +9,7 @@ enum ListenSettings {
                 \.listen,
                 .listenAddress,
                 flag: "listen",
-                "Where to listen: ADDRESS:PORT, unix:PATH, or systemd:NAME for an inherited socket."
+                "Addresses to listen on: ADDRESS:PORT, unix:PATH, or systemd:NAME for a socket of systemd."
             ) { addresses in
                 Complaint.ofListening(on: addresses)
             },
@@ -18,28 +18,28 @@ enum ListenSettings {
                 \.clients,
                 .network,
                 flag: "clients",
-                "Networks of the clients that are served; if not set, all."
+                "Networks of the clients that are served; if not set, all clients are."
             ),
             .criterion(
                 "login-except",
                 \.loginExcept,
                 .network,
                 flag: "login-except",
-                "Networks of clients that need no login although there are users."
+                "Networks of clients that need no login even if there are users."
             ),
             .criterion(
                 "protocols",
                 \.protocols,
                 .protocol,
                 flag: "protocols",
-                "Protocols of the clients, socks5, socks4 (4a too) and http (CONNECT); if not set, socks5."
+                "Protocols that clients may speak: socks5, socks4 (4a too), http (CONNECT); if not set, socks5."
             ),
             .criterion(
                 "proxy-protocol",
                 \.proxyProtocol,
                 .network,
                 flag: "proxy-protocol",
-                "Networks of load balancers whose PROXY header names the client; all other connections are closed."
+                "Networks of load balancers, which name each client in a PROXY header; other connections are closed."
             ),
             .group(
                 "tls",
@@ -51,7 +51,8 @@ enum ListenSettings {
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Listeners with their own settings; they replace the six settings above."
+                "Listeners, each with its own settings; not together with listen, clients, login-except, protocols, "
+                    + "proxy-protocol or tls."
             ),
         ]
     }

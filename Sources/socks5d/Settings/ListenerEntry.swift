@@ -61,20 +61,20 @@ extension ListenerEntry {
                     "address",
                     \.addresses,
                     .listenAddress,
-                    "ADDRESS:PORT, unix:PATH or systemd:NAME to listen on, or several."
+                    "One or several addresses to listen on: ADDRESS:PORT, unix:PATH or systemd:NAME."
                 ),
                 .value("name", \.name, .listenerName, "Name in logs and metrics; if not set, the address."),
                 .criterion(
                     "clients",
                     \.clients,
                     .network,
-                    "Networks of the clients that are served; others are closed at once. If not set, all."
+                    "Networks of the clients that are served; others are disconnected. If not set, all are served."
                 ),
                 .criterion(
                     "protocols",
                     \.protocols,
                     .protocol,
-                    "Protocols of the clients, socks5, socks4 (4a too) and http (CONNECT); if not set, socks5."
+                    "Protocols that clients may speak: socks5, socks4 (4a too), http (CONNECT); if not set, socks5."
                 ),
                 .valueOrSection(
                     "login",
@@ -84,57 +84,57 @@ extension ListenerEntry {
                     new: { LoginExceptions() },
                     hold: { .except($0.networks ?? []) },
                     part: { LoginExceptions($0) },
-                    "Who logs in: required, never, or all except some; if not set, all, if there are users."
+                    "Whether clients must log in: required, never, or a section with except; if not set, if there are users."
                 ),
                 .criterion(
                     "proxy-protocol",
                     \.proxyProtocol,
                     .network,
-                    "Networks of load balancers whose PROXY header names the client; all other connections are closed."
+                    "Networks of load balancers, which name each client in a PROXY header; other connections are closed."
                 ),
                 .sections(
                     "rules",
                     \.rules,
                     Settings.RuleEntry.table(),
                     new: { Settings.RuleEntry() },
-                    "Rules of this listener, tried before those of users and the common ones."
+                    "Rules of this listener, tried before the rules of users and the common rules."
                 ),
                 Route.setting(
                     \.routes,
-                    "Routes of this listener, tried before those of users and the common ones."
+                    "Routes of this listener, tried before the routes of users and the common routes."
                 ),
                 .section(
                     "tls",
                     \.tls,
                     TLSSettings.table,
                     new: { TLSSettings() },
-                    "TLS with the clients, behind a PROXY header if there is one."
+                    "TLS with the clients; it starts after the PROXY header if there is one."
                 ),
                 .section(
                     "gssapi",
                     \.gssapi,
                     GSSAPISettings.table,
                     new: { GSSAPISettings() },
-                    "Logins by Kerberos (RFC 1961), before those by a password."
+                    "Logins by Kerberos (RFC 1961), which are preferred to passwords."
                 ),
                 .value(
                     "mode",
                     \.mode,
                     .fileMode,
-                    "Who may connect to a unix socket: the mode of its file; if not set, 0660."
+                    "Mode of a unix socket's file, which decides who may connect; if not set, 0660."
                 ),
                 .value(
                     "retry",
                     \.retry,
                     .interval,
-                    "Time between two attempts to open an address that doesn't exist yet; if not set, the start fails."
+                    "Time between attempts to open an address that doesn't exist yet; if not set, the start fails."
                 ),
                 .section(
                     "limits",
                     \.limits,
                     Table(SourceLimits.settings(\.self)),
                     new: { SourceLimits() },
-                    "Limits of a source at this listener; they replace those of limits."
+                    "Limits of a source at this listener, instead of the common limits of a source."
                 ),
                 .valueOrSection(
                     "egress",
@@ -144,7 +144,7 @@ extension ListenerEntry {
                     new: { Configuration.Egress() },
                     hold: { .fixed($0) },
                     part: { if case .fixed(let egress) = $0 { egress } else { nil } },
-                    "The source of connections to targets, instead of egress: incoming, or a section as that one."
+                    "Source of connections to targets, instead of the common one: incoming, or keys like those of egress."
                 ),
             ],
             required: ["address"],

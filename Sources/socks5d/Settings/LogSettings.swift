@@ -14,7 +14,7 @@ struct LogSettings: Sendable {
                 \.log.level,
                 .word,
                 flag: "log-level",
-                "Least severe entries to log; info has a line for each session."
+                "Least severe messages to log; info has one for each session."
             ),
             .value("format", \.log.format, .word, flag: "log-format", "Text, or one JSON object per line."),
             .value(
@@ -44,7 +44,7 @@ struct AccessLogSettings: Sendable {
                 \.accessLog.file,
                 .logPlace,
                 flag: "access-log",
-                "A line per session goes there: a file, - for standard output, syslog, or syslog:SOCKET."
+                "Where to write one line per session: a file, - for standard output, syslog, or syslog:SOCKET."
             ),
             .value(
                 "format",
@@ -53,12 +53,12 @@ struct AccessLogSettings: Sendable {
                 flag: "access-log-format",
                 "One JSON object per line, or text."
             ),
-            .value("starts", \.accessLog.hasStarts, .flag, "Lines for the begin of sessions too."),
+            .value("starts", \.accessLog.hasStarts, .flag, "Write a line at the start of each session too."),
             .value(
                 "progress",
                 \.accessLog.progress,
                 .duration,
-                "Lines for running sessions, at this interval."
+                "Write lines about running sessions at this interval; if not set, none."
             ),
         ]
     }

@@ -93,21 +93,21 @@ extension ParentEntry {
                     "ca",
                     \.authority,
                     .path,
-                    "File with the CAs (PEM) that prove who a parent with TLS is; if not set, those of the system."
+                    "File (PEM) with CAs to verify a parent with TLS; if not set, the system's CAs."
                 ),
                 .value(
                     "server-name",
                     \.serverName,
                     .serverName,
-                    "Name in the certificate of a parent with TLS; if not set, its host."
+                    "Name that the certificate of a parent with TLS must have; if not set, the parent's host."
                 ),
                 .value(
                     "pin",
                     \.pin,
                     .pin,
-                    "Public key of a parent with TLS, as curl writes it: sha256//BASE64. It suffices without ca."
+                    "Public key that a parent with TLS must have, in curl's form sha256//BASE64; then ca isn't needed."
                 ),
-                .value("user", \.user, .name, "The user to log in as; if not set, no login is offered."),
+                .value("user", \.user, .name, "User to log in as; if not set, this server offers no login."),
                 .value(
                     "password-file",
                     \.passwordFile,
@@ -119,33 +119,33 @@ extension ParentEntry {
                     \.password,
                     .parentPassword,
                     isSecret: true,
-                    "The password itself, at most 255 bytes, instead of a file."
+                    "The password, at most 255 bytes, instead of a password-file."
                 ),
-                .value("through", \.through, .parentName, "The parent through which this one is reached."),
+                .value("through", \.through, .parentName, "Parent through which this parent is reached."),
                 .value(
                     "pipelined",
                     \.isPipelined,
                     .flag,
-                    "Send a SOCKS5 request with the greeting, to a parent without a login that takes it so."
+                    "Send the request together with the greeting, if the SOCKS5 parent accepts that; not with a login."
                 ),
                 .criterion(
                     "any-of",
                     \.members,
                     .groupMember,
-                    "A group: the parents any of which will do, as far, or far*3 for a weight of 3."
+                    "Makes this a group of parents: their names, such as far, or far*3 for a weight of 3."
                 ),
                 .value(
                     "choose",
                     \.choice,
                     .word,
-                    "Which member of a group comes first; if not set, in-order."
+                    "Which member of a group is tried first; if not set, in-order."
                 ),
                 .section(
                     "check",
                     \.check,
                     checkTable,
                     new: { Check() },
-                    "Connections through each member of a group, which show whether it works."
+                    "Regular connections through each member of a group, to find out whether it works."
                 ),
             ],
             exactlyOneOf: ["socks5", "socks4", "http", "socks5+tls", "https", "any-of"],
@@ -157,7 +157,7 @@ extension ParentEntry {
         Table(
             [
                 .value("every", \.every, .interval, "Time between two connections, from 1s to 24h."),
-                .value("to", \.target, .checkTarget, "HOST:PORT that each member can connect to."),
+                .value("to", \.target, .checkTarget, "HOST:PORT of a target that each member can connect to."),
             ],
             required: ["to"],
             example: "{every: 10s, to: HOST:PORT}"

@@ -9,43 +9,43 @@ extension Configuration.Resolver {
                 "hit-lifetime",
                 \.configuration.resolver.hitLifetime,
                 .durationOrZero,
-                "Time for which the addresses of a name are kept."
+                "Time for which the addresses of a name are cached."
             ),
             .value(
                 "miss-lifetime",
                 \.configuration.resolver.missLifetime,
                 .durationOrZero,
-                "Time for which a failed lookup is remembered."
+                "Time for which a failed lookup is cached."
             ),
             .value(
                 "cached-names",
                 \.configuration.resolver.cachedNames,
                 .count(0...(1 << 24)),
-                "Names to keep."
+                "Number of names in the cache."
             ),
             .value(
                 "lookups-per-source",
                 \.configuration.resolver.lookupsPerSource,
                 .count(1...1024),
-                "Lookups at once for one source."
+                "Number of lookups at once for one source."
             ),
             .value(
                 "waiting-per-source",
                 \.configuration.resolver.waitingPerSource,
                 .count(0...(1 << 16)),
-                "Names of one source that may wait for a lookup."
+                "Number of names of one source that may wait for a lookup."
             ),
             .value(
                 "waiting",
                 \.configuration.resolver.waiting,
                 .count(0...(1 << 20)),
-                "Names of all sources that may wait for a lookup."
+                "Number of names of all sources that may wait for a lookup."
             ),
             .value(
                 "search-list",
                 \.configuration.resolver.triesSearchList,
                 .flag,
-                "Try names with the search list of resolv.conf too; rules see them without it."
+                "Also try names with the search list of resolv.conf; rules see the names without it."
             ),
             .namedValues(
                 "hosts",
@@ -54,7 +54,7 @@ extension Configuration.Resolver {
                 .hostAddress,
                 most: mostHosts,
                 example: "{db.example: 10.0.0.5}",
-                "Addresses of names that nobody is asked for: NAME: ADDRESS, or a list of them."
+                "Fixed addresses of names, which need no name server: NAME: ADDRESS, or NAME with a list of addresses."
             ),
         ]
     }

@@ -15,11 +15,11 @@ enum RouteSettings {
                 ParentEntry.table,
                 new: { ParentEntry() },
                 flag: ParentEntry.flag,
-                "Other proxies, and groups of them, by name: where routes can lead."
+                "Other proxies, and groups of proxies, by name; routes can lead to them."
             ),
             Route.setting(
                 \.routes,
-                "Ways out: the first route that matches a request is taken; without a match, it leaves directly."
+                "Where requests leave: the first matching route is taken; without one, a request leaves directly."
             ),
         ]
     }
@@ -38,7 +38,7 @@ extension Route {
                         "networks",
                         \.networks,
                         .network,
-                        "Networks of the target's address; of a name only with names: local."
+                        "Networks of the target's address; names match only with names: local."
                     ),
                     .criterion(
                         "domains",
@@ -51,15 +51,15 @@ extension Route {
                         "names",
                         \.names,
                         .word,
-                        "Who looks a name up: the parent (remote), or this server."
+                        "Who looks names up: the parent (remote), or this server (local)."
                     ),
-                    .value("udp", \.datagrams, .word, "With direct, datagrams don't go through the parent."),
+                    .value("udp", \.datagrams, .word, "If direct, datagrams leave directly and not through the parent."),
                     .section(
                         "egress",
                         \.egress,
                         Table(Configuration.Egress.settings(\.self)),
                         new: { Configuration.Egress() },
-                        "The source of its connections, instead of all other egress settings."
+                        "Source of the route's connections, instead of all other egress settings."
                     ),
                 ],
             required: ["via"],

@@ -40,13 +40,13 @@ extension Settings {
                 \.configuration.loginBan,
                 LoginBan.table,
                 new: { LoginBan() },
-                "Bans sources after repeated login failures; if not set, none."
+                "Ban sources after repeated login failures; if not set, none is banned."
             ),
             .value(
                 "session-ids",
                 \.configuration.hasSessionIDs,
                 .flag,
-                "If true, NAME-session-ID logs in as NAME; see egress.choose."
+                "If true, NAME-session-ID logs in as NAME; see same-for-session-id of egress.choose."
             ),
             .value(
                 "open",
@@ -59,7 +59,7 @@ extension Settings {
                 "answer-http",
                 \.configuration.answersHTTP,
                 .flag,
-                "Answer an HTTP request by 400 that this is a SOCKS proxy. If false, close the connection."
+                "Answer an HTTP request with 400, which says that this is a SOCKS proxy; if false, close the connection."
             ),
             .value(
                 "share-port",
@@ -73,7 +73,7 @@ extension Settings {
                 \.rules,
                 RuleEntry.table(),
                 new: { RuleEntry() },
-                "Allow or deny requests: the first rule that matches decides; without a match, a request is allowed."
+                "Rules that allow or deny requests: the first matching rule decides; without one, a request is allowed."
             ),
             .group(
                 "guard",
@@ -83,7 +83,7 @@ extension Settings {
                         "mode",
                         \.configuration.destinationGuard.mode,
                         .word,
-                        "On, off, or auto: on if other machines reach one of the listen addresses."
+                        "Whether the guard is on, off, or auto: on if other machines reach one of the listen addresses."
                     ),
                     .list(
                         "allow",
@@ -104,14 +104,14 @@ extension Settings {
                 \.configuration.workers,
                 .count(1...1024),
                 flag: "workers",
-                "Threads that serve; if not set, one per core."
+                "Number of threads that serve clients; if not set, one per core."
             ),
             .value(
                 "max-connections",
                 \.configuration.maxConnections,
                 .count(1...(1 << 30)),
                 flag: "max-connections",
-                "Sessions at once; if not set, as many as file descriptors allow."
+                "Number of sessions at once; if not set, as many as file descriptors allow."
             ),
             .value(
                 "buffer-memory",
@@ -122,7 +122,7 @@ extension Settings {
             ),
             .group(
                 "drain",
-                "How a server goes out of service.",
+                "How the server stops.",
                 [
                     .value(
                         "delay",
@@ -133,8 +133,8 @@ extension Settings {
                     )
                 ]
             ),
-            .group("log", "What the server says.", LogSettings.settings),
-            .group("access-log", "A line for each session, for programs.", AccessLogSettings.settings),
+            .group("log", "Messages of the server, for people.", LogSettings.settings),
+            .group("access-log", "One line per session, for programs.", AccessLogSettings.settings),
             .group(
                 "timeouts",
                 "Time limits.",
@@ -151,7 +151,7 @@ extension Settings {
                         \.configuration.timeouts.dial,
                         .duration,
                         flag: "dial-timeout",
-                        "Time from the request to the connected target, name lookup included."
+                        "Time from the request until the target is connected, including the name lookup."
                     ),
                     .value(
                         "idle",
@@ -165,20 +165,20 @@ extension Settings {
                         \.configuration.timeouts.halfClosed,
                         .duration,
                         flag: "half-closed-timeout",
-                        "Time without a byte before a session ends that one side has closed."
+                        "Time without a byte before a session ends after one side has closed its direction."
                     ),
                     .value(
                         "session",
                         \.configuration.timeouts.session,
                         .duration,
                         flag: "session-timeout",
-                        "Time from the connection to the end of its session; if not set, no limit."
+                        "Time from the connection to the end of the session; if not set, no limit."
                     ),
                     .value(
                         "unacknowledged",
                         \.configuration.timeouts.unacknowledged,
                         .duration,
-                        "Without an acknowledgement that a peer owes."
+                        "Time for a peer to acknowledge data that it was sent; then its connection counts as lost."
                     ),
                     .value(
                         "drain",
@@ -227,7 +227,7 @@ extension Settings {
                 \.configuration.advertisedAddresses,
                 .advertisedAddress,
                 flag: "advertise",
-                "Addresses at which clients reach this machine, if not its own; at most one per family."
+                "Addresses by which clients reach this machine, if not by its own; at most one per family."
             ) { addresses in
                 .secondOfAFamily(addresses)
             },
@@ -246,7 +246,7 @@ extension Configuration.Egress {
                 path.appending(path: \.addresses),
                 .egressAddress,
                 flag: hasFlags ? "egress-address" : nil,
-                "Addresses and prefixes to connect from, for targets of their family."
+                "Addresses and prefixes to connect from, each for targets of its own family."
             ) { addresses in
                 .ofEgress(addresses)
             },
@@ -255,7 +255,7 @@ extension Configuration.Egress {
                 path.appending(path: \.choose),
                 .word,
                 flag: hasFlags ? "egress-choose" : nil,
-                "Choice of one address: random, round-robin, same-for-user, same-for-session-id, incoming."
+                "How one address is chosen: random, round-robin, same-for-user, same-for-session-id, incoming."
             ),
             .value(
                 "interface",
@@ -289,14 +289,14 @@ extension Configuration.Bind {
                 \.configuration.bind.ports,
                 .portRange,
                 flag: "bind-ports",
-                "Ports to listen on for BIND; if not set, any."
+                "Ports to listen on for BIND; if not set, any port."
             ),
             .value(
                 "timeout",
                 \.configuration.bind.timeout,
                 .duration,
                 flag: "bind-timeout",
-                "Time for the connection that BIND waits for."
+                "Time that BIND waits for a connection."
             ),
         ]
     }
@@ -316,20 +316,20 @@ extension Configuration.UDP {
                 \.configuration.udp.ports,
                 .portRange,
                 flag: "udp-ports",
-                "Ports to which clients send datagrams, shared if it is one; if not set, any."
+                "Ports to which clients send datagrams. A single port is shared by all clients; if not set, any port."
             ),
             .value(
                 "filtering",
                 \.configuration.udp.filtering,
                 .word,
                 flag: "udp-filtering",
-                "Who may answer a client: hosts that it has sent to (address), or anyone (endpoint)."
+                "Hosts that may answer a client: those that it has sent to (address), or all (endpoint)."
             ),
             .value(
                 "rebinding",
                 \.configuration.udp.allowsRebinding,
                 .flag,
-                "Follow a client to another port of its address after 5 s of silence."
+                "If a client was silent for 5 s, accept its datagrams from another port of its address."
             ),
             .value(
                 "reassemble",
@@ -348,13 +348,13 @@ extension Configuration.UDP {
                 "targets",
                 \.configuration.udp.targetsPerAssociation,
                 .count(1...(1 << 20)),
-                "Hosts that may answer one association."
+                "Number of hosts that may answer one association."
             ),
             .value(
                 "associations",
                 \.configuration.udp.associationsPerSource,
                 .count(1...(1 << 20)),
-                "Associations at once for one source."
+                "Number of associations at once for one source."
             ),
         ]
     }

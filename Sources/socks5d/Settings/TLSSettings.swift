@@ -46,26 +46,26 @@ struct TLSSettings: Sendable {
                 path.appending(path: \.certificate),
                 .path,
                 flag: hasFlags ? "tls-certificate" : nil,
-                "File with the server's certificate for TLS, those of its CA behind it (PEM); SIGHUP reads it anew."
+                "File (PEM) with the server's certificate, then its intermediate certificates; SIGHUP reads it again."
             ),
             .value(
                 "key",
                 path.appending(path: \.key),
                 .path,
                 flag: hasFlags ? "tls-key" : nil,
-                "File with the private key of the certificate (PEM), which no other user may read."
+                "File (PEM) with the certificate's private key, which other users must not be able to read."
             ),
             .value(
                 "client-ca",
                 path.appending(path: \.clientAuthority),
                 .path,
-                "File with CAs (PEM); clients need a certificate of one, whose common name is the user."
+                "File (PEM) with CAs. Clients then need a certificate from one of them; its common name is the user."
             ),
             .value(
                 "minimum",
                 path.appending(path: \.minimum),
                 .word,
-                "Oldest version of TLS, 1.2 or 1.3; if not set, 1.2."
+                "Oldest version of TLS that is accepted, 1.2 or 1.3; if not set, 1.2."
             ),
         ]
     }

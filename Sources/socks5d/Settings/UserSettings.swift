@@ -29,14 +29,14 @@ extension Settings.UserEntry {
                     \.rules,
                     Settings.RuleEntry.table(ofUser: true),
                     new: { Settings.RuleEntry() },
-                    "Rules of this user, tried before the common ones."
+                    "Rules of this user, tried before the common rules."
                 ),
-                Route.setting(\.routes, ofUser: true, "Routes of this user, tried before the common ones."),
+                Route.setting(\.routes, ofUser: true, "Routes of this user, tried before the common routes."),
                 .list(
                     "egress-addresses",
                     \.egressAddresses,
                     .egressAddress,
-                    "Addresses and prefixes to connect from; egress.choose says how one of several is chosen."
+                    "Addresses and prefixes to connect from; egress.choose says how one is chosen."
                 ) { addresses in
                     .ofEgress(addresses)
                 },
@@ -45,7 +45,7 @@ extension Settings.UserEntry {
                     \.limits,
                     Table(UserLimits.settings(\.self)),
                     new: { UserLimits() },
-                    "Limits of this user; they replace all of limits.user."
+                    "Limits of this user, instead of all limits in limits.user."
                 ),
             ],
             required: ["name"],
@@ -93,7 +93,7 @@ extension Settings.RuleEntry {
                     \.report,
                     criteria,
                     new: { Rule(.report) },
-                    "Say in the logs that it would be refused, and go on with the next rule."
+                    "Log that a matching request would be refused, and go on with the next rule."
                 ),
             ],
             exactlyOneOf: ["allow", "deny", "report"],
@@ -119,8 +119,8 @@ extension Settings.RuleEntry {
 extension LoginBan {
     static var table: Table<LoginBan> {
         Table([
-            .value("failures", \.failures, .count(1...100), "Failed logins of a source that lead to a ban."),
-            .value("window", \.window, .duration, "Period in which they are counted."),
+            .value("failures", \.failures, .count(1...100), "Number of failed logins after which a source is banned."),
+            .value("window", \.window, .duration, "Period in which failed logins are counted."),
             .value("duration", \.duration, .duration, "Time for which the source is banned."),
         ])
     }
