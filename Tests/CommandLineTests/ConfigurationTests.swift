@@ -44,7 +44,7 @@ import Testing
         let rows = Settings.rows
         #expect(
             rows.contains(
-                "| `listen` | `--listen` | `127.0.0.1:1080` | Where to listen: ADDRESS:PORT, unix:PATH, or systemd:NAME for an inherited socket. |"
+                "| `listen` | `--listen` | `127.0.0.1:1080` | Addresses to listen on: ADDRESS:PORT, unix:PATH, or systemd:NAME for a socket of systemd. |"
             )
         )
         #expect(rows.contains { $0.hasPrefix("| `bind.enabled` | `--no-bind` | `true` | If false, ") })

@@ -157,7 +157,12 @@ extension ParentEntry {
         Table(
             [
                 .value("every", \.every, .interval, "Time between two connections, from 1s to 24h."),
-                .value("to", \.target, .checkTarget, "HOST:PORT of a target that each member can connect to."),
+                .value(
+                    "to",
+                    \.target,
+                    .checkTarget,
+                    "HOST:PORT of a target that each member can connect to."
+                ),
             ],
             required: ["to"],
             example: "{every: 10s, to: HOST:PORT}"

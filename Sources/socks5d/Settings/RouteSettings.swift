@@ -53,7 +53,12 @@ extension Route {
                         .word,
                         "Who looks names up: the parent (remote), or this server (local)."
                     ),
-                    .value("udp", \.datagrams, .word, "If direct, datagrams leave directly and not through the parent."),
+                    .value(
+                        "udp",
+                        \.datagrams,
+                        .word,
+                        "If direct, datagrams leave directly and not through the parent."
+                    ),
                     .section(
                         "egress",
                         \.egress,

@@ -119,7 +119,12 @@ extension Settings.RuleEntry {
 extension LoginBan {
     static var table: Table<LoginBan> {
         Table([
-            .value("failures", \.failures, .count(1...100), "Number of failed logins after which a source is banned."),
+            .value(
+                "failures",
+                \.failures,
+                .count(1...100),
+                "Number of failed logins after which a source is banned."
+            ),
             .value("window", \.window, .duration, "Period in which failed logins are counted."),
             .value("duration", \.duration, .duration, "Time for which the source is banned."),
         ])
