@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-reproducible dist-gssapi image-check deb deploy-check schema release-baseline docs clean
+.PHONY: help setup run build test check-fast test-asan test-tsan soak lint format fuzz bench bench-plots bench-growth bench-names bench-policy bench-micro dist dist-reproducible dist-gssapi image-check deb deploy-check schema release-baseline messages docs clean
 
 ## What the program has beside the default.
 TRAITS := --traits TLS
@@ -145,6 +145,10 @@ release-baseline: ## Write the files of Tests/Release anew, at a release: what l
 	@scripts/setup build gssapi
 	swift build --build-tests --traits TLS,GSSAPI
 	python3 -B Tests/Release/surface.py write "$$(swift build --show-bin-path)"
+
+messages: ## Write Tests/Messages.txt anew: every text that the program may say to a person.
+	scripts/messages >Tests/Messages.txt.new
+	mv Tests/Messages.txt.new Tests/Messages.txt
 
 docs: ## Make the API documentation in .build/docs.
 	@scripts/setup build

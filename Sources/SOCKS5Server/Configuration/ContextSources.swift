@@ -21,7 +21,7 @@ internal import UVLoop
             } catch {
                 let key = service.map { " for \($0)" } ?? ""
                 throw ConfigurationError(
-                    "the keytab \(keytab) can't be used\(key): \(error)".escapedForOneLine
+                    "the keytab \(keytab.printable) can't be used\(key): \(error.description.printable)"
                 )
             }
         }
