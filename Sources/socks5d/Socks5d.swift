@@ -39,7 +39,7 @@ struct Socks5d: ParsableCommand {
         } catch let failure as Failure {
             fail(failure)
         } catch {
-            finish(withParserError: error)
+            finish(withParserError: error, arguments)
         }
     }
 
@@ -70,11 +70,11 @@ struct Socks5d: ParsableCommand {
         finish(failure.exitCode)
     }
 
-    /// The parser's message alone: its usage block would bury it.
-    private static func finish(withParserError error: any Error) -> Never {
+    /// One line alone: the parser's usage block would bury it.
+    private static func finish(withParserError error: any Error, _ arguments: [String]) -> Never {
         guard exitCode(for: error) == .success else {
             let message = message(for: error).split(separator: "\n").joined(separator: " ")
-            fail(.usage("\(message); see 'socks5d --help'"))
+            fail(.usage("\(ParserTrouble(message, arguments))"))
         }
         StandardOutput.write(fullMessage(for: error))
         finish(0)
@@ -112,7 +112,7 @@ struct Failure: Error {
         switch error.code {
         case .openToNetwork:
             self = .configuration(
-                "\(error.description) (--user NAME:PASSWORD or SOCKS5D_USER; --open or SOCKS5D_OPEN=1)"
+                "\(error.description) (--user NAME:PASSWORD or SOCKS5D_USER; --clients LIST; --open or SOCKS5D_OPEN=1)"
             )
         case .invalidConfiguration:
             self = .configuration(error.description)

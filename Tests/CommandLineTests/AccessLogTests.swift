@@ -213,9 +213,7 @@ import Testing
         try await expectRefusal(
             of: Invocation.anyPort.adding(Invocation(flag, place)),
             exitCode: 78,
-            saying: "log.file",
-            place,
-            "can't be opened: No such file or directory"
+            saying: "\(flag): \(place) can't be opened: No such file or directory"
         )
     }
 

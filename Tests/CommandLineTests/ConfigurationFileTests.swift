@@ -121,13 +121,13 @@ struct Inn: Equatable {
     /// The tests print what a person would read, and hold each word of it.
     @Test(arguments: [
         ("rooms: many", "1:8: 'rooms' is 'many'; expected a whole number from 1 to 99"),
-        ("rooms:", "1:7: 'rooms' is nothing; expected a whole number from 1 to 99"),
-        ("rooms: null", "1:8: 'rooms' is nothing; expected a whole number from 1 to 99"),
+        ("rooms:", "1:7: 'rooms' is empty; expected a whole number from 1 to 99"),
+        ("rooms: null", "1:8: 'rooms' is empty; expected a whole number from 1 to 99"),
         ("rooms: [1]", "1:8: 'rooms' is a list; expected a whole number from 1 to 99"),
         ("rooms: {a: 1}", "1:8: 'rooms' is a section; expected a whole number from 1 to 99"),
         ("names: a", "1:8: 'names' is one value; expected a list in brackets, each a word"),
         ("names: [a, [b]]", "1:12: 'names' is a list; expected a word"),
-        ("names:\n  - a\n  -\n", "3:4: 'names' is nothing; expected a word"),
+        ("names:\n  - a\n  -\n", "3:4: 'names' is empty; expected a word"),
         ("names: ['a!']", "1:9: 'names' is 'a!'; expected a word"),
         (
             "rooms: 1\nromos: 2",
@@ -143,10 +143,10 @@ struct Inn: Equatable {
         ("limits: 5", "1:9: 'limits' is one value; expected a section with idle, level"),
         ("rules: {}", "1:8: 'rules' is a section; expected a list of sections, each with '- ' before it"),
         ("rules: [5]", "1:9: 'rules' is one value; expected a section with allow, deny"),
-        ("rules: [{}]", "1:9: none of them; expected exactly one of allow, deny"),
+        ("rules: [{}]", "1:9: a key is missing in 'rules'; expected exactly one of allow, deny"),
         (
             "rules:\n  - allow: {}\n    deny: {}",
-            "3:5: 'allow' and 'deny'; expected exactly one of allow, deny"
+            "3:5: 'allow' and 'deny' together; expected exactly one of allow, deny"
         ),
         ("rules: [{deny: {port: 0}}]", "1:23: 'port' is '0'; expected a whole number from 1 to 99"),
         (
@@ -175,7 +175,10 @@ struct Inn: Equatable {
         ("limits:\n    idle: 5\n  level: 1", "3:3: no key; expected KEY: VALUE, as far in as the keys above"),
         ("names: [a\nrooms: 1", "2:6: a list that isn't closed; expected ',' or ']'"),
         ("names: \"a", "1:10: the end of the file; expected the closing quote"),
-        ("password: '!hunter2'", "1:11: 'password' is no such value; expected a word"),
+        (
+            "password: '!hunter2'",
+            "1:11: 'password' has the wrong form (its value isn't shown); expected a word"
+        ),
         ("rooms: 1\nä: \u{1}", "2:4: a control character; expected text in UTF-8"),
     ])
     func aProblemIsNamedWithItsPlace(_ text: String, _ line: String) {
@@ -287,7 +290,7 @@ struct Inn: Equatable {
         let secret = misfit {
             try $0.read(flags: { _ in [] }, variables: { $0 == "SOCKS5D_PASSWORD" ? "!hunter2" : nil })
         }
-        #expect(secret == "SOCKS5D_PASSWORD is no such value; expected a word")
+        #expect(secret == "SOCKS5D_PASSWORD has the wrong form (its value isn't shown); expected a word")
     }
 
     @Test func whatIsShownIsReadAsTheSame() {

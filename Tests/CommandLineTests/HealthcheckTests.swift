@@ -70,7 +70,7 @@ import Testing
         ("\u{5}", "it closed the connection in the middle of its answer; is it a SOCKS5 server?"),
         (
             "",
-            "it closed the connection without an answer; it doesn't take clients from here, is full, or is no "
+            "it closed the connection without an answer; it doesn't take clients from here, is full, has TLS, or is no "
                 + "SOCKS5 server"
         ),
     ])

@@ -99,7 +99,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (["probe"], "Missing expected argument"), (["probe", "x"], "the target is 'x'"),
+        (["probe"], "the argument <target> is missing; expected HOST:PORT"),
+        (["probe", "x"], "the target is 'x'"),
         (["probe", "::1:80"], "expected HOST:PORT"), (["probe", "a b:80"], "neither a name nor an address"),
         (["probe", "a:80", "--via", "b"], "--via is 'b'"),
         (["probe", "a:80", "--timeout", "0"], "1 to 3600"),
@@ -175,12 +176,12 @@ import Testing
         let cases: [([Deed], [String], String)] = [
             (
                 [.receive(3), .close], [],
-                "it closed the connection without an answer; it doesn't take clients from here, is full, or is no "
+                "it closed the connection without an answer; it doesn't take clients from here, is full, has TLS, or is no "
                     + "SOCKS5 server"
             ),
             (
                 [.receive(3), .reset], [],
-                "it reset the connection without an answer; it doesn't take clients from here, is full, or is no "
+                "it reset the connection without an answer; it doesn't take clients from here, is full, has TLS, or is no "
                     + "SOCKS5 server"
             ),
             (

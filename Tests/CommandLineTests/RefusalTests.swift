@@ -20,8 +20,8 @@ import Testing
         try await expectRefusal(
             of: Invocation("--\(name)"),
             exitCode: 64,
-            saying: "Missing value",
-            "--\(name)"
+            saying: "--\(name) has no value; expected one behind it",
+            "--help"
         )
     }
 

@@ -46,7 +46,9 @@ import Testing
                 #expect(try reply() == .notAllowed)
                 try writeFile(file, Self.text("rules: [{deny: {ports: [0]}}]\nworkerz: 1\n"))
                 child.signal(SIGHUP)
-                _ = try child.waitForLine(containing: " error \(file):1:25: 'ports' is '0'; expected ports")
+                _ = try child.waitForLine(
+                    containing: " error \(file):1:25: 'ports' is '0'; expected a port or a range"
+                )
                 _ = try child.waitForLine(containing: " error \(file):2:1: unknown key 'workerz'")
                 _ = try child.waitForLine(containing: " error not reloaded: everything stays as it was")
                 #expect(try reply() == .notAllowed)

@@ -158,7 +158,7 @@ import Testing
 
     @Test(
         arguments: [
-            (nil, "password: No such file or directory"),
+            (nil, "password: No such file or directory; check the path"),
             ("", "password has no password; expected 1 to 255 bytes on one line"),
             ("\n", "password has no password; expected 1 to 255 bytes on one line"),
             ("one\ntwo\n", "password has more than one line; expected 1 to 255 bytes on one line"),
@@ -220,11 +220,11 @@ import Testing
         ),
         (
             "parents: {a: {}}",
-            "1:14: none of them; expected exactly one of socks5, socks4, http, socks5+tls, https, any-of"
+            "1:14: a key is missing in 'a'; expected exactly one of socks5, socks4, http, socks5+tls, https, any-of"
         ),
         (
             "parents: {a: {socks5: h:1, http: h:1}}",
-            "1:28: 'socks5' and 'http'; expected exactly one of socks5, socks4, http, socks5+tls, https, any-of"
+            "1:28: 'socks5' and 'http' together; expected exactly one of socks5, socks4, http, socks5+tls, https, any-of"
         ),
         ("parents: {a: h:1}", "1:14: 'a' is one value; expected a section, as {socks5: HOST:PORT}"),
         ("parents: {a: {socks5: h:1, usr: x}}", "1:28: unknown key 'usr' in 'a'"),

@@ -88,7 +88,7 @@ import Testing
         defer { rmdir(folder) }
         let result = try await Invocation("--run-as", Self.numbers, "--log-file", folder + "/log").run()
         #expect(result.exitCode == 78)
-        #expect(result.errors == "socks5d: log.file: \(folder)/log can't be opened: Permission denied\n")
+        #expect(result.errors == "socks5d: --log-file: \(folder)/log can't be opened: Permission denied\n")
     }
 
     @Test(.enabled(if: geteuid() == 0)) func withoutTheRightToBecomeAnotherTheStartFails() async throws {
@@ -97,20 +97,20 @@ import Testing
                 .start(by: ["setpriv", "--bounding-set", "-all"]).waitForEnd()
         }
         #expect(result.exitCode == 78)
-        #expect(result.errors == "socks5d: run-as: user 64123: setgroups: Operation not permitted\n")
+        #expect(result.errors == "socks5d: --run-as: user 64123: setgroups: Operation not permitted\n")
     }
 
     @Test(
         arguments: [
-            ("root", "run-as: user 'root' is root; expected another user"),
-            ("0:64124", "run-as: user '0' is root; expected another user"),
-            ("nobody-of-that-name", "run-as: user 'nobody-of-that-name' doesn't exist"),
-            ("daemon:no-such-group", "run-as: group 'no-such-group' doesn't exist"),
+            ("root", "--run-as: user 'root' is root; expected another user"),
+            ("0:64124", "--run-as: user '0' is root; expected another user"),
+            ("nobody-of-that-name", "--run-as: user 'nobody-of-that-name' doesn't exist"),
+            ("daemon:no-such-group", "--run-as: group 'no-such-group' doesn't exist"),
             (
                 "64123",
-                "run-as: user 64123 has no group, since it isn't in the system's list; expected USER:GROUP"
+                "--run-as: user 64123 has no group, since it isn't in the system's list; expected USER:GROUP"
             ),
-            ("4294967295:1", "run-as: user '4294967295' doesn't exist"),
+            ("4294967295:1", "--run-as: user '4294967295' doesn't exist"),
         ]
     ) func aUserWhoCannotBeIsRefused(_ text: String, _ complaint: String) async throws {
         let result = try await Invocation("--run-as", text).run()

@@ -36,7 +36,7 @@ import Testing
         (
             "listen:\n  - ::1:1080",
             "2:5: 'listen': '::1:1080' is not an address to listen on; expected ADDRESS:PORT, as 127.0.0.1:1080 or "
-                + "[::1]:1080, or unix:PATH or systemd:NAME"
+                + "[::1]:1080, or unix:PATH or systemd:NAME; did you mean [::1]:1080?"
         ),
         ("listen: 1080", "1:9: 'listen' is one value; \(list) ADDRESS:PORT, unix:PATH or systemd:NAME"),
     ])
@@ -75,7 +75,7 @@ import Testing
         ),
         (
             "users:\n  - name: a\n    password: #x",
-            "3:14: 'password' is nothing; expected a password of 1 to 255 bytes, in quotes if it begins with '#'"
+            "3:14: 'password' is empty; expected a password of 1 to 255 bytes, in quotes if it begins with '#'"
         ),
         (
             "user-file: \"C:\\users\"",
@@ -137,7 +137,10 @@ import Testing
             "1:8: a '- ' behind a key; expected each '- ' in a line of its own below the key"
         ),
         ("rules: [deny]", "1:9: 'rules' is one value; expected a section, as deny: {ports: [25]}"),
-        ("rules: [{deny: {ports: 25}}]", "1:24: 'ports' is one value; \(list) ports, as 20000-20999"),
+        (
+            "rules: [{deny: {ports: 25}}]",
+            "1:24: 'ports' is one value; \(list) a port or a range from 1 to 65535, as 20000-20999"
+        ),
         ("users: [alice:hunter2]", "1:9: 'users' is one value; expected a section, as \(user)"),
         ("users:\n  - alice:hunter2", "2:5: 'users' is one value; expected a section, as \(user)"),
         (

@@ -27,6 +27,27 @@ import Testing
         #expect(result.exitCode == 64)
     }
 
+    @Test(arguments: [
+        (
+            ["--clients", "192.0.2.0/24,192.0.3.1"], "--socks5-hostname",
+            " (from 192.0.2.0/24 or 192.0.3.1, as 'clients' says)"
+        ),
+        (["--protocols", "http"], "--proxy", ""), (["--protocols", "socks4"], "--socks4a", ""),
+        (
+            ["--proxy-protocol", "127.0.0.1", "--open"], "--socks5-hostname",
+            " (at the address of the load balancer)"
+        ),
+    ])
+    func theCommandToTrySuitsTheListener(_ flags: [String], _ option: String, _ where: String) async throws {
+        try await onThread {
+            let child = try Invocation.anyPort.adding(Invocation(flags)).start()
+            defer { child.finish() }
+            let port = try #require(Int(child.waitForLine("listening on 127.0.0.1:")))
+            let command = try child.waitForLine("try: ")
+            #expect(command == "curl \(option) 127.0.0.1:\(port) https://example.com/\(`where`)")
+        }
+    }
+
     /// Nothing waits for a backtrace.
     @Test(arguments: [SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGTRAP, SIGFPE])
     func aCrashEndsTheProcess(_ fault: Int32) async throws {

@@ -49,7 +49,14 @@ import Testing
     @Test(arguments: [
         ("tls: {certificate: a.pem}", "f:1:7: no 'tls.key' beside 'tls.certificate'; expected both"),
         ("tls: {key: a.key}", "f:1:7: no 'tls.certificate' beside 'tls.key'; expected both"),
-        ("tls: {minimum: '1.3'}", "f:1:7: no 'tls.certificate' beside 'tls.key'; expected both"),
+        (
+            "tls: {minimum: '1.3'}",
+            "f:1:7: 'tls.minimum' without 'tls.certificate' and 'tls.key'; expected both beside it"
+        ),
+        (
+            "tls: {client-ca: a}",
+            "f:1:7: 'tls.client-ca' without 'tls.certificate' and 'tls.key'; expected both beside it"
+        ),
         ("tls: {certificate: a, key: b, minimum: '1.1'}", "'minimum' is '1.1'; expected 1.2 or 1.3"),
         (
             "listeners: [{address: 127.0.0.1:1, tls: {certificate: a}}]", "no 'key' in 'tls'; expected it"

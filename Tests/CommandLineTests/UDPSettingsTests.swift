@@ -71,7 +71,8 @@ import Testing
             try await expectRefusal(
                 of: Invocation("udp-ports", ports, by: origin),
                 exitCode: origin.exitCode,
-                saying: "\(origin.name(of: "udp-ports")) is '\(ports)'; expected ports"
+                saying:
+                    "\(origin.name(of: "udp-ports")) is '\(ports)'; expected a port or a range from 1 to 65535, as 20000-20999"
             )
         }
     }

@@ -34,7 +34,8 @@ import Testing
             try await expectRefusal(
                 of: Invocation("--user-file", path),
                 exitCode: 78,
-                saying: "user file \(path) has no users; expected a line NAME:HASH"
+                saying:
+                    "user file \(path) has no users; expected lines NAME:HASH with hashes by 'socks5d hash-password'"
             )
         }
     }

@@ -48,7 +48,7 @@ public struct PasswordHash: Hashable, Sendable {
     /// - Throws: ``Problem`` for a password that can't be hashed, or a cost that isn't one.
     public init(hashing password: [UInt8], method: Method = .yescrypt, cost: Int? = nil) throws(Problem) {
         guard (1...255).contains(password.count) else {
-            throw Problem("a password that is empty or longer than 255 bytes")
+            throw Problem("the password is empty or too long; expected 1 to 255 bytes")
         }
         guard Self.takes(password, method) else {
             throw Problem(

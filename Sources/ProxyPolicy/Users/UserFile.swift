@@ -87,7 +87,7 @@ package struct UserFile: Sendable {
         }
         let name = Array(line[..<colon])
         guard (1...255).contains(name.count) else {
-            throw Complaint("a name of \(name.count) bytes; expected 1 to 255")
+            throw Complaint("a name of \(name.count) bytes; expected 1 to 255 before the colon")
         }
         let rest = line[(colon + 1)...]
         if rest.starts(with: plainMark) {

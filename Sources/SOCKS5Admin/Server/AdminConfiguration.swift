@@ -19,7 +19,7 @@ public struct AdminConfiguration: Sendable {
         guard token == nil, !address.isOfThisMachine else { return }
         throw AdminError(
             .openToNetwork,
-            "other machines reach the admin address \(address); set a token (admin.token-file), "
+            "other machines reach the admin address \(address); set a token (admin.token-file or --admin-token-file), "
                 + "or choose 127.0.0.1 or a unix socket"
         )
     }

@@ -49,9 +49,12 @@ struct AdminSocket: Sendable {
         switch (address, error) {
         case (.tcp, .addressInUse): return "\(place): another socket does; choose another port"
         case (.unix, .addressInUse): return "\(place): another process does; stop it, or choose another path"
-        case (.tcp, .addressNotAvailable): return "\(place): it isn't an address of this machine"
-        case (.unix, .alreadyExists): return "\(place): something else than a socket is there"
-        case (.unix, .noSuchFile): return "\(place): its folder doesn't exist"
+        case (.tcp, .addressNotAvailable):
+            return "\(place): it isn't an address of this machine; 'ip address' shows them"
+        case (.unix, .alreadyExists):
+            return "\(place): something else than a socket is there; choose another path"
+        case (.unix, .noSuchFile):
+            return "\(place): its folder doesn't exist; make it, or choose another path"
         case (_, .permissionDenied): return "\(place): permission denied"
         case (_, _): return "\(place): \(error)"
         }

@@ -34,9 +34,13 @@ extension Configuration {
         var made: [Settings: Source] = [:]
         for index in listeners.indices {
             guard let own = listeners[index][keyPath: settings] else { continue }
-            let one = if let known = made[own] { known } else { try make(own) }
-            made[own] = one
-            listeners[index][keyPath: source] = one
+            do throws(ConfigurationError) {
+                let one = if let known = made[own] { known } else { try make(own) }
+                made[own] = one
+                listeners[index][keyPath: source] = one
+            } catch {
+                throw ConfigurationError("listener \(listeners[index].address): \(error.description)")
+            }
         }
     }
 
@@ -103,7 +107,7 @@ extension Configuration {
         }
     }
 #else
-    private let withoutTLS = "TLS, and this program was built without it (swift build --traits TLS)"
+    private let withoutTLS = "this program was built without TLS; build it with 'swift build --traits TLS'"
 
     extension Configuration.ListenerSettings.TLS {
         fileprivate func source() throws(ConfigurationError) -> any StreamCodecSource {

@@ -57,7 +57,10 @@ internal import UVLoop
 #else
     extension Configuration.ListenerSettings.GSSAPI {
         func source() throws(ConfigurationError) -> any SecurityContextSource {
-            throw ConfigurationError("\(keytab): built without GSSAPI (swift build --traits GSSAPI)")
+            throw ConfigurationError(
+                "the keytab \(keytab.printable) can't be used: this program was built without GSSAPI; build it with "
+                    + "'swift build --traits GSSAPI'"
+            )
         }
     }
 #endif

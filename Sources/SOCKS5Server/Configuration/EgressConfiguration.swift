@@ -137,12 +137,12 @@ extension ProxyServerError {
         case .noDevice:
             self.init(
                 .addressNotAvailable,
-                "there is no interface '\(egress.interface ?? "")' to connect through"
+                "there is no interface '\(egress.interface ?? "")' to connect through; 'ip link' shows them"
             )
         case .addressNotAvailable:
             self.init(
                 .addressNotAvailable,
-                "\(address?.description ?? "") is not an address of this machine to connect from"
+                "\(address?.description ?? "") is not an address of this machine to connect from; 'ip address' shows them"
             )
         case .notPermitted:
             self.init(

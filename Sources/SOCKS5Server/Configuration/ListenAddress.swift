@@ -75,7 +75,27 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
             throw ConfigurationError(
                 "'\(text.escapedForOneLine)' is not an address to listen on; "
                     + "expected ADDRESS:PORT, as 127.0.0.1:1080 or [::1]:1080, or unix:PATH or systemd:NAME"
+                    + Self.hint(at: text)
             )
+        }
+    }
+
+    private static func hint(at text: String) -> String {
+        if let meant = meant(by: text) { return "; did you mean \(meant)?" }
+        let port = text.split(separator: ":").last.flatMap { Int($0) }
+        return port.map { $0 > UInt16.max } == true ? "; a port is at most 65535" : ""
+    }
+
+    /// What a port alone, an address alone, `localhost`, IPv6 without brackets or a path was probably meant for.
+    private static func meant(by text: String) -> String? {
+        if text.hasPrefix("/") { return (try? ListenAddress(unix: text)).map { "\($0)" } }
+        let colon = text.lastIndex(of: ":") ?? text.endIndex
+        let host = text[..<colon]
+        let port = text[colon...]
+        let likely = ["127.0.0.1:\(text)", "[\(host)]\(port)", "\(text):1080", "[\(text)]:1080"]
+        let loopback = ["", "localhost"].contains(host) ? ["127.0.0.1\(port)"] : []
+        return (loopback + likely).first { text in
+            HostAndPort(parsing: text).flatMap { SocketAddress(numeric: $0.host, port: $0.port) } != nil
         }
     }
 

@@ -231,9 +231,15 @@ extension ProxyServerError {
         case .addressInUse:
             self.init(.addressInUse, "\(address) is in use by another socket; choose another port")
         case .addressNotAvailable:
-            self.init(.addressNotAvailable, "\(address) is not an address of this machine")
+            self.init(
+                .addressNotAvailable,
+                "\(address) is not an address of this machine; 'ip address' shows them"
+            )
         case .permissionDenied:
-            self.init(.permissionDenied, "\(address) may not be bound: ports below 1024 need a privilege")
+            self.init(
+                .permissionDenied,
+                "\(address) may not be bound: ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one, or grant it"
+            )
         default:
             self.init(.systemFailure, "can't listen on \(address): \(error)")
         }
@@ -245,11 +251,17 @@ extension ProxyServerError {
         case .addressInUse:
             self.init(.addressInUse, "\(place): another process does; stop it, or choose another path")
         case .alreadyExists:
-            self.init(.addressInUse, "\(place): something else than a socket is there")
+            self.init(.addressInUse, "\(place): something else than a socket is there; choose another path")
         case .noSuchFile:
-            self.init(.addressNotAvailable, "\(place): its folder doesn't exist")
+            self.init(
+                .addressNotAvailable,
+                "\(place): its folder doesn't exist; make it, or choose another path"
+            )
         case .permissionDenied, .readOnlyFileSystem:
-            self.init(.permissionDenied, "\(place): its folder can't be written")
+            self.init(
+                .permissionDenied,
+                "\(place): its folder can't be written by this user; change its mode, or choose another path"
+            )
         default:
             self.init(.systemFailure, "\(place): \(error)")
         }

@@ -123,7 +123,7 @@ struct Healthcheck: ParsableCommand {
 
 extension Configuration.ListenerSettings {
     /// Whether a client on this machine is served, who comes from the address that it connects to.
-    fileprivate func serves(_ address: ListenAddress) -> Bool {
+    func serves(_ address: ListenAddress) -> Bool {
         guard let clients, let own = IPAddress(address.host) else { return true }
         return clients.contains { $0.contains(own) }
     }

@@ -167,7 +167,7 @@ extension ProxyTrouble.Step {
     /// Why a server would break the connection there.
     fileprivate var reason: String {
         switch self {
-        case .greeting: "it doesn't take clients from here, is full, or is no SOCKS5 server"
+        case .greeting: "it doesn't take clients from here, is full, has TLS, or is no SOCKS5 server"
         case .login: "some servers do so where user or password is wrong"
         case .request, .peer, .payload: "its log may say why"
         }

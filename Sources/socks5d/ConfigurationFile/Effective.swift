@@ -112,6 +112,11 @@ struct Effective<Model> {
     /// - Parameter path: keys from the outermost one, with dots.
     func origin(of path: String) -> Origin { origins[path] ?? .standard }
 
+    /// As an operator has named the setting: the place in the file, the variable or the flag; else its path.
+    func name(of path: String) -> String {
+        origin(of: path) == .standard ? path : origin(of: path).description
+    }
+
     /// Where a file says what holds.
     func place(of path: String) -> String? {
         if case .file = origin(of: path) { origin(of: path).description } else { nil }

@@ -1,11 +1,13 @@
 extension [String] {
-    /// The word that `text` is a slip of: at most two edits away, or one in a short word.
+    /// The word that `text` is a slip of: at most two edits away, or one in a short word; or the only one that begins so.
     func nearest(to text: String) -> String? {
         guard text.unicodeScalars.count <= 40 else { return nil }
         let typed = Array<Unicode.Scalar>(text.lowercased().unicodeScalars)
         let distances = map { ($0, typed.edits(to: Array<Unicode.Scalar>($0.lowercased().unicodeScalars))) }
         guard let best = distances.min(by: { $0.1 < $1.1 }) else { return nil }
-        return best.1 <= (typed.count <= 4 ? 1 : 2) ? best.0 : nil
+        if best.1 <= (typed.count <= 4 ? 1 : 2) { return best.0 }
+        let longer = filter { typed.count >= 3 && $0.lowercased().hasPrefix(text.lowercased()) }
+        return longer.count == 1 ? longer[0] : nil
     }
 }
 

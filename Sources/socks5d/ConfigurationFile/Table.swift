@@ -53,7 +53,9 @@ struct Table<Model> {
         if chosen.count == 1 { return }
         problems.add(
             chosen.dropFirst().first?.place ?? node.place,
-            chosen.isEmpty ? "none of them" : chosen.map(\.key.quoted).joined(separator: " and "),
+            chosen.isEmpty
+                ? "a key is missing\(name.map { " in \($0.quoted)" } ?? "")"
+                : chosen.map(\.key.quoted).joined(separator: " and ") + " together",
             expected: "exactly one of \(alternatives.joined(separator: ", "))"
         )
     }
@@ -102,7 +104,8 @@ struct Table<Model> {
             let key = entry.key[..<colon]
             return problems.add(entry.place, "no space behind '\(key):'\(section)", expected: "\(key): VALUE")
         }
-        let suggestion = keys.nearest(to: entry.key)
+        let other = ParserTrouble.setting(for: entry.key).flatMap { keys.contains($0) ? $0 : nil }
+        let suggestion = keys.nearest(to: entry.key) ?? (name == nil ? other : nil)
         if let (outer, isList) = sectionMeant(
             by: entry.key,
             behind: last,
@@ -165,16 +168,11 @@ extension Problems {
         case .scalar(let text, _) where !node.isEmpty:
             if let value = syntax.parse(text) { return value }
             let complaint = syntax.complaint(about: text, isSecret: isSecret)
-            var suggestion: String?
-            if case .words(let words) = syntax.form, !isSecret {
-                let isOn = words.contains("on") ? Syntax<Bool>.flag.parse(text) : nil
-                suggestion = isOn.map { $0 ? "on" : "off" } ?? words.nearest(to: text)
-            }
             add(
                 node.place,
                 key.quoted + complaint.what,
                 expected: complaint.expected,
-                suggestion: suggestion
+                suggestion: complaint.suggestion
             )
         case .refused: break
         case .mapping(let entries) where entries.count == 1 && entries[0].value.isEmpty && !isSecret:

@@ -27,7 +27,7 @@ struct YAMLNode: Equatable {
     /// In the words of a problem.
     var kind: String {
         switch content {
-        case _ where isEmpty: "nothing"
+        case _ where isEmpty: "empty"
         case .scalar: "one value"
         case .list: "a list"
         case .mapping: "a section"

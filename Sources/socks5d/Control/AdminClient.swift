@@ -87,6 +87,8 @@ struct AdminClient {
         case (.system(ECONNREFUSED), .unix): "; socks5d isn't running any more"
         case (.system(ECONNREFUSED), .tcp):
             "; is socks5d running, with admin.listen set, and is the port right?"
+        case (.system(ECONNRESET), _), (.system(EPIPE), _):
+            "; is it the admin address of socks5d (admin.listen)?"
         case (.silence, _): "; it is busy, or another kind of server"
         case (.system, _), (.name, _): ""
         }

@@ -45,7 +45,7 @@ extension AdminToken {
     /// - Parameter place: in a configuration file, where it is named there.
     static func load(_ path: String, namedAt place: String?) throws -> AdminToken {
         let kind = (place.map { "\($0): " } ?? "") + "admin token file"
-        var bytes = try InputFile.read(path, kind)
+        var bytes = try InputFile.read(path, kind, remedy: "make it: openssl rand -hex 24 >FILE")
         while bytes.last == UInt8(ascii: "\n") || bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         guard let token = AdminToken(bytes) else {
             throw Failure.configuration(
@@ -70,8 +70,7 @@ extension AdminConfiguration {
         do throws(AdminError) {
             try validate()
         } catch {
-            let place = effective.place(of: "admin.listen").map { "\($0): " } ?? ""
-            throw Failure.configuration("\(place)\(error.description)")
+            throw Failure.configuration("\(effective.name(of: "admin.listen")): \(error.description)")
         }
     }
 }

@@ -75,7 +75,10 @@ struct Environment {
                 let better = flag.map { "did you mean \(variable(of: $0))?" }
                 return "\(complaint); \(better ?? "'\(key)' has its place in the configuration file")"
             }
-            return complaint + (known.nearest(to: name).map { "; did you mean \($0)?" } ?? "")
+            let other = ParserTrouble.setting(for: name.dropFirst("SOCKS5D_".count).lowercased()).map(
+                variable
+            )
+            return complaint + ((other ?? known.nearest(to: name)).map { "; did you mean \($0)?" } ?? "")
         }.sorted()
     }
 

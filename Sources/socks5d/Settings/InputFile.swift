@@ -10,14 +10,18 @@ enum InputFile {
     ///
     /// - Parameters:
     ///   - kind: what it is, for a message.
+    ///   - remedy: what to do where there is no such file.
     ///   - limit: from the call to the end of the file. The default lets the writer ask for a passphrase.
     static func read(
         _ path: String,
         _ kind: String,
+        remedy: String = "check the path",
         within limit: Duration = .seconds(30)
     ) throws(Failure) -> [UInt8] {
         func failure(_ what: String) -> Failure { .configuration("\(kind) \(path.printable)\(what)") }
-        func failure(_ code: Int32) -> Failure { failure(": \(Errno(code))") }
+        func failure(_ code: Int32) -> Failure {
+            failure(": \(Errno(code))" + (code == ENOENT ? "; \(remedy)" : ""))
+        }
         // Without O_NONBLOCK, open(2) itself waits for a FIFO's writer.
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         guard descriptor >= 0 else {

@@ -84,8 +84,13 @@ struct ListenerReview {
         let (path, missing) =
             tls.certificate == nil ? ("tls.key", "tls.certificate") : ("tls.certificate", "tls.key")
         guard !tls.isEmpty, tls.certificate == nil || tls.key == nil else { return }
-        let place = TLSSettings.paths.map { effective.origin(of: $0) }.first { $0 != .standard }
-        refuse(place?.description, "no '\(missing)' beside '\(path)'; expected both")
+        let given = TLSSettings.paths.first { effective.origin(of: $0) != .standard }
+        let place = given.map { effective.origin(of: $0).description }
+        if tls.certificate == nil, tls.key == nil, let given {
+            refuse(place, "'\(given)' without 'tls.certificate' and 'tls.key'; expected both beside it")
+        } else {
+            refuse(place, "no '\(missing)' beside '\(path)'; expected both")
+        }
     }
 
     private mutating func reviewAddresses() {

@@ -97,7 +97,7 @@ struct Loaded: Sendable {
         let settings = effective.model
         admin = try AdminConfiguration(effective)
         sandbox = settings.sandbox.mode
-        let identityPlace = effective.place(of: "run-as") ?? "run-as"
+        let identityPlace = effective.name(of: "run-as")
         do throws(Complaint) {
             identity = try settings.sandbox.account.map { account throws(Complaint) in try Identity(account) }
         } catch {
@@ -108,7 +108,7 @@ struct Loaded: Sendable {
         accessLog = settings.accessLog
         logPlaces = [
             (path: "log.file", place: log.file), (path: "access-log.file", place: accessLog.file),
-        ].map { ($0.place, effective.place(of: $0.path) ?? $0.path) }
+        ].map { ($0.place, effective.name(of: $0.path)) }
         var configuration = settings.configuration
         configuration.listeners = effective.listenerSettings
         configuration.rules = effective.rules(settings.rules, "rules")

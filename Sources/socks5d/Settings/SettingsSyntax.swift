@@ -111,7 +111,11 @@ extension Syntax<[UInt8]> {
 
 extension Syntax<PasswordHash> {
     static var passwordHash: Syntax {
-        Syntax(expected: "a hash by 'socks5d hash-password'", parsing: PasswordHash.init(parsing:))
+        let expected = "a hash by 'socks5d hash-password'"
+        var syntax = Syntax(expected: expected, parsing: PasswordHash.init(parsing:))
+        let explain = syntax.explain
+        syntax.explain = { text in explain(text).map { "\($0); expected \(expected)" } }
+        return syntax
     }
 }
 

@@ -55,7 +55,17 @@ struct Syntax<Value> {
             return Complaint(what: ": there is an '@' in it", expected: insteadOfLogin ?? expected)
         }
         if let explanation = explain(text) { return Complaint(what: ": \(explanation)", expected: nil) }
-        return Complaint(what: isSecret ? " is no such value" : " is \(text.quoted)", expected: expected)
+        if isSecret {
+            return Complaint(what: " has the wrong form (its value isn't shown)", expected: expected)
+        }
+        return Complaint(what: " is \(text.quoted)", expected: expected, suggestion: suggestion(for: text))
+    }
+
+    /// The word that a text is probably a slip of, where only some words are values.
+    private func suggestion(for text: String) -> String? {
+        guard case .words(let words) = form else { return nil }
+        let isOn = words.contains("on") ? Syntax<Bool>.flag.parse(text) : nil
+        return isOn.map { $0 ? "on" : "off" } ?? words.nearest(to: text)
     }
 }
 
@@ -63,8 +73,12 @@ struct Syntax<Value> {
 struct Complaint: Error, Equatable {
     let what: String
     let expected: String?
+    var suggestion: String?
 
-    var description: String { what + (expected.map { "; expected \($0)" } ?? "") }
+    var description: String {
+        what + (expected.map { "; expected \($0)" } ?? "")
+            + (suggestion.map { "; did you mean '\($0)'?" } ?? "")
+    }
 }
 
 /// What a value looks like, to an editor that checks it while it is typed.
@@ -121,7 +135,10 @@ extension Syntax<Int> {
 
 extension Syntax<PortRange> {
     static var portRange: Syntax {
-        Syntax(expected: "ports, as 20000-20999", form: .pattern("[0-9]+(-[0-9]+)?")) { text in
+        Syntax(
+            expected: "a port or a range from 1 to 65535, as 20000-20999",
+            form: .pattern("[0-9]+(-[0-9]+)?")
+        ) { text in
             try? PortRange(parsing: text)
         } write: { ports in
             ports.lowest == ports.highest ? "\(ports.lowest)" : ports.description

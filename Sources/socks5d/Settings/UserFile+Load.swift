@@ -3,12 +3,16 @@ internal import SOCKS5Server
 internal import Text
 
 extension UserFile {
+    private static let form = "lines NAME:HASH with hashes by 'socks5d hash-password'"
+
     /// - Parameter place: in a configuration file, where it is named there.
     /// - Throws: ``Failure`` with a line `FILE:LINE:COLUMN: …` for each problem.
     static func load(_ path: String, namedAt place: String?) throws -> UserFile {
         let shownPath = path.printable
         let kind = (place.map { "\($0): " } ?? "") + "user file"
-        let file = UserFile(parsing: try InputFile.read(path, kind))
+        let file = UserFile(
+            parsing: try InputFile.read(path, kind, remedy: "check the path, or make it of \(form)")
+        )
         guard file.problems.isEmpty else {
             var messages = file.problems.map { "\(shownPath):\($0.line):\($0.column): \($0.text)" }
             if file.furtherProblems > 0 { messages.append("\(shownPath): and \(file.furtherProblems) more") }
@@ -16,7 +20,7 @@ extension UserFile {
         }
         // A file that was cut short must not open to anyone what it was to protect.
         guard !file.users.isEmpty else {
-            throw Failure.configuration("\(kind) \(shownPath) has no users; expected a line NAME:HASH")
+            throw Failure.configuration("\(kind) \(shownPath) has no users; expected \(form)")
         }
         return file
     }
