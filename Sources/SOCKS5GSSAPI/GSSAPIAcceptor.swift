@@ -50,7 +50,7 @@
             var state = stat()
             // What can't be looked at, Kerberos has words for.
             guard stat(keytab, &state) == 0 else { return }
-            guard state.st_mode & S_IFMT == S_IFREG else { throw GSSAPIFailure("it is no file") }
+            guard state.st_mode & S_IFMT == S_IFREG else { throw GSSAPIFailure("it isn't a regular file") }
             let others = state.st_uid == 0 ? S_IRWXO | S_IWGRP | S_IXGRP : S_IRWXO | S_IRWXG
             guard state.st_mode & others == 0 else {
                 throw GSSAPIFailure("others may read it; expected mode 0600, or 0640 if root owns it")

@@ -29,7 +29,7 @@ import Testing
             #expect(result.exitCode == 0 && result.errors.isEmpty)
             #expect(
                 result.output
-                    == "127.0.0.1:\(port) closes connections from here, which is none of its clients\n"
+                    == "127.0.0.1:\(port) closes connections from here, since 'clients' doesn't have this machine\n"
             )
             // With settings of another server, a closed connection is none that is served.
             let other = try Self.check(port).start().waitForEnd()

@@ -283,10 +283,13 @@ import Testing
         ("users: [{name: a, password: x, routes: [{via: b}]}]", "1:47: no parent is called 'b'"),
         ("listeners: [{address: 127.0.0.1:1, routes: [{via: b}]}]", "1:51: no parent is called 'b'"),
         ("parents: {a: {socks5: h:1, through: b}}", "1:37: no parent is called 'b'"),
-        ("parents: {a: {socks5: h:1, through: a}}", "1:37: 'through' leads back: a through a"),
+        (
+            "parents: {a: {socks5: h:1, through: a}}",
+            "1:37: 'through' leads back: a through a; expected a chain that ends"
+        ),
         (
             "parents:\n  x: {socks5: h:1, through: a}\n  a: {socks5: h:1, through: b}\n  b: {http: h:1, through: a}",
-            "3:29: 'through' leads back: a through b through a"
+            "3:29: 'through' leads back: a through b through a; expected a chain that ends"
         ),
         (
             "parents: {g: {any-of: [a]}, a: {socks5: h:1, through: g}}",
@@ -337,7 +340,7 @@ import Testing
         ),
         (
             "parents: {a: {http: h:1, pipelined: true}}",
-            "1:37: 'pipelined' of another proxy than a SOCKS5 one"
+            "1:37: 'pipelined' of a proxy that isn't SOCKS5; expected it at 'socks5'"
         ),
         (
             "parents: {a: {socks5: h:1}, b: {http: unix:/run/b, through: a}}",

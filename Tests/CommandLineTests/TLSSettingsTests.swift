@@ -74,7 +74,10 @@ import Testing
             "expected sha256// and the 44 characters of a SHA-256"
         ),
         ("parents: {p: {https: h:1, server-name: 'a b'}}", "expected the name of a host"),
-        ("parents: {p: {https: h:1, pipelined: true}}", "'pipelined' of another proxy than a SOCKS5 one"),
+        (
+            "parents: {p: {https: h:1, pipelined: true}}",
+            "'pipelined' of a proxy that isn't SOCKS5; expected it at 'socks5'"
+        ),
         ("parents: {p: {https: 'unix:/a'}}", "'https' at a unix socket; expected 'server-name' or 'pin'"),
         (
             "parents: {p: {https: h:1, through: q}, q: {'socks5+tls': i:1}}",

@@ -81,7 +81,7 @@ extension ProxyLimits {
     package func validate(_ users: [ProxyUser]) throws(ConfigurationError) {
         try ofSource.validate()
         if let quotaFile, quotaFile.isEmpty || quotaFile.utf8.contains(0) {
-            throw ConfigurationError("limits.quotaFile is not a path; expected one")
+            throw ConfigurationError("limits.quotaFile is empty or has a NUL; expected a path")
         }
         try user.validate("limits.user")
         for user in users {

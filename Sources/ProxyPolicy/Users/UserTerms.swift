@@ -36,12 +36,14 @@ public final class UserTerms: Sendable, Equatable {
     static func validate(_ rules: [Rule], _ egressAddresses: [IPNetwork]) throws(ConfigurationError) {
         for (index, rule) in rules.enumerated() {
             guard rule.users == nil else {
-                throw ConfigurationError("users in rule \(index + 1) of their own; expected none there")
+                throw ConfigurationError(
+                    "a rule of its own (\(index + 1)) that names users; expected none there"
+                )
             }
             do throws(ConfigurationError) {
                 try rule.validate(index + 1)
             } catch {
-                throw ConfigurationError("a rule that isn't one: \(error.description)")
+                throw ConfigurationError("a rule that can't be used: \(error.description)")
             }
         }
         try EgressAddresses.validate(egressAddresses)

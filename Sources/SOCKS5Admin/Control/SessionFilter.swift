@@ -30,7 +30,7 @@ struct SessionFilter: Sendable {
         }
         let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { UInt64($0) }
         guard numbers.allSatisfy({ $0 != nil }) else {
-            throw Refusal(400, "id is no number; expected one, or several with commas")
+            throw Refusal(400, "id is not a number; expected one, or several with commas")
         }
         ids = Set(numbers.compactMap(\.self))
     }

@@ -16,7 +16,7 @@ struct SessionOrder: Sendable {
         isDescending = text.hasPrefix("-")
         guard let key = Key(rawValue: String(isDescending ? text.dropFirst() : text[...])) else {
             let keys = Key.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Refusal(400, "there is no such sort; expected one of \(keys), or - and one of them")
+            throw Refusal(400, "the sort isn't known; expected one of \(keys), or - and one of them")
         }
         self.key = key
     }

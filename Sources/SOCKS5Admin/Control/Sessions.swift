@@ -37,7 +37,7 @@ enum Sessions {
 
     static func endOne(_ call: Call) async throws(Refusal) -> Response {
         guard let id = call.arguments.first.flatMap({ UInt64($0) }) else {
-            throw Refusal(400, "the session is no number; expected DELETE /sessions/ID")
+            throw Refusal(400, "the session is not a number; expected DELETE /sessions/ID")
         }
         guard await call.server.end(id) else { throw Refusal(404, "there is no session \(id)") }
         return Response.counts(("ended", 1))

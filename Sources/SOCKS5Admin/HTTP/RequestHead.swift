@@ -73,7 +73,7 @@ struct RequestHead {
         var headers: [(name: String, value: String)] = []
         for field in reader.fields {
             guard let name = Self.name(field.name), let value = Self.value(field.value) else {
-                throw Refusal(400, "a header field isn't one")
+                throw Refusal(400, "a header field is malformed; expected NAME: VALUE")
             }
             headers.append((name, value))
         }

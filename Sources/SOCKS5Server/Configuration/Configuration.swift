@@ -213,7 +213,7 @@ extension Configuration {
             throw ConfigurationError("a user's name and password have 1 to 255 bytes each (RFC 1929)")
         }
         guard users.isEmpty || credentialStore == nil else {
-            throw ConfigurationError("users beside a credential store of one's own")
+            throw ConfigurationError("users beside a custom credential store; expected one of both")
         }
         var names: Set<[UInt8]> = []
         for user in users {
@@ -226,7 +226,7 @@ extension Configuration {
         let hasRules =
             !rules.isEmpty || !users.allSatisfy(\.rules.isEmpty) || !listeners.allSatisfy(\.rules.isEmpty)
         guard ruleSet == nil || !hasRules else {
-            throw ConfigurationError("rules beside a rule set of one's own")
+            throw ConfigurationError("rules beside a custom rule set; expected one of both")
         }
         let numbers = [
             ("workers", workers, 1...1024),
@@ -261,7 +261,7 @@ extension Configuration {
             throw ConfigurationError("a time limit is not above zero")
         }
         guard resolver.hitLifetime >= .zero, resolver.missLifetime >= .zero else {
-            throw ConfigurationError("an answer can't be kept for less than no time")
+            throw ConfigurationError("the time to keep an answer is negative; expected 0 or more")
         }
         try egress.validate()
         try resolver.validateHosts()

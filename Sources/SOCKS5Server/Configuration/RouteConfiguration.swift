@@ -112,7 +112,7 @@ extension Configuration {
         do throws(ConfigurationError) {
             try route.criteria.validate(number)
         } catch {
-            throw ConfigurationError("a route that isn't one: \(error.description)")
+            throw ConfigurationError("a route can't be used: \(error.description)")
         }
         try route.egress?.validate()
     }

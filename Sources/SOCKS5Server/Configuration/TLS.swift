@@ -48,7 +48,9 @@ extension Configuration {
     /// Refuses TLS to parents that can't be.
     func validateTLS(of parent: Parent, _ title: String) throws(ConfigurationError) {
         guard let tls = parent.tls else { return }
-        guard parent.kind != .socks4 else { throw ConfigurationError("\(title) is one of SOCKS4 with TLS") }
+        guard parent.kind != .socks4 else {
+            throw ConfigurationError("\(title) has TLS with SOCKS4; expected SOCKS5 or HTTP")
+        }
         if let pin = tls.pin, pin.count != Parent.TLS.pinLength {
             throw ConfigurationError("\(title) has a pin of \(pin.count) bytes; expected 32")
         }

@@ -59,7 +59,7 @@ extension ParentFailure {
         case .badVersion(let version): self = .broken("version \(version)")
         case .unknownReply(let code): self = .broken("reply \(code)")
         case .unknownAddressType(let type): self = .broken("address type \(type)")
-        case .badDomainName: self = .broken("a bound address that is none")
+        case .badDomainName: self = .broken("a bound address that isn't valid")
         case .unknownCommand, .badReserved, .portZero, .longUserID, .unknownMessageType, .badTokenLength:
             self = .broken("a malformed reply")
         }

@@ -36,7 +36,9 @@ struct Healthcheck: ParsableCommand {
                 StandardOutput.write("\(address) answers")
             } else {
                 try expectClose(by: address)
-                StandardOutput.write("\(address) closes connections from here, which is none of its clients")
+                StandardOutput.write(
+                    "\(address) closes connections from here, since 'clients' doesn't have this machine"
+                )
             }
         }
     }

@@ -28,7 +28,9 @@ struct AdminClient {
         let (status, body) = try exchange("\(method) \(target)")
         switch status {
         case 200:
-            guard let value = JSONValue(parsing: body) else { throw failure("its answer makes no sense") }
+            guard let value = JSONValue(parsing: body) else {
+                throw failure("its answer can't be read; is it of the same version?")
+            }
             return value
         case 401:
             throw failure("wrong or missing token; give --admin-token-file FILE (SOCKS5D_ADMIN_TOKEN_FILE)")

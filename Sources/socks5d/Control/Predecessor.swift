@@ -102,16 +102,18 @@ final class Predecessor {
         var rest = passed[...]
         guard let ticket = document?["ticket"]?.text, let rows = document?["listeners"]?.items,
             let admin = rest.popLast()
-        else { throw failure(address, "its answer makes no sense") }
+        else { throw failure(address, "its answer can't be read; is it of the same version?") }
         var counts: [(address: ListenAddress, descriptors: [Int32])] = []
         for row in rows {
             guard let text = row["address"]?.text, let place = try? ListenAddress(parsing: text),
                 let count = row["sockets"]?.integer, (0...rest.count).contains(count)
-            else { throw failure(address, "its answer makes no sense") }
+            else { throw failure(address, "its answer can't be read; is it of the same version?") }
             counts.append((place, Array(rest.prefix(count))))
             rest = rest.dropFirst(count)
         }
-        guard rest.isEmpty else { throw failure(address, "its answer makes no sense") }
+        guard rest.isEmpty else {
+            throw failure(address, "its answer can't be read; is it of the same version?")
+        }
         do throws(ProxyServerError) {
             var listeners: [HandedListener] = []
             for (place, descriptors) in counts {

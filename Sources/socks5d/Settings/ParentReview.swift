@@ -106,7 +106,7 @@ struct ParentReview {
             )
         }
         if let kind = entry.kind?.kind, kind != .socks5, entry.isPipelined == true {
-            refuse(entry, "pipelined", "'pipelined' of another proxy than a SOCKS5 one")
+            refuse(entry, "pipelined", "'pipelined' of a proxy that isn't SOCKS5; expected it at 'socks5'")
         }
         if case .unix = entry.kind?.place, entry.through != nil {
             refuse(entry, "through", "'through' beside a unix socket, which no other parent reaches")
@@ -170,7 +170,10 @@ struct ParentReview {
             guard effective.model.parents.first(where: { chain.contains($0.name) })?.name == entry.name else {
                 return
             }
-            refuse(steps, "'through' leads back: \((chain + [entry.name]).joined(separator: " through "))")
+            refuse(
+                steps,
+                "'through' leads back: \((chain + [entry.name]).joined(separator: " through ")); expected a chain that ends"
+            )
         } else if next == nil, chain.count > Parent.longestChain {
             refuse(
                 steps,

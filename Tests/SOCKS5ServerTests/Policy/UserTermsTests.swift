@@ -265,8 +265,14 @@ import UVLoop
         for (message, change) in [
             ("has clients without a value", { $0.clients = [] }),
             ("has an expiry that isn't behind the first", { $0.expiry = UnixTime(secondsSince1970: 0) }),
-            ("has users in rule 2 of their own", { $0.rules = [Rule(.allow), Rule(.deny, users: ["b"])] }),
-            ("has a rule that isn't one: rule 1 has ports without", { $0.rules = [Rule(.deny, ports: [])] }),
+            (
+                "has a rule of its own (2) that names users",
+                { $0.rules = [Rule(.allow), Rule(.deny, users: ["b"])] }
+            ),
+            (
+                "has a rule that can't be used: rule 1 has ports without",
+                { $0.rules = [Rule(.deny, ports: [])] }
+            ),
             ("has 127.0.0.1 twice to connect from", { $0.egressAddresses = twice }),
         ] as [(String, (inout ProxyUser) -> Void)] {
             var configuration = Configuration()

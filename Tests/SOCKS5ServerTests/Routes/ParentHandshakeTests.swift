@@ -237,7 +237,7 @@ private struct Feeder {
             #expect(failure?.text == "refused by the parent, reply \(code)")
         }
         #expect(Self.failure(.socks5, [5, 0, 5, 0, 0, 7]) == .broken("address type 7"))
-        #expect(Self.failure(.socks5, [5, 0, 5, 0, 0, 3, 0]) == .broken("a bound address that is none"))
+        #expect(Self.failure(.socks5, [5, 0, 5, 0, 0, 3, 0]) == .broken("a bound address that isn't valid"))
         #expect(Self.failure(.socks5, Array("HTTP".utf8)) == .broken("version 72"))
         #expect(Self.failure(.socks4, [0, 0x5b]) == .answered(.generalFailure))
         #expect(Self.failure(.socks4, [0, 0x5c]) == .loginRefused)
