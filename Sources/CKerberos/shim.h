@@ -5,24 +5,24 @@
 
 static inline int krb_has_failed(OM_uint32 major) { return GSS_ERROR(major) != 0; }
 
-/// Bits beside success: the token was seen before, or isn't in its turn.
+/// Bits that accompany success: the token was seen before, or arrived out of order.
 static inline OM_uint32 krb_disorder(OM_uint32 major) {
     return major & (GSS_S_DUPLICATE_TOKEN | GSS_S_OLD_TOKEN | GSS_S_UNSEQ_TOKEN | GSS_S_GAP_TOKEN);
 }
 
-/// Those of a token that may be a copy. Where the client wants tokens in their turn, Kerberos doesn't tell an old copy from
-/// a token that was overtaken.
+/// The bits of a token that may be a copy. If the client asks for sequencing, Kerberos can't tell an old copy from a
+/// token that was overtaken, so the bit of an overtaken token is among them.
 static inline OM_uint32 krb_replay(OM_uint32 major) {
     return major & (GSS_S_DUPLICATE_TOKEN | GSS_S_OLD_TOKEN | GSS_S_UNSEQ_TOKEN);
 }
 
-/// A principal, as `socks/proxy.example.com`, or a service alone, of any host.
+/// Imports a principal such as `socks/proxy.example.com`, or the name of a service on any host.
 static inline OM_uint32 krb_import_name(OM_uint32 *minor, const char *text, size_t length, int is_principal, gss_name_t *name) {
     gss_buffer_desc buffer = {length, (void *)text};
     return gss_import_name(minor, &buffer, is_principal ? (gss_OID)GSS_KRB5_NT_PRINCIPAL_NAME : GSS_C_NT_HOSTBASED_SERVICE, name);
 }
 
-/// Of Kerberos 5 alone. The keys are read from the file each time that they are used.
+/// Acquires a credential of Kerberos 5 only. The keys are read from the file each time they are used.
 static inline OM_uint32 krb_acquire(OM_uint32 *minor, const char *keytab, gss_name_t name, gss_cred_id_t *credential) {
     gss_key_value_element_desc element = {"keytab", keytab};
     gss_key_value_set_desc store = {1, &element};

@@ -1,6 +1,6 @@
 #include "cpage.h"
 
-// #embed is of C23, which clang knows in every mode, with a warning.
+// #embed belongs to C23. clang accepts it in every mode, with a warning.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 static const unsigned char page[] = {
 #embed "page.html"

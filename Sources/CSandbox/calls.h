@@ -49,7 +49,7 @@ CALL(nanosleep)
 CALL(gettimeofday)
 CALL(getrandom)
 
-// Files: which ones, Landlock says.
+// Files: Landlock decides which ones.
 CALL(openat)
 CALL(newfstatat)
 CALL(fstat)

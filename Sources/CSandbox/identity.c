@@ -31,7 +31,7 @@ bool sandbox_is(uid_t user, gid_t group) {
 int sandbox_become(
     uid_t user, gid_t group, const gid_t *groups, size_t count, uint64_t capabilities, const char **step
 ) {
-    // Without it the capabilities go with the last user ID that is root's.
+    // Without PR_SET_KEEPCAPS the capabilities are lost together with the last user ID that is root's.
     *step = "prctl";
     if (capabilities != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return -1;
     *step = "setgroups";

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// By hand, since the headers of a distribution are older than many a kernel (landlock(7)).
+// Defined by hand, since the headers of many distributions are older than the kernel that runs (landlock(7)).
 enum {
     FS_EXECUTE = 1 << 0,
     FS_WRITE_FILE = 1 << 1,
@@ -35,8 +35,8 @@ int sandbox_landlock_version(void) {
     return version < 0 ? 0 : (int)version;
 }
 
-/// All that the kernel can refuse: what isn't handled stays allowed everywhere. Renaming into another folder is bit 13,
-/// truncating bit 14, ioctl(2) of devices bit 15.
+/// All rights that the kernel can refuse. A right that isn't handled stays allowed everywhere. Renaming into another
+/// folder is bit 13, truncating bit 14, ioctl(2) of devices bit 15.
 static uint64_t handled_rights(int version) {
     int bits = version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13;
     return (1ull << bits) - 1;
@@ -51,7 +51,7 @@ static uint64_t rights_of(uint32_t uses, int is_folder) {
     return is_folder ? rights : rights & (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE);
 }
 
-/// A path that isn't there, or that the process can't reach, needs no rule.
+/// A path that doesn't exist, or that the process can't reach, needs no rule.
 static int allow(int ruleset, const sandbox_path *path, uint64_t handled) {
     int descriptor = open(path->path, O_PATH | O_CLOEXEC);
     if (descriptor < 0) return 0;

@@ -34,7 +34,7 @@ static void answer(program *program, uint32_t action) { emit(program, BPF_RET | 
 
 static void load(program *program, uint32_t offset) { emit(program, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
 
-/// A call, whatever its arguments.
+/// Answers a call regardless of its arguments.
 static void answer_to(program *program, uint32_t call, uint32_t action) {
     emit(program, BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1);
     answer(program, action);
@@ -68,7 +68,8 @@ static void allow_if(program *program, uint32_t call, const condition *condition
     load(program, offsetof(struct seccomp_data, nr));
 }
 
-/// Calls that also do what the program never does: other kinds of sockets, processes and signals to others.
+/// Calls that the program needs, but that can also do something it never does: open other kinds of sockets, start
+/// processes, or signal other processes.
 static void allow_in_part(program *program) {
     uint32_t pid = (uint32_t)getpid();
     const condition own_process[] = {{0, 1, ALL, {pid}}};
@@ -77,14 +78,14 @@ static void allow_in_part(program *program) {
         {0, 3, ALL, {AF_INET, AF_INET6, AF_UNIX}},
         {1, 2, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), {SOCK_STREAM, SOCK_DGRAM}},
     };
-    // glibc asks it for the machine's addresses (NETLINK_ROUTE).
+    // glibc asks this socket for the machine's addresses (NETLINK_ROUTE).
     const condition routes[] = {{0, 1, ALL, {AF_NETLINK}}, {2, 1, ALL, {0}}};
     // FIOCLEX, FIONBIO, FIONREAD, SIOCOUTQ, SIOCOUTQNSD, TCGETS, TIOCGWINSZ, TCGETS2; SIOCGIFNAME and SIOCGIFINDEX for
     // the zone of a link-local address.
     const condition requests[] = {
         {1, 10, ALL, {0x5451, 0x5421, 0x541b, 0x5411, 0x894b, 0x5401, 0x5413, 0x802c542a, 0x8910, 0x8933}}};
     const condition threads[] = {{0, 1, CLONE_THREAD, {CLONE_THREAD}}};
-    // 0x53564d41: malloc(3) names its memory.
+    // 0x53564d41 is PR_SET_VMA: malloc(3) names its memory.
     const condition options[] = {{0, 5, ALL, {PR_SET_NAME, PR_GET_NAME, 0x53564d41, PR_GET_DUMPABLE, PR_CAPBSET_READ}}};
     allow_if(program, __NR_ioctl, requests, 1);
     allow_if(program, __NR_socket, internet, 2);
@@ -96,8 +97,8 @@ static void allow_in_part(program *program) {
     allow_if(program, __NR_prlimit64, own_limits, 1);
 }
 
-/// - Parameter refusal: of a call that the program doesn't make.
-/// - Parameter lack: of one that glibc does without where the kernel hasn't got it.
+/// - Parameter refusal: the answer to a call that the program doesn't make.
+/// - Parameter lack: the answer to a call that glibc can do without if the kernel lacks it.
 static void build(program *program, uint32_t refusal, uint32_t lack) {
     load(program, offsetof(struct seccomp_data, arch));
     emit(program, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
@@ -107,9 +108,10 @@ static void build(program *program, uint32_t refusal, uint32_t lack) {
 #include "calls.h"
 #undef CALL
     allow_in_part(program);
-    // Its flags are in memory, where no filter looks.
+    // Its flags are in memory, which a filter can't read.
     answer_to(program, __NR_clone3, lack);
-    // Linux 5.1 and later have them, glibc does without, and x32 has its numbers far behind.
+    // Calls of Linux 5.1 and later: glibc can do without them. The numbers of x32 are far above and fall into this
+    // range too.
     emit(program, BPF_JMP | BPF_JGE | BPF_K, FIRST_RECENT_CALL, 0, 1);
     answer(program, lack);
     answer(program, refusal);

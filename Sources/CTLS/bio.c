@@ -4,8 +4,8 @@
 #include <string.h>
 
 enum {
-    /// Bytes that the messages of a session may have at once: a certificate chain fits, of which OpenSSL takes no longer
-    /// one either.
+    /// The most bytes of messages a session may hold. A certificate chain fits: OpenSSL's own limit for a chain is no
+    /// higher.
     MOST_MESSAGES = 128 << 10,
     FIRST_MESSAGES = 2048,
 };
@@ -42,8 +42,8 @@ size_t ctls_take_messages(ctls_session *session, void *wire, size_t room) {
     return count;
 }
 
-/// Writes never wait: what has no room in the call's memory becomes a message, which is taken before anything else is
-/// encoded.
+/// A write never waits. Bytes that don't fit into the call's memory become a message, which is taken before anything
+/// else is encoded.
 static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written) {
     ctls_session *session = BIO_get_data(bio);
     size_t count = length < session->output_left ? length : session->output_left;
@@ -53,7 +53,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written
         session->output_left -= count;
     }
     if (count < length) {
-        // Whatever is written next stands behind it.
+        // Later writes of this call must follow the message, so they become messages too.
         session->output_left = 0;
         if (!ctls_add_message(session, bytes + count, length - count)) return 0;
     }
@@ -61,7 +61,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *written
     return 1;
 }
 
-/// Follows the wire from record to record.
+/// Tracks where the wire is within a record.
 static void follow(ctls_session *session, const uint8_t *bytes, size_t length) {
     while (length > 0) {
         if (session->body_left > 0) {

@@ -8,20 +8,20 @@
 
 enum { TICKET_KEYS = 80, SECURITY_LEVEL = 2 };
 
-/// Forward secrecy and authentication of each record, by RFC 9325 section 4.2.
+/// Ciphers of TLS 1.2 with forward secrecy and authenticated records (RFC 9325 section 4.2).
 static const char OLDER_CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK";
-/// AES-128 first: as safe, and a quarter less to compute for each byte than AES-256.
+/// AES-128 comes first: it is as safe as AES-256, and takes a quarter less computing per byte.
 static const char CIPHERS[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
-/// Of this process, so that tickets outlive a reload.
+/// The keys belong to the process, so that tickets outlive a reload.
 static uint8_t ticket_keys[TICKET_KEYS];
 static bool has_ticket_keys;
 static BIO_METHOD *bio_method;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void prepare(void) {
-    // Settings are the server's alone, not a file of the system's; and no handler at the program's end, which other threads
-    // don't wait for.
+    // All settings come from the server; OpenSSL reads no configuration file of the system. No exit handler either,
+    // because other threads may still use OpenSSL when it runs.
     OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     has_ticket_keys = RAND_priv_bytes(ticket_keys, TICKET_KEYS) == 1;
     bio_method = ctls_bio_method_new();
@@ -44,7 +44,7 @@ static int choose_protocol(
     return SSL_TLSEXT_ERR_NOACK;
 }
 
-/// Keeps the last session of a client's context. @return 1: the reference is the context's.
+/// Keeps the last session of a client's context. @return 1: the context now owns the reference.
 static int keep_session(SSL *ssl, SSL_SESSION *last) {
     ctls_session *session = SSL_get_app_data(ssl);
     ctls_context *context = session->context;
@@ -61,14 +61,14 @@ static bool has_terms(SSL_CTX *ssl, bool is_server, int minimum) {
     SSL_CTX_set_options(
         ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA
     );
-    // Nobody's wire is buffered twice, and an idle session has no buffer.
+    // The caller buffers the wire, so OpenSSL need not; an idle session holds no buffer.
     SSL_CTX_set_mode(
         ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
     );
     SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_max_early_data(ssl, 0);
     if (is_server) {
-        // A ticket has all that resuming takes.
+        // A ticket holds everything that is needed to resume a session, so the server needs no cache.
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_num_tickets(ssl, 1);
         if (SSL_CTX_set_tlsext_ticket_keys(ssl, ticket_keys, TICKET_KEYS) != 1) return false;
@@ -131,7 +131,7 @@ void ctls_expect_name(ctls_context *context, const char *name, bool is_address) 
         X509_VERIFY_PARAM_set1_ip_asc(terms, name);
     } else {
         X509_VERIFY_PARAM_set1_host(terms, name, 0);
-        // RFC 6066 section 3: no address, and no dot behind the name.
+        // RFC 6066 section 3: SNI carries no address, and a name without its trailing dot.
         size_t length = strnlen(name, NAME_LENGTH);
         if (length > 0 && name[length - 1] == '.') length--;
         memcpy(context->name, name, length);

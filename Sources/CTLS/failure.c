@@ -9,7 +9,7 @@ typedef struct {
     const char *text;
 } word;
 
-/// By the code of an alert that the peer has sent.
+/// Texts by the code of the alert that the peer sent.
 static const word alerts[] = {
     {SSL_AD_UNEXPECTED_MESSAGE, "the peer says: an unexpected message"},
     {SSL_AD_BAD_RECORD_MAC, "the peer says: a record that isn't authentic"},
@@ -120,7 +120,7 @@ static const char *certificate_failure(const ctls_session *session) {
 }
 
 const char *ctls_failure(const ctls_session *session) {
-    // The first one says what has happened, later ones what followed.
+    // The first error is the cause; later ones are its consequences.
     unsigned long error = ERR_peek_error();
     ERR_clear_error();
     int reason = ERR_GET_REASON(error);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/// Bytes of a file at most: the CAs of a system are a quarter of that.
+/// The longest file that is read, in bytes. The CAs of a system take a quarter of that.
 enum { LONGEST = 1 << 20 };
 
 static const ctls_problem FINE = {NULL, 0};
@@ -34,7 +34,7 @@ static void forget(file_text *text) {
 
 static ctls_problem failed(void) { return (ctls_problem){NULL, errno}; }
 
-/// Whether anybody reads the key for whom it isn't meant. A group that root lets read it is meant to.
+/// Whether users other than the intended ones may read the key. If root owns the file, its group is intended.
 static bool is_open(const struct stat *state) {
     mode_t open = state->st_mode & (S_IRWXG | S_IRWXO);
     return state->st_uid == 0 ? (open & ~(mode_t)S_IRGRP) != 0 : open != 0;
@@ -60,7 +60,7 @@ static ctls_problem read_descriptor(int descriptor, bool is_secret, file_text *t
     return FINE;
 }
 
-/// Not blocking, so that a FIFO is refused rather than waited for.
+/// Opens without blocking, so that a FIFO is refused instead of waited for.
 static ctls_problem read_file(const char *path, bool is_secret, file_text *text) {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) return failed();
@@ -76,7 +76,7 @@ static int no_passphrase(char *buffer, int size, int is_writing, void *was_asked
     return -1;
 }
 
-/// Reads a file, and overwrites what was read as soon as it was used.
+/// Reads a file, and overwrites its bytes in memory as soon as they have been used.
 static ctls_problem use_file(
     ctls_context *context, const char *path, bool is_secret, ctls_problem (*use)(ctls_context *, BIO *)
 ) {
@@ -159,7 +159,7 @@ static ctls_problem trust(ctls_context *context, BIO *source) {
     for (X509 *next; (next = PEM_read_bio_X509(source, NULL, no_passphrase, NULL)) != NULL; count++) {
         bool is_authority = X509_check_ca(next) > 0;
         bool is_added = is_authority && X509_STORE_add_cert(store, next) == 1;
-        // So that clients with several certificates know which one is wanted.
+        // Tells clients with several certificates which CAs are accepted.
         if (is_added && context->is_server) SSL_CTX_add_client_CA(context->ssl, next);
         note(context, next);
         X509_free(next);

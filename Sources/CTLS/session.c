@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    /// Payload of the longest record, and bytes around it at most.
+    /// The payload of the longest record, and the most bytes around it.
     RECORD = SSL3_RT_MAX_PLAIN_LENGTH,
     AROUND_RECORD = 256,
 };
@@ -35,14 +35,14 @@ ctls_session *ctls_session_create(ctls_context *context) {
     pthread_mutex_lock(&context->lock);
     if (context->last != NULL) SSL_set_session(session->ssl, context->last);
     pthread_mutex_unlock(&context->lock);
-    // It waits for the server's answer; a real failure comes again with that.
+    // This call waits for the server's answer. A real failure is reported again by the next call.
     SSL_do_handshake(session->ssl);
     ERR_clear_error();
     return session;
 }
 
 void ctls_session_free(ctls_session *session) {
-    // Without that, a session that ends without a word from the peer couldn't be resumed.
+    // Without this, a session that ends without a word from the peer couldn't be resumed.
     if (session->is_established && session->failure == NULL) SSL_set_shutdown(session->ssl, SSL_SENT_SHUTDOWN);
     SSL_free(session->ssl);
     ERR_clear_error();
@@ -52,7 +52,7 @@ void ctls_session_free(ctls_session *session) {
     free(session);
 }
 
-/// Sets down why OpenSSL's last call has brought nothing. @return whether it waits for more of the wire.
+/// Records why OpenSSL's last call returned nothing. @return whether it waits for more of the wire.
 static bool must_wait(ctls_session *session, int result) {
     switch (SSL_get_error(session->ssl, result)) {
     case SSL_ERROR_WANT_READ: return true;
@@ -68,7 +68,7 @@ static void send_end(ctls_session *session) {
     ERR_clear_error();
 }
 
-/// What a ticket says of a client holds as long as the client's certificate does.
+/// A ticket's claim about a client is valid only as long as the client's certificate.
 static void check_resumed(ctls_session *session, X509 *certificate) {
     if (!SSL_session_reused(session->ssl)) return;
     if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
@@ -94,13 +94,13 @@ static bool is_stranger(const ctls_session *session, uint8_t first) {
     return !may_be;
 }
 
-/// Whether OpenSSL is to see the bytes yet: a first record that isn't complete waits outside, where it takes no more memory
-/// than it has bytes. OpenSSL would take 40 KiB, for whoever sends one byte.
+/// Whether OpenSSL may see the bytes yet. An incomplete first record waits outside, where it takes only as much memory
+/// as it has bytes. OpenSSL would allocate 40 KiB for a client that sends one byte.
 static bool is_first_record_whole(const ctls_session *session) {
     if (session->is_shaking_hands) return true;
     if (session->input_left < SSL3_RT_HEADER_LENGTH) return false;
     size_t length = (size_t)session->input[3] << 8 | session->input[4];
-    // A longer one is refused by OpenSSL at once.
+    // OpenSSL refuses a longer record at once.
     return length > SSL3_RT_MAX_PLAIN_LENGTH || session->input_left >= SSL3_RT_HEADER_LENGTH + length;
 }
 
@@ -123,7 +123,8 @@ static void decode(ctls_session *session, uint8_t *payload, size_t room, ctls_st
         int result = SSL_read_ex(session->ssl, payload + step->produced, room - step->produced, &count);
         step->produced += count;
         if (result == 1) continue;
-        // OpenSSL says so too behind a message that isn't payload, as one about new keys, and behind its own answer to it.
+        // OpenSSL also says so after a message that isn't payload, such as a key update, and after its own answer to
+        // it.
         bool has_moved = session->input_left < left || session->messages_length != messages;
         if (!must_wait(session, result) || session->peer_has_ended || !has_moved) return;
     }
@@ -137,11 +138,11 @@ const char *ctls_decode(
     session->input = wire;
     session->input_left = wire_length;
     if (!session->peer_has_ended) decode(session, payload, room, step);
-    // RFC 8446 section 6.1: whatever follows the peer's end is ignored.
+    // RFC 8446 section 6.1: bytes after the peer's end are ignored.
     step->consumed = session->peer_has_ended ? wire_length : wire_length - session->input_left;
     session->input = NULL;
     session->input_left = 0;
-    // Payload that has come before is given out first.
+    // Payload that came before the failure is given out first.
     return step->produced > 0 ? NULL : session->failure;
 }
 
@@ -150,7 +151,7 @@ static void encode(ctls_session *session, const uint8_t *payload, size_t length,
         size_t left = length - step->consumed;
         size_t count = left < RECORD ? left : RECORD;
         if (session->output_left < count + AROUND_RECORD) {
-            // A short record only if there was no room for a long one from the beginning.
+            // A short record is written only if there was no room for a long one from the beginning.
             if (session->output_left != room || room <= AROUND_RECORD) return;
             count = room - AROUND_RECORD;
         }
@@ -192,7 +193,7 @@ void ctls_end(ctls_session *session) {
 const char *ctls_wire_did_end(const ctls_session *session, bool has_more) {
     if (session->failure != NULL) return session->failure;
     if (!session->is_established) {
-        // Whoever connects and leaves, as a balancer that looks whether the server is there, breaks nothing.
+        // A peer that connects and leaves, such as a balancer's health check, hasn't broken the protocol.
         bool has_said_nothing = session->context->is_server && !session->has_begun;
         return has_said_nothing ? NULL : "the connection has ended within the handshake";
     }
@@ -204,7 +205,7 @@ const char *ctls_wire_did_end(const ctls_session *session, bool has_more) {
 bool ctls_peer_has_ended(const ctls_session *session) { return session->peer_has_ended; }
 
 size_t ctls_peer_name(const ctls_session *session, const char **name) {
-    // Before the handshake's end nothing is proved.
+    // Nothing is proved before the handshake has ended.
     if (!session->is_established || session->failure != NULL) return 0;
     *name = session->peer_name;
     return session->peer_name_length;

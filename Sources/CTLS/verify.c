@@ -43,7 +43,7 @@ int ctls_verify(X509_STORE_CTX *store, void *user) {
 const char *ctls_keep_peer_name(ctls_session *session, X509 *certificate) {
     X509_NAME *subject = X509_get_subject_name(certificate);
     int place = -1;
-    // The last one says the most: those before it may be folders, as of Active Directory.
+    // The last common name is the most specific one: the ones before it may be folders, as in Active Directory.
     for (int next = -1; (next = X509_NAME_get_index_by_NID(subject, NID_commonName, next)) >= 0;) place = next;
     if (place < 0) return "the client's certificate has no common name";
     unsigned char *name = NULL;

@@ -1,7 +1,7 @@
 public import Synchronization
 
-/// A number that one thread counts up, and that any thread reads: loads and stores without a read-modify-write, so that
-/// no two threads wait for each other.
+/// A number that one thread increments and any thread reads. It uses loads and stores without a read-modify-write, so
+/// that no two threads wait for each other.
 @usableFromInline
 package struct Count: ~Copyable, Sendable {
     @usableFromInline let number = Atomic<UInt64>(0)
@@ -9,13 +9,14 @@ package struct Count: ~Copyable, Sendable {
     @inlinable
     package init() {}
 
-    /// One thread alone.
+    /// Call it on one thread only.
     @inlinable
     package func add(_ amount: UInt64 = 1) {
         number.store(number.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
-    /// As ``add(_:)``. Whoever reads the result by ``published`` sees at least what this thread has counted before.
+    /// As ``add(_:)``. A thread that reads the result by ``published`` also sees everything this thread has counted
+    /// before.
     @inlinable
     package func publish() {
         number.store(number.load(ordering: .relaxed) &+ 1, ordering: .releasing)

@@ -2,8 +2,8 @@ public import Glibc
 
 /// A value that several threads use, one at a time.
 ///
-/// `@unchecked`, since the mutex guards all that is mutable here; the one place in the package. A pthread
-/// mutex, because ThreadSanitizer doesn't see `Synchronization.Mutex` on Linux and reports races that aren't.
+/// `@unchecked`, since the mutex guards all that is mutable here. This is the only such place in the package. It is a
+/// pthread mutex, because ThreadSanitizer doesn't see `Synchronization.Mutex` on Linux and reports false races.
 @usableFromInline
 package final class Guarded<Value>: @unchecked Sendable {  // what the mailbox is made of
     @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -16,7 +16,7 @@ package final class Guarded<Value>: @unchecked Sendable {  // what the mailbox i
         pthread_mutex_init(mutex, nil)
     }
 
-    /// Runs `body` alone. It must not use this object again.
+    /// Runs `body` while no other thread can. `body` must not use this object again.
     @inlinable
     package func withLock<Result, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> sending Result

@@ -3,14 +3,14 @@
     internal import Glibc
     package import SOCKS5Protocol
 
-    /// Accepts contexts of Kerberos by the keys of a keytab. Kerberos reads the file anew for each.
+    /// Accepts Kerberos contexts with the keys of a keytab. Kerberos reads the file again for each context.
     ///
     /// - Isolation: any thread.
     package final class GSSAPIAcceptor: Sendable {
         package struct Terms: Sendable {
-            /// The protection that is granted; anything else is refused.
+            /// The levels of protection that are granted; any other is refused.
             package var protection: Set<GSSAPIProtection>
-            /// Whether a user of the service's own realm is known without it.
+            /// Whether the realm is removed from names of users in the service's own realm.
             package var stripsRealm: Bool
             /// Whether a client may also send the protection level unwrapped, as NEC's implementation of SOCKS does.
             package var acceptsPlainLevel: Bool
@@ -26,9 +26,10 @@
         /// A gss_cred_id_t, which Kerberos locks itself.
         private let credential: UInt
 
-        /// Looks whether the keytab can be read, and has a key of the service.
+        /// Checks that the keytab can be read and has a key of the service.
         ///
-        /// - Parameter service: `socks/proxy.example.com` with or without a realm, or `socks` on any host; `nil`: any key.
+        /// - Parameter service: `socks/proxy.example.com` with or without a realm, or `socks` on any host. If `nil`,
+        ///   any key.
         package init(keytab: String, service: String?, _ terms: Terms) throws(GSSAPIFailure) {
             self.terms = terms
             try Self.checkFile(keytab)
@@ -44,11 +45,11 @@
             self.credential = UInt(bitPattern: credential)
         }
 
-        /// Whoever reads a key can pass for the service. A group that root lets read it is meant to. And Kerberos would wait for a
-        /// named pipe.
+        /// Anyone who reads a key can pose as the service. If root owns the file, its group is meant to read it. A
+        /// named pipe is refused because Kerberos would wait for it.
         private static func checkFile(_ keytab: String) throws(GSSAPIFailure) {
             var state = stat()
-            // What can't be looked at, Kerberos has words for.
+            // If stat fails, Kerberos will report the reason.
             guard stat(keytab, &state) == 0 else { return }
             guard state.st_mode & S_IFMT == S_IFREG else { throw GSSAPIFailure("it isn't a regular file") }
             let others = state.st_uid == 0 ? S_IRWXO | S_IWGRP | S_IXGRP : S_IRWXO | S_IRWXG
@@ -65,7 +66,7 @@
         }
     }
 
-    /// Why Kerberos refuses: its own words, in which names may be that a peer has sent.
+    /// Why Kerberos refuses, in its own words. They may contain names that a peer sent.
     package struct GSSAPIFailure: Error, CustomStringConvertible {
         package let description: String
 

@@ -8,19 +8,20 @@
     ///     01 | 03 | LEN | TOKEN
     ///
     /// - Isolation: the thread of the stream's loop.
-    /// - Ownership: keeps the context, of which it has the keys.
+    /// - Ownership: keeps the context, which has the keys.
     package final class GSSAPICodec: StreamCodec {
         private let context: GSSAPIContext
         private let handle: gss_ctx_id_t
         private let isConfidential: Bool
-        /// Of the context, in seconds of ``GSSAPIContext/now()``. Kerberos itself looks only while a context is established.
+        /// When the context expires, in seconds of ``GSSAPIContext/now()``. Kerberos itself checks that only while a
+        /// context is being established.
         private let expiry: UInt64
         /// The most payload that fits into a token, in bytes.
         private let unit: Int
-        /// Kerberos' memory, of which so much was given out.
+        /// Memory owned by Kerberos; the first `given` bytes of it were given out.
         private var unwrapped = gss_buffer_desc()
         private var given = 0
-        /// Where the parts of a datagram come together. No memory until there is one.
+        /// Where the parts of a datagram are assembled. Empty until the first datagram.
         private var datagram = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
         init(_ context: GSSAPIContext, _ handle: gss_ctx_id_t, isConfidential: Bool, expiry: UInt64) {
@@ -64,7 +65,7 @@
             return CodecStep(consumed: GSSAPIHeader.length + token.count, produced: give(payload))
         }
 
-        /// `nil`: the message isn't complete.
+        /// `nil` if the message isn't complete.
         private static func token(in wire: UnsafeRawBufferPointer) throws(CodecFailure)
             -> UnsafeRawBufferPointer?
         {
@@ -85,7 +86,7 @@
             return UnsafeRawBufferPointer(rebasing: wire[GSSAPIHeader.length..<end])
         }
 
-        /// - Returns: what is unusual about its turn, see `krb_disorder`.
+        /// - Returns: bits that say whether the message came out of order, see `krb_disorder`.
         private func unwrap(_ token: UnsafeRawBufferPointer) throws(CodecFailure) -> OM_uint32 {
             try checkExpiry()
             release()
@@ -128,7 +129,7 @@
         ) throws(CodecFailure) -> CodecStep {
             guard !payload.isEmpty else { return CodecStep(consumed: 0, produced: 0) }
             guard unit > 0 else { throw .gssapi("the context can't protect anything") }
-            // Equal ones, rather than a large one and a tiny one behind it.
+            // Pieces of equal size, instead of a large one and a tiny one after it.
             let parts = (payload.count + unit - 1) / unit
             let piece = UnsafeRawBufferPointer(rebasing: payload.prefix((payload.count + parts - 1) / parts))
             return CodecStep(consumed: piece.count, produced: try wrap(piece, into: wire))
@@ -166,7 +167,7 @@
 
         package func takeMessages(into wire: UnsafeMutableRawBufferPointer) -> Int { 0 }
 
-        /// RFC 1961 knows no message that says the end.
+        /// RFC 1961 has no message that announces the end.
         package func end() {}
 
         private static let expired = "the context has expired"
@@ -179,13 +180,13 @@
     // MARK: - Datagrams
 
     extension GSSAPICodec {
-        /// Of UDP, in bytes.
+        /// The longest datagram that UDP carries, in bytes.
         private static let longestDatagram = 65_507
 
-        /// Shows what a datagram of the client protects. None counts twice, and none that was overtaken, if the client has asked
-        /// for tokens in their turn.
+        /// Unwraps a datagram of the client. A repeated one is refused; so is an overtaken one if the client has asked
+        /// for sequencing.
         ///
-        /// - Returns: false where it isn't one whole message of this context.
+        /// - Returns: false if the datagram isn't one whole message of this context.
         package func open(_ datagram: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void)
             -> Bool
         {
@@ -206,9 +207,9 @@
             }
         }
 
-        /// Protects a datagram to the client, which is a header and payload behind it.
+        /// Protects a datagram to the client: a header followed by the payload.
         ///
-        /// - Returns: false where it becomes too long, or the context has expired.
+        /// - Returns: false if it becomes too long, or the context has expired.
         package func seal(
             _ payload: UnsafeRawBufferPointer,
             behind header: UnsafeRawBufferPointer,

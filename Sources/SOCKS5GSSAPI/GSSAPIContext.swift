@@ -6,22 +6,22 @@
 
     /// The login of one client, and the keys that protect what follows (RFC 1961).
     ///
-    /// - Isolation: any thread, one after the other.
+    /// - Isolation: any thread, one at a time.
     package final class GSSAPIContext: Sendable {
-        /// What came of a token.
+        /// The result of a token.
         package enum Progress: Sendable {
-            /// Send it, and wait for another one.
+            /// Send the token, and wait for another one.
             case unfinished([UInt8])
             /// The user is known. Send the token, unless it is empty.
             case established([UInt8], user: [UInt8])
             case refused(GSSAPIFailure)
         }
 
-        /// What came of the level that a client has asked for.
+        /// The result of the level that a client has asked for.
         package enum Agreement: Sendable {
             /// Send the token.
             case granted(GSSAPIProtection, [UInt8])
-            /// - Parameter asked: `nil`: it can't be read.
+            /// - Parameter asked: `nil` if it can't be read.
             case refused(asked: UInt8?)
         }
 
@@ -31,13 +31,13 @@
             var expiry = UInt64.max
         }
 
-        /// Its credential must be there as long as a context is being established.
+        /// Keeps the acceptor's credential alive while a context is being established.
         private let acceptor: GSSAPIAcceptor
         private let credential: UInt
         private let terms: GSSAPIAcceptor.Terms
         private let state = Guarded(State())
 
-        /// Of a user's name, in bytes.
+        /// The longest name of a user, in bytes.
         private static let longestName = 255
 
         init(_ acceptor: GSSAPIAcceptor, _ credential: UInt, _ terms: GSSAPIAcceptor.Terms) {
@@ -109,7 +109,7 @@
             return Array(text.bytes)
         }
 
-        /// Of the service's own realm only: another realm may have a user of the same name, who is somebody else.
+        /// Removes only the service's own realm: in another realm a user of the same name is a different person.
         private static func withoutRealm(_ name: [UInt8], of context: gss_ctx_id_t?) throws(GSSAPIFailure)
             -> [UInt8]
         {
@@ -125,7 +125,7 @@
 
         // MARK: - Protection
 
-        /// Reads which level the client asks for, and says which one it gets.
+        /// Reads the level that the client asks for, and chooses the level that it gets.
         package func agree(to token: [UInt8]) -> Agreement {
             state.withLock { state in
                 let isPlain = terms.acceptsPlainLevel && token.count == 1
@@ -138,8 +138,9 @@
             }
         }
 
-        /// The strongest level that is allowed, and no stronger than what is asked for. So a client that asks for less than is
-        /// allowed is refused, and one that asks for more decides itself whether that does (RFC 1961 section 4.3).
+        /// The strongest allowed level that is no stronger than the requested one. So a client that asks for less than
+        /// is allowed is refused. A client that asks for more than is allowed decides itself whether the chosen level
+        /// is enough (RFC 1961 section 4.3).
         private func choice(for asked: UInt8, _ flags: OM_uint32) -> GSSAPIProtection? {
             guard asked <= GSSAPIProtection.selective else { return nil }
             let possible = terms.protection.filter { level in
@@ -166,7 +167,7 @@
             }
         }
 
-        /// Protected, and not encrypted (RFC 1961 section 4.3).
+        /// Protects the level without encrypting it (RFC 1961 section 4.3).
         private static func wrap(_ level: UInt8, _ handle: gss_ctx_id_t?) -> [UInt8]? {
             [level].withUnsafeBytes { bytes in
                 var (minor, input, output) = (
@@ -178,7 +179,7 @@
             }
         }
 
-        /// For all that follows. `nil`: nothing is protected.
+        /// The codec for everything that follows. `nil` if nothing is protected.
         package func makeCodec(_ protection: GSSAPIProtection) -> GSSAPICodec? {
             guard protection != .none else { return nil }
             let (address, expiry) = state.withLock { (UInt(bitPattern: $0.handle), $0.expiry) }
@@ -186,7 +187,7 @@
             return GSSAPICodec(self, handle, isConfidential: protection == .confidentiality, expiry: expiry)
         }
 
-        /// Seconds, on a clock that nobody sets.
+        /// Seconds of a clock that can't be set.
         static func now() -> UInt64 {
             var time = timespec()
             clock_gettime(CLOCK_MONOTONIC_COARSE, &time)

@@ -2,7 +2,7 @@
     internal import CTLS
     package import UVLoop
 
-    /// One connection's TLS.
+    /// The TLS of one connection.
     ///
     /// - Isolation: as ``StreamCodec``.
     package final class TLSCodec: StreamCodec {
@@ -20,9 +20,9 @@
             try step(ctls_decode, from: wire, into: payload)
         }
 
-        /// Has new keys for what is encoded from now on, and asks the peer for the same.
+        /// Changes the keys for all that is encoded from now on, and asks the peer for the same.
         ///
-        /// - Returns: whether it can: TLS 1.3, behind the handshake.
+        /// - Returns: whether it can: only with TLS 1.3, after the handshake.
         package func renewKeys() -> Bool { ctls_renew_keys(session) }
 
         package func encode(
@@ -69,11 +69,11 @@
             return [UInt8](UnsafeRawBufferPointer(start: name, count: length))
         }
 
-        /// "TLSv1.3"; when the handshake has ended.
+        /// Such as "TLSv1.3". Valid once the handshake has ended.
         package var version: String { String(cString: ctls_session_version(session)) }
-        /// As OpenSSL calls it; when the handshake has ended.
+        /// OpenSSL's name of the cipher. Valid once the handshake has ended.
         package var cipher: String { String(cString: ctls_session_cipher(session)) }
-        /// Whether the handshake took up an earlier session.
+        /// Whether the handshake resumed an earlier session.
         package var isResumed: Bool { ctls_session_is_resumed(session) }
 
         private func check(_ failure: UnsafePointer<CChar>?) throws(CodecFailure) {

@@ -4,7 +4,7 @@
     internal import Locks
     package import UVLoop
 
-    /// A file that TLS can't use. One line: the file, what is wrong with it, and what was expected.
+    /// A file that TLS can't use. The description is one line: the file, its error, and what was expected.
     package struct TLSFileError: Error, Sendable, CustomStringConvertible {
         package let description: String
 
@@ -16,7 +16,7 @@
     /// The version of OpenSSL in use, as `3.0.17`.
     package var opensslVersion: String { String(cString: ctls_version()) }
 
-    /// The oldest version of TLS that is spoken.
+    /// The oldest version of TLS that is accepted.
     package enum TLSVersion: String, Sendable, CaseIterable {
         case tls12 = "1.2"
         case tls13 = "1.3"
@@ -29,7 +29,7 @@
         }
     }
 
-    /// A context of OpenSSL, for sessions on any thread.
+    /// An OpenSSL context, for sessions on any thread.
     final class TLSContext: Sendable {
         private let raw: Guarded<OpaquePointer>
 
@@ -65,7 +65,7 @@
         }
     }
 
-    /// What the connections of a TLS server have in common: its certificate and its terms. Any thread.
+    /// The certificate and terms that all connections of a TLS server share. Any thread.
     ///
     /// A client that asks for the protocol `socks` (ALPN) gets it; one that asks for nothing is served too. Tickets resume
     /// sessions of contexts of this process that have the same certificate and terms.
@@ -102,18 +102,18 @@
         package func makeCodec() throws(CodecFailure) -> any StreamCodec { try context.makeCodec() }
     }
 
-    /// What the connections to a TLS server have in common: how it is verified. Any thread.
+    /// What all connections to a TLS server share: the way the server is verified. Any thread.
     ///
-    /// The last session is kept, and resumed by the next connection.
+    /// The last session is kept, and the next connection resumes it.
     package final class TLSClientContext: StreamCodecSource {
         /// How the server proves who it is.
         package struct Trust: Hashable, Sendable {
-            /// The CAs (PEM). `nil`: those of the system, unless there is a pin.
+            /// The CAs (PEM). If `nil`, the system's CAs, unless there is a pin.
             package var authority: String?
-            /// The host's name, or an address, which the certificate must have; it counts where CAs do.
+            /// The host's name or address that the certificate must have. It is checked only if CAs are.
             package var name: String
             package var nameIsAddress: Bool
-            /// The SHA-256 of the only public key that it may have, 32 bytes.
+            /// The SHA-256 of the only public key that the server may have, 32 bytes.
             package var pin: [UInt8]?
 
             package init(authority: String? = nil, name: String, nameIsAddress: Bool, pin: [UInt8]? = nil) {
@@ -128,7 +128,7 @@
 
         /// Reads the files.
         ///
-        /// - Parameter protocol: to ask for (ALPN).
+        /// - Parameter protocol: the protocol to ask for (ALPN).
         package init(
             _ trust: Trust,
             protocol: String,
@@ -151,7 +151,7 @@
             }
         }
 
-        /// Where the system has its CAs; `nil`: nowhere, as in an image without files.
+        /// The file with the system's CAs; `nil` if there is none, as in an image without files.
         package static var systemAuthority: String? { ctls_system_authorities().map { String(cString: $0) } }
 
         private func trustSystem() throws(TLSFileError) {

@@ -1,13 +1,13 @@
-/// Values that wait, each in the queue of its source; the queues take turns.
+/// Waiting values, each in the queue of its source; the queues take turns.
 ///
-/// So a flood from one source delays its own values alone. Neither a source nor all of them may have more than so many
-/// waiting: a value that waits longer comes too late. Everything is O(1), but for the sources that
+/// So a flood from one source delays only its own values. The number of waiting values is limited for each source and
+/// for all together: a value that waits longer would come too late. Everything is O(1), except for the sources that
 /// ``takeNext(where:)`` passes over.
 package struct FairQueue<Source: Hashable, Value> {
     private typealias Values = ListPool<Value>
     private typealias Lines = ListPool<Line>
 
-    /// Names a value from ``append(_:for:)`` until it is taken or removed.
+    /// Identifies a value from ``append(_:for:)`` until it is taken or removed.
     package struct Place {
         fileprivate let source: Source
         fileprivate let slot: ListPool<Value>.Slot
@@ -15,7 +15,7 @@ package struct FairQueue<Source: Hashable, Value> {
 
     private struct Line {
         let source: Source
-        /// The one that waits longest first.
+        /// The value that has waited longest comes first.
         var values = Values.List()
     }
 
@@ -36,7 +36,7 @@ package struct FairQueue<Source: Hashable, Value> {
         self.limitPerSource = limitPerSource
     }
 
-    /// - Returns: `nil` where too many wait already.
+    /// - Returns: `nil` if too many wait already.
     package mutating func append(_ value: Value, for source: Source) -> Place? {
         let known = lineOfSource[source]
         let length = known.map { lines[$0].values.count } ?? 0
@@ -47,7 +47,7 @@ package struct FairQueue<Source: Hashable, Value> {
         return Place(source: source, slot: values.append(value, to: &lines[line].values))
     }
 
-    /// - Parameter place: of a value that waits.
+    /// - Parameter place: the place of a value that waits.
     package mutating func remove(_ place: Place) {
         guard let line = lineOfSource[place.source] else { preconditionFailure("a place that was left") }
         remove(place.slot, from: line)
@@ -55,7 +55,7 @@ package struct FairQueue<Source: Hashable, Value> {
 
     /// Takes the value that has waited longest of the source whose turn it is.
     ///
-    /// - Parameter mayGo: a source for which it says no misses its turn.
+    /// - Parameter mayGo: a source for which it returns false misses its turn.
     package mutating func takeNext(
         where mayGo: (Source) -> Bool = { _ in true }
     ) -> (source: Source, value: Value)? {

@@ -1,12 +1,12 @@
-/// Elements in doubly linked lists, which share one block of memory.
+/// Elements in doubly linked lists that share one block of memory.
 ///
-/// Everything is O(1). Nothing is allocated while no more elements are in it than there have been before.
+/// Everything is O(1). Memory is allocated only when there are more elements than ever before.
 ///
-/// Inlinable, as ``RecentTable`` is: every datagram passes here, and a generic type whose code another module doesn't
-/// see takes twice as many instructions as everything else that a datagram needs.
+/// Inlinable, like ``RecentTable``: every datagram passes here. A generic type that another module can't specialise
+/// takes twice as many instructions as everything else that a datagram needs.
 @usableFromInline
 struct ListPool<Element> {
-    /// Names an element from ``append(_:to:)`` to ``remove(_:from:)``.
+    /// Identifies an element from ``append(_:to:)`` to ``remove(_:from:)``.
     @usableFromInline
     struct Slot: Hashable {
         @usableFromInline let index: Int
@@ -17,7 +17,7 @@ struct ListPool<Element> {
         }
     }
 
-    /// One list: whoever has the pool keeps it, and names it with each change.
+    /// One list. The owner of the pool keeps it, and passes it to each change.
     @usableFromInline
     struct List {
         @usableFromInline var first: Slot?
@@ -30,7 +30,7 @@ struct ListPool<Element> {
 
     @usableFromInline
     struct Entry {
-        /// `nil`: the entry is free.
+        /// `nil` if the entry is free.
         @usableFromInline var element: Element?
         /// Neighbours in the list; `next` also links the free entries.
         @usableFromInline var previous: Slot?

@@ -1,6 +1,6 @@
-/// A dictionary of bounded size: one key more takes the place of the one that was used the longest time ago.
+/// A dictionary of bounded size: when it is full, a new key replaces the least recently used one.
 ///
-/// The one such table of the package. Everything is O(1), and finding a key allocates nothing.
+/// Everything is O(1), and finding a key allocates nothing.
 public struct RecentTable<Key: Hashable, Value> {
     @usableFromInline
     struct Entry {
@@ -16,7 +16,7 @@ public struct RecentTable<Key: Hashable, Value> {
 
     @usableFromInline let maximum: Int
     @usableFromInline var entries = ListPool<Entry>()
-    /// The one used the longest time ago first.
+    /// The least recently used entry comes first.
     @usableFromInline var order = ListPool<Entry>.List()
     @usableFromInline var slots: [Key: ListPool<Entry>.Slot] = [:]
 
@@ -28,7 +28,7 @@ public struct RecentTable<Key: Hashable, Value> {
     @inlinable
     public var count: Int { order.count }
 
-    /// Reading a value is a use of it, and so is writing one.
+    /// Both reading and writing a value count as a use of it.
     @inlinable
     public subscript(key: Key) -> Value? {
         mutating get {
@@ -41,11 +41,11 @@ public struct RecentTable<Key: Hashable, Value> {
         }
     }
 
-    /// Looks without counting that as a use.
+    /// Reads a value without counting that as a use.
     @inlinable
     public func peek(_ key: Key) -> Value? { slot(of: key).map { entries[$0].value } }
 
-    /// The same, for a value whose key isn't at hand; the last one used first. O(n).
+    /// As above, for a value whose key isn't at hand; the most recently used comes first. O(n).
     @inlinable
     public func first(where isWanted: (Value) -> Bool) -> Value? {
         var slot = order.last
@@ -56,7 +56,7 @@ public struct RecentTable<Key: Hashable, Value> {
         return nil
     }
 
-    /// Every key with its value, the last one used first, without counting that as a use. O(n).
+    /// Every key with its value, the most recently used first, without counting that as a use. O(n).
     @inlinable
     public func forEach(_ body: (Key, Value) -> Void) {
         var slot = order.last

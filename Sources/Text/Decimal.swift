@@ -1,5 +1,5 @@
 extension [UInt8] {
-    /// Appends a number in decimal digits, without a detour over a string.
+    /// Appends a number in decimal digits, without making a string.
     @inlinable
     package mutating func append(decimal value: some FixedWidthInteger) {
         append(decimalDigits: UInt64(truncatingIfNeeded: value.magnitude), isNegative: value < 0)

@@ -1,6 +1,7 @@
-/// The inside of a JSON string. Nothing in it can end the string or the line, or turn the order in which it is shown.
+/// The inside of a JSON string. Nothing in it can end the string or the line, or change the order in which it is
+/// displayed.
 enum JSONString {
-    /// Copies what can stay in one piece: most texts need no escape.
+    /// Copies runs that need no escape in one piece: most texts are one such run.
     static func append(_ text: Span<UInt8>, to bytes: inout [UInt8]) {
         var (start, index) = (0, 0)
         while index < text.count {
@@ -23,7 +24,7 @@ enum JSONString {
         append(text, start..<index, to: &bytes)
     }
 
-    /// Whether nothing of the text needs an escape.
+    /// Whether the whole text needs no escape.
     static func isPlain(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
         let bytes = UnsafeRawBufferPointer(text)
         var index = 0
@@ -38,7 +39,7 @@ enum JSONString {
         return true
     }
 
-    /// Eight bytes at once. A subtraction from a byte that is too small sets its highest bit.
+    /// Checks eight bytes at once. Subtracting more than a byte's value sets its highest bit.
     @inline(__always)
     private static func isPlain(_ bytes: UInt64) -> Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -47,7 +48,7 @@ enum JSONString {
         let isControl = (bytes &- (ones * 0x20)) & ~bytes
         let isQuote = (quote &- ones) & ~quote
         let isBackslash = (backslash &- ones) & ~backslash
-        // Without the highest bit, only 0x7f gets it by one more.
+        // Among bytes whose highest bit is clear, adding one sets it only for 0x7f.
         let isDelete = bytes &+ ones
         return (bytes | isControl | isQuote | isBackslash | isDelete) & highest == 0
     }

@@ -1,4 +1,4 @@
-/// A JSON value (RFC 8259), as a program reads it that gets answers in JSON.
+/// A JSON value (RFC 8259), for a program that reads answers in JSON.
 package enum JSONValue: Equatable, Sendable {
     package struct Member: Equatable, Sendable {
         package let key: String
@@ -7,20 +7,20 @@ package enum JSONValue: Equatable, Sendable {
 
     case null
     case bool(Bool)
-    /// As it is written: no digit is lost.
+    /// As it is written, so that no digit is lost.
     case number(String)
     case string(String)
     case array([JSONValue])
     case object([Member])
 
-    /// - Returns: `nil` for anything that isn't one JSON text, or is deeper than 64 arrays and objects.
+    /// - Returns: `nil` if the bytes aren't one JSON text, or are nested deeper than 64 arrays and objects.
     package init?(parsing bytes: [UInt8]) {
         var reader = JSONReader(bytes)
         guard let value = reader.document() else { return nil }
         self = value
     }
 
-    /// The first member by this name; `nil` where there is none.
+    /// The first member with this name; `nil` if there is none.
     package subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
@@ -29,7 +29,7 @@ package enum JSONValue: Equatable, Sendable {
     package var text: String? { if case .string(let text) = self { text } else { nil } }
     package var items: [JSONValue] { if case .array(let items) = self { items } else { [] } }
 
-    /// `nil` where it is no whole number, or too large.
+    /// `nil` if it isn't a whole number, or is too large.
     package var integer: Int? { if case .number(let digits) = self { Int(digits) } else { nil } }
     package var double: Double? { if case .number(let digits) = self { Double(digits) } else { nil } }
 }
@@ -111,7 +111,7 @@ private struct JSONReader {
         return .number(String(decoding: bytes[start..<place], as: UTF8.self))
     }
 
-    /// - Returns: false where there is none.
+    /// - Returns: false if there are none.
     private mutating func digits() -> Bool {
         let start = place
         while let next, (0x30...0x39).contains(next) { place += 1 }
@@ -150,7 +150,7 @@ private struct JSONReader {
         }
     }
 
-    /// Half of a pair without the other half becomes U+FFFD.
+    /// A half of a surrogate pair without the other half becomes U+FFFD.
     private mutating func scalar(from unit: UInt32) -> Unicode.Scalar {
         guard (0xd800...0xdbff).contains(unit) else { return Unicode.Scalar(unit) ?? "\u{fffd}" }
         let behind = place

@@ -1,30 +1,30 @@
-/// Writes JSON (RFC 8259) on one line, value by value, to the end of ``bytes``.
+/// Writes JSON (RFC 8259) on one line, value by value, at the end of ``bytes``.
 ///
 /// Strings may be any bytes. The caller is responsible for the order: a key before each value of an object, and an end
 /// for each begin.
 package struct JSONWriter: Sendable {
-    /// What is written so far. The caller may append what stands between two documents, such as a line's end.
+    /// The bytes written so far. The caller may append text between two documents, such as the end of a line.
     package var bytes: [UInt8]
     private var needsComma = false
 
-    /// - Parameter bytes: the writer goes on behind them.
+    /// - Parameter bytes: existing bytes, which the writer appends to.
     package init(_ bytes: [UInt8] = []) {
         self.bytes = bytes
     }
 
-    /// - Parameter count: bytes that are expected.
+    /// - Parameter count: the expected number of bytes.
     package init(reserving count: Int) {
         self.init()
         bytes.reserveCapacity(count)
     }
 
-    /// Begins anew, and keeps the memory.
+    /// Starts over, and keeps the memory.
     package mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
         needsComma = false
     }
 
-    /// A key and its value were appended to ``bytes`` by the caller.
+    /// Call it after appending a key and its value to ``bytes`` directly.
     package mutating func continueObject() { needsComma = true }
 
     // MARK: - Objects and arrays
@@ -46,7 +46,7 @@ package struct JSONWriter: Sendable {
         endArray()
     }
 
-    /// - Parameter name: printable ASCII without quotes and backslashes. It is written as it is.
+    /// - Parameter name: printable ASCII without quotes and backslashes. It is written unescaped.
     @usableFromInline
     package mutating func key(_ name: StaticString) {
         bytes.append(atMost: name.utf8CodeUnitCount + Self.aroundKey) { [needsComma] tail in
@@ -55,7 +55,7 @@ package struct JSONWriter: Sendable {
         needsComma = false
     }
 
-    /// A comma, two quotes and a colon.
+    /// Two quotes, a colon and a comma.
     private static let aroundKey = 4
 
     @inline(__always)
@@ -92,11 +92,11 @@ package struct JSONWriter: Sendable {
 
     // MARK: - Values
 
-    /// - Parameter text: UTF-8; each part that isn't becomes U+FFFD.
+    /// - Parameter text: UTF-8; each invalid part becomes U+FFFD.
     package mutating func string(_ text: [UInt8]) { string(text.span) }
 
     package mutating func string(_ text: String) {
-        // A string whose bytes are elsewhere, as those of Foundation, is copied.
+        // A string without contiguous UTF-8, such as one of Foundation, is copied.
         var text = text
         text.withUTF8 { string(Span(_unsafeElements: $0)) }
     }
@@ -113,7 +113,7 @@ package struct JSONWriter: Sendable {
         number(UInt64(truncatingIfNeeded: value.magnitude), isNegative: value < 0)
     }
 
-    /// The same without generics, for those who write many.
+    /// As above without generics, for callers that write many numbers.
     package mutating func number(_ value: UInt64) { number(value, isNegative: false) }
 
     @usableFromInline
@@ -122,7 +122,7 @@ package struct JSONWriter: Sendable {
         bytes.append(decimalDigits: magnitude, isNegative: isNegative)
     }
 
-    /// Infinite values and NaN, which JSON doesn't have, become `null`.
+    /// Infinite values and NaN don't exist in JSON, and become `null`.
     package mutating func number(_ value: Double) {
         guard value.isFinite else { return null() }
         separate()
@@ -134,7 +134,7 @@ package struct JSONWriter: Sendable {
         bytes.append(contentsOf: (value ? "true" : "false").utf8)
     }
 
-    /// - Parameter json: one value, written already.
+    /// - Parameter json: one value that is already JSON.
     package mutating func value(_ json: some Sequence<UInt8>) {
         separate()
         bytes.append(contentsOf: json)
@@ -148,7 +148,7 @@ package struct JSONWriter: Sendable {
 
 // MARK: - A key and its value
 
-/// `nil` leaves out the key too.
+/// If the value is `nil`, the key is left out too.
 extension JSONWriter {
     package mutating func field(_ name: StaticString, _ text: String?) {
         guard var text else { return }
@@ -160,7 +160,7 @@ extension JSONWriter {
         text.withUnsafeBufferPointer { field(name, text: $0) }
     }
 
-    /// Most texts need no escape: key and value are written together then.
+    /// Most texts need no escape: then key and value are written together.
     private mutating func field(_ name: StaticString, text: UnsafeBufferPointer<UInt8>) {
         guard JSONString.isPlain(text) else {
             key(name)

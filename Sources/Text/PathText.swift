@@ -1,5 +1,5 @@
 extension String {
-    /// The folder of a file with this path, with the slash at its end; `.` where the path has none.
+    /// The folder of a file with this path, with a slash at its end; `.` if the path has none.
     package var folderOfPath: String {
         lastIndex(of: "/").map { String(self[...$0]) } ?? "."
     }

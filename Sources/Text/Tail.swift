@@ -1,6 +1,7 @@
-/// Room behind the bytes of an array, which is filled from front to back.
+/// Room at the end of an array, filled from front to back.
 ///
-/// What has many small parts, such as a line of a log, is written faster so: the array is looked at once for all of them.
+/// Texts with many small parts, such as a line of a log, are written faster this way: the array's capacity is checked
+/// once for all parts.
 struct Tail {
     private var next: UnsafeMutablePointer<UInt8>
     private var room: Int
@@ -29,7 +30,7 @@ struct Tail {
         if let base = bytes.baseAddress { place.initialize(from: base, count: bytes.count) }
     }
 
-    /// At most ``longestDecimal`` bytes.
+    /// Appends at most ``longestDecimal`` bytes.
     @inline(__always)
     mutating func put(decimal value: UInt64) {
         var (digits, bound) = (1, value)
@@ -51,7 +52,7 @@ struct Tail {
 }
 
 extension [UInt8] {
-    /// - Parameter count: `body` puts at most so many bytes there.
+    /// - Parameter count: the most bytes that `body` appends.
     @inline(__always)
     mutating func append(atMost count: Int, _ body: (inout Tail) -> Void) {
         append(addingCapacity: count) { output in

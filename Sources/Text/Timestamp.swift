@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A moment of the UTC calendar.
+/// A point in time, in UTC.
 package struct Timestamp: Hashable, Sendable, CustomStringConvertible {
     /// Since 1970-01-01.
     package let milliseconds: Int64
@@ -9,7 +9,7 @@ package struct Timestamp: Hashable, Sendable, CustomStringConvertible {
         self.milliseconds = milliseconds
     }
 
-    /// By the system's clock, which may step either way (clock_gettime(2)).
+    /// Read from the system's clock, which may step forwards or backwards (clock_gettime(2)).
     package static func now() -> Timestamp {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
@@ -25,15 +25,15 @@ package struct Timestamp: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Writes many moments that are close to each other: asks the C library's calendar once a second.
+/// Writes many moments that are close to each other: it asks the C library's calendar only once per second.
 package struct TimestampWriter: Sendable {
     private var second: Int?
-    /// `2026-01-31T12:00:00.123Z`, of the last moment.
+    /// The text of the last moment, such as `2026-01-31T12:00:00.123Z`.
     private var text: [UInt8] = []
 
     package init() {}
 
-    /// The moment as RFC 3339 says.
+    /// The moment in the format of RFC 3339.
     package mutating func text(of moment: Timestamp) -> [UInt8] {
         let (quotient, remainder) = moment.milliseconds.quotientAndRemainder(dividingBy: 1000)
         let isBefore1970 = remainder < 0
@@ -47,7 +47,7 @@ package struct TimestampWriter: Sendable {
         return text
     }
 
-    /// Appends the moment as RFC 3339 says.
+    /// Appends the moment in the format of RFC 3339.
     package mutating func append(_ moment: Timestamp, to bytes: inout [UInt8]) {
         bytes.append(contentsOf: text(of: moment))
     }
@@ -69,7 +69,7 @@ package struct TimestampWriter: Sendable {
         text.append(contentsOf: "000Z".utf8)
     }
 
-    /// With zeros before it, so that there are at least as many digits.
+    /// Pads with zeros to at least this many digits.
     private static func append(_ number: Int, digits: Int, to bytes: inout [UInt8]) {
         var bound = 10
         for _ in 1..<digits {

@@ -1,8 +1,8 @@
-/// Reads bytes that may not be UTF-8.
+/// Reads bytes that may be invalid UTF-8.
 package enum UTF8Text {
     /// - Precondition: the byte at `index` isn't ASCII.
-    /// - Returns: the scalar and its length in bytes. U+FFFD stands for a part that is not UTF-8; such a part is as long
-    ///   as Unicode says (chapter 3.9, "maximal subpart"), so that `String(decoding:as:)` reads the same.
+    /// - Returns: the scalar and its length in bytes. An invalid part becomes U+FFFD; its length is the one that
+    ///   Unicode defines (chapter 3.9, "maximal subpart"), so that `String(decoding:as:)` gives the same result.
     package static func scalar(at index: Int, of text: Span<UInt8>) -> (Unicode.Scalar, length: Int) {
         let first = text[index]
         guard let (length, second) = shape(first) else { return ("\u{fffd}", 1) }
@@ -16,8 +16,8 @@ package enum UTF8Text {
         return (Unicode.Scalar(value) ?? "\u{fffd}", length)
     }
 
-    /// How many bytes a scalar has that begins with this one, and which may be the second. Longer forms than needed,
-    /// surrogates, and values above U+10FFFF are no UTF-8.
+    /// The length of a scalar that begins with this byte, and the allowed range of its second byte. Longer forms than
+    /// needed, surrogates, and values above U+10FFFF are invalid.
     private static func shape(_ first: UInt8) -> (length: Int, second: ClosedRange<UInt8>)? {
         switch first {
         case 0xc2...0xdf: (2, 0x80...0xbf)

@@ -1,4 +1,4 @@
-// The admin listener's page, put into the program by the compiler: no copy of it can fall behind.
+// The admin listener's page. The compiler embeds it in the program, so it always matches the program's version.
 #ifndef CPAGE_H
 #define CPAGE_H
 

@@ -1,7 +1,7 @@
-/// What a process gives up for good: the rights of its user, of its system calls and of its files.
+/// Gives up rights of a process for good: those of its user, its system calls and its files.
 ///
-/// Linux keeps all of that per thread, and new threads inherit it. So each call belongs into a process that has one
-/// thread still. They return -1 and set `errno` where the system refuses.
+/// Linux keeps these rights per thread, and new threads inherit them. So make each call while the process still has
+/// only one thread. The calls return -1 and set `errno` if the system refuses.
 #ifndef CSANDBOX_H
 #define CSANDBOX_H
 
@@ -10,14 +10,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/// Lets no program that this process starts gain rights, as by a set-user-ID bit (PR_SET_NO_NEW_PRIVS).
+/// Keeps every program that this process starts from gaining rights, for example by a set-user-ID bit
+/// (PR_SET_NO_NEW_PRIVS).
 int sandbox_no_new_privileges(void);
 
-/// Whether the process has this user and this group, and no other to go back to.
+/// Whether the process has exactly this user and this group, and no saved ID that it could return to.
 bool sandbox_is(uid_t user, gid_t group);
 
-/// Becomes another user with `count` further groups, keeps the capabilities of the set `capabilities` alone (a bit each,
-/// as in capabilities(7)), and checks that the way back is closed. `*step` is the call that has failed.
+/// Becomes another user with `count` further groups, keeps only the capabilities of the set `capabilities` (a bit each,
+/// as in capabilities(7)), and checks that it can't change back. `*step` names the call that failed.
 int sandbox_become(
     uid_t user, gid_t group, const gid_t *groups, size_t count, uint64_t capabilities, const char **step
 );
@@ -41,14 +42,14 @@ typedef struct {
     uint32_t uses;
 } sandbox_path;
 
-/// Lets files be used in these ways alone from now on, and none be executed. A path that doesn't exist is left out. For a
-/// process that can't gain rights, on a kernel that has Landlock.
+/// From now on files can be used only in these ways, and none can be executed. A path that doesn't exist is left out.
+/// Needs a process that can't gain rights, and a kernel that has Landlock.
 int sandbox_restrict_files(const sandbox_path *paths, size_t count);
 
-/// Lets the process make those system calls alone that the program needs: all others fail with `EPERM`, or `ENOSYS` where
-/// glibc knows another way. For a process that can't gain rights.
+/// Lets the process make only the system calls that the program needs. All others fail with `EPERM`, or with `ENOSYS`
+/// if glibc has an alternative. Needs a process that can't gain rights.
 ///
-/// `only_logs`: they are carried out, and the kernel's log has a line of each.
+/// `only_logs`: forbidden calls are carried out, and each adds a line to the kernel's log.
 int sandbox_filter_calls(bool only_logs);
 
 #endif

@@ -3,81 +3,86 @@ internal import SOCKS5Protocol
 package import UVLoop
 
 extension Configuration {
-    /// One way in, with settings of its own.
+    /// A listener, with settings of its own.
     public struct ListenerSettings: Sendable {
         public var address: ListenAddress
-        /// How logs and metrics call it, with the address behind it where several have one name. `nil`: by its address.
+        /// Its name in logs and metrics, followed by the address if several listeners share one name. If `nil`, the
+        /// address is used.
         public var name: String?
-        /// Whose connections are served; others are closed as soon as they are accepted. `nil`: anyone's.
+        /// The networks whose clients are served; other connections are closed as soon as they are accepted. If `nil`,
+        /// everyone is served.
         ///
-        /// An IPv4-mapped address counts as the IPv4 one. A process that comes over a unix socket has no address, and is
-        /// served: the socket's mode decides about it.
+        /// An IPv4-mapped address counts as the IPv4 address. A process that connects over a unix socket has no address
+        /// and is served: access to the socket is decided by its mode.
         public var clients: [IPNetwork]?
-        /// Which one a client speaks, its first byte says. At least one.
+        /// The protocols that are served. A client's first byte says which one it speaks. At least one.
         public var protocols: Set<ProxyProtocol> = [.socks5]
         public var login = Login.asConfigured
-        /// `nil`: nobody logs in by Kerberos.
+        /// If `nil`, logins by Kerberos aren't offered.
         public var gssapi: GSSAPI?
-        /// Load balancers that say who the client is: each connection of theirs begins with a PROXY header (haproxy.org's
-        /// PROXY protocol, versions 1 and 2), whose address is the client's for everything. A header that names nobody, as
-        /// that of a health check, leaves the balancer as the client. Connections from elsewhere are closed. Any process
-        /// that comes over a unix socket counts as one. `nil`: no connection has a header.
+        /// Load balancers that announce their clients: each of their connections begins with a PROXY header
+        /// (haproxy.org's PROXY protocol, versions 1 and 2), and its address is used as the client's everywhere. If a
+        /// header names no client, as in a health check, the balancer counts as the client. Connections from elsewhere
+        /// are closed. Every process that connects over a unix socket counts as a balancer. If `nil`, connections have
+        /// no header.
         public var proxyProtocol: [IPNetwork]?
-        /// Asked before those of the user and those for all. The first one that matches decides.
+        /// Checked before the user's rules and the rules for all. The first match decides.
         public var rules: [Rule] = []
-        /// Asked before the routes of the user and those for all.
+        /// Checked before the user's routes and the routes for all.
         public var routes: [Route] = []
-        /// Of a unix socket's file: says which users of this machine may connect. Those of the owner and of the group by
-        /// default.
+        /// The mode of a unix socket's file, which decides who on this machine may connect. By default, its owner and
+        /// its group.
         public var mode: UInt32 = 0o660
-        /// Of its clients, behind a PROXY header where there is one. `nil`: there is none.
+        /// TLS with clients; it starts after the PROXY header if there is one. `nil` for no TLS.
         public var tls: TLS?
-        /// How often to look for an address that isn't there yet, as one of DHCP or of a VPN, or for the folder of a unix
-        /// socket. `nil`: the server doesn't start without it.
+        /// How often to try again if the address doesn't exist yet, such as one of DHCP or a VPN, or if the folder of a
+        /// unix socket doesn't. If `nil`, the server doesn't start without the address.
         public var retry: Duration?
-        /// Of its sources, counted apart from those of other listeners. `nil`: ``Configuration/limits`` bind them.
+        /// Limits per source, counted apart from other listeners. If `nil`, ``Configuration/limits`` apply.
         public var limits: SourceLimits?
-        /// Instead of ``Configuration/egress``. Addresses of the user come first. `nil`: as those of other listeners.
+        /// Replaces ``Configuration/egress``. A user's addresses take precedence. If `nil`, ``Configuration/egress``
+        /// applies.
         public var egress: Egress?
 
-        /// Between the wire and the protocols; `nil`: nothing.
+        /// Makes the codecs between the wire and the protocols; `nil` if there are none.
         package var codecs: (any StreamCodecSource)?
-        /// Of clients that log in by Kerberos; `nil`: none do.
+        /// Makes contexts for clients that log in by Kerberos; `nil` if none do.
         var contexts: (any SecurityContextSource)?
 
         public init(_ address: ListenAddress) {
             self.address = address
         }
 
-        /// Whether all its clients are on this machine. Those that a load balancer names aren't.
+        /// Whether all its clients are on this machine. Clients that a load balancer names aren't.
         package var isOfThisMachine: Bool { address.isOfThisMachine && proxyProtocol == nil }
 
         /// Whether clients have names without a login: SOCKS4's user IDs, or certificates.
         var namesClients: Bool { protocols.contains(.socks4) || tls?.clientAuthority != nil }
 
-        /// By what the connections of a listener's clients leave.
+        /// The address from which connections for a listener's clients leave.
         public enum Egress: Hashable, Sendable {
-            /// By the address of this machine that the client has reached, to targets of its family; interface and mark
-            /// are those of ``Configuration/egress``.
+            /// The address of this machine that the client has connected to, for targets of the same family. Interface
+            /// and mark are those of ``Configuration/egress``.
             case incoming
             case fixed(Configuration.Egress)
         }
 
         /// Which clients of a listener log in (RFC 1928 section 3).
         public enum Login: Hashable, Sendable {
-            /// All, where there are ``Configuration/users`` or a ``Configuration/credentialStore``; else none.
+            /// All clients, if there are ``Configuration/users`` or a ``Configuration/credentialStore``; otherwise
+            /// none.
             case asConfigured
-            /// All: method `02`. Without users or a credential store, the configuration is refused.
+            /// All clients, by method `02`. Without users or a credential store, the configuration is refused.
             case required
-            /// None: method `00`, and nobody has a name.
+            /// No client: method `00`, and clients have no names.
             case never
-            /// As ``asConfigured``, but for clients of these networks: they use method `00`.
+            /// As ``asConfigured``, except for clients of these networks: they use method `00`.
             case except([IPNetwork])
         }
     }
 
-    /// The addresses of ``listeners``. Those that are set keep the settings of a listener that is there already, and
-    /// have none of their own otherwise.
+    /// The addresses of ``listeners``. When set, an address that is already there keeps its listener's settings; a new
+    /// one gets the defaults.
     public var listen: [ListenAddress] {
         get { listeners.map(\.address) }
         set {
@@ -87,7 +92,7 @@ extension Configuration {
         }
     }
 
-    /// Whether there is somebody who can log in.
+    /// Whether anyone can log in.
     package var hasLogins: Bool { !users.isEmpty || credentialStore != nil }
 
     /// Whether any client of a listener logs in.
@@ -95,15 +100,15 @@ extension Configuration {
         listener.login != .never && hasLogins(at: listener)
     }
 
-    /// Whether there is somebody who can log in at a listener.
+    /// Whether anyone can log in at a listener.
     package func hasLogins(at listener: ListenerSettings) -> Bool { hasLogins || listener.gssapi != nil }
 
-    /// The first listener that serves other machines without a login, whoever they are. `nil`: there is none.
+    /// The first listener that serves unrestricted clients on other machines without a login. `nil` if there is none.
     package var listenerOpenToStrangers: ListenerSettings? { listeners.first(where: isOpenToStrangers) }
 
     private func isOpenToStrangers(_ listener: ListenerSettings) -> Bool {
         if listener.isOfThisMachine || listener.tls?.clientAuthority != nil { return false }
-        // Whoever may send a header may say that it is anybody.
+        // A peer that may send a header can claim to be anyone.
         let knowsClients = listener.proxyProtocol?.allSatisfy(\.namesSomebody) ?? true
         if let clients = listener.clients, knowsClients, clients.allSatisfy(\.namesSomebody) { return false }
         guard asksForLogin(at: listener) else { return true }
@@ -113,9 +118,10 @@ extension Configuration {
         return false
     }
 
-    /// What a reload changes of the listeners: the settings of those whose addresses the others have. The rest stays.
+    /// Applies a reload to the listeners: each takes the settings of the listener in `others` with the same address.
+    /// Listeners without a match keep theirs.
     mutating func adoptPolicy(ofListeners others: [ListenerSettings]) {
-        // Several may have one address, where the system chooses their ports: then by their order.
+        // Several may share one address if the system chooses their ports; those are matched by their order.
         var others = others
         for (index, listener) in listeners.enumerated() {
             if let other = others.firstIndex(where: { $0.address == listener.address }) {
@@ -124,7 +130,7 @@ extension Configuration {
         }
     }
 
-    /// Refuses listeners at which nobody could do what is meant.
+    /// Refuses listeners whose settings contradict each other.
     func validateListeners() throws(ConfigurationError) {
         guard !listeners.isEmpty else { throw ConfigurationError("no address to listen on") }
         for listener in listeners {

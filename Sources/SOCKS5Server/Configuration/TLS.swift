@@ -1,21 +1,21 @@
 internal import ProxyPolicy
 
 extension Configuration.ListenerSettings {
-    /// TLS between a listener and its clients, with the trait `TLS`: without it, such a configuration is refused. The files
-    /// are read at the start and by each reload.
+    /// TLS between a listener and its clients. Needs the trait `TLS`; without the trait, such a configuration is
+    /// refused. The files are read at the start and by each reload.
     public struct TLS: Hashable, Sendable {
-        /// The oldest version that is spoken.
+        /// The oldest version that is accepted.
         public enum Version: String, Hashable, Sendable, CaseIterable {
             case tls12 = "1.2"
             case tls13 = "1.3"
         }
 
-        /// A file with the server's certificate, and those that lead to its CA behind it (PEM).
+        /// The file with the server's certificate, followed by the intermediate certificates up to its CA (PEM).
         public var certificate: String
-        /// A file with the private key of the certificate (PEM), which others must not be able to read.
+        /// The file with the certificate's private key (PEM). Others must not be able to read it.
         public var key: String
-        /// A file with CAs (PEM). Each client must have a certificate of one of them, whose common name is the user. `nil`:
-        /// clients need none.
+        /// The file with CAs for clients (PEM). Each client must then have a certificate of one of them, and its common
+        /// name is the user. If `nil`, clients need no certificate.
         public var clientAuthority: String?
         public var minimum = Version.tls12
 
@@ -27,15 +27,15 @@ extension Configuration.ListenerSettings {
 }
 
 extension Parent {
-    /// TLS to a parent, with the trait `TLS`: without it, such a configuration is refused.
+    /// TLS to a parent. Needs the trait `TLS`; without the trait, such a configuration is refused.
     public struct TLS: Hashable, Sendable {
-        /// A file with the CAs (PEM) by one of which the parent proves who it is. `nil`: those of the system, unless there
-        /// is a ``pin``.
+        /// The file with the CAs (PEM) that the parent is verified by. If `nil`, the system's CAs, unless there is a
+        /// ``pin``.
         public var authority: String?
-        /// A host's name or an address, which the parent's certificate must have. `nil`: the host that is dialled.
+        /// The host's name or address that the parent's certificate must have. If `nil`, the host that is dialled.
         public var serverName: String?
-        /// The SHA-256 of the only public key that the parent may have (a SubjectPublicKeyInfo), 32 bytes. It suffices
-        /// without an ``authority``, and counts beside one.
+        /// The SHA-256 of the only public key that the parent may have (a SubjectPublicKeyInfo), 32 bytes. Without an
+        /// ``authority`` it suffices; with one, both are checked.
         public var pin: [UInt8]?
 
         public init() {}
@@ -45,7 +45,7 @@ extension Parent {
 }
 
 extension Configuration {
-    /// Refuses TLS to parents that can't be.
+    /// Refuses TLS to parents that can't use it.
     func validateTLS(of parent: Parent, _ title: String) throws(ConfigurationError) {
         guard let tls = parent.tls else { return }
         guard parent.kind != .socks4 else {
