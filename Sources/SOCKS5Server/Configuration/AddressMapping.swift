@@ -1,7 +1,7 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-// Where the addresses of the protocol and those of the loop meet.
+// Converts between the addresses of the protocol and those of the loop.
 
 extension IPAddress {
     init(_ host: SocketAddress.Host) {
@@ -21,7 +21,7 @@ extension SocketAddress {
         }
     }
 
-    /// With the address that Linux connects to, see ``IPAddress/dialled``; the zone stays.
+    /// With the address that Linux really connects to, see ``IPAddress/dialled``. The zone stays.
     var dialled: SocketAddress {
         let address = IPAddress(host)
         let dialled = address.dialled
@@ -30,14 +30,14 @@ extension SocketAddress {
 }
 
 extension Peer {
-    /// The other end of a connection that the loop has accepted.
+    /// The peer of a connection that the loop has accepted.
     init(_ address: SocketAddress) {
         self.init(IPAddress(address.host), port: address.port)
     }
 }
 
 extension Destination {
-    /// As a bound address.
+    /// A bound address for replies.
     init(_ address: SocketAddress) {
         let host: Host =
             switch address.host {

@@ -8,7 +8,9 @@ internal import UVLoop
 #endif
 
 extension Configuration {
-    /// The same, with what came of the files that TLS of listeners and parents and GSSAPI need: they are read.
+    /// Reads the files that TLS and GSSAPI of listeners and parents need.
+    ///
+    /// - Returns: this configuration with the results.
     ///
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, which names the file.
     func withSources() throws(ProxyServerError) -> Configuration {
@@ -97,7 +99,7 @@ extension Configuration {
     }
 
     extension Parent.Place {
-        /// `""`: a unix socket has none.
+        /// `""` for a unix socket, which has no host.
         fileprivate var host: String {
             switch self {
             case .tcp(.address(let address, _)): "\(address)"

@@ -3,65 +3,66 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// What a ``ProxyServer`` serves, to whom, and within which bounds.
+/// The services of a ``ProxyServer``, its clients and its limits.
 ///
-/// The defaults serve anyone on this machine: `127.0.0.1:1080`, no authentication.
+/// The defaults serve every client on this machine: `127.0.0.1:1080`, no authentication.
 public struct Configuration: Sendable {
-    /// The ways in, see also ``listen``. Port 0 lets the system choose one, see ``ProxyServer/boundAddresses``.
+    /// The listeners, see also ``listen``. Port 0 lets the system choose one, see ``ProxyServer/boundAddresses``.
     public var listeners = [ListenerSettings(.loopback)]
 
-    /// Who may log in (RFC 1929). Empty: no authentication is asked for (method `00`).
-    /// Not empty: only username/password (method `02`) is selected.
+    /// The users who may log in (RFC 1929). If empty, no authentication is required (method `00`). Otherwise only
+    /// username/password (method `02`) is selected.
     public var users: [ProxyUser] = []
 
-    /// Decides who may log in instead of ``users``, which must be empty then.
+    /// Checks logins instead of ``users``, which must be empty then.
     public var credentialStore: (any CredentialStore)?
 
-    /// Turns sources away that fail to log in too often. `nil`: none.
+    /// Bans sources after repeated login failures. `nil` for no bans.
     public var loginBan: LoginBan?
-    /// Whether a login `alice-session-42` is one of the user `alice` with the session id `42`, for
-    /// ``EgressChoice/sameForSessionID``. Rules, limits and logs see `alice` alone.
+    /// Whether a login `alice-session-42` counts as the user `alice` with the session id `42`, for
+    /// ``EgressChoice/sameForSessionID``. Rules, limits and logs see only `alice`.
     public var hasSessionIDs = false
 
-    /// Serves without authentication also on addresses that other machines reach.
+    /// Serves without authentication on addresses that other machines can reach, too.
     ///
-    /// Without users and without this, only loopback addresses are accepted in ``listen``, and others if their
-    /// ``ListenerSettings/clients`` are named.
+    /// Without users and without this, ``listen`` accepts only loopback addresses, and other addresses only if their
+    /// ``ListenerSettings/clients`` are set.
     public var isOpen = false
 
-    /// Answers an HTTP client, at a listener that doesn't speak HTTP, that this is a SOCKS proxy. If false, such a
-    /// connection is closed as one of any other protocol.
+    /// Whether a listener that doesn't speak HTTP tells an HTTP client that this is a SOCKS proxy. If false, it closes
+    /// such a connection like that of any other protocol.
     public var answersHTTP = true
 
-    /// What is allowed and denied: the first rule that matches a request decides, and what none matches is allowed.
+    /// Allows and denies requests: the first rule that matches decides. A request that no rule matches is allowed.
     public var rules: [Rule] = []
 
-    /// Decides what is allowed instead of ``rules``, which must be empty then.
+    /// Decides about requests instead of ``rules``, which must be empty then.
     public var ruleSet: (any RuleSet)?
 
     public var destinationGuard = GuardSettings()
 
-    /// Other proxies, through which ``routes`` may lead.
+    /// Other proxies that ``routes`` may lead to.
     public var parents: [Parent] = []
-    /// For TLS to those that have it, by their names.
+    /// Codecs for the parents with TLS, by the parents' names.
     var parentCodecs: [String: any StreamCodecSource] = [:]
 
     public var parentGroups: [ParentGroup] = []
 
-    /// The way out: the first one that matches a request is taken; without one it leaves straight.
+    /// The ways out: the first route that matches a request is taken. Without a match, the connection goes directly to
+    /// the target.
     public var routes: [Route] = []
 
-    /// Looked at before ``routes``, by the user's name.
+    /// Checked before ``routes``, by the user's name.
     public var routesPerUser: [[UInt8]: [Route]] = [:]
 
-    /// Threads that serve, each with a loop and a listener of its own. `nil`: as many as cores.
+    /// The number of worker threads, each with its own loop and listener. If `nil`, one per core.
     public var workers: Int?
 
     public var timeouts = Timeouts()
 
     public var resolver = Resolver()
 
-    /// Finds addresses instead of the system.
+    /// Resolves names instead of the system's resolver.
     public var nameResolver: (any NameResolver)?
 
     public var families = Families()
@@ -72,52 +73,53 @@ public struct Configuration: Sendable {
 
     public var udp = UDP()
 
-    /// The addresses by which others reach this machine, at most one a family, where they differ from its own, as
-    /// behind NAT or in a container: what BIND and UDP ASSOCIATE answer as their address. The listener of BIND is then
-    /// on all addresses.
+    /// The addresses by which others reach this machine, at most one per family, if they differ from its own, as behind
+    /// NAT or in a container. BIND and UDP ASSOCIATE put them into their replies. The socket of BIND then listens on
+    /// all addresses.
     public var advertisedAddresses: [IPAddress] = []
 
-    /// Sessions at once, over all workers. `nil`: what the descriptor limit of the process allows.
+    /// The most sessions at once, over all workers. If `nil`, as many as the process's descriptor limit allows.
     public var maxConnections: Int?
 
-    /// What one source and one user may take.
+    /// The limits of each source and each user.
     public var limits = ProxyLimits()
 
-    /// Bytes that relayed data may occupy while it waits for slow readers, over all workers.
+    /// The most bytes that relayed data may occupy while it waits for slow readers, over all workers.
     ///
-    /// Beyond it each stream still gets 4 KiB, so that none starves. `nil`: 64 MiB, or a quarter of what the control
-    /// groups of the process permit (`memory.max`), 1 MiB at least.
+    /// When the budget is used up, each stream still gets 4 KiB, so that none starves. If `nil`, 64 MiB, or a quarter
+    /// of what the process's control groups permit (`memory.max`), but at least 1 MiB.
     public var bufferMemory: Int?
 
-    /// Is told of sessions as they begin and end.
+    /// Notified when sessions begin and end.
     public var observer: (any SessionObserver)?
 
     package var splicing = Splicing.bulk
 
-    /// Lets other processes of the same user listen on the same port; connections are then spread over all.
+    /// Lets other processes of the same user listen on the same port. The kernel then spreads connections over all of
+    /// them.
     public var sharesPort = false
 
     public init() {}
 
-    /// The limits in time. Each is absolute unless it says otherwise.
+    /// Time limits. Each is absolute unless it says otherwise.
     public struct Timeouts: Sendable {
-        /// From accept to the complete request.
+        /// From the accept to the complete request.
         public var handshake: Duration = .seconds(10)
-        /// From the request to the connected target, name lookup included.
+        /// From the request to the connected target, including the name lookup.
         public var dial: Duration = .seconds(10)
-        /// Without a byte in either direction.
+        /// Time without a byte in either direction.
         public var idle: Duration = .seconds(3600)
-        /// Without a byte, once one of the sides has ended its direction.
+        /// Time without a byte after one side has ended its direction.
         public var halfClosed: Duration = .seconds(60)
-        /// From the accept to the end of a session, whatever it does. `nil`: it may last for ever.
+        /// From the accept to the end of a session, regardless of activity. `nil` for no limit.
         public var session: Duration?
-        /// With bytes that the peer doesn't acknowledge: it has vanished. One that lives but reads nothing acknowledges
-        /// that its window is closed, and stays.
+        /// Time with unacknowledged bytes, after which the peer counts as vanished. A live peer that reads nothing
+        /// still acknowledges that its window is closed, so its connection stays.
         public var unacknowledged: Duration = .seconds(300)
-        /// What ``ProxyServer/run()`` grants to the running sessions when it is cancelled.
+        /// The time that ``ProxyServer/run()`` grants to running sessions when it is cancelled.
         public var drain: Duration = .seconds(8)
-        /// How long a server that is to drain takes clients yet, while it says already that it drains: the time in which
-        /// balancers see that.
+        /// How long a draining server still accepts clients, while it already announces that it drains. It gives
+        /// balancers the time to notice.
         public var drainDelay: Duration = .zero
 
         public init() {}
@@ -125,27 +127,27 @@ public struct Configuration: Sendable {
 
     /// The BIND command (RFC 1928 section 4).
     public struct Bind: Sendable {
-        /// Otherwise answered 07, command not supported.
+        /// If false, BIND is refused with reply 07, command not supported.
         public var isEnabled = true
-        /// Where to listen; `nil`: on a port that the system chooses.
+        /// The ports to listen on; if `nil`, the system chooses.
         public var ports: PortRange?
-        /// From the first reply to the connection; then the second reply is 06.
+        /// From the first reply to the connection. When it is over, the second reply is 06.
         public var timeout: Duration = .seconds(60)
 
         public init() {}
     }
 
-    /// The destination guard refuses, with reply 02, all addresses but those of the public internet: loopback, private
-    /// and link-local ones, those of cloud metadata, multicast, reserved ones, and this proxy's own listeners.
+    /// The destination guard refuses, with reply 02, every address outside the public internet: loopback, private and
+    /// link-local addresses, cloud metadata, multicast, reserved addresses, and this proxy's own listeners.
     public struct GuardSettings: Sendable {
         public enum Mode: String, CaseIterable, Sendable {
-            /// On where any of ``Configuration/listen`` isn't loopback.
+            /// On if any of ``Configuration/listen`` isn't loopback.
             case automatic = "auto"
             case on, off
         }
 
         public var mode = Mode.automatic
-        /// What it lets through nevertheless.
+        /// Addresses that it allows nevertheless.
         public var exceptions: [GuardException] = []
 
         public init() {}
@@ -162,7 +164,7 @@ extension Configuration {
         }
     }
 
-    /// Takes over what a reload changes.
+    /// Adopts the settings that a reload changes.
     mutating func adoptPolicy(of other: Configuration) {
         adoptPolicy(ofListeners: other.listeners)
         users = other.users
@@ -183,7 +185,7 @@ extension Configuration {
         limits.quotaFile = quotaFile
     }
 
-    /// Refuses what can't be served.
+    /// Refuses settings that can't work.
     func validate() throws(ProxyServerError) {
         do throws(ConfigurationError) {
             try validateValues()
@@ -270,7 +272,7 @@ extension Configuration {
         try self.limits.validate(users)
     }
 
-    /// A user whose name ends as a session id does could never log in.
+    /// Refuses user names that end like a session id: such a user could never log in.
     private func validateSessionIDs() throws(ConfigurationError) {
         guard hasSessionIDs, let user = users.first(where: { SessionName(parsing: $0.name) != nil }) else {
             return
@@ -292,11 +294,11 @@ extension Configuration {
     }
 }
 
-/// Which streams are spliced. Others than ``bulk`` are for tests.
+/// Which streams are spliced. All cases except ``bulk`` are for tests.
 package enum Splicing: CaseIterable, Sendable {
     case never
-    /// Those that prove to move much at a time.
+    /// Streams that have moved much data at a time.
     case bulk
-    /// All, and with any number of bytes.
+    /// All streams, with any number of bytes.
     case always
 }

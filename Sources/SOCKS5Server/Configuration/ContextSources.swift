@@ -9,7 +9,7 @@ internal import UVLoop
 
 #if GSSAPI
     extension Configuration.ListenerSettings.GSSAPI {
-        /// Reads the keytab. Throws what names it.
+        /// Reads the keytab. An error names it.
         func source() throws(ConfigurationError) -> any SecurityContextSource {
             let terms = GSSAPIAcceptor.Terms(
                 protection: protection,

@@ -4,18 +4,18 @@ internal import Text
 internal import UVLoop
 
 extension Configuration {
-    /// Where connections to targets come from; by default what the system chooses.
+    /// The source addresses of connections to targets. By default the system chooses.
     public struct Egress: Sendable, Hashable {
-        /// For the targets of their family: addresses of this machine, and prefixes that its routes lead to it. At most
-        /// 256, none of them twice.
+        /// Addresses of this machine, and prefixes that are routed to it, for targets of the same family. At most 256,
+        /// without duplicates.
         ///
-        /// Neither network nor broadcast address of an IPv4 prefix is used, nor the first address of an IPv6 one.
+        /// The network and broadcast addresses of an IPv4 prefix aren't used, nor the first address of an IPv6 prefix.
         public var addresses: [IPNetwork] = []
-        /// How one of several addresses is chosen. An association of UDP keeps its address of a family.
+        /// How one of several addresses is chosen. A UDP association keeps its address per family.
         public var choose = EgressChoice.random
         /// The interface that connections go through (SO_BINDTODEVICE).
         public var interface: String?
-        /// What routing rules and filters see (SO_MARK); 0 for none. Needs CAP_NET_ADMIN.
+        /// The mark that routing rules and filters see (SO_MARK); 0 for none. Needs CAP_NET_ADMIN.
         public var mark: UInt32 = 0
 
         public init() {}
@@ -23,7 +23,7 @@ extension Configuration {
 }
 
 extension Configuration.Egress {
-    /// Without an address.
+    /// The options without an address.
     var commonOptions: EgressOptions {
         var options = EgressOptions()
         options.device = interface
@@ -46,9 +46,9 @@ extension Configuration.Egress {
         }
     }
 
-    /// Says at the start what every connection would fail with. Of a prefix, one address is tried.
+    /// Fails at the start if every connection would fail later. One address of each prefix is tried.
     func probe() throws(ProxyServerError) {
-        // What doesn't depend on the family is tried with IPv4, which every machine has.
+        // Options that don't depend on the family are tried with IPv4, which every machine has.
         if !addresses.contains(where: { $0.firstForEgress.family == .ipv4 }) { try probe(nil) }
         for network in addresses { try probe(network) }
     }
@@ -70,7 +70,7 @@ extension Configuration.Egress {
 }
 
 extension Configuration.Egress {
-    /// Of a user with these addresses for their families.
+    /// With the addresses of a user, for the families that they have.
     fileprivate func replacing(_ own: [IPNetwork]) -> Self {
         var result = self
         let families = Set(own.map(\.firstForEgress.family))
@@ -81,14 +81,14 @@ extension Configuration.Egress {
 }
 
 extension Configuration {
-    /// The addresses of users who have some.
+    /// The addresses of users that have their own.
     var egressPerUser: [[UInt8]: EgressAddresses] {
         users.reduce(into: [:]) { result, user in
             if !user.egressAddresses.isEmpty { result[user.name] = EgressAddresses(user.egressAddresses) }
         }
     }
 
-    /// Says at the start, or at a reload, what every connection by a listener, of a user or by a route would fail with.
+    /// Fails at the start, or at a reload, if every connection of a listener, user or route would fail later.
     func probeReloadableEgress() throws(ProxyServerError) {
         try probeEgressOfListeners()
         try probeEgressOfUsers()

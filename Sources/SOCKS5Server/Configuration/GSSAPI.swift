@@ -1,21 +1,21 @@
 public import SOCKS5Protocol
 
 extension Configuration.ListenerSettings {
-    /// Logins by Kerberos (RFC 1961, method 01). A client that offers it logs in so, and others by a password, if there
-    /// are users.
+    /// Logins by Kerberos (RFC 1961, method 01). Clients that offer this method use it; others log in by a password, if
+    /// there are users.
     public struct GSSAPI: Hashable, Sendable {
-        /// The file with the keys of the service.
+        /// The file with the service's keys.
         public var keytab: String
-        /// `socks/proxy.example.com`, or `socks` on any host. `nil`: any key of the file.
+        /// `socks/proxy.example.com`, or `socks` on any host. If `nil`, any key of the file.
         public var service: String?
-        /// How what follows may be protected. A client that asks for less is refused; one that asks for more gets the
-        /// strongest of these, and may leave. With `none` the login alone is safe from others;
-        /// curl can do no more.
+        /// The allowed levels of protection after the login. A client that asks for less is refused; a client that asks
+        /// for more gets the strongest allowed level, and may leave. With `none`, only the login is protected; curl
+        /// supports nothing else.
         public var protection: Set<GSSAPIProtection> = [.integrity, .confidentiality]
-        /// Whether users of the service's realm are known by their names alone: `alice` rather than `alice@EXAMPLE.COM`.
-        /// Those of other realms keep theirs.
+        /// Whether users of the service's realm are known without the realm: `alice` rather than `alice@EXAMPLE.COM`.
+        /// Users of other realms keep theirs.
         public var stripsRealm = false
-        /// Whether a client may also send the level of protection unprotected, as NEC's implementation of SOCKS does.
+        /// Whether a client may also send the level of protection unwrapped, as NEC's implementation of SOCKS does.
         public var acceptsPlainLevel = false
 
         public init(keytab: String) {

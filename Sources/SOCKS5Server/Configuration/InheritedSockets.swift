@@ -2,37 +2,37 @@ internal import Glibc
 internal import Locks
 internal import UVLoop
 
-/// The sockets that another process has opened for this one, by name: systemd's protocol of socket activation
+/// The sockets that another process has opened for this one, by name. systemd calls this socket activation
 /// (sd_listen_fds_with_names(3)).
 struct InheritedSockets: Sendable {
-    /// Descriptors in the order in which they were passed on, -1 for those that are closed.
+    /// The descriptors in the order in which they were passed on, -1 for closed ones.
     private let entries: [(name: String, descriptor: Int32)]
-    /// Why there is none, or fewer than was said.
+    /// Why there are none, or fewer than announced.
     private let trouble: String?
 
-    /// What this process was started with. The first look has to come before a descriptor is opened, which might get the
-    /// number of one that was passed on and is closed.
+    /// The sockets that this process was started with. Read this before a descriptor is opened: the new one might reuse
+    /// the number of a descriptor that was announced but is closed.
     static let ofProcess = InheritedSockets(process: getpid()) { name in
         getenv(name).map { String(cString: $0) }
     } isOpen: { descriptor in
         fcntl(descriptor, F_GETFD) >= 0
     }
 
-    /// Where the sockets of a name listen that a predecessor has handed over; this process hasn't inherited them.
+    /// The addresses, by name, of sockets that a predecessor has handed over and this process hasn't inherited.
     private static let handed = Guarded<[String: [SocketAddress]]>([:])
 
     static func adopt(_ addresses: [SocketAddress], named name: String) {
         handed.withLock { $0[name] = addresses }
     }
 
-    /// Where those of a name listen, as far as this process has any. Those of IP alone.
+    /// The addresses of the sockets with a name, as far as this process knows any. IP sockets only.
     static func knownAddresses(named name: String) -> [SocketAddress] {
         ofProcess.addresses(named: name) + handed.withLock { $0[name] ?? [] }
     }
 
     private static let first: Int32 = 3
     private static let most = 1024
-    /// Of a socket that has no name (sd_listen_fds_with_names(3)).
+    /// The name of a socket without one (sd_listen_fds_with_names(3)).
     private static let nameless = "unknown"
 
     /// - Parameters:
@@ -44,7 +44,7 @@ struct InheritedSockets: Sendable {
             (entries, trouble) = ([], "LISTEN_FDS is not set")
             return
         }
-        // A parent may have got them, and have left the variables to its children.
+        // The variables may be meant for a parent process that left them to its children.
         guard let owner = variable("LISTEN_PID"), Int32(owner) == process else {
             let owner = variable("LISTEN_PID").map { "is '\($0)'" } ?? "is not set"
             (entries, trouble) = ([], "LISTEN_PID \(owner), and this process is \(process)")
@@ -71,20 +71,19 @@ struct InheritedSockets: Sendable {
         entries.filter { $0.name == name }.map(\.descriptor)
     }
 
-    /// Those of IP alone; what can't be listened on has none.
+    /// IP sockets only: other sockets have no address here.
     private func addresses(named name: String) -> [SocketAddress] {
         sockets(named: name).compactMap { try? $0.get() }.filter { !$0.isUnix }.map(\.boundAddress)
     }
 
-    /// The descriptors stay those of the process: they are there for the whole of its life, and a socket that is closed is a
-    /// copy.
+    /// The process owns the descriptors for its whole life; a socket that is closed is a copy.
     func sockets(named name: String) -> [Result<ListeningSocket, UVError>] {
         descriptors(named: name).map { descriptor in
             Result { () throws(UVError) in try ListeningSocket(adopting: descriptor, isKept: true) }
         }
     }
 
-    /// Why there is none of this name.
+    /// Why there is no socket of this name.
     func absence(of name: String) -> String {
         if let trouble { return trouble }
         let names = Set(entries.map(\.name)).sorted().map { "'\($0)'" }

@@ -3,7 +3,7 @@ public import SOCKS5Protocol
 internal import Text
 package import UVLoop
 
-/// Where to listen: a numeric address and port, a unix socket, or a socket that the process has inherited.
+/// Where to listen: a numeric address and port, a unix socket, or an inherited socket.
 public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     package let endpoint: Endpoint
 
@@ -21,7 +21,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// `127.0.0.1`
     ///
-    /// - Parameter port: 0: the system chooses one.
+    /// - Parameter port: with 0, the system chooses one.
     public static func loopback(port: UInt16) -> ListenAddress {
         ListenAddress(.ipv4(.loopback), port: port)
     }
@@ -30,7 +30,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         endpoint = .tcp(socketAddress)
     }
 
-    /// A unix socket. A file that a dead process has left behind is replaced, and the server's own goes with it.
+    /// A unix socket. If a dead process has left its file behind, it is replaced. The server removes its file at the
+    /// end.
     ///
     /// - Throws: ``ConfigurationError`` if the path is empty, longer than 107 bytes, or has control characters.
     public init(unix path: String) throws(ConfigurationError) {
@@ -46,7 +47,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// The sockets that the process has inherited by this name (sd_listen_fds_with_names(3)).
     ///
-    /// - Throws: ``ConfigurationError`` if there can't be such a name.
+    /// - Throws: ``ConfigurationError`` if the name isn't valid.
     public init(inherited name: String) throws(ConfigurationError) {
         let isName = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: ":") }
         guard isName, (1...Endpoint.longestName).contains(name.utf8.count) else {
@@ -58,8 +59,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         endpoint = .inherited(name: name)
     }
 
-    /// Parses `127.0.0.1:1080`, `[::1]:1080`, `[::]:0`, `unix:/run/socks5d/proxy.sock` or `systemd:proxy`. Names of
-    /// hosts aren't looked up.
+    /// Parses `127.0.0.1:1080`, `[::1]:1080`, `[::]:0`, `unix:/run/socks5d/proxy.sock` or `systemd:proxy`. Host names
+    /// aren't resolved.
     ///
     /// - Throws: ``ConfigurationError``.
     public init(parsing text: String) throws(ConfigurationError) {
@@ -99,7 +100,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// `nil`: it isn't an address of IP.
+    /// `nil` if it isn't an IP address.
     package var socketAddress: SocketAddress? {
         if case .tcp(let address) = endpoint { address } else { nil }
     }
@@ -109,18 +110,18 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         if case .unix(let path) = endpoint { path } else { nil }
     }
 
-    /// Whether another process opens it, and knows where it listens.
+    /// Whether another process opens the socket, and decides where it listens.
     public var isInherited: Bool {
         if case .inherited = endpoint { true } else { false }
     }
 
-    /// 0 where it has none.
+    /// 0 if it has no port.
     public var port: Int { Int(socketAddress?.port ?? 0) }
 
-    /// The numeric address without the port; for others the whole text.
+    /// The numeric address without the port; for other sockets the whole text.
     public var host: String { socketAddress?.hostText ?? description }
 
-    /// Where this machine itself reaches it: a wildcard address as loopback.
+    /// The address by which this machine itself reaches it: loopback instead of a wildcard address.
     public var asSeenFromHere: ListenAddress {
         guard let socketAddress else { return self }
         return switch socketAddress.host {
@@ -133,8 +134,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether only this machine reaches it: 127.0.0.0/8, ::1, and unix sockets. Of inherited sockets those of the process
-    /// are looked at; a name that it hasn't inherited is reached by nobody.
+    /// Whether only this machine can reach it: 127.0.0.0/8, ::1, and unix sockets. For inherited sockets, the addresses
+    /// of the process's sockets decide; a name that wasn't inherited is reachable by nobody.
     public var isOfThisMachine: Bool {
         switch endpoint {
         case .tcp(let address): address.isLoopback
@@ -144,8 +145,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether connections to one of two addresses are connections to the other one too, so that they can't be listened
-    /// on together. `[::]` beside an IPv4 address takes IPv6 alone.
+    /// Whether connections to one of two addresses could also reach the other, so that both can't be listened on.
+    /// Beside an IPv4 address, `[::]` takes only IPv6.
     package func overlaps(_ other: ListenAddress) -> Bool {
         switch (endpoint, other.endpoint) {
         case (.tcp(let own), .tcp(let other)):

@@ -1,31 +1,32 @@
 public import SOCKS5Protocol
 
-/// Finds the addresses of names. The built-in one asks the system (getaddrinfo(3)); one of your own goes into
+/// Resolves names to addresses. The built-in resolver asks the system (getaddrinfo(3)); set your own as
 /// ``Configuration/nameResolver``.
 ///
-/// Its answers go the way of the system's: kept as long as ``Configuration/Resolver`` says, one lookup for all who ask
-/// for a name, so many at once for a source, and every address is judged by rules and destination guard.
+/// Its answers are treated like the system's. They are kept as long as ``Configuration/Resolver`` says, clients that
+/// ask for the same name share one lookup, lookups are limited per source, and rules and destination guard check every
+/// address.
 public protocol NameResolver: Sendable {
-    /// Called by the workers' threads, several at once. Must not block: what takes longer than some microseconds is
-    /// answered ``ResolverAnswer/later(_:)``.
+    /// Called on the worker threads, several at once. It must not block: if the answer takes longer than some
+    /// microseconds, return ``ResolverAnswer/later(_:)``.
     ///
-    /// - Parameter name: as ``HostName/description``: in lower case, without a dot at its end; never an address.
+    /// - Parameter name: as in ``HostName/description``: lower case, without a trailing dot, never an address.
     func resolve(_ name: String) -> ResolverAnswer
 }
 
-/// What a ``NameResolver`` says to a name.
+/// The answer of a ``NameResolver``.
 public enum ResolverAnswer: Sendable {
     case now(ResolvedName)
-    /// Runs as a task of its own. Not cancelled when the client leaves, since others may wait for it or ask next; but
-    /// when the server stops. An error is ``ResolvedName/unavailable``.
+    /// Runs as a task of its own. It isn't cancelled when the client leaves, since others may wait for the result or
+    /// ask next, but it is when the server stops. An error counts as ``ResolvedName/unavailable``.
     case later(@Sendable () async throws -> ResolvedName)
 }
 
 public enum ResolvedName: Sendable {
-    /// In the order in which they are tried; an empty list is like ``notFound``.
+    /// The addresses, in the order in which they are tried; an empty list is like ``notFound``.
     case addresses([IPAddress])
-    /// Answered with reply 04, and remembered for a while.
+    /// The name doesn't exist: reply 04, remembered for a while.
     case notFound
-    /// It can't be said now: answered with reply 04, and asked again for the next client.
+    /// The name can't be resolved now: reply 04, and the next client's request asks again.
     case unavailable
 }

@@ -1,36 +1,36 @@
 public import SOCKS5Protocol
 
-/// Another proxy, through which connections can leave: its parent, as HTTP proxies call it.
+/// Another proxy that connections can leave through: the parent, as HTTP proxies call it.
 public struct Parent: Hashable, Sendable {
-    /// What it speaks.
+    /// The protocol of the parent.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
-        /// RFC 1928, with login (RFC 1929) where ``Parent/credentials`` are given.
+        /// RFC 1928, with a login (RFC 1929) if ``Parent/credentials`` are set.
         case socks5
-        /// SOCKS4, with names as SOCKS4a has them.
+        /// SOCKS4; names are sent as in SOCKS4a.
         case socks4
-        /// CONNECT (RFC 9110 section 9.3.6), with Basic where ``Parent/credentials`` are given.
+        /// CONNECT (RFC 9110 section 9.3.6), with Basic authentication if ``Parent/credentials`` are set.
         case http
     }
 
-    /// Where the parent is reached.
+    /// The parent's address.
     public enum Place: Hashable, Sendable {
         case tcp(Target)
-        /// A unix socket of this machine.
+        /// A unix socket on this machine.
         case unix(path: String)
     }
 
-    /// How routes, logs and metrics call it.
+    /// Its name in routes, logs and metrics.
     public var name: String
     public var kind: Kind
     public var place: Place
-    /// `nil`: no login is offered. Of SOCKS4 only the user is sent.
+    /// If `nil`, no login is offered. With SOCKS4 only the user is sent.
     public var credentials: Credentials?
-    /// Between this server and the parent. `nil`: there is none.
+    /// TLS between this server and the parent. `nil` for no TLS.
     public var tls: TLS?
-    /// The parent through which this one is reached, by its name. `nil`: straight.
+    /// The name of the parent through which this one is reached. If `nil`, it is reached directly.
     public var through: String?
-    /// Whether the request is sent with the greeting, without waiting for the method: one round trip less, of a SOCKS5
-    /// parent without a login that is known to take it.
+    /// Whether the request is sent together with the greeting, without waiting for the method. It saves a round trip.
+    /// Set it only for a SOCKS5 parent without a login that is known to accept this.
     public var isPipelined = false
 
     public init(_ name: String, _ kind: Kind, at place: Place, credentials: Credentials? = nil) {
@@ -40,16 +40,17 @@ public struct Parent: Hashable, Sendable {
         self.credentials = credentials
     }
 
-    /// How many parents may stand one behind the other.
+    /// The most parents in one chain.
     public static let longestChain = 8
 }
 
-/// Several parents, any of which will do.
+/// Several interchangeable parents.
 public struct ParentGroup: Sendable {
     public struct Member: Hashable, Sendable {
-        /// Of a ``Parent``.
+        /// The name of a ``Parent``.
         public var name: String
-        /// Its share where ``ParentGroup/choice`` spreads: a member of 2 gets twice what one of 1 gets.
+        /// Its share if ``ParentGroup/choice`` spreads connections: a member of weight 2 gets twice as many as one of
+        /// weight 1.
         public var weight: Int
 
         public init(_ name: String, weight: Int = 1) {
@@ -58,29 +59,29 @@ public struct ParentGroup: Sendable {
         }
     }
 
-    /// Which member goes first. Where it fails, the others follow.
+    /// Which member is tried first. If it fails, the others follow.
     public enum Choice: String, Hashable, Sendable, CaseIterable {
-        /// The first one that works.
+        /// The first member that works.
         case inOrder = "in-order"
         case roundRobin = "round-robin"
         case leastSessions = "least-sessions"
         case random
-        /// The same one for all connections of a user, or of a client without a login.
+        /// The same member for all connections of a user, or of a client without a login.
         case sameForUser = "same-for-user"
-        /// The same one for all connections to a host.
+        /// The same member for all connections to a host.
         case sameForDestination = "same-for-destination"
     }
 
-    /// Connects through each member by turns, so that it is known without clients whether that works.
+    /// Connects through each member in turn, so that its state is known without clients.
     ///
-    /// Without checks the connections of clients say so: failures in a row take a member down, and one client at a time
-    /// tries it again, after a second at first and up to a minute later. With checks no client has to. A parent in no
-    /// group is never checked: there is nothing to choose instead of it.
+    /// Without checks, the state is learned from clients' connections: failures in a row mark a member as down, and one
+    /// client at a time tries it again, first after a second and later after up to a minute. With checks, no client has
+    /// to. A parent outside a group is never checked, because there is no alternative to it.
     public struct Check: Hashable, Sendable {
-        /// From the begin of one check to the begin of the next: 1 s to 24 h. A check ends after
+        /// From the start of one check to the start of the next: 1 s to 24 h. A check ends after
         /// ``Configuration/Timeouts/dial``.
         public var every: Duration
-        /// To what a member that works can connect.
+        /// The target that a working member can connect to.
         public var target: Target
 
         public init(every: Duration, to target: Target) {
@@ -89,12 +90,12 @@ public struct ParentGroup: Sendable {
         }
     }
 
-    /// How routes call it. No parent has the same name.
+    /// The group's name in routes. No parent has the same name.
     public var name: String
-    /// At least one, each once.
+    /// At least one member, without duplicates.
     public var members: [Member]
     public var choice = Choice.inOrder
-    /// `nil`: there are none.
+    /// `nil` for no checks.
     public var check: Check?
 
     public init(_ name: String, anyOf members: [Member]) {

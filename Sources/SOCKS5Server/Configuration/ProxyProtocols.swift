@@ -1,4 +1,4 @@
-/// Protocols in a byte.
+/// A set of protocols in one byte.
 struct ProxyProtocols: OptionSet {
     let rawValue: UInt8
 

@@ -5,41 +5,43 @@ internal import UVLoop
 extension Configuration {
     /// How names are looked up (getaddrinfo(3)), and how long answers are kept.
     public struct Resolver: Sendable {
-        /// How long a name's addresses are used. The system's resolver doesn't tell how long they may be.
+        /// How long a name's addresses are used. The system's resolver doesn't report their lifetime.
         public var hitLifetime: Duration = .seconds(60)
-        /// How long a name that can't be found isn't looked for again.
+        /// How long a name that doesn't exist isn't looked up again.
         public var missLifetime: Duration = .seconds(5)
-        /// Names that are kept; 0 for none.
+        /// The most names that are cached; 0 for none.
         public var cachedNames = 10_000
-        /// Lookups of one source (IPv4 address or IPv6 /64) at once; at most as many as that leaves to all others,
-        /// of those that the process can do at once.
+        /// The most lookups at once for one source (IPv4 address or IPv6 /64). Of the lookups that the process can do
+        /// at once, a source never takes more than it leaves free for all others.
         public var lookupsPerSource = 64
-        /// Names of one source that wait for their lookup; those beyond fail with reply `01`.
+        /// The most names of one source that wait for their lookup; further requests fail with reply `01`.
         public var waitingPerSource = 256
-        /// The same, of all sources together.
+        /// The most names that wait, of all sources together.
         public var waiting = 4096
-        /// Whether a name is also looked up with the domains of the search list behind it (resolv.conf(5)).
+        /// Whether a name is also looked up with the domains of the search list appended (resolv.conf(5)).
         ///
-        /// Rules see the name that the client has sent: with a search list, `secret` passes a rule about
-        /// `secret.corp.example`, and leads there. Binds the whole process: false counts if two servers differ.
+        /// Rules see the name as the client has sent it. With a search list, `secret` passes a rule about
+        /// `secret.corp.example` and still leads there. Applies to the whole process: if two servers differ, false
+        /// wins.
         public var triesSearchList = false
-        /// Names whose addresses are known: nobody is asked for them. At most ``mostHosts``, each with 1 to 64 addresses.
+        /// Names with fixed addresses, for which no resolver is asked. At most ``mostHosts``, each with 1 to 64
+        /// addresses.
         ///
-        /// Their addresses are judged by rules and destination guard as any others. Names that go to a parent aren't
+        /// Rules and destination guard check these addresses like any others. Names that are sent to a parent aren't
         /// looked up here.
         public var hosts: [HostName: [IPAddress]] = [:]
 
-        /// So many ``hosts`` there may be.
+        /// The most ``hosts``.
         public static let mostHosts = 10_000
 
         public init() {}
     }
 
-    /// The addresses that are dialled where a name has several.
+    /// The addresses that are dialled if a name has several.
     public struct Families: Sendable {
-        /// The family that is tried first. `nil`: that of the first address by the system's preference (RFC 6724).
+        /// The family that is tried first. If `nil`, the family of the first address in the system's order (RFC 6724).
         public var preferred: IPAddress.Family?
-        /// The one family that is dialled; targets of the other get reply `08`. `nil`: both.
+        /// Dial only this family; targets of the other get reply `08`. `nil` for both.
         public var only: IPAddress.Family?
 
         public init() {}

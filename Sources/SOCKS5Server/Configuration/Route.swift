@@ -1,45 +1,47 @@
 public import ProxyPolicy
 internal import SOCKS5Protocol
 
-/// The way out for requests of some kind.
+/// The way out for matching requests.
 ///
-/// The first route of ``Configuration/routes`` that matches a request is taken; without one it leaves straight. A route
-/// matches where each criterion that it has is fulfilled, as a ``Rule`` does. Rules and guard have allowed the request
-/// before.
+/// The first route of ``Configuration/routes`` that matches a request is taken; without a match, the connection goes
+/// directly to the target. A route matches if all its criteria are fulfilled, like a ``Rule``. Rules and guard have
+/// already allowed the request.
 public struct Route: Sendable {
     public enum Way: Hashable, Sendable {
         case direct
-        /// Through a ``Parent`` or a ``ParentGroup``, by its name.
+        /// Through the ``Parent`` or ``ParentGroup`` with this name.
         case parent(String)
     }
 
-    /// Who looks a name up that a client has asked for.
+    /// The side that resolves the names in requests.
     public enum Names: String, Hashable, Sendable, CaseIterable {
-        /// The parent. ``Route/networks`` are then about addresses that clients ask for, never about names.
+        /// The parent. ``Route/networks`` then match only addresses in requests, never names.
         case remote
-        /// This server, before the route is chosen, so that ``Route/networks`` see the addresses of names too.
+        /// This server, before the route is chosen, so that ``Route/networks`` also match the addresses of names.
         case local
     }
 
     public var way: Way
-    /// Gets the targets instead of ``way``.
+    /// Connects to the targets instead of ``way``.
     public var connector: (any TargetConnector)?
-    /// Where the client connects from.
+    /// Networks of the client.
     public var clients: [IPNetwork]?
-    /// Who has logged in, as bytes (RFC 1929).
+    /// Users that have logged in, as bytes (RFC 1929).
     public var users: [[UInt8]]?
-    /// Where the target's address is, or the IPv4 address that it wraps (NAT64, 6to4 and others).
+    /// Networks of the target's address, or of the IPv4 address embedded in it (NAT64, 6to4 and others).
     public var networks: [IPNetwork]?
-    /// What the client calls the target.
+    /// Names of the target in the request.
     public var domains: [DomainPattern]?
-    /// The target's port.
+    /// Ports of the target.
     public var ports: [PortRange]?
     public var names = Names.remote
-    /// Whether datagrams leave straight where ``way`` is a parent.
+    /// Whether datagrams go directly to their targets even if ``way`` is a parent.
     public var sendsDatagramsDirectly = false
-    /// By what connections leave that are made for the route, also those to a parent. `nil`: as without the route.
+    /// The source addresses of connections along this route, including those to a parent. If `nil`, the same as without
+    /// the route.
     public var egress: Configuration.Egress?
-    /// Where the route is written, as `socks5d.yaml:12`: its name in logs. `nil`: its number is.
+    /// The place where the route is written, such as `socks5d.yaml:12`, as its name in logs. If `nil`, its number is
+    /// used.
     public var place: String?
 
     /// A route for everything, unless criteria are set.
@@ -47,7 +49,7 @@ public struct Route: Sendable {
         self.way = way
     }
 
-    /// A route by a way of one's own.
+    /// A route by a connector of your own.
     public init(by connector: any TargetConnector) {
         way = .direct
         self.connector = connector
@@ -55,7 +57,8 @@ public struct Route: Sendable {
 }
 
 extension Route {
-    /// Its criteria. A route that a name takes only when its addresses are known may match before: it allows.
+    /// The route's criteria as a rule. If names are resolved here, the rule allows: such a rule may match a name before
+    /// its addresses are known.
     package var criteria: Rule {
         var rule = Rule(
             names == .local ? .allow : .deny,

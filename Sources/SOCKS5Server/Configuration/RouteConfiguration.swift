@@ -33,7 +33,7 @@ extension Configuration {
                     "\(title) has a user or a password of no or over 255 bytes (RFC 1929)"
                 )
             }
-            // RFC 7617 allows what RFC 1929 doesn't.
+            // RFC 7617 allows an empty password, RFC 1929 doesn't.
             guard parent.kind != .socks5 || credentials.password.count > 0 else {
                 throw ConfigurationError("\(title) has an empty password; expected 1 to 255 bytes (RFC 1929)")
             }
@@ -117,7 +117,7 @@ extension Configuration {
         try route.egress?.validate()
     }
 
-    /// Those to which routes lead.
+    /// The groups with checks that routes lead to.
     var checkedGroups: [ParentGroup] {
         let all = [routes] + listeners.map(\.routes) + users.map { routesPerUser[$0.name] ?? [] }
         let ways = Set(all.joined().map(\.way))
@@ -126,8 +126,8 @@ extension Configuration {
 }
 
 extension ListenAddress {
-    /// Whether connections to a parent would come here. Names, ports that the system chooses, and links to sockets that
-    /// aren't there yet are looked at when a connection is made.
+    /// Whether connections to a parent would come back to this server. Names, ports that the system chooses, and links
+    /// to sockets that don't exist yet are checked when a connection is made.
     package func isPlace(_ place: Parent.Place) -> Bool {
         switch (endpoint, place) {
         case (.unix(let path), .unix(let other)): FileIdentity.isShared(by: path, other)

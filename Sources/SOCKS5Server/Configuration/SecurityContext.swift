@@ -3,53 +3,53 @@ internal import UVLoop
 
 /// Makes a context for each client that logs in by GSSAPI. Any thread.
 ///
-/// The server knows Kerberos by this alone, which isn't in every program.
+/// The server knows Kerberos only by this protocol, because not every build includes it.
 protocol SecurityContextSource: AnyObject, Sendable {
     func makeContext() -> any SecurityContext
 }
 
-/// The login of one client by GSSAPI, and the protection that it leads to.
+/// One client's login by GSSAPI, and the protection that results from it.
 ///
-/// - Isolation: one thread after the other.
+/// - Isolation: any thread, but one at a time.
 protocol SecurityContext: AnyObject, Sendable {
     /// Takes the client's next token. May block.
     func take(_ token: [UInt8]) -> ContextProgress
 
-    /// Reads which protection the client asks for, and grants or refuses it. Takes some microseconds.
+    /// Reads the level of protection that the client asks for, and grants or refuses it. Takes some microseconds.
     func agree(to token: [UInt8]) -> ContextAgreement
 }
 
-/// What a context has come to.
+/// The state of a context after a token.
 enum ContextProgress: Sendable {
-    /// Send it, and wait for another one.
+    /// Send the token, and wait for another one.
     case unfinished([UInt8])
     /// Send the token, unless it is empty.
     case established([UInt8], user: [UInt8])
-    /// - Parameter reason: may have any bytes in it.
+    /// - Parameter reason: may contain any bytes.
     case refused(reason: String)
-    /// Nobody has looked at the token.
+    /// The token wasn't examined.
     case unavailable
 }
 
 enum ContextAgreement {
-    /// Send the token, unprotected. `nil` as a codec: nothing is protected from then on.
+    /// Send the token, unprotected. If the codec is `nil`, nothing is protected from then on.
     case granted([UInt8], (any StreamCodec)?)
-    /// - Parameter asked: `nil`: it can't be read.
+    /// - Parameter asked: `nil` if it can't be read.
     case refused(asked: UInt8?)
 }
 
-/// A codec that protects datagrams too, each by itself.
+/// A codec that also protects datagrams, each on its own.
 ///
 /// - Isolation: the loop's thread.
 protocol DatagramCodec: AnyObject {
-    /// Shows what a datagram of the client protects.
+    /// Unwraps a datagram of the client.
     ///
-    /// - Returns: false where it isn't one of this client's, or came before.
+    /// - Returns: false if the datagram isn't this client's, or was seen before.
     func open(_ datagram: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) -> Bool
 
-    /// Protects a datagram to the client, which is a header and payload behind it.
+    /// Protects a datagram to the client: a header followed by the payload.
     ///
-    /// - Returns: false where it becomes too long.
+    /// - Returns: false if it becomes too long.
     func seal(
         _ payload: UnsafeRawBufferPointer,
         behind header: UnsafeRawBufferPointer,

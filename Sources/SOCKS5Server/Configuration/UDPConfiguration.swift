@@ -3,23 +3,23 @@ internal import ProxyPolicy
 extension Configuration {
     /// The UDP ASSOCIATE command (RFC 1928 section 7).
     public struct UDP: Sendable {
-        /// Otherwise answered 07, command not supported.
+        /// If false, UDP ASSOCIATE is refused with reply 07, command not supported.
         public var isEnabled = true
-        /// The ports that clients send to, one an association; `nil`: the system chooses. If it is one port, all
-        /// associations share it.
+        /// The ports that clients send to, one per association. If `nil`, the system chooses. If it is a single port,
+        /// all associations share it.
         public var ports: PortRange?
-        /// Whose datagrams a client gets.
+        /// Which hosts' datagrams a client receives.
         public var filtering = Filtering.addressDependent
-        /// Whether another port of the client's address takes the place of one that has been silent for 5 s, as when
-        /// its NAT has forgotten it. A neighbour behind the same NAT can do that too.
+        /// Whether another port of the client's address may take over from one that has been silent for 5 s, for
+        /// example after its NAT has forgotten the mapping. A neighbour behind the same NAT can take over, too.
         public var allowsRebinding = true
-        /// Whether datagrams in fragments are put together rather than dropped.
+        /// Whether fragmented datagrams are reassembled rather than dropped.
         public var reassemblesFragments = true
-        /// Without a datagram.
+        /// Time without a datagram.
         public var idle: Duration = .seconds(300)
-        /// Hosts from which a client gets answers at once; one host more replaces one that it doesn't use.
+        /// The most hosts from which a client receives answers at once. A further host replaces one that isn't in use.
         public var targetsPerAssociation = 1024
-        /// Associations at once that are granted to one source: an IPv4 address, or an IPv6 /64.
+        /// The most associations at once for one source: an IPv4 address, or an IPv6 /64.
         public var associationsPerSource = 64
 
         public init() {}
@@ -31,11 +31,11 @@ extension Configuration {
         }
     }
 
-    /// Whose datagrams a client gets (RFC 4787 section 5).
+    /// Which hosts' datagrams a client receives (RFC 4787 section 5).
     public enum Filtering: String, CaseIterable, Sendable {
-        /// Those of hosts that it has sent to.
+        /// Datagrams of hosts that it has sent to.
         case addressDependent = "address"
-        /// Anyone's, once it has sent to anyone: "full cone".
+        /// Datagrams of any host, once it has sent to any: "full cone".
         case endpointIndependent = "endpoint"
     }
 }
