@@ -2,7 +2,7 @@ internal import Logging
 internal import SOCKS5Server
 internal import Text
 
-/// What the handlers of requests may use.
+/// Everything that the handlers of requests may use.
 struct AdminContext: Sendable {
     let server: ProxyServer
     let actions: AdminActions
@@ -15,7 +15,7 @@ struct AdminContext: Sendable {
 }
 
 extension AdminContext {
-    /// Says in the log that somebody has changed something, or tried to.
+    /// Logs that a client has changed something, or has tried to.
     func note(_ request: Request, _ response: Response, by client: String) {
         var metadata = Self.metadata(request, response, client)
         if response.status >= 400 {
@@ -24,7 +24,7 @@ extension AdminContext {
         logger.notice("admin request", metadata: metadata)
     }
 
-    /// - Parameter refused: how many were refused since the last message.
+    /// - Parameter refused: the number of refusals since the last message.
     func noteRefusal(_ request: Request, _ response: Response, by client: String, _ refused: Int) {
         var metadata = Self.metadata(request, response, client)
         metadata["refused"] = "\(refused)"

@@ -1,7 +1,7 @@
 internal import SOCKS5Server
 internal import Text
 
-/// Sources that have failed to log in too often.
+/// Sources that are banned after repeated login failures.
 enum Bans {
     static func list(_ call: Call) -> Response {
         var json = JSONWriter()

@@ -1,11 +1,11 @@
 internal import SOCKS5Server
 
-/// One request, as whoever answers it sees it.
+/// One request, as its handler sees it.
 struct Call: Sendable {
     let request: Request
-    /// The parts of the path that the route leaves open, decoded.
+    /// The open parts of the route's path, decoded.
     let arguments: [String]
-    /// Has no keys but those of the route.
+    /// Contains only keys of the route.
     let query: Query
     let context: AdminContext
 

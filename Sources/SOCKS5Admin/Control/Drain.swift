@@ -1,9 +1,9 @@
 internal import SOCKS5Server
 internal import Text
 
-/// Taking the server out of service for a while, and back.
+/// Takes the server out of service for a while, and back into service.
 enum Drain {
-    /// Of the longest drain, in seconds: a week.
+    /// The longest drain, in seconds: a week.
     private static let longest = 7 * 24 * 3600
 
     static func state(_ call: Call) -> Response {

@@ -1,7 +1,7 @@
 internal import SOCKS5Server
 internal import Text
 
-/// What the server is to forget: what users have used, and what names have led to.
+/// Deletes learned data of the server: the usage of users, and the cached addresses of names.
 enum Forgetting {
     static func quota(_ call: Call) throws(Refusal) -> Response {
         let user = call.arguments.first ?? ""

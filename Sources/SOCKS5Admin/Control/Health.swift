@@ -1,8 +1,8 @@
 internal import SOCKS5Server
 
-/// For whatever watches the process, and for the balancer before it.
+/// Health checks, for the supervisor of the process and for the balancer in front of it.
 enum Health {
-    /// Who answers at all is alive.
+    /// Any answer at all proves that the process is alive.
     static func alive(_ call: Call) -> Response {
         Response(200, "ok")
     }

@@ -56,7 +56,7 @@ enum Program {
         return Response(200, level().rawValue)
     }
 
-    /// The level is the body, or `level` of the query.
+    /// The level is given by the body, or by `level` in the query.
     static func setLogLevel(_ call: Call) throws(Refusal) -> Response {
         let body = String(decoding: call.request.body, as: UTF8.self)
         let text = call.query.text("level") ?? body.filter { !$0.isWhitespace }
@@ -68,7 +68,7 @@ enum Program {
             throw Refusal(501, "the log has no level to set")
         }
         let before = call.context.actions.logLevel?()
-        // Said while the log still takes it, whichever of the levels that is.
+        // If the log becomes quieter, this is logged before the change, while the log still accepts it.
         let isQuieter = level > (before ?? level)
         if isQuieter { note(level, after: before, call.context.logger) }
         set(level)

@@ -1,11 +1,12 @@
 internal import Text
 
-/// What a request asks for behind the `?`. Each key is known and given once: a slip must not make a filter wider.
+/// The part of a request after the `?`. Each key must be known and may occur once, so that a typing error never makes a
+/// filter wider.
 struct Query {
     private var values: [String: String] = [:]
 
-    /// - Parameter keys: those that are known; `nil`: the query is left aside.
-    /// - Throws: a refusal with status 400 that lists the known keys.
+    /// - Parameter keys: the known keys. If `nil`, the query is ignored.
+    /// - Throws: a refusal with status 400, which lists the known keys.
     init(_ request: Request, _ keys: [String]?) throws(Refusal) {
         guard let keys else { return }
         for (name, value) in request.query {
@@ -22,7 +23,7 @@ struct Query {
         }
     }
 
-    /// `nil`: not given, or empty.
+    /// `nil` if it isn't given, or is empty.
     func text(_ key: String) -> String? { values[key].flatMap { $0.isEmpty ? nil : $0 } }
 
     func number(_ key: String, in range: ClosedRange<Int>, else standard: Int) throws(Refusal) -> Int {

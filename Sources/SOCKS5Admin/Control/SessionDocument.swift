@@ -2,7 +2,7 @@ package import SOCKS5Protocol
 internal import SOCKS5Server
 package import Text
 
-/// A session as JSON: with the keys of the access log, as far as they are known.
+/// A session as JSON, with the keys of the access log as far as their values are known.
 enum SessionDocument {
     static func append(_ session: SessionInfo, to json: inout JSONWriter, _ clock: inout TimestampWriter) {
         json.beginObject()

@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-/// Which sessions a request is about. What it shows is what it ends.
+/// The sessions that a request is about. Listing and ending use the same filter.
 struct SessionFilter: Sendable {
     static let keys = ["user", "client", "destination", "id"]
 
@@ -35,7 +35,7 @@ struct SessionFilter: Sendable {
         ids = Set(numbers.compactMap(\.self))
     }
 
-    /// Whether it is about all sessions.
+    /// Whether it matches all sessions.
     var isEmpty: Bool { user == nil && client == nil && destination == nil && ids == nil }
 
     func matches(_ session: SessionInfo) -> Bool {
@@ -71,7 +71,7 @@ extension Target {
     }
 }
 
-/// A text in which each `*` stands for any text.
+/// A pattern in which each `*` matches any text.
 struct TextPattern: Sendable {
     private let parts: [[UInt8]]
 
@@ -81,7 +81,7 @@ struct TextPattern: Sendable {
         }
     }
 
-    /// Takes time in proportion to both lengths at the most.
+    /// Takes time in proportion to the product of both lengths at most.
     func matches(_ text: String) -> Bool {
         let text = Array(text.utf8)
         guard let first = parts.first, let last = parts.last else { return false }

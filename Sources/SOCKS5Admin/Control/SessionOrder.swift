@@ -1,6 +1,6 @@
 internal import SOCKS5Server
 
-/// In which order sessions are listed.
+/// The order in which sessions are listed.
 struct SessionOrder: Sendable {
     private enum Key: String, CaseIterable {
         case id, age, idle, sent, received, user
@@ -9,7 +9,7 @@ struct SessionOrder: Sendable {
     private let key: Key
     private let isDescending: Bool
 
-    /// - Parameter text: a key, behind `-` where the largest comes first; `nil`: by number.
+    /// - Parameter text: a key, preceded by `-` for descending order. If `nil`, by number.
     /// - Throws: a refusal with status 400.
     init(_ text: String?) throws(Refusal) {
         let text = text ?? Key.id.rawValue
@@ -25,7 +25,7 @@ struct SessionOrder: Sendable {
         switch key {
         case .id: sorted(sessions) { $0.id }
         case .age: sorted(sessions) { $0.milliseconds }
-        // Where no byte can have come, the age is what it waits for.
+        // Before any byte can have come, the session's age counts as its idle time.
         case .idle: sorted(sessions) { $0.times.idle ?? $0.milliseconds }
         case .sent: sorted(sessions) { $0.bytesClientToTarget }
         case .received: sorted(sessions) { $0.bytesTargetToClient }
@@ -37,7 +37,7 @@ struct SessionOrder: Sendable {
         _ sessions: [SessionInfo],
         by value: (SessionInfo) -> Value
     ) -> [SessionInfo] {
-        // Equal ones by their numbers, so that pages don't overlap.
+        // Equal values are ordered by number, so that pages don't overlap.
         let keyed = sessions.map { (value: value($0), id: $0.id, session: $0) }
         return keyed.sorted { left, right in
             if left.value == right.value { return left.id < right.id }

@@ -1,11 +1,11 @@
 internal import SOCKS5Server
 internal import Text
 
-/// The table of sessions: what it shows, and what is ended of it.
+/// The table of sessions: lists them, and ends them.
 enum Sessions {
     private static let usualLimit = 100
     private static let highestLimit = 1000
-    /// About what a session takes as JSON.
+    /// The approximate length of a session as JSON.
     private static let usualLength = 640
 
     static func list(_ call: Call) async throws(Refusal) -> Response {

@@ -3,8 +3,8 @@ internal import SOCKS5Server
 internal import Text
 internal import UVLoop
 
-/// Another process takes the place of this one: it asks for the listening sockets, serves, and then says that this one may
-/// leave. Until then nothing has changed here, whatever becomes of the other.
+/// Another process replaces this one: it asks for the listening sockets, starts serving, and then tells this one to
+/// leave. Until then nothing changes here, even if the other process fails.
 enum TakeOver {
     static func begin(_ call: Call) async throws(Refusal) -> Response {
         guard call.context.actions.leave != nil else {
@@ -34,7 +34,7 @@ enum TakeOver {
         return response
     }
 
-    /// By the ticket of the last one that has begun, so that nobody ends a server that has no successor.
+    /// Needs the ticket of the latest take-over, so that a server without a successor can't be ended.
     static func finish(_ call: Call) throws(Refusal) -> Response {
         guard let leave = call.context.actions.leave,
             let ticket = call.query.text("ticket"), call.context.takeOvers.end(ticket)
@@ -44,7 +44,7 @@ enum TakeOver {
     }
 }
 
-/// Which take-over has begun last, and the way to the admin server's own socket.
+/// The latest take-over that has begun, and the way to the admin server's own socket.
 final class TakeOvers: Sendable {
     private struct State {
         var ticket: String?
@@ -54,10 +54,10 @@ final class TakeOvers: Sendable {
 
     private let state = Guarded(State())
 
-    /// Whether another process has got the sockets, whatever has become of it.
+    /// Whether another process has received the sockets, even if it has failed since.
     var haveBegun: Bool { state.withLock { $0.hasBegun } }
 
-    /// - Parameter copy: of the admin server's own socket; `nil` if it doesn't listen.
+    /// - Parameter copy: copies the admin server's own socket; `nil` if it doesn't listen.
     func open(_ copy: @escaping @Sendable () async -> ListeningSocket?) {
         state.withLock { $0.copyOfAdminListener = copy }
     }
@@ -68,7 +68,7 @@ final class TakeOvers: Sendable {
         return ticket
     }
 
-    /// - Returns: false where another one has begun, or none. True once.
+    /// - Returns: true once for the latest ticket; false if another take-over has begun since, or none has.
     func end(_ ticket: String) -> Bool {
         state.withLock { state in
             guard state.ticket == ticket else { return false }

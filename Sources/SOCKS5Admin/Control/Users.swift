@@ -1,7 +1,7 @@
 internal import SOCKS5Server
 internal import Text
 
-/// What users have of the server.
+/// The users' usage of the server.
 enum Users {
     static func list(_ call: Call) -> Response {
         var json = JSONWriter()

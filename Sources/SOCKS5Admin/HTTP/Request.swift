@@ -1,10 +1,10 @@
-/// One HTTP request, whole.
+/// One complete HTTP request.
 struct Request: Sendable, Equatable {
     /// As sent: `GET`, `DELETE`.
     var method: String
     /// The path of the target as sent, percent-encoded.
     var path: String
-    /// What is behind the `?`, decoded, in the order of sending. Bytes that are no UTF-8 have become U+FFFD.
+    /// The part after the `?`, decoded, in the order in which it was sent. Invalid UTF-8 has become U+FFFD.
     var query: [(name: String, value: String)] = []
     /// Names are in lower case.
     var headers: [(name: String, value: String)] = []
@@ -12,7 +12,7 @@ struct Request: Sendable, Equatable {
     /// Whether the client may send another request on the connection.
     var keepsAlive = true
 
-    /// The first value of the query by this name.
+    /// The first value of the query with this name.
     subscript(query name: String) -> String? { query.first { $0.name == name }?.value }
 
     /// The values of a header field.
@@ -28,7 +28,7 @@ struct Request: Sendable, Equatable {
 }
 
 extension Request {
-    /// Takes apart the target of a request line.
+    /// Splits the target of a request line.
     ///
     /// - Returns: `nil` if it isn't a path with an optional query (RFC 9112 section 3.2.1), or has a `%` without two
     ///   hexadecimal digits.
@@ -52,7 +52,7 @@ extension Request {
         return (String(decoding: parts[0], as: UTF8.self), query)
     }
 
-    /// The parts of the path between its slashes, decoded.
+    /// The parts of the path between slashes, decoded.
     var segments: [String] {
         path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst().map {
             PercentCoding.decode(Array($0)[...]) ?? ""

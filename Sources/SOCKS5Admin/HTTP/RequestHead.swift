@@ -7,18 +7,18 @@ struct RequestHead {
     /// The body's length in bytes.
     let bodyLength: UInt64
 
-    /// Reads the bytes up to the empty line, the empty line included.
+    /// Reads the bytes up to and including the empty line.
     ///
-    /// Debian's http-parser is built without its strict mode. So the lines are checked before it sees them: each ends with
-    /// CRLF, and none goes on another (RFC 9112 sections 2.2 and 5.2).
+    /// Debian's http-parser is built without its strict mode. So the lines are checked before the parser sees them:
+    /// each must end with CRLF, and none may continue another (RFC 9112 sections 2.2 and 5.2).
     ///
-    /// - Throws: the answer that refuses it. The connection can't go on behind that.
+    /// - Throws: the refusal to send. The connection can't continue after it.
     static func parse(_ bytes: ArraySlice<UInt8>, _ limits: HTTPLimits) throws(Refusal) -> RequestHead {
         try checkLines(bytes)
         return try parse(bytes, as: nil, limits)
     }
 
-    /// - Parameter method: the request's own method, where `bytes` say GET instead. `nil`: `bytes` have it.
+    /// - Parameter method: the request's own method if `bytes` say GET instead. If `nil`, `bytes` contain it.
     private static func parse(
         _ bytes: ArraySlice<UInt8>,
         as method: String?,
@@ -35,8 +35,8 @@ struct RequestHead {
                 return http_parser_execute(&parser, &settings, text.baseAddress, text.count)
             }
         }
-        // http-parser refuses a method that it doesn't know. The request is read as a GET, and keeps its own method: the
-        // router then answers 405 with the methods that the path takes.
+        // http-parser refuses methods that it doesn't know. Such a request is read as a GET, and keeps its own method:
+        // the router then answers with status 405 and the methods that the path accepts.
         if method == nil, parser.http_errno == HPE_INVALID_METHOD.rawValue,
             let end = bytes.firstIndex(of: UInt8(ascii: " ")), let name = token(bytes[..<end])
         {
@@ -102,7 +102,7 @@ struct RequestHead {
                 switch (previous, byte) {
                 case (carriageReturn, lineFeed): true
                 case (carriageReturn, _), (_, lineFeed): false
-                // The next line, with a blank at its beginning.
+                // The next line begins with white space.
                 case (lineFeed, UInt8(ascii: " ")), (lineFeed, UInt8(ascii: "\t")): false
                 case (_, _): true
                 }
@@ -134,7 +134,7 @@ struct RequestHead {
     }
 }
 
-/// A request that is answered without being carried out, and the end of its connection.
+/// The answer to a request that isn't carried out; the connection ends after it.
 struct Refusal: Error, Equatable {
     let status: Int
     let reason: String
@@ -147,7 +147,7 @@ struct Refusal: Error, Equatable {
     var response: Response { Response(status, reason) }
 }
 
-/// What http-parser calls while it reads.
+/// Receives the callbacks of http-parser.
 private final class HeadReader {
     var target: [UInt8] = []
     var fields: [(name: [UInt8], value: [UInt8])] = []
@@ -189,7 +189,7 @@ private final class HeadReader {
         return 0
     }
 
-    /// - Returns: 1: no body is to be read, which the caller does.
+    /// - Returns: 1, so that http-parser doesn't read a body: the caller does.
     private func complete(_ parser: UnsafeMutablePointer<http_parser>?) -> Int32 {
         guard let parser else { return -1 }
         isComplete = true

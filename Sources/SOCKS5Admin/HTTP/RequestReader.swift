@@ -1,15 +1,16 @@
-/// Cuts the bytes of a connection into requests. Pure; holds no more than the limits allow, and a read.
+/// Splits the bytes of a connection into requests. Pure; holds at most as many bytes as the limits allow, plus one
+/// read.
 struct RequestReader {
     enum Event: Equatable {
         case needsMore
         case request(Request)
-        /// The bytes behind it make no sense any more: the connection has to end.
+        /// The bytes that follow make no sense any more: the connection has to end.
         case refuse(Refusal)
     }
 
     private let limits: HTTPLimits
     private var held: [UInt8] = []
-    /// Where to look for the end of the header; all before it has been looked at.
+    /// Where to continue looking for the end of the header; everything before it was searched.
     private var scanned = 0
     private var head: RequestHead?
 
@@ -27,7 +28,7 @@ struct RequestReader {
         held.append(contentsOf: bytes)
     }
 
-    /// To be called again behind each request, since another may be there already.
+    /// Call it again after each request, since another may already be there.
     mutating func next() -> Event {
         do throws(Refusal) {
             if head == nil { head = try takeHead() }
@@ -45,7 +46,7 @@ struct RequestReader {
     }
 
     private mutating func takeHead() throws(Refusal) -> RequestHead? {
-        // Some clients send an empty line behind a body (RFC 9112 section 2.2).
+        // Some clients send an empty line after a body (RFC 9112 section 2.2).
         while scanned == 0, held.starts(with: Self.lineEnd) { held.removeFirst(Self.lineEnd.count) }
         guard let end = findEnd() else {
             guard held.count <= limits.header else { throw Refusal(431, tooLarge) }
@@ -61,7 +62,7 @@ struct RequestReader {
 
     private var tooLarge: String { "the header has more than \(limits.header) bytes" }
 
-    /// Also finds an end by bare line feeds, so that such a header is refused at once rather than waited for.
+    /// Also finds an end made of bare line feeds, so that such a header is refused at once instead of waited for.
     private func findEnd() -> Int? {
         let lineFeed = UInt8(ascii: "\n")
         var index = scanned
@@ -74,6 +75,6 @@ struct RequestReader {
     }
 
     private static let lineEnd = Array("\r\n".utf8)
-    /// What stands before the line feed of an empty line, from the end of the line before on.
+    /// The bytes before the line feed of an empty line, starting with the end of the line before.
     private static let emptyLine = Array("\n\r".utf8)
 }

@@ -1,14 +1,14 @@
 internal import UVLoop
 
-/// What a request is answered.
+/// The answer to a request.
 struct Response: Sendable, Equatable {
     var status: Int
-    /// As `text/plain; charset=utf-8`.
+    /// Such as `text/plain; charset=utf-8`.
     var contentType: String
-    /// Beside those that every answer has.
+    /// Header fields in addition to those of every answer.
     var headers: [(name: String, value: String)] = []
     var body: [UInt8]
-    /// What is passed to the client beside the first bytes, over a unix socket alone.
+    /// Sockets that are passed to the client together with the first bytes; only over a unix socket.
     var handed: HandedSockets?
 
     init(status: Int = 200, contentType: String, body: [UInt8]) {
@@ -17,7 +17,7 @@ struct Response: Sendable, Equatable {
         self.body = body
     }
 
-    /// One line of text.
+    /// An answer of one line of text.
     init(_ status: Int, _ line: String) {
         self.init(status: status, contentType: "text/plain; charset=utf-8", body: Array("\(line)\n".utf8))
     }
@@ -42,8 +42,8 @@ extension Response {
     /// The message (RFC 9112).
     ///
     /// - Parameters:
-    ///   - hasBody: false for HEAD: the header tells of the body, and nothing follows.
-    ///   - keepsAlive: whether the connection takes another request.
+    ///   - hasBody: false for HEAD: the header describes the body, but no body follows.
+    ///   - keepsAlive: whether the connection accepts another request.
     ///   - date: seconds since 1970.
     func encoded(hasBody: Bool, keepsAlive: Bool, date: Int) -> [UInt8] {
         var head = """

@@ -1,9 +1,9 @@
 internal import Text
 
-/// What stands for the bytes that somebody else has chosen, as a user's name: text on one line that no two names share,
-/// and that can't turn the order in which it is shown.
+/// Represents bytes that somebody else has chosen, such as a user's name: text on one line that differs for different
+/// names, and that can't change the order in which text is displayed.
 enum LabelText {
-    /// Bytes that are no UTF-8, control characters, marks of writing direction, ends of lines, and `%` become `%XX`.
+    /// Invalid UTF-8, control characters, marks of writing direction, line ends, and `%` become `%XX`.
     static func text(of name: [UInt8]) -> [UInt8] {
         if name.allSatisfy({ (0x20..<0x7f).contains($0) && $0 != UInt8(ascii: "%") }) { return name }
         var text: [UInt8] = []
@@ -13,7 +13,7 @@ enum LabelText {
             let (scalar, length) =
                 first < 0x80 ? (Unicode.Scalar(first), 1) : UTF8Text.scalar(at: index, of: name.span)
             let bytes = name[index..<index + length]
-            // What isn't UTF-8 is read as another character, which has other bytes.
+            // Invalid UTF-8 is decoded as a replacement character, whose bytes differ.
             if isPlain(scalar) && UTF8.encode(scalar).map(bytes.elementsEqual) == true {
                 text += bytes
             } else {

@@ -1,7 +1,7 @@
 internal import SOCKS5Server
 
 extension MetricFamily {
-    /// By the names that the configuration gives them.
+    /// Parents, labelled with their names in the configuration.
     static let ofParents: [MetricFamily] = [
         MetricFamily(
             .gauge,

@@ -20,7 +20,7 @@ extension MetricFamily {
         },
     ]
 
-    /// A quota also ends sessions that run.
+    /// A quota also ends running sessions, and those count too.
     private static func hits(_ limit: LimitRefusal, _ numbers: Statistics) -> Int {
         numbers.refusals(limit) + (limit == .quotaPerUser ? numbers[.endedByQuota] : 0)
     }
@@ -60,7 +60,7 @@ extension MetricFamily {
         },
     ]
 
-    /// By the names that client libraries of Prometheus agree on.
+    /// Metrics with the names that Prometheus' client libraries agree on.
     static let ofProcess: [MetricFamily] = [
         MetricFamily(.counter, "process_cpu_seconds_total", "Processor time of the process.") {
             $1.add($0.process.cpuSeconds)

@@ -57,7 +57,7 @@ extension MetricFamily {
         },
     ]
 
-    /// The users of the configuration, up to a number, and the rest as one.
+    /// The users of the configuration up to a limit, and all others as one.
     static let ofUsers: [MetricFamily] = [
         MetricFamily(
             .gauge,
@@ -87,7 +87,7 @@ extension MetricFamily {
 
     private static let (sent, received) = (Array("sent".utf8), Array("received".utf8))
 
-    /// A user who is called as the others are has another name here.
+    /// A real user with the name that stands for all others gets a different label.
     private static func text(_ user: MetricsSnapshot.User) -> [UInt8] {
         let others = Array("other".utf8)
         guard let name = user.name else { return others }

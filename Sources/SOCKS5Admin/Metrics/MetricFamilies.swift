@@ -2,7 +2,7 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 
 extension MetricFamily {
-    /// All there are, in the order in which they are written.
+    /// All families, in the order in which they are written.
     package static let all: [MetricFamily] =
         ofServer + ofSessions + ofTraffic + ofUsers + ofLimits + ofParents + ofNames + ofWorkers + ofProcess
 

@@ -1,15 +1,15 @@
 package import SOCKS5Server
 
-/// Metrics of one name.
+/// The metrics that share a name.
 package struct MetricFamily: Sendable {
     package enum Kind: String, Sendable {
         case counter, gauge, histogram
     }
 
-    /// As in Prometheus' text format: that of a counter ends with `_total`.
+    /// The name in Prometheus' text format: a counter's name ends with `_total`.
     package let name: String
     package let kind: Kind
-    /// In the order in which they are written.
+    /// The names of the labels, in the order in which they are written.
     package let labels: [String]
     /// One line, without quotes and backslashes.
     package let help: String
@@ -29,7 +29,7 @@ package struct MetricFamily: Sendable {
         self.write = write
     }
 
-    /// Without labels.
+    /// A family without labels.
     init(
         _ kind: Kind,
         _ name: String,
@@ -39,18 +39,18 @@ package struct MetricFamily: Sendable {
         self.init(kind, name, [], help, write)
     }
 
-    /// OpenMetrics names the family of a counter without its ending.
+    /// OpenMetrics names the family of a counter without that suffix.
     var openMetricsName: String {
         kind == .counter && name.hasSuffix("_total") ? String(name.dropLast(6)) : name
     }
 }
 
-/// What the metrics tell of.
+/// The input that the metrics are computed from.
 package struct MetricsInput: Sendable {
     package var server: MetricsSnapshot
-    /// Of the program.
+    /// The program's version.
     package var version: String
-    /// `nil`: nobody knows the settings.
+    /// `nil` if the settings aren't known.
     package var settingsHash: String?
     package var process: ProcessNumbers
     /// Lines that logs have lost since the start.
@@ -71,7 +71,7 @@ package struct MetricsInput: Sendable {
     }
 }
 
-/// The metrics as a scraper gets them.
+/// Writes the metrics for a scraper.
 package enum MetricsText {
     package static func bytes(_ input: MetricsInput, as format: MetricsFormat = .prometheus) -> [UInt8] {
         var writer = SampleWriter(format)

@@ -1,4 +1,4 @@
-/// In what form a scraper gets the metrics.
+/// The format of the metrics for a scraper.
 package enum MetricsFormat: Sendable, CaseIterable {
     /// Text format 0.0.4 of Prometheus.
     case prometheus
@@ -13,7 +13,7 @@ package enum MetricsFormat: Sendable, CaseIterable {
     }
 
     /// - Parameter accept: the `Accept` fields of the request (RFC 9110 section 12.5.1). OpenMetrics is chosen if they
-    ///   name it, and like nothing better.
+    ///   name it and prefer nothing else.
     package init(accept: [String]) {
         var weights: [MetricsFormat: Double] = [:]
         for range in accept.flatMap({ $0.split(separator: ",") }) {
@@ -26,7 +26,7 @@ package enum MetricsFormat: Sendable, CaseIterable {
         self = wanted > 0 && wanted >= weights[.prometheus] ?? 0 ? .openMetrics : .prometheus
     }
 
-    /// - Parameter range: a media range and its parameters. `nil`: one that isn't known here.
+    /// - Parameter range: a media range and its parameters. `nil` if its type is unknown.
     private init?(_ range: [String]) {
         let version = range.first { $0.hasPrefix("version=") }?.dropFirst(8)
         switch range.first {

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// What the system tells of this process (proc(5)); what it doesn't tell is `nil`.
+/// The system's numbers about this process (proc(5)). A number that the system doesn't give is `nil`.
 package struct ProcessNumbers: Sendable {
     package var cpuSeconds = 0.0
     package var openDescriptors: Int?
@@ -22,7 +22,7 @@ package struct ProcessNumbers: Sendable {
             numbers.maximumDescriptors = UInt64(limit.rlim_cur)
         }
         numbers.startSeconds = start
-        // Behind the program's name, which may have spaces and brackets in it.
+        // The fields after the program's name, which may itself contain spaces and brackets.
         let status = words(of: read("/proc/self/stat").split(separator: ")").last ?? "")
         guard status.count > 21 else { return numbers }
         numbers.threads = status[17]
@@ -31,7 +31,7 @@ package struct ProcessNumbers: Sendable {
         return numbers
     }
 
-    /// Once: later it would follow the steps of the system's clock.
+    /// Computed once: a later result would change with steps of the system's clock.
     private static let start: Double? = {
         let status = words(of: read("/proc/self/stat").split(separator: ")").last ?? "")
         guard status.count > 19, let ticks = status[19] else { return nil }
@@ -45,7 +45,7 @@ package struct ProcessNumbers: Sendable {
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
-    /// From Linux 6.2 on the folder's size says it; before, it must be read.
+    /// Since Linux 6.2 the folder's size gives the number; before, the folder must be read.
     private static func openDescriptors() -> Int? {
         var status = stat()
         guard stat("/proc/self/fd", &status) == 0 else { return nil }
@@ -54,7 +54,7 @@ package struct ProcessNumbers: Sendable {
         defer { closedir(folder) }
         var count = 0
         while readdir(folder) != nil { count += 1 }
-        // Without the two names that each folder has, and the folder itself.
+        // Without `.` and `..`, and without the descriptor of the folder itself.
         return count - 3
     }
 

@@ -1,7 +1,7 @@
 internal import SOCKS5Server
 internal import Text
 
-/// Writes families of metrics, one after the other, to the end of ``bytes``.
+/// Writes families of metrics one after the other at the end of ``bytes``.
 struct SampleWriter {
     private(set) var bytes: [UInt8] = []
     private let format: MetricsFormat
@@ -63,7 +63,7 @@ struct SampleWriter {
 
     private mutating func append(_ text: String) { bytes += text.utf8 }
 
-    /// - Parameter bound: of a bucket.
+    /// - Parameter bound: the upper bound of a bucket.
     private mutating func appendName(_ suffix: String = "", _ values: [[UInt8]], bound: String? = nil) {
         precondition(values.count == labels.count, "a sample with other labels than its family")
         bytes += name
@@ -79,7 +79,7 @@ struct SampleWriter {
 
     private mutating func appendName(_ values: [[UInt8]]) { appendName("", values) }
 
-    /// With a comma behind it.
+    /// Appends a label followed by a comma.
     private mutating func appendLabel(_ label: [UInt8], _ value: [UInt8]) {
         bytes += label
         bytes.append(UInt8(ascii: "="))

@@ -1,4 +1,4 @@
-/// Text from anywhere inside an HTML document: as an element's text, or as a value between double quotes.
+/// Makes any text safe inside an HTML document: as an element's text, or as a value between double quotes.
 enum HTMLText {
     static func append(_ text: String, to html: inout [UInt8]) {
         for scalar in text.unicodeScalars {
@@ -14,8 +14,8 @@ enum HTMLText {
         }
     }
 
-    /// Whether a reader would not see it, or see the text around it in another order: controls, separators, marks of
-    /// writing direction, tags. The page's script has the same list.
+    /// Whether a character is invisible, or changes the order in which the text around it is displayed: controls,
+    /// separators, marks of writing direction, tags. The page's script has the same list.
     private static func isUnseen(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x00...0x1f, 0x7f...0x9f, 0xad, 0x61c, 0x180e, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f,

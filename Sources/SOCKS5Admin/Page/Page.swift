@@ -1,19 +1,19 @@
 internal import SOCKS5Server
 internal import Text
 
-/// The page of the admin listener: the file that the program holds, with the first table in it for browsers that run no
-/// scripts.
+/// The page of the admin listener: the file embedded in the program, filled with the first table for browsers that run
+/// no scripts.
 enum Page {
-    /// What a session's row shows. All text may be from the wire.
+    /// The content of a session's row. All text may come from the wire.
     struct Row: Sendable {
         var destination: String
-        /// The one that was dialled; `nil`: none, or as asked for.
+        /// The address that was dialled. `nil` if there is none, or if it is the requested one.
         var address: String?
         /// As bytes (RFC 1929).
         var user: [UInt8]?
         var client: String
         var age: Duration
-        /// Since the last byte.
+        /// Time since the last byte.
         var idle: Duration?
         /// Payload in bytes.
         var sent: UInt64
@@ -23,28 +23,29 @@ enum Page {
     /// One page of the table of sessions.
     struct Table: Sendable {
         var rows: [Row]
-        /// The sessions that the filter matches, and all.
+        /// The number of sessions that match the filter, and of all sessions.
         var matched: Int
         var total: Int
         var offset: Int
-        /// How many rows a page has.
+        /// The number of rows per page.
         var limit: Int
         var filter: Filter
-        /// As `/sessions` knows it.
+        /// The key as in `/sessions`.
         var sort: String?
     }
 
-    /// As it was asked for: any text. Empty: everything matches.
+    /// The filter as requested, any text. An empty field matches everything.
     struct Filter: Sendable {
         var user = ""
         var client = ""
         var destination = ""
     }
 
-    /// How many sessions the page shows at once.
+    /// The number of sessions that the page shows at once.
     static let rows = 25
 
-    /// - Parameter nonce: letters and digits, other ones for each answer; the same as for ``contentSecurityPolicy(nonce:)``.
+    /// - Parameter nonce: letters and digits, different for each answer, and the same as for
+    ///   ``contentSecurityPolicy(nonce:)``.
     static func html(_ status: Status, _ table: Table, nonce: String) -> [UInt8] {
         PageTemplate.page.filled { place, html in
             switch place {
@@ -64,8 +65,8 @@ enum Page {
         }
     }
 
-    /// The header of the same name. The page's own style and script run, and nothing else does; it talks to its own
-    /// server alone, and stands in no other page's frame.
+    /// The header field of this name. It allows only the page's own style and script, connections only to its own
+    /// server, and no embedding in frames of other pages.
     static func contentSecurityPolicy(nonce: String) -> String {
         """
         default-src 'none'; script-src 'nonce-\(nonce)'; style-src 'nonce-\(nonce)'; img-src data:; \
@@ -73,7 +74,7 @@ enum Page {
         """
     }
 
-    /// 128 bits that nobody can guess.
+    /// 128 unpredictable bits.
     static func newNonce() -> String {
         (0..<2).map { _ in
             let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
@@ -106,7 +107,7 @@ enum Page {
         html.append(contentsOf: "<td role=\"cell\" class=\"t-end\"></tr>\n".utf8)
     }
 
-    /// To the pages before and behind, for a browser that runs no scripts.
+    /// Links to the previous and the next page, for a browser that runs no scripts.
     private static func append(linksOf table: Table, to html: inout [UInt8]) {
         func link(_ text: String, offset: Int) {
             var query: [(String, String)] = [

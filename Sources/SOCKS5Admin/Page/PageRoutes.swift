@@ -3,13 +3,14 @@ internal import SOCKS5Server
 internal import Text
 
 extension Page {
-    /// `/` with the first table in it, for a client that may read.
+    /// `/` with the first table filled in, for a client that may read.
     static func show(_ call: Call) async throws(Refusal) -> Response {
         let sessions = await call.server.sessions()
         return response(Status(call.context, sessions), try Table(call.query, sessions))
     }
 
-    /// `/` for a client that hasn't said the token, as no browser can before it has the page. Says nothing of the server.
+    /// `/` for a client that hasn't sent the token: no browser can before it has loaded the page. It reveals nothing
+    /// about the server.
     static func showNothing(_ call: Call) -> Response {
         let now = Timestamp.now()
         let status = Status(version: "", libuv: "", pid: 0, state: .idle, started: now, now: now, workers: 0)
@@ -27,7 +28,7 @@ extension Page {
 }
 
 extension StatusDocument {
-    /// `/status.json`, whose `since` is a second since 1970.
+    /// `/status.json`; its `since` is in seconds since 1970.
     static func answer(_ call: Call) async throws(Refusal) -> Response {
         let since = try call.query.number("since", in: 0 ... .max, else: 0)
         return Response(json: json(await Status(call.context, call.server.sessions()), since: since))
@@ -49,7 +50,7 @@ extension Status {
 }
 
 extension Page.Table {
-    /// The sessions that the query asks for, as `/sessions` understands it; the newest first.
+    /// The sessions that the query selects, interpreted as in `/sessions`; the newest first.
     fileprivate init(_ query: Query, _ sessions: [SessionInfo]) throws(Refusal) {
         let sort = query.text("sort")
         let matched = sessions.filter(try SessionFilter(query).matches)

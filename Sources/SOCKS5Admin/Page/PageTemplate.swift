@@ -1,8 +1,8 @@
 internal import CPage
 
-/// The page as it is in its file: text with places, `{{name}}`, for what the server knows.
+/// The page as it is in its file: text with places `{{name}}` for data of the server.
 struct PageTemplate: Sendable {
-    /// What a place is filled with.
+    /// The data for a place.
     enum Place: String, CaseIterable {
         case nonce, state, stateText = "state-text", listeners, user, client, destination, rows, range, pages,
             totals, build
@@ -15,7 +15,7 @@ struct PageTemplate: Sendable {
 
     private let parts: [Part]
 
-    /// The one that the program holds.
+    /// The embedded page.
     static let page = PageTemplate(embedded)
 
     private static var embedded: [UInt8] {
@@ -24,7 +24,7 @@ struct PageTemplate: Sendable {
         return [UInt8](UnsafeBufferPointer(start: bytes, count: count))
     }
 
-    /// - Parameter file: two braces that are around no known name are text.
+    /// - Parameter file: two braces around an unknown name count as text.
     init(_ file: [UInt8]) {
         var parts: [Part] = []
         var rest = file[...]
@@ -57,7 +57,7 @@ struct PageTemplate: Sendable {
         return html
     }
 
-    /// The places in their order.
+    /// The places, in the order of the file.
     var places: [Place] {
         parts.compactMap {
             switch $0 {

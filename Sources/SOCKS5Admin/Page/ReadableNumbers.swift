@@ -1,4 +1,4 @@
-// How the page writes numbers. Its script writes them alike.
+// Formats numbers as the page's script does.
 
 extension UInt64 {
     /// `12.3 MB`, in powers of ten.
@@ -29,7 +29,7 @@ extension Duration {
 }
 
 extension String {
-    /// For a part of a query (RFC 3986 section 2.1).
+    /// Encoded for a part of a query (RFC 3986 section 2.1).
     var percentEncoded: String {
         utf8.reduce(into: "") { text, byte in
             switch byte {

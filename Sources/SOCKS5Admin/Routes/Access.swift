@@ -1,22 +1,23 @@
 internal import SOCKS5Protocol
 
-/// Who may ask the admin server for something, and for what.
+/// Decides which clients may make which requests to the admin server.
 ///
-/// A unix socket is open to the users whom the mode of its file names. On TCP a token says who somebody is. Without one
-/// every process of this machine may read, and so could a web page in a browser of this machine: hence the checks of
-/// `Host`, against names that lead to loopback (DNS rebinding), and of where a change comes from.
+/// The mode of a unix socket's file decides which users may connect. On TCP, clients identify themselves by a token.
+/// Without a token every process on this machine may read, and so could a web page in a browser on this machine.
+/// Therefore two checks exist: of `Host`, against names that resolve to loopback (DNS rebinding), and of the origin of
+/// a change.
 struct Access: Sendable {
     enum Place: Sendable {
         case unix
-        /// - Parameter addresses: hosts and ports by which the listener is meant, beside loopback.
+        /// - Parameter addresses: hosts and ports by which the listener may be addressed, besides loopback.
         case tcp(addresses: [HostAndPort])
     }
 
     let place: Place
-    /// `nil`: none is set.
+    /// `nil` if none is set.
     let token: AdminToken?
 
-    /// Whether the client has come by a unix socket.
+    /// Whether the client is connected over a unix socket.
     var isLocal: Bool {
         switch place {
         case .unix: true
@@ -24,7 +25,7 @@ struct Access: Sendable {
         }
     }
 
-    /// - Returns: what to answer instead; `nil`: the client may read.
+    /// - Returns: the answer to send instead; `nil` if the client may read.
     func refusal(of request: Request) -> Response? {
         guard case .tcp(let addresses) = place else { return nil }
         if let token {
@@ -40,9 +41,9 @@ struct Access: Sendable {
         return hostRefusal(request, addresses)
     }
 
-    /// For a client that may read.
+    /// Call it for a client that may read.
     func refusal(ofChange request: Request) -> Response? {
-        // A browser may come through a web server that passes requests on to the socket.
+        // A browser's request may arrive through a web server that forwards requests to the socket.
         guard case .tcp(let addresses) = place else { return originRefusal(request) }
         guard token != nil else {
             return Response(
@@ -62,7 +63,7 @@ struct Access: Sendable {
     }
 
     private func hostRefusal(_ request: Request, _ addresses: [HostAndPort]) -> Response? {
-        // Without it the request is HTTP/1.0, which no browser sends.
+        // Without `Host` the request is HTTP/1.0, which no browser sends.
         guard let text = request.headers("host").first else { return nil }
         let host = Self.split(text)
         let isOwn =
@@ -78,7 +79,7 @@ struct Access: Sendable {
             )
     }
 
-    /// A browser says where a request comes from in each that changes something.
+    /// Browsers name the origin in each request that changes something.
     private func originRefusal(_ request: Request) -> Response? {
         let site = request.headers("sec-fetch-site")
         let origins = request.headers("origin")
@@ -106,11 +107,11 @@ struct Access: Sendable {
     }
 }
 
-/// What a client has to know to be let in.
+/// The secret that clients need for access.
 public struct AdminToken: Sendable {
     private let bytes: [UInt8]
 
-    /// - Returns: `nil` if it isn't 16 to 1,024 visible characters of ASCII: shorter ones could be guessed.
+    /// - Returns: `nil` if it isn't 16 to 1,024 visible ASCII characters: shorter ones could be guessed.
     public init?(_ text: [UInt8]) {
         guard (16...1024).contains(text.count), text.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             return nil
@@ -118,10 +119,10 @@ public struct AdminToken: Sendable {
         bytes = text
     }
 
-    /// For a client, to send it.
+    /// The text that a client sends.
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// In a time that depends on the length of `other` alone.
+    /// Takes time that depends only on the length of `other`.
     func isEqual(to other: [UInt8]) -> Bool {
         var difference: UInt8 = bytes.count == other.count ? 0 : 1
         for (index, byte) in other.enumerated() { difference |= byte ^ bytes[index % bytes.count] }

@@ -1,29 +1,29 @@
-/// One thing to ask the admin server for.
+/// One method and path of the admin server.
 struct Route: Sendable {
-    /// Throws what to answer instead.
+    /// Throws the refusal to send instead of an answer.
     typealias Handler = @Sendable (_ call: Call) async throws(Refusal) -> Response
 
-    /// Whether it only tells something, or changes something.
+    /// Whether a request only reads something, or changes something.
     enum Kind: Sendable {
         case reading, changing
-        /// Tells nothing of the server: for those who haven't said the token, which they are refused elsewhere for.
+        /// Reveals nothing about the server: for clients that haven't sent the token, which all other routes require.
         case readingNothing
     }
 
-    /// As in a request; that of GET also serves HEAD.
+    /// The method in a request; GET also serves HEAD.
     let method: String
     let kind: Kind
-    /// Whether the client has to come by a unix socket, as descriptors pass nowhere else.
+    /// Whether the client must be connected over a unix socket, because descriptors can't be passed otherwise.
     let passesDescriptors: Bool
-    /// What may stand behind the `?`; `nil`: anything, which is left aside.
+    /// The keys allowed in the query. If `nil`, the query is ignored.
     private let keys: [String]?
     private let handler: Handler
-    /// `nil`: any text.
+    /// `nil` matches any text.
     private let segments: [String?]
 
     /// - Parameters:
-    ///   - path: a `*` between two slashes stands for any text.
-    ///   - keys: of the query; `nil`: it is left aside.
+    ///   - path: a `*` between two slashes matches any text.
+    ///   - keys: the keys allowed in the query; if `nil`, it is ignored.
     init(
         _ method: String,
         _ path: String,
@@ -42,7 +42,7 @@ struct Route: Sendable {
         }
     }
 
-    /// What stands for the open parts of the path; `nil` if it is another path.
+    /// The values of the open parts of the path; `nil` if the path doesn't match.
     func arguments(in path: [String]) -> [String]? {
         guard path.count == segments.count else { return nil }
         var arguments: [String] = []
@@ -57,7 +57,7 @@ struct Route: Sendable {
         return arguments
     }
 
-    /// What the handler answers, or what is wrong with the request.
+    /// The handler's answer, or a refusal of the request.
     func answer(_ request: Request, _ arguments: [String], _ context: AdminContext) async -> Response {
         do throws(Refusal) {
             let query = try Query(request, keys)

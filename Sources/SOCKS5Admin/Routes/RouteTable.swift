@@ -1,8 +1,8 @@
 extension Route {
-    /// What says which sessions are meant.
+    /// The keys that select sessions.
     private static let filter = ["user", "client", "destination", "id"]
 
-    /// Everything that there is to ask for.
+    /// All routes.
     static let all: [Route] = [
         Route(
             "GET",

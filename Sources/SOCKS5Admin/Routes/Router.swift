@@ -1,7 +1,7 @@
-/// Decides by a request alone who answers it. Pure.
+/// Chooses the handler of a request by the request alone. Pure.
 struct Router: Sendable {
     enum Decision: Sendable {
-        /// At once, without asking anybody.
+        /// Answer at once, without a handler.
         case answer(Response)
         case run(Route, arguments: [String])
     }
@@ -12,7 +12,7 @@ struct Router: Sendable {
         self.routes = routes
     }
 
-    /// - Parameter access: who may ask, at the place where the client has connected.
+    /// - Parameter access: the access rules of the place where the client has connected.
     func decide(_ request: Request, _ access: Access) -> Decision {
         let path = request.segments
         var found = routes.compactMap { route in route.arguments(in: path).map { (route, $0) } }

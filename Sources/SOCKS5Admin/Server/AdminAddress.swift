@@ -5,10 +5,10 @@ internal import Text
 /// Where the admin server listens.
 public enum AdminAddress: Sendable, Hashable, CustomStringConvertible {
     case tcp(ListenAddress)
-    /// A unix socket at this path, for the user of the process and for root.
+    /// A unix socket at this path, for the user of the process and root.
     case unix(path: String)
 
-    /// Parses `127.0.0.1:9080`, or `unix:` and a path.
+    /// Parses `127.0.0.1:9080`, or `unix:` followed by a path.
     ///
     /// - Throws: ``ConfigurationError``.
     public init(parsing text: String) throws(ConfigurationError) {
@@ -31,7 +31,7 @@ public enum AdminAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Whether no other machine reaches it.
+    /// Whether other machines can't reach it.
     public var isOfThisMachine: Bool {
         switch self {
         case .tcp(let address): address.isOfThisMachine

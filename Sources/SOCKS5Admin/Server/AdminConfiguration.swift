@@ -1,11 +1,12 @@
-/// What an ``AdminServer`` needs to know.
+/// The settings of an ``AdminServer``.
 public struct AdminConfiguration: Sendable {
     public var address: AdminAddress
-    /// What clients of a TCP address have to know. Required where other machines reach the address.
+    /// The secret that clients of a TCP address need. Required if other machines can reach the address.
     public var token: AdminToken?
-    /// Of the program, for metrics and the page.
+    /// The program's version, for metrics and the page.
     public var version = ""
-    /// How many lines its logs have lost since the start, for metrics and the page. Any thread; must not block.
+    /// The number of lines that the program's logs have lost since the start, for metrics and the page. Called on any
+    /// thread; must not block.
     public var logLinesDropped: @Sendable () -> UInt64 = { 0 }
     var limits = HTTPLimits()
 
@@ -27,22 +28,22 @@ public struct AdminConfiguration: Sendable {
 
 /// Why an ``AdminServer`` can't be made or started.
 public struct AdminError: Error, Sendable, CustomStringConvertible {
-    /// The kind of failure. More may be added.
+    /// The kind of failure. Codes may be added.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let description: String
 
-        /// An address that other machines reach, and no token.
+        /// Other machines can reach the address, but there is no token.
         public static let openToNetwork = Code(description: "openToNetwork")
-        /// The address can't be listened on.
+        /// The server can't listen on the address.
         public static let cannotListen = Code(description: "cannotListen")
-        /// ``AdminServer/start()`` of a server that has started already, or was stopped.
+        /// ``AdminServer/start()`` was called on a server that has started already, or was stopped.
         public static let alreadyStarted = Code(description: "alreadyStarted")
         /// Descriptors, memory or threads have run out.
         public static let systemFailure = Code(description: "systemFailure")
     }
 
     public let code: Code
-    /// One line: what, where, and what was expected.
+    /// One line: the error, its place, and what was expected.
     public let description: String
 
     init(_ code: Code, _ description: String) {

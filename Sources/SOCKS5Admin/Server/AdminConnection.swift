@@ -2,39 +2,39 @@ internal import Glibc
 internal import SOCKS5Server
 internal import UVLoop
 
-/// One client of the admin server: reads a request, has it answered, and only then reads the next one. So requests that
-/// come together are answered in their order, and a client that doesn't read holds one answer.
+/// One client of the admin server: reads a request, has it answered, and only then reads the next. So pipelined
+/// requests are answered in their order, and a client that doesn't read holds only one answer.
 ///
 /// - Isolation: the loop's thread.
 /// - Ownership: the loop's table holds it until its stream is closed.
 final class AdminConnection {
     private enum Stage {
-        /// Awaits a request, or the rest of one.
+        /// Waiting for a request, or for the rest of one.
         case reading
-        /// A handler works.
+        /// A handler is working on the request.
         case working(Request)
-        /// The answer is on its way. `nil`: nothing is read behind it.
+        /// The answer is being sent. `next` says whether another request is read after it.
         case answering(next: Bool)
-        /// All is said. What the client still sends is thrown away, lest a reset overtake the answer.
+        /// Everything is sent. Bytes that the client still sends are discarded, so that no reset overtakes the answer.
         case leaving
         case closed
     }
 
     let number: UInt64
-    /// For the log.
+    /// The client's name in the log.
     let client: String
     private unowned let owner: AdminLoop
     private let stream: TCPStream
     private var reader: RequestReader
     private var stage = Stage.reading
-    /// An answer on its way. It stays where it is while the stream writes.
+    /// An answer being sent. The memory stays in place while the stream writes.
     private var outgoing: UnsafeMutableRawBufferPointer?
     private var isReadingRequests = false
     private var isRequestTimed = false
-    /// Whether no request is read any more.
+    /// Whether no further request is read.
     private var isEnding = false
     private var deadline: UInt64
-    /// Since when it has awaited a request.
+    /// The time since when it has been waiting for a request.
     private(set) var idleSince: UInt64
     private(set) var localAddress: ListenAddress?
 
@@ -64,14 +64,14 @@ final class AdminConnection {
         if case .reading = stage { !reader.isWithinRequest } else { false }
     }
 
-    /// Loses what is on its way.
+    /// Closes without sending the rest.
     func close() {
         if case .closed = stage { return }
         stage = .closed
         stream.close()
     }
 
-    /// Closes: at once without a request, else as soon as the request has its answer.
+    /// Closes at once if there is no request, otherwise as soon as the request has its answer.
     func end() {
         switch stage {
         case .working, .answering:
@@ -84,8 +84,8 @@ final class AdminConnection {
 
     // MARK: - Requests
 
-    /// Many requests may have come at once, and each may be answered before ``AdminLoop/serve(_:of:)`` returns: hence one
-    /// loop rather than a call within a call.
+    /// Many requests may have come at once, and each may be answered before ``AdminLoop/serve(_:of:)`` returns. A loop
+    /// avoids calls nested in calls.
     private func readRequests() {
         guard !isReadingRequests else { return }
         isReadingRequests = true
@@ -118,7 +118,7 @@ final class AdminConnection {
         write(refusal.response, hasBody: true, keepsAlive: false)
     }
 
-    /// The time of a request begins with its first byte.
+    /// The time limit of a request starts with its first byte.
     private func timeRequest() {
         guard reader.isWithinRequest, !isRequestTimed else { return }
         isRequestTimed = true
@@ -141,7 +141,7 @@ final class AdminConnection {
             refuse(Refusal(408, "the request took longer than \(owner.limits.request / 1000) s"))
         case .reading, .leaving: close()
         case .working where isEnding: close()
-        // A client that doesn't take its answer.
+        // The client doesn't read its answer.
         case .answering:
             stage = .closed
             stream.reset()
@@ -151,7 +151,7 @@ final class AdminConnection {
 
     // MARK: - Answers
 
-    /// What the request that was handed to ``AdminLoop/serve(_:of:)`` is answered.
+    /// Sends the answer to the request that was handed to ``AdminLoop/serve(_:of:)``.
     func answer(_ response: Response) {
         guard case .working(let request) = stage else { return }
         write(response, hasBody: request.method != "HEAD", keepsAlive: request.keepsAlive && !isEnding)
@@ -229,7 +229,7 @@ extension AdminConnection: TCPStreamDelegate {
         }
     }
 
-    /// A client may end its direction behind its request, and still reads.
+    /// A client may end its direction after its request, and still reads.
     func streamDidEnd(_ stream: TCPStream) { close() }
 
     func stream(_ stream: TCPStream, didFail error: UVError) { close() }

@@ -6,14 +6,15 @@ internal import UVLoop
 
 /// The loop of the admin server: accepts its clients, and owns their connections.
 ///
-/// - Isolation: its thread, but for the mailbox. Handlers run in tasks of their own, and answer through the mailbox.
+/// - Isolation: its own thread, except for the mailbox. Handlers run in tasks of their own, and answer through the
+///   mailbox.
 final class AdminLoop {
     enum Command: Sendable {
-        /// What the request of a connection is answered.
+        /// The answer to the request of a connection.
         case answered(connection: UInt64, Response)
-        /// Another process has the listening socket now; connections stay.
+        /// Another process has the listening socket now. Connections stay.
         case leave
-        /// A copy of the listening socket, if it listens.
+        /// Asks for a copy of the listening socket, if it listens.
         case copyListener(@Sendable (ListeningSocket?) -> Void)
         case stop
     }
@@ -35,10 +36,10 @@ final class AdminLoop {
     private var refusals = RateLimit()
     private var isStopping = false
     private var isFinished = false
-    /// Where reads of all connections go.
+    /// The memory that all connections read into.
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
 
-    /// Serves until ``Command/stop``; takes over the socket.
+    /// Serves until ``Command/stop``, and owns the socket from then on.
     static func serve(
         _ socket: AdminSocket,
         _ mailbox: Mailbox<Command>,
@@ -93,7 +94,7 @@ final class AdminLoop {
 
     // MARK: - From the connections
 
-    /// Answers the request sooner or later by ``AdminConnection/answer(_:)``, unless the connection has ended.
+    /// Answers the request by ``AdminConnection/answer(_:)``, at once or later, unless the connection has ended.
     func serve(_ request: Request, of connection: AdminConnection) {
         switch router.decide(request, access(of: connection)) {
         case .answer(let response):
@@ -125,8 +126,8 @@ final class AdminLoop {
         }
     }
 
-    /// All answers together, so that slow readers of large ones cost no more than that. Short ones always have room: whether
-    /// the server is healthy, and how an order has gone.
+    /// Limits the memory of all answers together, so that slow readers of large answers can't use more. Short answers
+    /// always fit: the server's health, and the result of a command.
     private func bounded(_ response: Response) -> Response {
         response.body.count <= limits.shortAnswer
             || waitingBytes + response.body.count <= limits.waitingAnswers
@@ -137,7 +138,7 @@ final class AdminLoop {
     func holdBytes(_ count: Int) { waitingBytes += count }
     func releaseBytes(_ count: Int) { waitingBytes -= count }
 
-    /// Milliseconds on the loop's clock at which something may be due.
+    /// Something may be due at this time, in milliseconds on the loop's clock.
     func wake(at time: UInt64) {
         guard time < timer ?? .max else { return }
         timer = time
@@ -202,7 +203,7 @@ extension AdminLoop: TCPListenerDelegate {
         didAccept descriptor: consuming AcceptedDescriptor,
         from peer: SocketAddress
     ) {
-        // What isn't taken is closed.
+        // A connection that isn't accepted here is closed.
         guard !isStopping, makeRoom() else { return }
         lastConnection += 1
         do throws(UVError) {
@@ -215,10 +216,10 @@ extension AdminLoop: TCPListenerDelegate {
         }
     }
 
-    /// - Returns: false where all connections are busy.
+    /// - Returns: false if all connections are busy.
     private func makeRoom() -> Bool {
         guard connections.count >= limits.connections else { return true }
-        // Several may have come within a millisecond.
+        // Several may have become idle within one millisecond.
         let longest = connections.values.filter(\.isIdle).min {
             ($0.idleSince, $0.number) < ($1.idleSince, $1.number)
         }
@@ -227,7 +228,7 @@ extension AdminLoop: TCPListenerDelegate {
         return true
     }
 
-    /// Accepting goes on when a connection has ended, or after a second.
+    /// Accepting continues when a connection has ended, or after a second.
     func listener(_ listener: TCPListener, didPauseFor error: UVError) {
         acceptRetry = loop.now + 1000
         wake(at: loop.now + 1000)

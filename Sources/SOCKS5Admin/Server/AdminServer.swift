@@ -4,16 +4,16 @@ internal import SOCKS5Protocol
 public import SOCKS5Server
 internal import UVLoop
 
-/// Tells over HTTP how a ``ProxyServer`` does, and takes orders for it.
+/// Reports the state of a ``ProxyServer`` over HTTP, and accepts commands for it.
 ///
 /// ```swift
 /// let admin = try AdminServer(server, configuration: AdminConfiguration(address: .unix(path: path)))
 /// try await admin.start()
 /// ```
 ///
-/// Serves in a thread of its own, which takes nothing from the workers, from ``start()`` until ``stop()``; once in its
-/// life. It may start before the proxy does: until that serves, `/readyz` says so. Each call may come at any moment,
-/// from any thread.
+/// Serves in a thread of its own, without taking time from the workers, from ``start()`` until ``stop()``. It can be
+/// started only once. It may start before the proxy does; until the proxy serves, `/readyz` says so. Every method may
+/// be called at any time, from any thread.
 public final class AdminServer: Sendable {
     private enum Stage {
         case idle
@@ -24,7 +24,7 @@ public final class AdminServer: Sendable {
     private struct State {
         var stage = Stage.idle
         var hasEnded = false
-        /// Whether another process listens in its place.
+        /// Whether another process listens in this one's place.
         var isHandedOver = false
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
     }
@@ -34,11 +34,11 @@ public final class AdminServer: Sendable {
     private let state = Guarded(State())
     private let token: Guarded<AdminToken?>
 
-    /// Nothing is opened yet.
+    /// Opens nothing yet.
     ///
     /// - Parameters:
-    ///   - actions: what the program can do.
-    ///   - logger: told of each change that was asked for, at `notice`, and of trouble at `warning`.
+    ///   - actions: the actions that the program supports.
+    ///   - logger: receives each requested change at `notice`, and problems at `warning`.
     /// - Throws: ``AdminError/Code/openToNetwork``.
     public init(
         _ server: ProxyServer,
@@ -61,19 +61,19 @@ public final class AdminServer: Sendable {
         )
     }
 
-    /// What is listened on, with the port that the system chose; `nil` before ``start()``.
+    /// The address that it listens on, with the port that the system chose; `nil` before ``start()``.
     public var boundAddress: AdminAddress? {
         state.withLock { state in
             if case .running(let socket, _, _) = state.stage { socket.address } else { nil }
         }
     }
 
-    /// From now on clients have to know this token. A server without one can get one, and never loses it again.
+    /// From now on clients need this token. A server without a token can get one, but can never lose it again.
     public func use(_ token: AdminToken) {
         self.token.withLock { $0 = token }
     }
 
-    /// Listens, and begins to serve.
+    /// Listens, and starts to serve.
     ///
     /// - Throws: ``AdminError/Code/cannotListen``, ``AdminError/Code/systemFailure``,
     ///   ``AdminError/Code/alreadyStarted``.
@@ -81,9 +81,9 @@ public final class AdminServer: Sendable {
         try start(on: nil)
     }
 
-    /// Listens on a socket of another process rather than to open one.
+    /// Listens on a socket of another process instead of opening one.
     ///
-    /// - Parameter descriptor: taken over, also when this throws.
+    /// - Parameter descriptor: owned by this object from now on, even if this throws.
     package func start(onDescriptor descriptor: Int32) throws(AdminError) {
         let socket: ListeningSocket
         do throws(UVError) {
@@ -95,7 +95,7 @@ public final class AdminServer: Sendable {
         try start(on: socket)
     }
 
-    /// - Parameter handed: `nil`: it opens one.
+    /// - Parameter handed: if `nil`, it opens a socket.
     private func start(on handed: ListeningSocket?) throws(AdminError) {
         try state.withLock { state throws(AdminError) in
             guard case .idle = state.stage else {
@@ -130,8 +130,8 @@ public final class AdminServer: Sendable {
         }
     }
 
-    /// Another process takes its place: stops listening, and leaves the file of a unix socket to that one. Connections stay
-    /// until ``stop()``.
+    /// Another process takes over: stops listening, and leaves the file of a unix socket to that process. Connections
+    /// stay until ``stop()``.
     public func leave() {
         state.withLock { state in
             state.isHandedOver = true
@@ -139,8 +139,8 @@ public final class AdminServer: Sendable {
         }
     }
 
-    /// Stops listening and ends all connections. A request that is under way gets its answer first, within
-    /// 2 s. Returns when all has ended.
+    /// Stops listening and ends all connections. A request in progress gets its answer first, within 2 s. Returns when
+    /// everything has ended.
     public func stop() async {
         let mailbox: Mailbox<AdminLoop.Command>? = state.withLock { state in
             defer { state.stage = .ended }
@@ -149,7 +149,7 @@ public final class AdminServer: Sendable {
                 return nil
             case .running(let socket, let mailbox, let history):
                 history.cancel()
-                // Another process may listen by it.
+                // Another process may be listening through this file.
                 if !state.isHandedOver, !context.takeOvers.haveBegun { socket.removeFile() }
                 return mailbox
             }

@@ -2,14 +2,14 @@ internal import SOCKS5Server
 internal import Text
 internal import UVLoop
 
-/// The socket that the admin server listens on, from its opening to its end.
+/// The socket that the admin server listens on, from its creation to its end.
 struct AdminSocket: Sendable {
     let socket: ListeningSocket
-    /// With the port that the system chose, if it was left to it.
+    /// With the port that the system chose if the setting was 0.
     let address: AdminAddress
     private let file: UnixSocketFile?
 
-    /// - Throws: ``AdminError/Code/cannotListen`` with what to do.
+    /// - Throws: ``AdminError/Code/cannotListen`` with advice.
     init(_ address: AdminAddress) throws(AdminError) {
         do throws(UVError) {
             switch address {
@@ -28,7 +28,7 @@ struct AdminSocket: Sendable {
         }
     }
 
-    /// One that another process has opened at this address.
+    /// A socket that another process has opened at this address.
     init(_ address: AdminAddress, _ socket: ListeningSocket) {
         self.socket = socket
         switch address {

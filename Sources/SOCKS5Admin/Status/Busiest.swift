@@ -1,4 +1,4 @@
-/// What a group of sessions has moved.
+/// The bytes that a group of sessions has moved.
 struct BusySum {
     var sessions = 0
     /// Payload in bytes, to the targets and to the clients.
@@ -17,16 +17,16 @@ struct BusySum {
     }
 }
 
-/// Sums up sessions by something that they share, and finds the few that move the most.
+/// Sums up sessions by a key that they share, and finds the few keys that move the most.
 struct Busiest<Key: Hashable> {
     private var sums: [Key: BusySum] = [:]
 
-    /// - Parameter count: how many keys there may be.
+    /// - Parameter count: the expected number of keys.
     init(expecting count: Int = 0) {
         sums.reserveCapacity(count)
     }
 
-    /// One session more.
+    /// Adds a session.
     mutating func add(_ key: Key, sent: UInt64, received: UInt64) {
         add(key, BusySum(sessions: 1, sent: sent, received: received))
     }
@@ -35,7 +35,7 @@ struct Busiest<Key: Hashable> {
         sums[key, default: BusySum()].add(sum)
     }
 
-    /// The busiest first. Takes time in proportion to the keys.
+    /// The busiest first. Takes time in proportion to the number of keys.
     func top(_ count: Int) -> [(key: Key, sum: BusySum)] {
         var top: [(key: Key, sum: BusySum)] = []
         for (key, sum) in sums {

@@ -5,7 +5,7 @@ internal import SOCKS5Server
 struct BusiestSessions {
     static let atMost = 10
 
-    /// Hashed as a whole; an array hashes byte by byte.
+    /// Hashed in one step; an array would be hashed byte by byte.
     private struct Name: Hashable {
         let bytes: [UInt8]
 
@@ -52,7 +52,7 @@ struct BusiestSessions {
         self.clients = clients.top(Self.atMost).map { Status.Group(Array($0.key.text.utf8), $0.sum) }
     }
 
-    /// Looks at the spelling of the first few alone: to do so with each of thousands would take longer than all the rest.
+    /// Examines the spelling of only the first few: doing so for thousands would take longer than everything else.
     private static func top(_ destinations: Busiest<Destination.Host?>) -> [Status.Group] {
         var spelled = Busiest<String?>()
         for (host, sum) in destinations.top(4 * atMost) { spelled.add(host.map(text), sum) }

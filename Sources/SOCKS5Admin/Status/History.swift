@@ -1,6 +1,6 @@
-/// What was relayed in each second of the last 15 minutes, and how many sessions there were.
+/// The bytes relayed in each second of the last 15 minutes, and the number of sessions.
 ///
-/// Fed with totals once a second or so; a second that was missed gets its share of what was counted since.
+/// Fed with totals about once a second. A missed second gets its share of the bytes counted since.
 struct History: Sendable {
     static let capacity = 900
 
@@ -17,7 +17,7 @@ struct History: Sendable {
         var sessions = 0
     }
 
-    /// A ring: that of a second is at its number modulo the capacity.
+    /// A ring: the sample of a second is at its number modulo the capacity.
     private var samples = [Sample](repeating: Sample(), count: capacity)
     /// The newest second; `nil` before the first.
     private var newest: Int?
@@ -47,7 +47,7 @@ struct History: Sendable {
                 Sample(sent: share.sent / missed, received: share.received / missed, sessions: sessions)
             )
         }
-        // What the division has left over: no byte is lost.
+        // The remainder of the division, so that no byte is lost.
         samples[second % Self.capacity].sent += share.sent % missed
         samples[second % Self.capacity].received += share.received % missed
     }
@@ -61,12 +61,12 @@ struct History: Sendable {
     /// The seconds after `since`, the oldest first.
     ///
     /// - Parameter since: any number; `nil` asks for all.
-    /// - Returns: the first second, and the samples from there on. Without any, the second is the next one.
+    /// - Returns: the first second, and the samples from there on. If there are none, the second is the next one.
     func samples(since: Int?) -> (from: Int, [Sample]) {
         guard let newest else { return (0, []) }
         let oldest = newest - count + 1
         let from = min(newest + 1, max(oldest, (since ?? .min).addingReportingOverflow(1).partialValue))
-        // A second behind all numbers, as the sum has overflowed.
+        // The sum overflowed: no sample is that new.
         guard since != .max else { return (newest + 1, []) }
         return (from, (from..<(newest + 1)).map { samples[$0 % Self.capacity] })
     }

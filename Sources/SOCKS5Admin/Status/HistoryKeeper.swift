@@ -2,16 +2,16 @@ internal import Locks
 internal import SOCKS5Server
 internal import Text
 
-/// Notes each second what a server has relayed, from its own start on. Any thread.
+/// Records each second what a server has relayed, starting with its own start. Any thread.
 final class HistoryKeeper: Sendable {
     private let history = Guarded(History())
     private let origin = ContinuousClock.now
-    /// The origin in seconds since 1970. Later steps of the system's clock leave the history as it is.
+    /// The origin in seconds since 1970. Later steps of the system's clock don't change the history.
     private let originSecond = max(0, Int(Timestamp.now().milliseconds / 1000))
 
     var current: History { history.withLock { $0 } }
 
-    /// Until the task is cancelled.
+    /// Runs until the task is cancelled.
     func run(_ server: ProxyServer) async {
         while !Task.isCancelled {
             note(server.statistics)

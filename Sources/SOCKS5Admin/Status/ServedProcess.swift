@@ -1,9 +1,9 @@
 internal import Glibc
 internal import Text
 
-/// What doesn't change about the process that is told of.
+/// Facts about the process that don't change.
 struct ServedProcess: Sendable {
     let pid = getpid()
-    /// When it began, as far as the admin server knows.
+    /// The start of the process, as far as the admin server knows.
     let started = Timestamp.now()
 }

@@ -5,8 +5,8 @@ internal import Text
 
 extension Status {
     /// - Parameters:
-    ///   - version: of the program.
-    ///   - sessions: those that run.
+    ///   - version: the program's.
+    ///   - sessions: the running ones.
     init(
         _ metrics: MetricsSnapshot,
         _ sessions: [SessionInfo],
@@ -86,7 +86,7 @@ extension Status {
 }
 
 extension Status.Percentiles {
-    /// In milliseconds, of a histogram in seconds.
+    /// In milliseconds, from a histogram in seconds.
     init(_ times: HistogramSnapshot) {
         func milliseconds(_ part: Double) -> Double {
             ((times.quantile(part) ?? 0) * 10_000).rounded() / 10

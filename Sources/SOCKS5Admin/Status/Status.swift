@@ -1,7 +1,7 @@
 internal import SOCKS5Server
 internal import Text
 
-/// What `/status.json` and the page show: a server as it was at one moment.
+/// The content of `/status.json` and the page: a server at one moment.
 struct Status: Sendable {
     struct Listener: Sendable {
         var name: String
@@ -14,17 +14,17 @@ struct Status: Sendable {
         var accepted = 0
         var ended = 0
         var relaying = 0
-        /// Those whose request isn't complete.
+        /// Sessions whose request isn't complete.
         var handshakes = 0
     }
 
-    /// To targets, and to clients.
+    /// Bytes to targets, and to clients.
     struct Traffic: Sendable {
         var sent: UInt64 = 0
         var received: UInt64 = 0
     }
 
-    /// Something that was counted, by cause. The order is the document's.
+    /// Counts by cause, in the order of the document.
     typealias Counts = [(name: String, count: UInt64)]
 
     /// In milliseconds.
@@ -35,9 +35,9 @@ struct Status: Sendable {
         var count: UInt64 = 0
     }
 
-    /// The sessions that have something in common.
+    /// Sessions that share a property.
     struct Group: Sendable {
-        /// Bytes as they came from the wire; `nil`: nobody, or nothing, yet.
+        /// Bytes as they came from the wire. `nil` if there are none, or not yet.
         var name: [UInt8]?
         var sessions: Int
         var traffic: Traffic
@@ -67,7 +67,7 @@ struct Status: Sendable {
     var bytes = Traffic()
     var datagrams = Traffic()
     var datagramsDropped: Counts = []
-    /// By the REP field.
+    /// Counts by the REP field.
     var replies: Counts = []
     var outcomes: Counts = []
     var refused: Counts = []

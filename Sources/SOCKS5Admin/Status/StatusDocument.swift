@@ -1,9 +1,9 @@
 internal import SOCKS5Server
 internal import Text
 
-/// `/status.json`: everything that the page shows, in one object. Its keys don't change.
+/// `/status.json`: everything that the page shows, in one object. Its keys are stable.
 enum StatusDocument {
-    /// - Parameter since: only the seconds after this one are told of; `nil`: all.
+    /// - Parameter since: only the seconds after this one are included; `nil` for all.
     static func json(_ status: Status, since: Int? = nil) -> [UInt8] {
         var json = JSONWriter()
         json.object { json in
