@@ -41,7 +41,7 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
         high == 0 && low >> 32 == 0xffff ? IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)) : nil
     }
 
-    /// As RFC 5952 has it: lower case, the longest run of zeros shortened.
+    /// In the form of RFC 5952: lower case, the longest run of zeros shortened.
     public var description: String {
         if let mappedIPv4 { return "::ffff:\(mappedIPv4)" }
         let groups = [high, low].flatMap { half in
@@ -69,13 +69,14 @@ public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A name as it stands in a message: 1 to 255 bytes of printable ASCII, no space among them.
+/// A name as it appears in a message: 1 to 255 bytes of printable ASCII without spaces.
 ///
-/// No more than the wire's form: ``Target`` says what it names, or that it names nothing.
+/// This is only its form on the wire: ``Target`` decides whether it names a host, an address or nothing.
 public struct DomainName: Hashable, Sendable, CustomStringConvertible {
     public let description: String
 
-    /// `nil`: no bytes, more than 255, or one that no name has. 255 is the most that a message can hold.
+    /// `nil` if there are no bytes or more than 255, or if one of them is never part of a name. 255 is the most that a
+    /// message can hold.
     public init?(_ bytes: [UInt8]) {
         guard (1...255).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             return nil

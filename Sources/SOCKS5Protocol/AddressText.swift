@@ -1,5 +1,5 @@
-// Numeric addresses as text. Written here because a parser of the C library is another reader: what one of them takes
-// for an address and the other for a name passes between the rules.
+// Numeric addresses as text. Written here because a parser of the C library could read them differently: a text that
+// one side takes for an address and the other for a name would slip past the rules.
 
 extension IPv4Address {
     /// Parses `192.0.2.1`: four decimal numbers without leading zeros.
@@ -16,7 +16,7 @@ extension IPv4Address {
         self.init(rawValue: bits)
     }
 
-    /// Parses each form in which resolvers write an IPv4 address, as inet_aton(3) does: `127.1`, `0x7f.0.0.1`,
+    /// Parses every form of an IPv4 address that resolvers accept, as inet_aton(3) does: `127.1`, `0x7f.0.0.1`,
     /// `0177.0.0.1`, `2130706433`.
     init?(anySpelling text: [UInt8]) {
         let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -26,7 +26,7 @@ extension IPv4Address {
             guard let number = part.cNumber(atMost: 255) else { return nil }
             bits = bits << 8 | number
         }
-        // The last part fills all bytes that are left.
+        // The last part fills all remaining bytes.
         let width = UInt64(8 * (5 - parts.count))
         guard let number = last.cNumber(atMost: 1 << width - 1) else { return nil }
         self.init(rawValue: UInt32(truncatingIfNeeded: bits << width | number))
@@ -34,7 +34,7 @@ extension IPv4Address {
 }
 
 extension IPv6Address {
-    /// Parses each form of RFC 4291 section 2.2, without a zone.
+    /// Parses every form of RFC 4291 section 2.2, without a zone.
     init?(_ text: [UInt8]) {
         let colon = UInt8(ascii: ":")
         guard (2...45).contains(text.count), let gap = Self.gap(in: text) else { return nil }
@@ -53,7 +53,7 @@ extension IPv6Address {
         )
     }
 
-    /// Where the one `::` begins, -1 without one, `nil` with several.
+    /// Where the only `::` begins, -1 if there is none, `nil` if there are several.
     private static func gap(in text: [UInt8]) -> Int? {
         let colon = UInt8(ascii: ":")
         let gaps = text.indices.dropLast().filter { text[$0] == colon && text[$0 + 1] == colon }
@@ -78,7 +78,7 @@ extension IPv6Address {
 }
 
 extension ArraySlice<UInt8> {
-    /// At least one digit and nothing else. `nil` also above the limit, however many digits there are.
+    /// At least one digit and nothing else. `nil` also above the limit, with any number of digits.
     func number(radix: UInt64, atMost limit: UInt64) -> UInt64? {
         guard !isEmpty else { return nil }
         var number: UInt64 = 0
@@ -92,7 +92,7 @@ extension ArraySlice<UInt8> {
         return number
     }
 
-    /// A number as strtoul(3) reads it: hexadecimal behind `0x`, octal behind `0`, else decimal.
+    /// A number as strtoul(3) reads it: hexadecimal after `0x`, octal after `0`, otherwise decimal.
     fileprivate func cNumber(atMost limit: UInt64) -> UInt64? {
         if isHexadecimal { return dropFirst(2).number(radix: 16, atMost: limit) }
         if count > 1, first == UInt8(ascii: "0") { return number(radix: 8, atMost: limit) }
@@ -103,7 +103,7 @@ extension ArraySlice<UInt8> {
         starts(with: [0x30, UInt8(ascii: "x")]) || starts(with: [0x30, UInt8(ascii: "X")])
     }
 
-    /// Whether a label can only be a number: resolvers take a name that ends with one for an address.
+    /// Whether a label can only be a number: resolvers treat a name that ends with one as an address.
     var looksLikeANumber: Bool {
         isHexadecimal || !isEmpty && allSatisfy { (0x30...0x39).contains($0) }
     }

@@ -1,10 +1,10 @@
 extension Credentials {
-    /// The bytes that ``appendBasic(to:)`` appends.
+    /// The number of bytes that ``appendBasic(to:)`` appends.
     var lengthOfBasic: Int { (username.count + 1 + password.count + 2) / 3 * 4 }
 
-    /// Appends user and password with a colon between, in Base64 with its padding (RFC 7617, RFC 4648 section 4).
+    /// Appends user and password, separated by a colon, in Base64 with padding (RFC 7617, RFC 4648 section 4).
     ///
-    /// The password has no other copy than the one in `bytes`, if these have room for it.
+    /// If `bytes` have enough capacity, this creates no other copy of the password.
     func appendBasic(to bytes: inout [UInt8]) {
         var bits: UInt32 = 0
         var count = 0
@@ -14,7 +14,7 @@ extension Credentials {
             guard count == 3 else { return }
             appendDigits(4)
         }
-        /// Writes `number` digits of 24 bits.
+        /// Appends the first `number` of the four digits that 24 bits have.
         func appendDigits(_ number: Int) {
             for digit in 0..<number {
                 bytes.append(Self.base64Digits[Int(bits >> UInt32(18 - 6 * digit) & 0x3f)])

@@ -1,9 +1,9 @@
-/// A place in received bytes, from which a message is read.
+/// A position in received bytes, from which a message is read.
 ///
-/// Every read says `nil` where bytes are missing, so that a message is either complete or not there yet. The
-/// bytes are passed to each read, since a type that holds a span has no stable spelling yet.
+/// Every read returns `nil` if bytes are missing, so that a message is either complete or not there yet. The bytes are
+/// passed to each read, since types that hold a span have no stable syntax yet.
 public struct ByteCursor: Sendable {
-    /// How many bytes have been read.
+    /// The number of bytes that have been read.
     public private(set) var offset = 0
 
     public init() {}
@@ -14,7 +14,7 @@ public struct ByteCursor: Sendable {
         readInteger(UInt8.self, of: bytes)
     }
 
-    /// A number in network byte order. Inlined, since a call takes longer than the reading.
+    /// A number in network byte order. Inlined, since a call takes longer than the read.
     @inline(__always)
     mutating func readInteger<Number: FixedWidthInteger & BitwiseCopyable>(
         _ type: Number.Type,
@@ -23,7 +23,7 @@ public struct ByteCursor: Sendable {
         let size = MemoryLayout<Number>.size
         guard remaining(in: bytes) >= size else { return nil }
         defer { offset += size }
-        // Checks the bounds (it is unsafe for types with invalid bits, which integers haven't).
+        // Checks the bounds. It is unsafe only for types with invalid bit patterns, and integers have none.
         return Number(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Number.self))
     }
 
@@ -33,15 +33,15 @@ public struct ByteCursor: Sendable {
         return (offset..<(offset + count)).map { bytes[$0] }
     }
 
-    /// A length in one byte, and that many bytes.
+    /// A length in one byte, followed by that many bytes.
     mutating func readCountedBytes(of bytes: RawSpan) -> [UInt8]? {
         guard let count = readByte(of: bytes) else { return nil }
         return readBytes(Int(count), of: bytes)
     }
 
-    /// Bytes up to a zero, which is read too. `nil`: there is none yet.
+    /// Bytes up to a zero, which is read too. `nil` if there is none yet.
     ///
-    /// - Throws: `error` as soon as there are more than `limit` bytes without one.
+    /// - Throws: `error` as soon as more than `limit` bytes have come without a zero.
     mutating func readTerminatedBytes(
         atMost limit: Int,
         orThrow error: MalformedMessage,
@@ -60,7 +60,7 @@ public struct ByteCursor: Sendable {
 }
 
 extension RawSpan {
-    /// Checks the bounds (`unsafeLoad` is unsafe for types with invalid bits, which `UInt8` hasn't).
+    /// Checks the bounds. `unsafeLoad` is unsafe only for types with invalid bit patterns, and `UInt8` has none.
     subscript(index: Int) -> UInt8 {
         unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
     }

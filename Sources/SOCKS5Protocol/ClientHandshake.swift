@@ -1,31 +1,33 @@
 /// The client's side of greeting, authentication and request, without I/O (RFC 1928 sections 3 to 6, RFC 1929).
 ///
-/// Send ``greeting``. Then bytes come in and one action comes out; the caller performs it, drops the bytes that were
-/// consumed, and calls again with the rest. The machine keeps no bytes and no secret. Whatever a server sends leads to an
-/// action; calling out of turn is the caller's bug, and traps.
+/// Send ``greeting`` first. Then bytes come in and one action comes out. The caller performs it, drops the bytes that
+/// were consumed, and calls again with the rest. The machine keeps no bytes and no secret. Any bytes of a server lead
+/// to an action; a call out of turn is the caller's bug, and traps.
 public struct ClientHandshake: Sendable {
     public enum Action: Hashable, Sendable {
         /// The next message isn't complete. Nothing was consumed.
         case receiveMore
         /// The server requires a login: send what ``ClientHandshake/logIn(_:)`` returns.
         case authenticate
-        /// The server awaits the request: send what ``ClientHandshake/request(_:)`` returns.
+        /// The server waits for the request: send what ``ClientHandshake/request(_:)`` returns.
         case request
-        /// The server listens for a BIND at this address: go on, for its second response (RFC 1928 section 6).
+        /// The server listens for a BIND at this address: continue with its second response (RFC 1928 section 6).
         case awaitPeer(Destination)
-        /// The request is carried out. What follows is payload of the target; after UDP ASSOCIATE, nothing.
+        /// The request is carried out. The bytes that follow are payload of the target; after UDP ASSOCIATE there are
+        /// none.
         ///
-        /// With the bound address: of the connection to the target, of the peer of a BIND, or where datagrams go.
+        /// The bound address: of the connection to the target, of the peer of a BIND, or the address to send datagrams
+        /// to.
         case open(Destination)
-        /// Close. Nothing that follows has a meaning.
+        /// Close. Bytes that follow mean nothing.
         case fail(Failure)
     }
 
     /// Why there is no connection.
     public enum Failure: Error, Hashable, Sendable {
-        /// The server takes none of the offered methods (`05 FF`).
+        /// The server accepts none of the offered methods (`05 FF`).
         case noAcceptableMethod
-        /// The server selects a method that was not offered.
+        /// The server selects a method that wasn't offered.
         case unofferedMethod(AuthenticationMethod)
         /// Wrong user or password.
         case loginRefused
@@ -64,10 +66,10 @@ public struct ClientHandshake: Sendable {
     /// The first message, to be sent before anything is received.
     public var greeting: Greeting { Greeting(methods: methods) }
 
-    /// Deals with the next message at the front of `bytes`.
+    /// Processes the next message at the front of `bytes`.
     ///
-    /// - Parameter bytes: all that was received and not consumed.
-    /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
+    /// - Parameter bytes: all bytes that were received and not yet consumed.
+    /// - Returns: the length of the message in bytes, 0 if it isn't complete, and the action.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         do throws(MalformedMessage) {
             switch state {
@@ -152,7 +154,7 @@ public struct ClientHandshake: Sendable {
         }
     }
 
-    /// A refusal is told by its code alone: some servers send no valid address behind it, or none at all.
+    /// A refusal is recognised by its code alone: some servers send no valid address after it, or none at all.
     private mutating func refusal(in bytes: RawSpan) throws(MalformedMessage) -> Action? {
         var cursor = ByteCursor()
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes)

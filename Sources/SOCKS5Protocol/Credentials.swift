@@ -2,14 +2,14 @@
 ///
 ///     01 | ULEN | UNAME | PLEN | PASSWD
 ///
-/// Both are bytes, of any value; a length of 0 parses. Neither a description nor a mirror shows the password
-/// or its length.
+/// Both are arbitrary bytes; a length of 0 is accepted. Neither a description nor a mirror shows the password or its
+/// length.
 public struct Credentials: SOCKSMessage, Hashable {
-    /// At most 255 bytes each; more aren't encoded.
+    /// At most 255 bytes each; bytes beyond that aren't encoded.
     public var username: [UInt8]
     public var password: Password
 
-    /// The version of the sub-negotiation, which isn't that of SOCKS.
+    /// The version of the sub-negotiation, which differs from that of SOCKS.
     static let version: UInt8 = 0x01
 
     public init(username: [UInt8], password: Password) {
@@ -50,8 +50,8 @@ extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, Cu
     public var customMirror: Mirror { Mirror(self, children: ["username": username]) }
 }
 
-/// The server's answer to credentials (RFC 1929 section 2). Anything but status 0 is a failure, behind which
-/// the server closes.
+/// The server's answer to credentials (RFC 1929 section 2). Any status but 0 is a failure, after which the server
+/// closes.
 ///
 ///     01 | STATUS
 public struct AuthenticationStatus: SOCKSMessage, Hashable {

@@ -1,4 +1,4 @@
-/// Where a request goes to, or what an answer is bound to: ATYP, address and port (RFC 1928 section 5).
+/// The destination of a request, or the bound address of an answer: ATYP, address and port (RFC 1928 section 5).
 public struct Destination: Hashable, Sendable, CustomStringConvertible {
     public enum Host: Hashable, Sendable {
         case ipv4(IPv4Address)
@@ -14,7 +14,7 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Whether the host is 0.0.0.0 or ::, mapped or spelt as a name too: it stands for any, or for none.
+    /// Whether the host is 0.0.0.0 or ::, also mapped or spelt as a name. It stands for any address, or for none.
     public var isUnspecified: Bool {
         switch host {
         case .ipv4(let address): address == .any
@@ -23,7 +23,7 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The same with an address in the place of a name that spells one.
+    /// The same destination, but with an address instead of a name that spells one.
     var undisguised: Destination {
         guard case .name(let name) = host else { return self }
         switch Target.address(spelledBy: name) {
@@ -33,11 +33,11 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// 0.0.0.0:0, as in every failure.
+    /// 0.0.0.0:0, as in every failure response.
     public static let unspecified = Destination(host: .ipv4(.any), port: 0)
 
-    /// `192.0.2.1:80`, `[2001:db8::1]:80` or `example.com:80`. A name with a colon in it is an IPv6 address as
-    /// some clients send it, and gets brackets too.
+    /// `192.0.2.1:80`, `[2001:db8::1]:80` or `example.com:80`. A name with a colon is an IPv6 address that some clients
+    /// send as a name, and gets brackets too.
     public var description: String {
         switch host {
         case .ipv4(let address): "\(address):\(port)"
@@ -79,7 +79,7 @@ public struct Destination: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// The bytes that ``encode(to:)`` appends.
+    /// The number of bytes that ``encode(to:)`` appends.
     var encodedLength: Int {
         switch host {
         case .ipv4: 7

@@ -1,21 +1,22 @@
-/// A message of a GSSAPI login, and of what its context protects afterwards (RFC 1961 sections 3 to 5).
+/// A message of a GSSAPI login, or of the protected payload after it (RFC 1961 sections 3 to 5).
 ///
 ///     01 | MTYP | LEN | TOKEN
 ///
-/// A refusal is `01 FF` alone.
+/// A refusal is `01 FF` and nothing else.
 public enum GSSAPIMessage: SOCKSMessage, Hashable {
     /// A token of the context that is being established.
     case authentication([UInt8])
-    /// Which protection the client asks for, and the server grants: one byte, see ``GSSAPIProtection``, mostly wrapped.
+    /// The level of protection that the client asks for or the server grants: one byte, see ``GSSAPIProtection``,
+    /// usually wrapped.
     case protectionLevel([UInt8])
     /// A part of the payload, or a datagram, wrapped.
     case encapsulated([UInt8])
     case abort
 
-    /// The version of the sub-negotiation, which isn't that of SOCKS.
+    /// The version of the sub-negotiation, which differs from that of SOCKS.
     static let version: UInt8 = 0x01
 
-    /// At most this many bytes of a token are encoded.
+    /// The longest token in bytes; bytes beyond that aren't encoded.
     public static let longestToken = Int(UInt16.max)
 
     public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
@@ -45,7 +46,7 @@ public enum GSSAPIMessage: SOCKSMessage, Hashable {
     }
 }
 
-/// What stands before the token of a ``GSSAPIMessage``.
+/// The header before the token of a ``GSSAPIMessage``.
 public struct GSSAPIHeader: SOCKSMessage, Hashable {
     /// MTYP (RFC 1961 sections 3.3, 4.2 and 5).
     public enum Kind: UInt8, Sendable {
@@ -57,10 +58,10 @@ public struct GSSAPIHeader: SOCKSMessage, Hashable {
     }
 
     public var kind: Kind
-    /// Bytes; 0 only of a refusal.
+    /// In bytes; 0 only for a refusal.
     public var tokenLength: Int
 
-    /// Bytes of a header with a token.
+    /// The length of a header with a token, in bytes.
     public static let length = 4
 
     public init(kind: Kind, tokenLength: Int) {
@@ -92,13 +93,13 @@ public struct GSSAPIHeader: SOCKSMessage, Hashable {
     }
 }
 
-/// How the messages behind a GSSAPI login are protected (RFC 1961 section 4.3).
+/// The protection of the messages after a GSSAPI login (RFC 1961 section 4.3).
 public enum GSSAPIProtection: UInt8, CaseIterable, Sendable {
-    /// Not at all. RFC 1961 doesn't have it, but curl asks for it.
+    /// No protection. RFC 1961 doesn't define it, but curl asks for it.
     case none = 0
     case integrity = 1
     case confidentiality = 2
 
-    /// What a client that would choose for each message asks for: either level suits it.
+    /// The level of a client that would choose for each message: it accepts either level.
     public static let selective: UInt8 = 3
 }

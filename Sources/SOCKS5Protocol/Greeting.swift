@@ -12,11 +12,11 @@ public struct AuthenticationMethod: RawRepresentable, Hashable, Sendable {
     public static let noAcceptable = AuthenticationMethod(rawValue: 0xff)
 }
 
-/// The client's first message: the methods it can do, in its order (RFC 1928 section 3).
+/// The client's first message: the methods it supports, in its order of preference (RFC 1928 section 3).
 ///
 ///     05 | NMETHODS | METHODS
 public struct Greeting: SOCKSMessage, Hashable {
-    /// At most 255; more aren't encoded.
+    /// At most 255; further ones aren't encoded.
     public var methods: [AuthenticationMethod]
 
     public init(methods: [AuthenticationMethod]) {

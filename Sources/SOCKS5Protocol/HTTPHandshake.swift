@@ -1,24 +1,24 @@
 /// The server's side of HTTP CONNECT, without I/O (RFC 9110 sections 9.3.6 and 11.7, RFC 9112).
 ///
-/// Used as ``ServerHandshake``: bytes come in, one action comes out. A request is read strictly, by one reader, so that
-/// nobody behind it can take its bytes for anything else. Written here rather than left to a parser of C, since a request
-/// for a tunnel has no body, and so little of HTTP is needed.
+/// Used like ``ServerHandshake``: bytes come in, one action comes out. A request is read strictly and by a single
+/// reader, so that no later reader can interpret its bytes differently. This is written here instead of using a parser
+/// in C, since a request for a tunnel has no body and needs little of HTTP.
 public struct HTTPHandshake: Sendable {
     public enum Action: Hashable, Sendable {
         /// The request isn't complete. Nothing was consumed.
         case receiveMore
         /// Ask the store, then call ``HTTPHandshake/authenticated(_:)``.
         case authenticate(Credentials)
-        /// Carry out the request. What follows is payload.
+        /// Carry out the request. The bytes that follow are payload.
         case open(SOCKSRequest)
-        /// Send ``HTTPResponse/loginRequired`` and close: the login is bad.
+        /// The login is wrong: send ``HTTPResponse/loginRequired`` and close.
         case refuseLogin
         /// Send the response and close.
         case refuse(HTTPResponse)
     }
 
     private enum State {
-        /// - Parameter scanned: the bytes that need not be looked at again to find the end of the request.
+        /// - Parameter scanned: the number of bytes already searched for the end of the request.
         case awaitingRequest(needsLogin: Bool, scanned: UInt16)
         indirect case awaitingVerdict(SOCKSRequest)
         case over
@@ -26,24 +26,24 @@ public struct HTTPHandshake: Sendable {
 
     private var state: State
 
-    /// Bytes of a request up to its empty line, which included. What a session holds of a handshake has room for more.
+    /// The longest request in bytes, including its empty line. The buffer of a session's handshake is larger.
     public static let longestRequest = 4000
 
     public init(needsLogin: Bool) {
         state = .awaitingRequest(needsLogin: needsLogin, scanned: 0)
     }
 
-    /// Deals with the request at the front of `bytes`.
+    /// Processes the request at the front of `bytes`.
     ///
-    /// - Parameter bytes: all that was received.
-    /// - Returns: how many bytes the request had, 0 unless it is complete, and what to do.
+    /// - Parameter bytes: all bytes that were received.
+    /// - Returns: the length of the request in bytes, 0 if it isn't complete, and the action.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         guard case .awaitingRequest(let needsLogin, let scanned) = state else {
             preconditionFailure("bytes while none are awaited")
         }
         do throws(HTTPResponse) {
             guard let end = try bytes.endOfHead(scanned: Int(scanned)) else {
-                // Below the limit, since longer ones are refused.
+                // Fits, since requests beyond the limit are refused.
                 state = .awaitingRequest(needsLogin: needsLogin, scanned: UInt16(bytes.byteCount))
                 return (0, .receiveMore)
             }
@@ -82,11 +82,11 @@ public struct HTTPHandshake: Sendable {
 }
 
 extension RawSpan {
-    /// Where the empty line behind the request ends. `nil`: it isn't there yet.
+    /// The end of the empty line after the request. `nil` if it isn't there yet.
     ///
-    /// Each line ends with CRLF, and nothing else has a CR, an LF or another control character.
+    /// Each line must end with CRLF. Elsewhere CR, LF and other control characters are malformed.
     ///
-    /// - Parameter scanned: so many bytes were looked at before.
+    /// - Parameter scanned: the number of bytes already searched.
     fileprivate func endOfHead(scanned: Int) throws(HTTPResponse) -> Int? {
         for index in scanned..<max(scanned, min(byteCount, HTTPHandshake.longestRequest)) {
             let last = index > 0 ? self[index - 1] : 0

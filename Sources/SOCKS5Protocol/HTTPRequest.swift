@@ -1,9 +1,9 @@
-/// The request line and the fields of HTTP CONNECT, as far as they matter.
+/// The parts of an HTTP CONNECT request that matter.
 struct HTTPRequest {
     enum Login {
-        /// None, or by another scheme than Basic.
+        /// No login, or one by a scheme other than Basic.
         case none
-        /// Basic, but neither a user nor a password.
+        /// Basic, but without a valid user and password.
         case malformed
         case basic(Credentials)
     }
@@ -11,8 +11,8 @@ struct HTTPRequest {
     let destination: Destination
     private(set) var login = Login.none
 
-    /// - Parameter head: up to the empty line, which included; each line ends with CRLF.
-    /// - Throws: the answer that refuses it.
+    /// - Parameter head: everything up to and including the empty line; each line ends with CRLF.
+    /// - Throws: the response that refuses it.
     init(_ head: RawSpan) throws(HTTPResponse) {
         var line = head.line(from: 0)
         let first = try Self.requestLine(head, line)
@@ -27,7 +27,7 @@ struct HTTPRequest {
             }
             line = head.line(from: line.upperBound + 2)
         }
-        // Which of two to believe is what smuggling lives on.
+        // Request smuggling relies on readers that choose differently between duplicate fields.
         guard fields.values.allSatisfy({ $0 == 1 }) else { throw .malformed }
         guard !first.isVersion11 || fields[.host] != nil else { throw .malformed }
     }
@@ -39,7 +39,7 @@ struct HTTPRequest {
         case transferEncoding = "transfer-encoding"
     }
 
-    /// A request with a body is refused: behind it stands payload, and nothing says where the one would end.
+    /// A request with a body is refused: payload follows it, and the boundary would be ambiguous.
     private mutating func note(_ field: Field, _ head: RawSpan, _ value: Range<Int>) throws(HTTPResponse) {
         switch field {
         case .host: break
@@ -70,15 +70,15 @@ struct HTTPRequest {
         guard let authority = HostAndPort(parsing: head.text(target)), authority.port != 0,
             let destination = authority.destination
         else { throw .malformed }
-        // Brackets and colons are for IPv6 addresses, and there is no user or path (RFC 9112 section 3.2.3).
+        // Brackets and colons belong to IPv6 addresses, and an authority has no user or path (RFC 9112 section 3.2.3).
         if case .name = destination.host, authority.host.contains(where: { ":[]@/?#".contains($0) }) {
             throw .malformed
         }
         return (destination, isVersion11)
     }
 
-    /// Name and value, which has no spaces around it. A line that goes on with the one before has no name (RFC 9112
-    /// sections 5.1 and 5.2).
+    /// Name and value, without white space around the value. A line that continues the one before has no name and is
+    /// malformed (RFC 9112 sections 5.1 and 5.2).
     private static func field(
         _ head: RawSpan,
         _ line: Range<Int>
@@ -94,7 +94,7 @@ struct HTTPRequest {
 
     // MARK: - Login
 
-    /// `Basic` and user and password in Base64 (RFC 7617).
+    /// `Basic`, followed by user and password in Base64 (RFC 7617).
     private static func login(_ head: RawSpan, _ value: Range<Int>) -> Login {
         guard let space = value.first(where: { head.isSpace($0) }),
             head.has("basic", at: value.lowerBound..<space)
@@ -106,14 +106,14 @@ struct HTTPRequest {
 }
 
 extension Credentials {
-    /// User and password with a colon between, in Base64 with its padding (RFC 4648 section 4).
+    /// User and password, separated by a colon, in Base64 with padding (RFC 4648 section 4).
     ///
-    /// Decoded into the password's own memory, so that no other has a copy.
+    /// Decoded directly into the password's own memory, so that there is no other copy.
     fileprivate init?(base64 head: RawSpan, _ code: Range<Int>) {
         guard !code.isEmpty, code.count.isMultiple(of: 4) else { return nil }
         var username: [UInt8] = []
         var password: [UInt8] = []
-        // More than may be: memory that grows leaves a copy behind.
+        // More than needed: memory that grows would leave a copy behind.
         password.reserveCapacity(code.count)
         let padding = code.suffix(2).count { head[$0] == UInt8(ascii: "=") }
         let isPadded = padding == 0 || head[code.upperBound - 1] == UInt8(ascii: "=")
@@ -140,9 +140,9 @@ extension Credentials {
                 username.append(byte)
             }
         }
-        // From here on it is overwritten, whatever becomes of it.
+        // From here on the memory is overwritten at the end in every case.
         let secret = Password(ofOwnMemory: password)
-        // Bits that are left over are 0: no two texts stand for one login.
+        // Leftover bits must be 0, so that no two texts encode the same login.
         guard isWhole, bits == 0, hasColon, username.count <= 255, secret.count <= 255 else { return nil }
         self.init(username: username, password: secret)
     }
@@ -172,7 +172,7 @@ extension UInt8 {
 }
 
 extension RawSpan {
-    /// Without its CRLF, which is there.
+    /// The line without its CRLF, which is known to be there.
     fileprivate func line(from start: Int) -> Range<Int> {
         var end = start
         while self[end] != UInt8(ascii: "\r") { end += 1 }
@@ -191,7 +191,7 @@ extension RawSpan {
         range.count == text.utf8.count && zip(range, text.utf8).allSatisfy { self[$0] == $1 }
     }
 
-    /// The same for a text in small letters, whichever letters the bytes have.
+    /// As above, for a text in lower case; the case of the bytes doesn't matter.
     fileprivate func has(_ text: String, at range: Range<Int>) -> Bool {
         range.count == text.utf8.count
             && zip(range, text.utf8).allSatisfy { index, byte in

@@ -1,26 +1,26 @@
-/// An answer to HTTP CONNECT, or to an HTTP client that has come to the wrong place.
+/// A response to HTTP CONNECT, or to an HTTP client that connected to the wrong port.
 ///
-/// Fixed bytes, one form each: nothing of a request is ever repeated in its answer.
+/// Each response is constant: no bytes of a request are ever repeated in it.
 public enum HTTPResponse: Error, Hashable, Sendable, CaseIterable {
-    /// What follows is the tunnel.
+    /// The tunnel follows.
     case established
-    /// The request isn't one that RFC 9112 has, or has a body.
+    /// The request violates RFC 9112, or has a body.
     case malformed
-    /// This is no HTTP proxy.
+    /// The server isn't an HTTP proxy.
     case notHTTP
     case forbidden
-    /// Another method than CONNECT.
+    /// The method isn't CONNECT.
     case otherMethod
     /// A login by Basic is required (RFC 7617).
     case loginRequired
-    /// A request without an end.
+    /// The request doesn't end within the limit.
     case tooLong
     /// The target can't be reached.
     case badGateway
-    /// It doesn't answer.
+    /// The target doesn't answer.
     case gatewayTimeout
 
-    /// The reply of SOCKS5 in HTTP's words.
+    /// The HTTP equivalent of a SOCKS5 reply.
     public init(_ reply: Reply) {
         self =
             switch reply {
@@ -34,7 +34,7 @@ public enum HTTPResponse: Error, Hashable, Sendable, CaseIterable {
             }
     }
 
-    /// Behind all but ``established`` the connection is closed.
+    /// After every response except ``established`` the connection is closed.
     public var encoded: [UInt8] {
         guard self != .established else { return Array("HTTP/1.1 200 Connection established\r\n\r\n".utf8) }
         let lines =

@@ -1,21 +1,22 @@
-/// Reads what a proxy answers to HTTP CONNECT, a byte at a time, up to the bytes of the tunnel.
+/// Reads a proxy's response to HTTP CONNECT one byte at a time, up to the first byte of the tunnel.
 ///
-/// Of a response only the status matters; its fields are read for their end alone (RFC 9110 section 9.3.6). A line ends
-/// with CRLF and with nothing else, so that there is one place where payload can begin.
+/// Only the status of a response matters; its fields are read only to find their end (RFC 9110 section 9.3.6). A line
+/// must end with CRLF, so that payload can begin in only one place.
 struct HTTPResponseReader {
     private enum Place {
-        /// In `HTTP/1.1 200 ` before the byte of this index.
+        /// In `HTTP/1.1 200 `, before the byte with this index.
         case status(Int)
         case reason
-        /// Behind the CR of a line.
+        /// After the CR of a line.
         case lineEnd(isField: Bool)
-        /// A line that begins with a space goes on with the one before, which must be a field (RFC 9112 section 5.2).
+        /// At the start of a line. A line that begins with a space continues the one before, which must be a field (RFC
+        /// 9112 section 5.2).
         case lineStart(mayGoOn: Bool)
         case fieldName
         /// Between a field's name and its colon.
         case fieldSpace
         case fieldValue
-        /// Behind the CR of the empty line.
+        /// After the CR of the empty line.
         case end
     }
 
@@ -24,8 +25,8 @@ struct HTTPResponseReader {
 
     /// Reads the next byte.
     ///
-    /// - Returns: whether it is the last one before the tunnel.
-    /// - Throws: as soon as there will be no tunnel: for a refusal, behind its status.
+    /// - Returns: whether this is the last byte before the tunnel.
+    /// - Throws: as soon as it is certain that there will be no tunnel; for a refusal, after its status.
     mutating func read(_ byte: UInt8) throws(HTTPClientHandshake.Failure) -> Bool {
         switch place {
         case .status(let index): try readStatus(byte, at: index)
@@ -67,7 +68,7 @@ struct HTTPResponseReader {
             status = status * 10 + Int(byte - UInt8(ascii: "0"))
             try Self.expect((1...5).contains(status) || index > 9)
         default:
-            // Some leave out the space where there is no reason.
+            // Some servers omit the space if there is no reason phrase.
             try Self.expect(byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\r"))
             try judge()
             place = byte == UInt8(ascii: " ") ? .reason : .lineEnd(isField: false)
@@ -87,7 +88,7 @@ struct HTTPResponseReader {
         }
     }
 
-    /// - Returns: `end` behind a CR, `nil` while the line goes on.
+    /// - Returns: `end` after a CR, `nil` while the line continues.
     private static func text(_ byte: UInt8, else end: Place) throws(HTTPClientHandshake.Failure) -> Place? {
         switch byte {
         case UInt8(ascii: "\r"): return end

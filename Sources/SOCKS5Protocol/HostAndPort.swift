@@ -8,7 +8,7 @@ package struct HostAndPort: CustomStringConvertible {
         self.port = port
     }
 
-    /// Parses `example.com:80`, `192.0.2.1:80` or `[2001:db8::1]:80`. `nil`: it is something else.
+    /// Parses `example.com:80`, `192.0.2.1:80` or `[2001:db8::1]:80`. `nil` for anything else.
     package init?(parsing text: String) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         var host = text[..<colon]
@@ -23,7 +23,7 @@ package struct HostAndPort: CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    /// As a request has it; `nil`: no name and no address.
+    /// The destination for a request; `nil` if the host is neither a name nor an address.
     package var destination: Destination? {
         switch IPAddress(host) {
         case .ipv4(let address): return Destination(host: .ipv4(address), port: port)
@@ -34,7 +34,7 @@ package struct HostAndPort: CustomStringConvertible {
 }
 
 extension HostAndPort {
-    /// Where a response says that the server has bound. `nil`: a name, which no server should say.
+    /// The bound address in a response. `nil` for a name, which servers shouldn't send.
     package init?(_ destination: Destination) {
         switch destination.host {
         case .ipv4(let address): self.init(host: "\(address)", port: destination.port)

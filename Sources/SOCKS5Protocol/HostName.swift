@@ -1,13 +1,13 @@
-/// A name that can be looked up, in the one form that everybody takes for the same name.
+/// A name that can be looked up, in one canonical form.
 ///
-/// Letters, digits, `-`, `_` and dots between labels that aren't empty. A resolver reads `\` as the beginning of an
-/// escape, and `secret.c\111rp.example` as another name than the one that the rules have seen; so nothing else is let
-/// in. The last label is never a number: such a name is an address, or none at all.
+/// Letters, digits, `-`, `_` and dots between labels that aren't empty. Nothing else is allowed: a resolver reads `\`
+/// as the beginning of an escape, so that `secret.c\111rp.example` would be another name for the resolver than for the
+/// rules. The last label is never a number: such a name is an address, or invalid.
 public struct HostName: Hashable, Sendable, CustomStringConvertible {
     /// Lower case, without a dot at the end.
     public let description: String
 
-    /// - Parameter bytes: 1 to 255, though DNS ends at 253. Case and one dot at the end make no difference.
+    /// - Parameter bytes: 1 to 255 of them, though DNS ends at 253. Case and one trailing dot make no difference.
     /// - Returns: `nil` if they aren't a name.
     public init?(_ bytes: some Collection<UInt8>) {
         guard (1...255).contains(bytes.count) else { return nil }

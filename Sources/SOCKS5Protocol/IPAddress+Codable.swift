@@ -1,4 +1,4 @@
-/// As text, `192.0.2.1` or `2001:db8::1`.
+/// Encoded as text, `192.0.2.1` or `2001:db8::1`.
 extension IPAddress: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()

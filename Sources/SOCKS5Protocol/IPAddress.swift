@@ -5,8 +5,8 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Parses `192.0.2.1` or `2001:db8::1` (RFC 4291 section 2.2).
     ///
-    /// - Returns: `nil` for anything else: a name, a zone, brackets, a port, and IPv4 with fewer than four parts or
-    ///   with a leading zero.
+    /// - Returns: `nil` for anything else: a name, a zone, brackets, a port, or IPv4 with fewer than four parts or a
+    ///   leading zero.
     public init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
         if let address = IPv4Address(bytes) {
@@ -18,15 +18,15 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// An IPv4-mapped address as the IPv4 address that it stands for (RFC 4291 section 2.5.5.2); any other as it is.
+    /// The IPv4 address in an IPv4-mapped address (RFC 4291 section 2.5.5.2); any other address unchanged.
     public var unmapped: IPAddress {
         if case .ipv6(let address) = self, let inner = address.mappedIPv4 { return .ipv4(inner) }
         return self
     }
 
-    /// The address that Linux connects to when it is told this one: it takes the unspecified address for loopback,
-    /// and a mapped one for the IPv4 address in it. Rules must judge this form, or they judge another address than
-    /// the one that is dialled.
+    /// The address that Linux really connects to: loopback for the unspecified address, and the IPv4 address for a
+    /// mapped one. Rules must judge this form, otherwise they would judge a different address from the one that is
+    /// dialled.
     public var dialled: IPAddress {
         switch unmapped {
         case .ipv4(.any): .ipv4(.loopback)
@@ -58,7 +58,7 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// 224.0.0.0/4 and ff00::/8; the IPv4 broadcast address too.
+    /// 224.0.0.0/4, ff00::/8, and the IPv4 broadcast address.
     public var isMulticast: Bool {
         switch self {
         case .ipv4(let address): address.rawValue >> 28 == 0xe || address.rawValue == .max
@@ -81,7 +81,7 @@ public enum IPAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension [IPAddress] {
-    /// The family that two of them are of.
+    /// The first family that occurs more than once.
     package var familyOfTwo: IPAddress.Family? {
         IPAddress.Family.allCases.first { family in count { $0.family == family } > 1 }
     }

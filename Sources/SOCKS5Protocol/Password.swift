@@ -1,12 +1,12 @@
-/// A password as a client has sent it: bytes of any value.
+/// A password as a client has sent it: arbitrary bytes.
 ///
-/// They are overwritten when nobody holds the password any longer. Copies of the value share one memory, so that this
-/// is the only place where they are. Neither a description nor a mirror shows them, or their number.
+/// The bytes are overwritten when the last copy of the value is gone. All copies share one memory, so the bytes exist
+/// only there. Neither a description nor a mirror shows them or their number.
 public struct Password: Hashable, Sendable {
     private let secret: Secret
 
     public init(_ bytes: [UInt8]) {
-        // Memory of its own, since that of `bytes` may be another's, or a constant.
+        // Memory of its own, because the memory of `bytes` may be shared or constant.
         secret = Secret(ofOwnMemory: bytes.map(\.self))
     }
 
@@ -16,10 +16,10 @@ public struct Password: Hashable, Sendable {
 
     public var count: Int { secret.bytes.count }
 
-    /// A copy, for which the caller answers.
+    /// A copy; the caller is responsible for it.
     public var bytes: [UInt8] { secret.bytes.map(\.self) }
 
-    /// - Parameter body: must not keep the bytes: they are overwritten with the password.
+    /// - Parameter body: must not keep the bytes, which are overwritten together with the password.
     public func withBytes<Result>(_ body: ([UInt8]) -> Result) -> Result {
         body(secret.bytes)
     }
@@ -36,11 +36,11 @@ extension Password: CustomStringConvertible, CustomReflectable {
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// Overwrites its bytes with its end.
+/// Overwrites its bytes when it is freed.
 private final class Secret: Sendable {
     let bytes: [UInt8]
 
-    /// - Parameter bytes: whose memory nobody else uses.
+    /// - Parameter bytes: nothing else may use their memory.
     init(ofOwnMemory bytes: [UInt8]) {
         self.bytes = bytes
     }

@@ -1,15 +1,15 @@
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 public enum Peer: Hashable, Sendable, CustomStringConvertible {
     /// Never an IPv4-mapped address: ``init(_:port:)`` unmaps it, once.
     case ip(IPAddress, port: UInt16)
-    /// A process of this machine, by its user, over a unix socket.
+    /// A process on this machine, identified by its user, over a unix socket.
     case local(uid: UInt32)
 
     public init(_ address: IPAddress, port: UInt16) {
         self = .ip(address.unmapped, port: port)
     }
 
-    /// `nil` for a process of this machine, which has none.
+    /// `nil` for a process on this machine, which has no address.
     public var address: IPAddress? {
         switch self {
         case .ip(let address, _): address

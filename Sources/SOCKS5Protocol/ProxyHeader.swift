@@ -1,8 +1,8 @@
-/// The first bytes of a connection that a load balancer passes on: who the client is (PROXY protocol of haproxy.org,
-/// versions 1 and 2).
+/// The first bytes of a connection that a load balancer forwards. They identify the client (PROXY protocol of
+/// haproxy.org, versions 1 and 2).
 public struct ProxyHeader: Hashable, Sendable {
-    /// `nil`: whoever has connected is the client, as with a health check (LOCAL), UNKNOWN, and families other than
-    /// TCP over IPv4 and IPv6.
+    /// If `nil`, the peer itself is the client: for a health check (LOCAL), UNKNOWN, and families other than TCP over
+    /// IPv4 and IPv6.
     public let client: Peer?
     public let version: Version
 
@@ -18,16 +18,16 @@ public struct ProxyHeader: Hashable, Sendable {
         self.version = version
     }
 
-    /// The bytes of the longest header, of either version. Longer ones are refused.
+    /// The length of the longest accepted header of either version, in bytes. Longer ones are refused.
     public static let longest = 536
 
-    /// Version 2, LOCAL: whoever sends it speaks for itself, as a health check does.
+    /// Version 2, LOCAL: the sender is itself the client, as in a health check.
     public static var local: [UInt8] { ProxyHeaderBlock.local }
 
     /// Reads the header at the front of `bytes`.
     ///
-    /// - Returns: the header and the number of its bytes; `nil` where bytes are missing.
-    /// - Throws: what no further byte can cure, as soon as it can be seen.
+    /// - Returns: the header and its length in bytes; `nil` if bytes are missing.
+    /// - Throws: as soon as the bytes can't become valid, whatever follows.
     public static func decode(
         _ bytes: RawSpan
     ) throws(MalformedProxyHeader) -> (header: ProxyHeader, length: Int)? {
@@ -37,7 +37,7 @@ public struct ProxyHeader: Hashable, Sendable {
             ? try ProxyHeaderBlock.decode(bytes) : try ProxyHeaderLine.decode(bytes)
     }
 
-    /// The same for bytes in an array.
+    /// As above, for bytes in an array.
     public static func decode(
         _ bytes: [UInt8]
     ) throws(MalformedProxyHeader) -> (header: ProxyHeader, length: Int)? {
@@ -45,28 +45,28 @@ public struct ProxyHeader: Hashable, Sendable {
     }
 }
 
-/// What is wrong with a PROXY header: always the sender's fault.
+/// The error in a PROXY header; always the sender's fault.
 public enum MalformedProxyHeader: Error, Hashable, CaseIterable, Sendable {
-    /// The bytes begin neither version.
+    /// The bytes are the beginning of neither version.
     case noHeader
-    /// Version 1: another keyword, or a number, an address or a space that isn't as it must be.
+    /// Version 1: an unknown keyword, or an invalid number, address or space.
     case badLine
-    /// Version 2: another number of the version, or a command other than LOCAL and PROXY.
+    /// Version 2: a different version number, or a command other than LOCAL and PROXY.
     case unknownCommand
-    /// Version 2: a family or a transport that isn't defined.
+    /// Version 2: an undefined family or transport.
     case unknownFamily
     /// Version 1: no CR LF within 107 bytes. Version 2: more than ``ProxyHeader/longest`` bytes.
     case tooLong
-    /// Version 2: fewer bytes than the addresses of its family have.
+    /// Version 2: too short for the addresses of its family.
     case tooShort
-    /// Version 2: fields behind the addresses that don't end where the header does.
+    /// Version 2: fields after the addresses that don't end together with the header.
     case badField
-    /// Version 2: a CRC32C that isn't the header's.
+    /// Version 2: a wrong CRC32C.
     case badChecksum
 }
 
 extension RawSpan {
-    /// As many of them as there are.
+    /// The bytes of the range, as far as they exist.
     func bytes(_ range: Range<Int>) -> [UInt8] {
         range.clamped(to: 0..<byteCount).map { unsafe unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
     }

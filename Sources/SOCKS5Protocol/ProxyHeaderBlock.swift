@@ -2,12 +2,12 @@
 ///
 ///     signature (12) | VERSION, COMMAND | FAMILY, TRANSPORT | LENGTH (2) | addresses | fields
 enum ProxyHeaderBlock {
-    /// Line ends, a NUL and another version's QUIT: nothing that a client of any protocol begins with. In two numbers,
-    /// which are compared at once.
+    /// Line ends, a NUL and another version's QUIT: no client of any protocol begins with these bytes. They are stored
+    /// as two numbers, for a fast comparison.
     private static let signature = (first: UInt64(0x0d0a_0d0a_000d_0a51), last: UInt32(0x5549_540a))
     private static let signatureLength = 12
 
-    /// The first one tells this version from the other.
+    /// The first byte distinguishes this version from the other.
     static var firstByte: UInt8 { signatureByte(0) }
 
     private static func signatureByte(_ index: Int) -> UInt8 {
@@ -16,11 +16,11 @@ enum ProxyHeaderBlock {
             : UInt8(truncatingIfNeeded: signature.last >> UInt32(8 * (11 - index)))
     }
 
-    /// The upper half of the byte that ends with the command.
+    /// The upper half of the byte whose lower half is the command.
     private static let version: UInt8 = 2
 
     private enum Command: UInt8 {
-        /// Of the balancer itself: whatever the header says of addresses isn't looked at.
+        /// The balancer's own connection: addresses in the header are ignored.
         case local = 0
         case proxy = 1
     }
@@ -31,7 +31,7 @@ enum ProxyHeaderBlock {
         case ipv6 = 2
         case unix = 3
 
-        /// The bytes of both addresses and, but for unix, both ports.
+        /// The length of both addresses and both ports in bytes; unix sockets have no ports.
         var addressLength: Int {
             switch self {
             case .unspecified: 0
@@ -66,7 +66,7 @@ enum ProxyHeaderBlock {
         guard let blockLength = cursor.readInteger(UInt16.self, of: bytes) else { return nil }
         let length = cursor.offset + Int(blockLength)
         guard length <= ProxyHeader.longest else { throw .tooLong }
-        // A health check counts whatever it says of addresses, and so does what isn't known to have any.
+        // A health check is valid whatever its addresses are, and so is a family or transport without known addresses.
         let isLoose = command == .local || family == .unspecified || transport == .unspecified
         let fields = cursor.offset + (family?.addressLength ?? Int(blockLength))
         if fields > length && !isLoose { throw .tooShort }
@@ -78,7 +78,7 @@ enum ProxyHeaderBlock {
         return (ProxyHeader(client: readSource(family, of: bytes, at: &cursor), version: .two), length)
     }
 
-    /// - Returns: false where bytes are missing.
+    /// - Returns: false if bytes are missing.
     private static func readSignature(
         of bytes: RawSpan,
         at cursor: inout ByteCursor
@@ -90,7 +90,7 @@ enum ProxyHeaderBlock {
             cursor = end
             return true
         }
-        // A part of it, or something else.
+        // A part of the signature, or something else.
         for index in 0..<signatureLength {
             guard let byte = cursor.readByte(of: bytes) else { return false }
             guard byte == signatureByte(index) else { throw .noHeader }
@@ -109,7 +109,7 @@ enum ProxyHeaderBlock {
         return command
     }
 
-    /// The ports stand behind both addresses.
+    /// The ports follow both addresses.
     private static func readSource(
         _ family: Family,
         of bytes: RawSpan,

@@ -1,6 +1,6 @@
-/// What stands behind the addresses of a PROXY header, version 2: fields of a type, a length (2) and a value each.
+/// The fields after the addresses of a PROXY header, version 2: each has a type, a length (2 bytes) and a value.
 ///
-/// Skipped, but for the checksum: the name of a virtual host or of a cloud's endpoint means nothing to a proxy.
+/// All except the checksum are skipped: names of virtual hosts or cloud endpoints mean nothing to a proxy.
 enum ProxyHeaderFields {
     private static let checksumType: UInt8 = 0x03
     private static let checksumLength = 4
@@ -8,7 +8,7 @@ enum ProxyHeaderFields {
     /// - Parameters:
     ///   - bytes: from the header's first byte on.
     ///   - range: the fields. The header ends where they do.
-    ///   - isLoose: bytes that are no fields mean nothing, since nobody says where the addresses end.
+    ///   - isLoose: bytes that aren't fields are ignored, since the end of the addresses isn't known.
     static func check(_ bytes: RawSpan, _ range: Range<Int>, isLoose: Bool) throws(MalformedProxyHeader) {
         var checksum: Range<Int>?
         var start = range.lowerBound
@@ -28,7 +28,7 @@ enum ProxyHeaderFields {
         guard stated == crc32c(bytes, ..<range.upperBound, zeroing: checksum) else { throw .badChecksum }
     }
 
-    /// Where the value of the field at the front is; `nil`: it doesn't fit.
+    /// The range of the value of the field at the front; `nil` if it doesn't fit.
     private static func value(_ bytes: RawSpan, _ rest: Range<Int>) -> Range<Int>? {
         let start = rest.lowerBound + 3
         guard start <= rest.upperBound else { return nil }
@@ -36,9 +36,9 @@ enum ProxyHeaderFields {
         return count <= rest.upperBound - start ? start..<(start + count) : nil
     }
 
-    /// CRC32C (RFC 9260 appendix A), of the header with zeros for the checksum itself.
+    /// CRC32C (RFC 9260 appendix A) of the header, with zeros in place of the checksum.
     ///
-    /// Bit by bit, since few headers have one and none is long.
+    /// Computed bit by bit, since few headers have a checksum and all are short.
     private static func crc32c(
         _ bytes: RawSpan,
         _ header: PartialRangeUpTo<Int>,

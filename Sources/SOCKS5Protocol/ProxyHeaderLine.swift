@@ -1,4 +1,4 @@
-/// Version 1 of the PROXY header, one line of text.
+/// Version 1 of the PROXY header, a line of text.
 ///
 ///     PROXY TCP4 192.0.2.1 198.51.100.1 4711 1080 CR LF
 enum ProxyHeaderLine {
@@ -8,7 +8,7 @@ enum ProxyHeaderLine {
         case unknown = "PROXY UNKNOWN"
     }
 
-    /// With CR and LF.
+    /// The longest line in bytes, including CR and LF.
     private static let longest = 107
     private static let carriageReturn = UInt8(ascii: "\r")
     private static let lineFeed = UInt8(ascii: "\n")
@@ -36,7 +36,7 @@ enum ProxyHeaderLine {
         return (ProxyHeader(client: client, version: .one), end + 2)
     }
 
-    /// `nil`: bytes are missing.
+    /// `nil` if bytes are missing.
     private static func keyword(of received: [UInt8]) throws(MalformedProxyHeader) -> Keyword? {
         var couldBecomeOne = false
         for keyword in Keyword.allCases {
@@ -48,7 +48,8 @@ enum ProxyHeaderLine {
         throw received.starts(with: "PROXY".utf8) ? .badLine : .noHeader
     }
 
-    /// Finds bytes that no address has before the line is complete: its sender may wait for an end. A lone LF is one.
+    /// Finds bytes that never occur in an address before the line is complete, because the sender may not send its end.
+    /// A lone LF is such a byte.
     private static func checkAlphabet(
         _ fields: ArraySlice<UInt8>,
         isWhole: Bool
@@ -65,7 +66,7 @@ enum ProxyHeaderLine {
         }
     }
 
-    /// - Parameter fields: with the space before the first one.
+    /// - Parameter fields: including the space before the first one.
     private static func source(
         _ keyword: Keyword,
         _ fields: ArraySlice<UInt8>

@@ -1,19 +1,19 @@
 /// The client's side of SOCKS4 and SOCKS4a, without I/O.
 ///
-/// Used as ``ClientHandshake``: send what ``request(_:userID:)`` returns, then bytes come in and one action comes out.
-/// The machine keeps no bytes.
+/// Used like ``ClientHandshake``: send what ``request(_:userID:)`` returns, then bytes come in and one action comes
+/// out. The machine keeps no bytes.
 public struct SOCKS4ClientHandshake: Sendable {
     public enum Action: Hashable, Sendable {
         /// The reply isn't complete. Nothing was consumed.
         case receiveMore
-        /// The server listens for a BIND at this address: go on, for its second reply. 0.0.0.0 stands for the address on
-        /// which the server was reached.
+        /// The server listens for a BIND at this address: continue with its second reply. 0.0.0.0 stands for the
+        /// address by which the server was reached.
         case awaitPeer(Destination)
-        /// The request is carried out. What follows is payload of the target.
+        /// The request is carried out. The bytes that follow are payload of the target.
         ///
-        /// With the peer's address after BIND; `nil` after CONNECT, whose reply has no address with a meaning.
+        /// The peer's address after BIND; `nil` after CONNECT, since the address in its reply means nothing.
         case open(Destination?)
-        /// Close. Nothing that follows has a meaning.
+        /// Close. Bytes that follow mean nothing.
         case fail(Failure)
     }
 
@@ -36,13 +36,13 @@ public struct SOCKS4ClientHandshake: Sendable {
 
     public init() {}
 
-    /// The one message of a client, to be sent before anything is received.
+    /// The client's only message, to be sent before anything is received.
     ///
-    /// A name goes as SOCKS4a has it, and a name that spells an address goes as that address.
+    /// A name is sent as in SOCKS4a, but a name that spells an address is sent as that address.
     ///
-    /// - Parameter userID: how the client calls itself.
-    /// - Returns: `nil` if SOCKS4 can't express it: another command than CONNECT and BIND, an IPv6 address, or a user ID
-    ///   with a zero or more than 255 bytes. The request is still owed then.
+    /// - Parameter userID: the client's name for itself.
+    /// - Returns: `nil` if SOCKS4 can't express the request: a command other than CONNECT and BIND, an IPv6 address, or
+    ///   a user ID with a zero or more than 255 bytes. The machine then still expects a request.
     public mutating func request(_ request: SOCKSRequest, userID: [UInt8]) -> [UInt8]? {
         switch state {
         case .owingRequest: break
@@ -62,10 +62,10 @@ public struct SOCKS4ClientHandshake: Sendable {
         return SOCKS4Request(command: request.command, destination: destination, userID: userID).encoded
     }
 
-    /// Deals with the next reply at the front of `bytes`.
+    /// Processes the next reply at the front of `bytes`.
     ///
-    /// - Parameter bytes: all that was received and not consumed.
-    /// - Returns: how many bytes the reply had, 0 unless it is complete, and what to do.
+    /// - Parameter bytes: all bytes that were received and not yet consumed.
+    /// - Returns: the length of the reply in bytes, 0 if it isn't complete, and the action.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         do throws(MalformedMessage) {
             if let code = try refusal(in: bytes) { return (0, end(with: .fail(.refused(code)))) }
@@ -87,7 +87,7 @@ public struct SOCKS4ClientHandshake: Sendable {
         }
     }
 
-    /// The code alone tells a refusal, as in SOCKS5: no address has to follow.
+    /// A refusal is recognised by its code alone, as in SOCKS5: an address need not follow.
     private func refusal(in bytes: RawSpan) throws(MalformedMessage) -> SOCKS4Response.Code? {
         var cursor = ByteCursor()
         guard try cursor.readVersion(0, of: bytes) != nil, let code = cursor.readByte(of: bytes) else {

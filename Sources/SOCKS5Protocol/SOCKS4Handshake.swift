@@ -1,18 +1,18 @@
 /// The server's side of SOCKS4 and SOCKS4a until the request, without I/O.
 ///
-/// Used as ``ServerHandshake``: bytes come in, one action comes out. There is one message and no login, so that a server
-/// that requires one refuses every request.
+/// Used like ``ServerHandshake``: bytes come in, one action comes out. There is one message and no login, so a server
+/// that requires a login refuses every request.
 public struct SOCKS4Handshake: Sendable {
     public enum Action: Hashable, Sendable {
         /// The request isn't complete. Nothing was consumed.
         case receiveMore
-        /// Carry out the request. What follows is payload.
+        /// Carry out the request. The bytes that follow are payload.
         case open(SOCKSRequest)
-        /// A login is required, and SOCKS4 has none: send 5B and close.
+        /// A login is required, but SOCKS4 has none: send 5B and close.
         case refuseWithoutLogin
-        /// The user ID has no end: send 5B and close.
+        /// The user ID doesn't end within the limit: send 5B and close.
         case refuseUserID
-        /// Send 5B and close. The reply says why, to the log.
+        /// Send 5B and close. The reply is the reason for the log.
         case reject(Reply)
         /// Not SOCKS4: close without a word.
         case abort
@@ -29,7 +29,7 @@ public struct SOCKS4Handshake: Sendable {
         state = .awaitingRequest(needsLogin: needsLogin)
     }
 
-    /// The name that the client has given itself, once there is a request. Nobody has checked it. `nil`: none.
+    /// The client's name for itself, once there is a request. It isn't verified. `nil` if there is none.
     public var userID: [UInt8]? {
         switch state {
         case .awaitingRequest: nil
@@ -37,10 +37,10 @@ public struct SOCKS4Handshake: Sendable {
         }
     }
 
-    /// Deals with the request at the front of `bytes`.
+    /// Processes the request at the front of `bytes`.
     ///
-    /// - Parameter bytes: all that was received.
-    /// - Returns: how many bytes the request had, 0 unless it is complete, and what to do.
+    /// - Parameter bytes: all bytes that were received.
+    /// - Returns: the length of the request in bytes, 0 if it isn't complete, and the action.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         switch state {
         case .awaitingRequest(let needsLogin):

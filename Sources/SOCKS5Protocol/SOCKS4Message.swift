@@ -1,16 +1,16 @@
-/// What a SOCKS4 or SOCKS4a client wants, in the one message that it sends.
+/// A SOCKS4 or SOCKS4a client's request, its only message.
 ///
 ///     04 | CD | DSTPORT | DSTIP | USERID | 00 [ | NAME | 00 ]
 ///
-/// A DSTIP of 0.0.0.x, other than 0.0.0.0, says that a name follows (SOCKS4a).
+/// A DSTIP of 0.0.0.x, other than 0.0.0.0, announces that a name follows (SOCKS4a).
 public struct SOCKS4Request: SOCKSMessage, Hashable {
-    /// ``SOCKSCommand/connect`` or ``SOCKSCommand/bind``. SOCKS4 has no others.
+    /// ``SOCKSCommand/connect`` or ``SOCKSCommand/bind``. SOCKS4 has no other commands.
     public var command: SOCKSCommand
     public var destination: Destination
-    /// The name that the client gives itself. Nobody has checked it. At most 255 bytes, none of them 0.
+    /// The client's name for itself. It isn't verified. At most 255 bytes, none of them 0.
     public var userID: [UInt8]
 
-    /// As long as a username may be (RFC 1929), so that a message has a bound.
+    /// The same limit as for a username (RFC 1929), so that the length of a message is bounded.
     static let longestUserID = 255
 
     public init(command: SOCKSCommand, destination: Destination, userID: [UInt8] = []) {
@@ -19,7 +19,8 @@ public struct SOCKS4Request: SOCKSMessage, Hashable {
         self.userID = userID
     }
 
-    /// An unknown CD is seen at its byte. A user ID or a name without an end is malformed as soon as it is too long.
+    /// An unknown CD is detected at its byte. A user ID or a name without an end is malformed as soon as it is too
+    /// long.
     public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socks4Version, of: bytes) != nil, let code = cursor.readByte(of: bytes)
         else { return nil }
@@ -47,7 +48,7 @@ public struct SOCKS4Request: SOCKSMessage, Hashable {
         )
     }
 
-    /// An address that has no form of its own is sent as a name.
+    /// An address that SOCKS4 can't express is sent as a name.
     public var encoded: [UInt8] {
         let code = command == .bind ? SOCKS4Command.bind : .connect
         let port = [UInt8(destination.port >> 8), UInt8(destination.port & 0xff)]
@@ -65,11 +66,11 @@ public struct SOCKS4Request: SOCKSMessage, Hashable {
     }
 }
 
-/// What has become of a SOCKS4 request.
+/// The result of a SOCKS4 request.
 ///
 ///     00 | CD | DSTPORT | DSTIP
 public struct SOCKS4Response: SOCKSMessage, Hashable {
-    /// CD of a reply. Only one of them is good news.
+    /// CD of a reply. Only the first one is a success.
     public enum Code: UInt8, Sendable, CaseIterable {
         case granted = 0x5a
         case rejected = 0x5b
@@ -79,7 +80,7 @@ public struct SOCKS4Response: SOCKSMessage, Hashable {
     }
 
     public var code: Code
-    /// 0.0.0.0: the address on which the client has reached the server.
+    /// 0.0.0.0 stands for the address by which the client has reached the server.
     public var boundAddress: IPv4Address
     public var port: UInt16
 
@@ -89,8 +90,8 @@ public struct SOCKS4Response: SOCKSMessage, Hashable {
         self.port = port
     }
 
-    /// The reply of SOCKS5 in SOCKS4's words: each failure is the same one. An address that isn't IPv4 becomes 0.0.0.0,
-    /// since there is no room for it.
+    /// The SOCKS4 equivalent of a SOCKS5 reply: all failures have the same code. An address that isn't IPv4 becomes
+    /// 0.0.0.0, since it doesn't fit.
     public init(_ reply: Reply, boundTo bound: Destination) {
         let address = if case .ipv4(let address) = bound.host { address } else { IPv4Address.any }
         self.init(

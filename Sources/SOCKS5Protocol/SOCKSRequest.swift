@@ -3,16 +3,16 @@ public enum SOCKSCommand: UInt8, Sendable, CaseIterable {
     case connect = 0x01
     case bind = 0x02
     case udpAssociate = 0x03
-    /// Look a name up and answer with its address, in BND; nothing is dialled. Tor's extension, which torsocks uses. Its
-    /// opposite F1, from an address to a name, is not supported.
+    /// Resolves a name and replies with its address in BND; nothing is dialled. Tor's extension, used by torsocks. The
+    /// reverse command F1, from an address to a name, isn't supported.
     case resolve = 0xf0
 }
 
-/// What the client wants (RFC 1928 section 4).
+/// The client's request (RFC 1928 section 4).
 ///
 ///     05 | CMD | RSV | ATYP | DST.ADDR | DST.PORT
 ///
-/// RSV is ignored: clients exist that send something else than 00.
+/// RSV is ignored: some clients send values other than 00.
 public struct SOCKSRequest: SOCKSMessage, Hashable {
     public var command: SOCKSCommand
     public var destination: Destination
@@ -22,7 +22,7 @@ public struct SOCKSRequest: SOCKSMessage, Hashable {
         self.destination = destination
     }
 
-    /// An unknown CMD is seen at its byte, an unknown ATYP at its own, without waiting for an address.
+    /// An unknown CMD or ATYP is detected at its byte, without waiting for the address.
     public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes),
             cursor.readByte(of: bytes) != nil,
@@ -44,7 +44,7 @@ public struct SOCKSRequest: SOCKSMessage, Hashable {
     }
 }
 
-/// What has become of a request (RFC 1928 section 6).
+/// The result of a request (RFC 1928 section 6).
 ///
 ///     05 | REP | RSV | ATYP | BND.ADDR | BND.PORT
 public struct SOCKSResponse: SOCKSMessage, Hashable {
@@ -56,12 +56,12 @@ public struct SOCKSResponse: SOCKSMessage, Hashable {
         self.boundAddress = boundAddress
     }
 
-    /// Ten bytes, bound to 0.0.0.0:0.
+    /// A failure: ten bytes, bound to 0.0.0.0:0.
     public static func failure(_ reply: Reply) -> SOCKSResponse {
         SOCKSResponse(reply: reply, boundAddress: .unspecified)
     }
 
-    /// For clients. RSV is ignored, and a name as bound address is taken: this side is lenient.
+    /// For clients. This side is lenient: RSV is ignored, and the bound address may be a name.
     public init?(decoding bytes: RawSpan, at cursor: inout ByteCursor) throws(MalformedMessage) {
         guard try cursor.readVersion(socksVersion, of: bytes) != nil, let code = cursor.readByte(of: bytes),
             cursor.readByte(of: bytes) != nil

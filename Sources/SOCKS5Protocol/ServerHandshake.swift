@@ -1,51 +1,51 @@
 /// The server's side of greeting, authentication and request, without I/O (RFC 1928 sections 3 to 6, RFC 1929, RFC 1961
 /// sections 3 and 4).
 ///
-/// Bytes come in, one action comes out; the caller performs it, drops the bytes that were consumed, and calls
-/// again with the rest. The machine keeps no bytes of its own. Whatever a peer sends leads to an action;
-/// calling out of turn is the caller's bug, and traps.
+/// Bytes come in, one action comes out. The caller performs it, drops the bytes that were consumed, and calls again
+/// with the rest. The machine keeps no bytes of its own. Any bytes of a peer lead to an action; a call out of turn is
+/// the caller's bug, and traps.
 public struct ServerHandshake: Sendable {
     public enum Action: Hashable, Sendable {
         /// The next message isn't complete. Nothing was consumed.
         case receiveMore
-        /// Send it and go on.
+        /// Send it and continue.
         case select(MethodSelection)
         /// No method in common: send it and close. Nothing else follows.
         case refuse(MethodSelection)
         /// Ask the store, then call ``ServerHandshake/authenticated(_:)``.
         case authenticate(Credentials)
-        /// The login is good: send it and go on.
+        /// The login is correct: send it and continue.
         case acknowledge(AuthenticationStatus)
-        /// The login is bad: send it and close.
+        /// The login is wrong: send it and close.
         case refuseLogin(AuthenticationStatus)
-        /// Let the GSSAPI context take this token, then call ``ServerHandshake/advanced(_:)``.
+        /// Pass this token to the GSSAPI context, then call ``ServerHandshake/advanced(_:)``.
         case establish(token: [UInt8])
-        /// Let the context read the protection level that the client asks for, then call
+        /// Have the context read the level of protection that the client asks for, then call
         /// ``ServerHandshake/advanced(_:)``.
         case agree(token: [UInt8])
-        /// A token of the context: send it and go on.
+        /// A token of the context: send it and continue.
         case send(GSSAPIMessage)
-        /// Send it. All that follows in both directions is protected as was agreed.
+        /// Send it. After that everything in both directions is protected as agreed.
         case protect(GSSAPIMessage)
         /// The context can't be established, or the level isn't granted: send it and close.
         case refuseContext(GSSAPIMessage)
         /// The client has given up its context: close.
         case clientAborted
-        /// Carry out the request. The handshake is over; what follows is payload.
+        /// Carry out the request. The handshake is over; the bytes that follow are payload.
         case open(SOCKSRequest)
-        /// Send ``SOCKSResponse/failure(_:)``, and close when the client has had time to read it.
+        /// Send ``SOCKSResponse/failure(_:)``, and close after the client has had time to read it.
         case reject(Reply)
-        /// Not SOCKS5: close without a word, which could mean something in another protocol.
+        /// Not SOCKS5: close without sending anything, because it could mean something in another protocol.
         case abort
     }
 
-    /// What a step of a GSSAPI login has come to.
+    /// The result of a step of a GSSAPI login.
     public enum ContextStep: Hashable, Sendable {
-        /// The client owes another token behind this one.
+        /// The client owes another token after this one.
         case unfinished([UInt8])
-        /// The context is there. Empty: the client needs nothing more from us to have it too.
+        /// The context is established. If empty, the client needs nothing more from the server to establish it too.
         case established([UInt8])
-        /// The protection level is granted, which this tells the client.
+        /// The level of protection is granted; this token tells the client.
         case agreed([UInt8])
         case refused
     }
@@ -54,7 +54,7 @@ public struct ServerHandshake: Sendable {
         case awaitingGreeting
         case awaitingCredentials
         case awaitingVerdict
-        /// - Parameter tokens: so many have come.
+        /// - Parameter tokens: the number of tokens that have come.
         case awaitingToken(tokens: UInt8)
         case establishing(tokens: UInt8)
         case awaitingLevel
@@ -65,21 +65,21 @@ public struct ServerHandshake: Sendable {
 
     private var state = State.awaitingGreeting
     private let method: Subnegotiation
-    /// Instead of it, where the client doesn't offer it. `nil`: none.
+    /// The method to use instead if the client doesn't offer the first one. `nil` if there is none.
     private let alternative: Subnegotiation?
 
-    /// A token of a Kerberos login has the client's groups in it, and up to 48 KB by Windows' default (MaxTokenSize). So
-    /// much fits, with its header, into 64 KiB, as large as a ring becomes for a handshake.
+    /// A token of a Kerberos login contains the client's groups, and may have up to 48 KB by Windows' default
+    /// (MaxTokenSize). This limit plus a header is 64 KiB, the largest size of a ring during a handshake.
     public static let longestToken = (64 << 10) - GSSAPIHeader.length
-    /// One byte, wrapped: mechanisms add some 60. The smallest ring has room for it.
+    /// One byte, wrapped: mechanisms add about 60 bytes. The smallest ring has room for the limit.
     public static let longestLevelToken = (4 << 10) - GSSAPIHeader.length
-    /// Kerberos takes one or two, and a negotiation about mechanisms two more.
+    /// Kerberos needs one or two, and negotiating the mechanism two more.
     static let mostTokens: UInt8 = 8
 
     /// - Parameters:
     ///   - method: the one that is selected, ``AuthenticationMethod/noAuthentication``,
     ///     ``AuthenticationMethod/usernamePassword`` or ``AuthenticationMethod/gssapi``.
-    ///   - alternative: is selected where the client doesn't offer `method`.
+    ///   - alternative: selected if the client doesn't offer `method`.
     public init(requiring method: AuthenticationMethod, or alternative: AuthenticationMethod? = nil) {
         guard let method = Subnegotiation(method) else {
             preconditionFailure("a method that isn't implemented")
@@ -88,10 +88,10 @@ public struct ServerHandshake: Sendable {
         self.alternative = alternative.flatMap { Subnegotiation($0) }
     }
 
-    /// Deals with the next message at the front of `bytes`.
+    /// Processes the next message at the front of `bytes`.
     ///
-    /// - Parameter bytes: all that was received and not consumed.
-    /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
+    /// - Parameter bytes: all bytes that were received and not yet consumed.
+    /// - Returns: the length of the message in bytes, 0 if it isn't complete, and the action.
     public mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         do throws(MalformedMessage) {
             switch state {
@@ -129,9 +129,9 @@ public struct ServerHandshake: Sendable {
         }
     }
 
-    /// What the context says to the token of ``Action/establish(token:)`` or ``Action/agree(token:)``.
+    /// The context's answer to the token of ``Action/establish(token:)`` or ``Action/agree(token:)``.
     ///
-    /// - Returns: ``Action/receiveMore`` where there is nothing to send.
+    /// - Returns: ``Action/receiveMore`` if there is nothing to send.
     public mutating func advanced(_ step: ContextStep) -> Action {
         switch (state, step) {
         case (.establishing(let tokens), .unfinished(let token)) where tokens < Self.mostTokens:
@@ -186,7 +186,7 @@ public struct ServerHandshake: Sendable {
         return alternative
     }
 
-    /// Refuses what is out of turn or too long at its header, before it takes up memory.
+    /// Refuses a message that is out of turn or too long as soon as its header is there, before it takes up memory.
     private func checkHeader(
         of bytes: RawSpan,
         _ expected: GSSAPIHeader.Kind,
@@ -236,7 +236,7 @@ public struct ServerHandshake: Sendable {
     }
 }
 
-/// What is negotiated between method selection and request.
+/// The negotiation between method selection and request.
 enum Subnegotiation: Sendable {
     case noAuthentication
     case usernamePassword

@@ -1,12 +1,12 @@
-/// What a request or a datagram is for, in the one form that rules, dial and log see.
+/// The target of a request or a datagram, in the one form that rules, dialling and logs use.
 ///
-/// Made once from what the client has sent. Behind it there are no escapes, no odd spellings of addresses, no addresses
-/// in the disguise of names, no mapped and no unspecified ones.
+/// Made once from the client's bytes. After that there are no escapes, no unusual spellings of addresses, no addresses
+/// disguised as names, and no mapped or unspecified addresses.
 public enum Target: Hashable, Sendable, CustomStringConvertible {
     case address(IPAddress, port: UInt16)
     case name(HostName, port: UInt16)
 
-    /// - Returns: `nil` if the destination is a name that nobody can look up.
+    /// - Returns: `nil` if the destination is a name that can't be looked up.
     public init?(_ destination: Destination) {
         let port = destination.port
         switch destination.host {
@@ -23,7 +23,7 @@ public enum Target: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The address that a name spells: Chromium sends `::1`, others `[::1]`, and resolvers take `0x7f.1` for 127.0.0.1.
+    /// The address that a name spells: Chromium sends `::1`, others `[::1]`, and resolvers read `0x7f.1` as 127.0.0.1.
     static func address(spelledBy name: DomainName) -> IPAddress? {
         let text = Array(name.description.utf8)
         if text.first == UInt8(ascii: "["), text.last == UInt8(ascii: "]") {
@@ -50,7 +50,7 @@ public enum Target: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Destination {
-    /// As a request has it.
+    /// The target as the destination of a request.
     public init(_ target: Target) {
         switch target {
         case .address(.ipv4(let address), let port): self.init(host: .ipv4(address), port: port)
