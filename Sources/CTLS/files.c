@@ -69,7 +69,7 @@ static ctls_problem read_file(const char *path, bool is_secret, file_text *text)
     return result;
 }
 
-/// Keys with a passphrase are of no use to a server that starts by itself.
+/// A server that starts unattended can't use keys with a passphrase.
 static int no_passphrase(char *buffer, int size, int is_writing, void *was_asked) {
     (void)buffer, (void)size, (void)is_writing;
     if (was_asked != NULL) *(bool *)was_asked = true;

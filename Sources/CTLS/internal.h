@@ -41,7 +41,7 @@ struct ctls_session {
     /// The room for the wire that the current call was given. If `NULL`, writes go to the messages.
     uint8_t *output;
     size_t output_left;
-    /// Bytes to be taken: from `messages_taken` to `messages_length`.
+    /// Queued messages: the bytes from `messages_taken` to `messages_length` are still to be taken.
     uint8_t *messages;
     size_t messages_taken, messages_length, messages_size;
     /// The position of the wire within a record: bytes of its header that have come, and bytes of its body still to

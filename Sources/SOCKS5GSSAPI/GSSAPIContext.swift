@@ -4,7 +4,7 @@
     internal import Locks
     package import SOCKS5Protocol
 
-    /// The login of one client, and the keys that protect what follows (RFC 1961).
+    /// The login of one client, and the keys that protect the traffic after it (RFC 1961).
     ///
     /// - Isolation: any thread, one at a time.
     package final class GSSAPIContext: Sendable {

@@ -67,17 +67,18 @@
 
     /// The certificate and terms that all connections of a TLS server share. Any thread.
     ///
-    /// A client that asks for the protocol `socks` (ALPN) gets it; one that asks for nothing is served too. Tickets resume
-    /// sessions of contexts of this process that have the same certificate and terms.
+    /// If a client asks for the protocol `socks` (ALPN), it is selected; other clients are served too.
+    /// Tickets resume sessions of any context in this process with the same certificate and settings.
     package final class TLSServerContext: StreamCodecSource {
         private let context: TLSContext
 
         /// Reads the files.
         ///
         /// - Parameters:
-        ///   - certificate: the server's, with those that lead to its CA behind it (PEM).
-        ///   - key: the private key of it (PEM), which others mustn't be able to read.
-        ///   - clientAuthority: the CAs by which clients must prove who they are; `nil`: they don't.
+        ///   - certificate: the server's certificate, then its intermediate certificates (PEM).
+        ///   - key: the certificate's private key (PEM), which other users must not be able to read.
+        ///   - clientAuthority: the CAs that must have signed clients' certificates; if `nil`, clients need
+        ///     none.
         package init(
             certificate: String,
             key: String,
@@ -106,7 +107,7 @@
     ///
     /// The last session is kept, and the next connection resumes it.
     package final class TLSClientContext: StreamCodecSource {
-        /// How the server proves who it is.
+        /// What the server must prove.
         package struct Trust: Hashable, Sendable {
             /// The CAs (PEM). If `nil`, the system's CAs, unless there is a pin.
             package var authority: String?

@@ -27,7 +27,7 @@ extension Configuration {
         return configuration
     }
 
-    /// One source for all listeners that have the same settings.
+    /// Listeners with the same settings share a source.
     private mutating func make<Settings: Hashable, Source>(
         _ source: WritableKeyPath<ListenerSettings, Source?>,
         by settings: KeyPath<ListenerSettings, Settings?>,

@@ -36,9 +36,9 @@ struct InheritedSockets: Sendable {
     private static let nameless = "unknown"
 
     /// - Parameters:
-    ///   - process: for which the variables have to be.
-    ///   - variable: of the environment, by name.
-    ///   - isOpen: whether there is such a descriptor.
+    ///   - process: the process for which the variables must be meant.
+    ///   - variable: returns an environment variable by name.
+    ///   - isOpen: whether a descriptor is open.
     init(process: Int32, _ variable: (String) -> String?, isOpen: (Int32) -> Bool = { _ in true }) {
         guard let count = variable("LISTEN_FDS") else {
             (entries, trouble) = ([], "LISTEN_FDS is not set")

@@ -13,8 +13,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     )
 
     /// - Parameters:
-    ///   - address: where to listen; the unspecified one of a family: everywhere.
-    ///   - port: 0: the system chooses one.
+    ///   - address: the address to listen on; the unspecified address of a family stands for all addresses.
+    ///   - port: if 0, the system chooses one.
     public init(_ address: IPAddress, port: UInt16) {
         self.init(SocketAddress(address, port: port))
     }

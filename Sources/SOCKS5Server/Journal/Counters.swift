@@ -2,7 +2,7 @@ internal import Locks
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 
-/// What one worker has counted since its start.
+/// The counts of one worker since its start.
 ///
 /// Written by the worker's thread alone, read by any.
 final class Counters: Sendable {
@@ -22,13 +22,13 @@ final class Counters: Sendable {
     private let acceptErrors = InlineArray<5, Count> { _ in Count() }
     /// By ``PolicyDecision``.
     private let decisions = InlineArray<530, Count> { _ in Count() }
-    /// Sessions that have not sent their whole request; not a count of what has happened.
+    /// Sessions that haven't sent their complete request yet; a gauge, not a counter.
     private let openHandshakes = Gauge()
     private let openPipes = Gauge()
     /// In the order of ``Configuration/listen``.
     let listeners: [ListenerCounters]
 
-    /// From the accept to the whole request.
+    /// Time from the accept to the complete request.
     let handshakeTimes = Histogram(.stage)
     let lookupTimes = Histogram(.stage)
     let dialTimes = Histogram(.stage)
@@ -46,17 +46,17 @@ final class Counters: Sendable {
     func add(_ error: AcceptError) { acceptErrors[error.rawValue].add() }
     func add(_ decision: PolicyDecision) { decisions[decision.number].add() }
 
-    /// - Parameter command: `nil`: one that isn't known.
+    /// - Parameter command: `nil` if it isn't known.
     func add(_ reply: Reply, to command: SOCKSCommand?) { replies[Self.place(of: reply, command)].add() }
 
-    /// - Parameter command: `nil`: no request has come.
+    /// - Parameter command: `nil` if no request has arrived.
     func add(_ outcome: SessionInfo.Outcome, of command: SOCKSCommand?) {
         ends[Self.place(of: outcome, command)].add()
     }
 
     func add(_ result: ConnectResult, isIPv6: Bool) { connects[Self.place(of: result, isIPv6)].add() }
 
-    /// A part of the payload of a TCP connection, which has not passed this process.
+    /// Counts payload of a TCP connection that hasn't passed through this process.
     func addSpliced(_ bytes: UInt64, _ direction: Direction) {
         switch direction {
         case .clientToTarget: counts[Counter.splicedClientToTarget.rawValue].add(bytes)
@@ -64,7 +64,7 @@ final class Counters: Sendable {
         }
     }
 
-    /// A datagram with so much payload.
+    /// Counts a datagram with that many bytes of payload.
     func addDatagram(_ bytes: UInt64, _ direction: Direction) {
         switch direction {
         case .clientToTarget:
@@ -76,7 +76,7 @@ final class Counters: Sendable {
         }
     }
 
-    /// A session has ended. Whoever sees that sees at least what was counted before.
+    /// Counts the end of a session. A thread that sees this also sees all earlier counts.
     func publishEnd() { counts[Counter.ended.rawValue].publish() }
 
     func handshakeDidBegin() { openHandshakes.add(1) }
@@ -109,7 +109,7 @@ final class Counters: Sendable {
         SOCKSCommand.allCases.reduce(self[reply, nil]) { $0 + self[reply, $1] }
     }
 
-    /// Read before ``Counter/accepted``, it is never larger.
+    /// If it is read before ``Counter/accepted``, it is never larger than that.
     var publishedEnds: UInt64 { counts[Counter.ended.rawValue].published }
 
     var handshakes: Int { openHandshakes.value }
@@ -129,9 +129,9 @@ final class Counters: Sendable {
 }
 
 extension SOCKSCommand {
-    /// The place among counts, below 5.
+    /// The index of a command among counts, below 5.
     ///
-    /// - Parameter command: `nil`: none is known.
+    /// - Parameter command: `nil` if it isn't known.
     static func number(of command: SOCKSCommand?) -> Int {
         switch command {
         case nil: 0

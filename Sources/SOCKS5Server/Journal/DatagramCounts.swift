@@ -2,17 +2,17 @@
 public struct DatagramCounts: Sendable {
     public internal(set) var clientToTarget: UInt64 = 0
     public internal(set) var targetToClient: UInt64 = 0
-    /// By ``DatagramDrop``; empty until there is one.
+    /// By ``DatagramDrop``; empty until a datagram is dropped.
     private var drops: [UInt32] = []
 
     init() {}
 
-    /// Those that were not relayed, for this reason.
+    /// Datagrams that weren't relayed for this reason.
     public subscript(drop: DatagramDrop) -> UInt64 {
         drops.isEmpty ? 0 : UInt64(drops[drop.rawValue])
     }
 
-    /// Those that were not relayed.
+    /// Datagrams that weren't relayed.
     public var dropped: UInt64 { drops.reduce(0) { $0 + UInt64($1) } }
 
     mutating func count(_ drop: DatagramDrop) {

@@ -2,25 +2,26 @@
 public enum DatagramDrop: Int, CaseIterable, Sendable {
     /// To the client's address, but not from the client.
     case foreign
-    /// Without a header that makes sense (RFC 1928 section 7).
+    /// Without a valid header (RFC 1928 section 7).
     case malformed
-    /// A fragment that doesn't complete a datagram, or any where they aren't reassembled.
+    /// A fragment that doesn't complete a datagram, or any fragment if they aren't reassembled.
     case fragment
     /// To a target that may not be sent to.
     case denied
     /// To a name without an address.
     case nameNotFound
-    /// More than what may wait for names, fragments or a full socket.
+    /// Too much was already waiting for names, fragments or a full socket.
     case queueFull
     /// Too long for a datagram with its header.
     case tooLong
-    /// The system knows no way to the target.
+    /// The system has no route to the target.
     case unreachable
     /// From a host that the client has not sent to.
     case unsolicited
-    /// By a route that can't carry it: its parent isn't there or takes no datagrams, or the association has too many ways.
+    /// Its route can't carry it: the parent is unreachable or carries no datagrams, or the association uses
+    /// too many parents.
     case noWay
-    /// More than the bandwidth of the association or its user, see ``ProxyLimits``.
+    /// It exceeds the bandwidth of the association or its user, see ``ProxyLimits``.
     case overBandwidth
     /// Not protected as the client's login demands (RFC 1961 section 5), or a copy of an earlier one.
     case unprotected

@@ -1,18 +1,18 @@
 internal import Locks
 internal import UVLoop
 
-/// How often something took how long, by one worker.
+/// Durations that one worker has observed, counted in buckets.
 ///
-/// The buckets are fixed, and those of Prometheus come out directly. An observation is two relaxed stores and allocates
-/// nothing. Written by the worker's thread alone, read by any.
+/// The buckets are fixed, and are the same as those for Prometheus. An observation is two relaxed stores and
+/// allocates nothing. Written by the worker's thread alone, read by any.
 final class Histogram: Sendable {
-    /// The upper bounds of buckets, in milliseconds, ascending; one bucket more has no bound.
+    /// The upper bounds of buckets, in milliseconds, ascending; one further bucket has no bound.
     struct Bounds: Sendable {
-        /// Of stages of a session, up to a minute.
+        /// For stages of a session, up to a minute.
         static let stage = Bounds([
             1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000,
         ])
-        /// Of whole sessions, up to a day.
+        /// For whole sessions, up to a day.
         static let session = Bounds([
             10, 50, 100, 500, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 14_400_000, 86_400_000,
         ])
@@ -55,7 +55,7 @@ final class Histogram: Sendable {
     }
 }
 
-/// How often something took how long, at one moment.
+/// The state of a histogram of durations at one moment.
 public struct HistogramSnapshot: Sendable {
     private let bounds: [UInt64]
     private var counts: [UInt64]
@@ -91,13 +91,13 @@ public struct HistogramSnapshot: Sendable {
     /// All observations, also those above the last bound.
     public var count: UInt64 { counts.reduce(0, +) }
 
-    /// Of all observations, in seconds.
+    /// Sum of all observations, in seconds.
     public var sum: Double { Double(milliseconds) / 1000 }
 
-    /// The time that a part of the observations didn't exceed, in seconds: within a bucket, the observations count as
-    /// evenly spread. Above the last bound it is that bound. `nil`: nothing was observed.
+    /// A quantile in seconds, with the observations of a bucket taken as evenly spread. Above the last bound
+    /// it is that bound. `nil` if nothing was observed.
     ///
-    /// - Parameter part: from 0 to 1, as 0.99.
+    /// - Parameter part: from 0 to 1, such as 0.99.
     public func quantile(_ part: Double) -> Double? {
         let wanted = Double(count) * min(max(part, 0), 1)
         guard count > 0 else { return nil }

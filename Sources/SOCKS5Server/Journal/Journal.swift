@@ -4,7 +4,7 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// The one place of a worker that learns what happens to its sessions: counts it, logs it, and tells an embedder.
+/// Is told of everything that happens to a worker's sessions: counts it, logs it, and tells an embedder.
 ///
 /// - Isolation: the worker's thread.
 final class Journal {
@@ -16,7 +16,7 @@ final class Journal {
     private var lastSession: UInt64
     private var limitWarning = RateLimit()
     private var displacedWarning = RateLimit()
-    /// One each: a limit that is met must not hide behind another one.
+    /// One for each limit: a line about one limit must not suppress a line about another.
     private var sourceWarnings: [LimitRefusal: RateLimit] = [:]
     private var strangerWarning = RateLimit()
     private var headerWarning = RateLimit()
@@ -24,7 +24,7 @@ final class Journal {
     private var wayWarning = RateLimit()
     private var refusals = Refusals()
 
-    /// - Parameter worker: its number, which makes its sessions' numbers differ from those of others.
+    /// - Parameter worker: its number, which makes its sessions' numbers unique.
     init(worker: Int, _ counters: Counters, _ logger: Logger, _ observer: (any SessionObserver)?) {
         self.counters = counters
         self.logger = logger
@@ -41,14 +41,14 @@ final class Journal {
         return lastSession
     }
 
-    /// - Parameter info: of the session. Made for an observer alone.
+    /// - Parameter info: the session's info; evaluated only if there is an observer.
     func sessionDidBegin(by listener: ListenerName, _ info: @autoclosure () -> SessionInfo) {
         counters.add(.accepted)
         counters.listeners[listener.index].sessionDidBegin()
         observer?.observe(.began(info()))
     }
 
-    /// - Parameter handshake: milliseconds from the accept on.
+    /// - Parameter handshake: milliseconds since the accept.
     func requestDidCome(_ command: SOCKSCommand, by listener: ListenerName, handshake: UInt64?) {
         counters.listeners[listener.index].requestDidCome(command)
         if let handshake { counters.handshakeTimes.observe(milliseconds: handshake) }
@@ -61,13 +61,13 @@ final class Journal {
 
     /// A rule that only reports would have denied the request.
     ///
-    /// - Parameter record: with the rule.
+    /// - Parameter record: includes the rule.
     func requestReported(_ record: SessionRecord, _ report: Denial, now: UInt64) {
         if let decision = PolicyDecision(reported: report) { counters.add(decision) }
         refusals.noteReport(record, now: now, logger)
     }
 
-    /// Datagrams of an association to a target go no further.
+    /// Datagrams of an association to a target are denied.
     ///
     /// - Parameter rule: as logs call the one that denies them, if it is one.
     func datagramsDenied(
@@ -80,7 +80,8 @@ final class Journal {
         refusals.noteDatagrams(record, to: target, denial, rule, now: now, logger)
     }
 
-    /// The target is found and connected, or isn't. How long a peer lets a BIND wait is no time of dialling.
+    /// The target is connected, or has failed. The time for which BIND waits for its peer doesn't count as
+    /// dialling.
     func routeDidEnd(_ times: SessionTimes, of command: SOCKSCommand?) {
         if let time = times.lookup { counters.lookupTimes.observe(milliseconds: time) }
         if command != .bind, let time = times.dial { counters.dialTimes.observe(milliseconds: time) }
@@ -94,27 +95,27 @@ final class Journal {
         counters.publishEnd()
         observer?.observe(.ended(session))
         session.log(to: logger)
-        // Port scans and health checks, which come by the second, aren't kept.
+        // Port scans and health checks aren't kept, since there may be one each second.
         if outcome != .probe { recent.add(session) }
     }
 
-    /// A session has an outcome, whose answer may still be on its way.
+    /// A session has an outcome; its reply may not be sent yet.
     ///
     /// - Parameter now: milliseconds on the loop's clock.
     func sessionDidFail(_ record: SessionRecord, now: UInt64) {
         refusals.note(record, now: now, logger)
     }
 
-    /// One line each, in words that stay: programs that ban clients read it.
+    /// Each failure has its own line, whose words must not change: programs that ban clients read them.
     ///
-    /// - Parameter user: as it was given; `nil`: there was none that could be read.
+    /// - Parameter user: as the client has sent it; `nil` if it couldn't be read.
     func loginDidFail(_ record: SessionRecord, as user: [UInt8]?) {
         var metadata: Logger.Metadata = ["client": "\(record.client)", "id": "\(record.id)"]
         if let user { metadata["user"] = "\(String(decoding: user, as: UTF8.self).escapedForOneLine)" }
         logger.notice("login failed", metadata: metadata)
     }
 
-    /// A route can't carry the datagrams that it is to carry.
+    /// A route can't carry the datagrams that were sent to it.
     ///
     /// - Parameter reason: fixed words.
     func datagramsLost(_ way: WayTaken, _ reason: String, now: UInt64) {
@@ -148,7 +149,7 @@ final class Journal {
         )
     }
 
-    /// - Parameter peer: who has connected, which need not be a load balancer.
+    /// - Parameter peer: the connected peer, which may not be a load balancer.
     func connectionRefused(
         _ peer: Peer,
         for reason: ConnectionRefusal,

@@ -1,16 +1,16 @@
 internal import Locks
 internal import SOCKS5Protocol
 
-/// What one worker has counted at one listener. Written by the worker's thread alone, read by any.
+/// The counts of one worker at one listener. Written by the worker's thread alone, read by any.
 final class ListenerCounters: Sendable {
     private let accepted = Count()
     /// By ``ConnectionRefusal``.
     private let refusals = InlineArray<14, Count> { _ in Count() }
     /// By command.
     private let requests = InlineArray<5, Count> { _ in Count() }
-    /// By command. A session that another worker goes on with ends there.
+    /// By command. A session that was handed to another worker ends there.
     private let ends = InlineArray<5, Count> { _ in Count() }
-    /// Of sessions that have ended without a request, by ``SessionInfo/Outcome``.
+    /// Sessions that have ended without a request, by ``SessionInfo/Outcome``.
     private let failures = InlineArray<40, Count> { _ in Count() }
 
     // MARK: - The worker's thread
@@ -18,7 +18,7 @@ final class ListenerCounters: Sendable {
     func sessionDidBegin() { accepted.add() }
     func requestDidCome(_ command: SOCKSCommand) { requests[SOCKSCommand.number(of: command)].add() }
 
-    /// - Parameter command: `nil`: no request has come.
+    /// - Parameter command: `nil` if no request has arrived.
     func sessionDidEnd(_ command: SOCKSCommand?, _ outcome: SessionInfo.Outcome?) {
         if command == nil, let outcome { failures[outcome.number].add() }
         ends[SOCKSCommand.number(of: command)].add()
@@ -38,7 +38,7 @@ final class ListenerCounters: Sendable {
         }
     }
 
-    /// Sessions that run here, less those that have ended elsewhere.
+    /// Sessions that began here, minus those that have ended here; other workers' counts complete the sum.
     subscript(command: SOCKSCommand?) -> Int {
         let ended = ends[SOCKSCommand.number(of: command)].value
         guard let command else {

@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-// The words that metrics have for what happens beside sessions. They don't change: dashboards ask for them.
+// The words in metrics for events outside of sessions. They must not change: dashboards use them.
 
 /// Why a connection became no session.
 public enum ConnectionRefusal: Int, CaseIterable, Sendable {
@@ -16,10 +16,11 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     case connectionsPerSource, handshakesPerSource, newConnectionsPerSource
     /// By ``Configuration/ListenerSettings/clients``.
     case stranger
-    /// A PROXY header, of ``Configuration/ListenerSettings/proxyProtocol``: it would come from elsewhere, nothing or something
-    /// else has come, the connection has ended within it, or it didn't come in time.
+    /// A problem with a PROXY header, see ``Configuration/ListenerSettings/proxyProtocol``: the connection
+    /// came from elsewhere, nothing or something else was sent, the connection ended within the header, or it
+    /// came too late.
     case headerFromElsewhere, headerMissing, headerCut, headerLate
-    /// It isn't as haproxy.org has it, is too long, or has a wrong checksum.
+    /// The header doesn't follow haproxy.org's specification, is too long, or has a wrong checksum.
     case headerMalformed, headerTooLong, headerChecksum
 
     init(_ limit: LimitRefusal) {
@@ -28,7 +29,7 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
             case .connectionsPerSource: .connectionsPerSource
             case .handshakesPerSource: .handshakesPerSource
             case .newConnectionsPerSource: .newConnectionsPerSource
-            // Of users, who aren't known yet.
+            // These are limits of users, which don't apply to connections.
             case .connectionsPerUser, .quotaPerUser: .connections
             }
     }
@@ -68,7 +69,7 @@ public enum ConnectResult: Int, CaseIterable, Sendable {
     case connected, refused, unreachable, timedOut
     /// For another reason.
     case failed
-    /// Given up, since another address was faster, or the session had ended.
+    /// Given up because another address was faster, or the session had ended.
     case abandoned
 
     init(_ error: UVError) {
@@ -94,9 +95,9 @@ public enum ConnectResult: Int, CaseIterable, Sendable {
     }
 }
 
-/// Why accepting has paused: the system lacks something.
+/// Why accepting has paused: a resource of the system ran out.
 public enum AcceptError: Int, CaseIterable, Sendable {
-    /// Descriptors of the process, or of the system.
+    /// The process, or the system, has no more descriptors.
     case tooManyFiles, tooManyFilesInSystem
     case noBuffers, outOfMemory
     case other
@@ -123,19 +124,19 @@ public enum AcceptError: Int, CaseIterable, Sendable {
     }
 }
 
-/// What was decided about a request.
+/// The decision about a request.
 public enum PolicyDecision: Hashable, Sendable {
     /// It was carried out.
     case allowed
-    /// Denied by the rule of this number, from 1. Above 255, all count together as 256.
+    /// Denied by the rule with this number, from 1. All rules above 255 count together as 256.
     case rule(Int)
     case userRule
     case listenerRule
-    /// By an embedder's ``RuleSet``.
+    /// Denied by an embedder's ``RuleSet``.
     case ruleSet
-    /// By the destination guard, for the reason of this number.
+    /// Denied by the destination guard, for the reason with this number.
     case destination(Int)
-    /// It was carried out, or denied by others, and the rule of this number only reports. Counted as ``rule(_:)``.
+    /// The rule with this number only reports, so it didn't decide. Counted as ``rule(_:)``.
     case reportedByRule(Int)
     case reportedByUserRule
     case reportedByListenerRule
@@ -143,7 +144,7 @@ public enum PolicyDecision: Hashable, Sendable {
     static let lastRule = 255
     private static let reasons = GuardReason.allCases
 
-    /// `nil`: a limit of the user, which is none of the policy's.
+    /// `nil` for a limit of the user, which isn't a decision of the policy.
     init?(_ denial: Denial) {
         switch denial {
         case .rule(let number): self = .rule(min(number, Self.lastRule + 1))
@@ -155,7 +156,7 @@ public enum PolicyDecision: Hashable, Sendable {
         }
     }
 
-    /// Of a rule that only reports. `nil`: that is none.
+    /// For a rule that only reports; `nil` for anything else.
     init?(reported denial: Denial) {
         switch denial {
         case .rule(let number): self = .reportedByRule(min(number, Self.lastRule + 1))
@@ -193,7 +194,7 @@ public enum PolicyDecision: Hashable, Sendable {
         }
     }
 
-    /// What has denied it, or would have; empty: nothing has.
+    /// The rule that has denied the request, or would have; empty if there is none.
     public var rule: String {
         switch self {
         case .allowed: ""
@@ -209,9 +210,9 @@ public enum PolicyDecision: Hashable, Sendable {
 
 /// How a handshake has ended.
 public enum HandshakeResult: Hashable, Sendable {
-    /// By a request.
+    /// With a request.
     case completed
-    /// The session has ended before.
+    /// The session ended before its request.
     case ended(SessionInfo.Outcome)
 
     static let all = [HandshakeResult.completed] + SessionInfo.Outcome.all.map { .ended($0) }
@@ -227,6 +228,6 @@ public enum HandshakeResult: Hashable, Sendable {
 extension SessionInfo.Outcome {
     static let all = allCases
 
-    /// Its place among all, below 40.
+    /// Its index among all results, below 40.
     var number: Int { Self.all.firstIndex(of: self) ?? 0 }
 }

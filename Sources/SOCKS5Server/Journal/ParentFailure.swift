@@ -1,17 +1,18 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Why a parent has opened nothing (PROTOCOL 58).
+/// Why a parent has opened no connection (PROTOCOL 58).
 ///
-/// ``answered(_:code:)``: it has carried the request to an end, and says how it went. The others are its own fault, so that
-/// another parent may do better.
+/// With ``answered(_:code:)``, it has tried the request and reports the result. All other failures are the
+/// parent's own, so another parent may succeed.
 enum ParentFailure: Error, Equatable {
     case unreachable(UVError)
     case timedOut
     case loginRefused
-    /// It breaks the rules of its protocol. With how, in words of ours: nothing that it sends is repeated but numbers.
+    /// It breaks the rules of its protocol. The text is ours; nothing but numbers is repeated from the
+    /// parent.
     case broken(String)
-    /// TLS to it has failed, in fixed words.
+    /// TLS to it has failed; the reason is a constant text.
     case insecure(String)
     /// Its protocol can't express the request, or the login.
     case unsupported
@@ -33,7 +34,7 @@ extension ParentFailure {
         }
     }
 
-    /// A user ID that identd doesn't confirm is a refused login.
+    /// If identd doesn't confirm the user ID, that counts as a refused login.
     init(_ failure: SOCKS4ClientHandshake.Failure) {
         switch failure {
         case .refused(.granted), .refused(.rejected): self = .answered(.generalFailure)

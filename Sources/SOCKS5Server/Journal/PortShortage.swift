@@ -2,11 +2,11 @@ internal import Locks
 internal import Logging
 internal import UVLoop
 
-/// Says in the log that local ports have run out, and which: a line a second for all workers.
+/// Logs that local ports have run out, and which ones; at most one line per second for all workers.
 ///
 /// Any thread.
 final class PortShortage: Sendable {
-    /// What takes ports.
+    /// The purposes for which ports are used.
     enum Use: Int, CaseIterable {
         case connect, bind, udp
     }
@@ -18,7 +18,7 @@ final class PortShortage: Sendable {
         self.logger = logger
     }
 
-    /// - Parameter range: the setting's; `nil`: the system chooses.
+    /// - Parameter range: the range in the settings; `nil` if the system chooses.
     func note(_ use: Use, _ range: PortRange?, now: UInt64) {
         guard let failed = limits.withLock({ $0[use.rawValue].count(now: now) }) else { return }
         let setting = range == nil ? "net.ipv4.ip_local_port_range" : "\(use).ports"

@@ -1,4 +1,4 @@
-/// Lets one event a second through, with the number of events since the last one that was.
+/// Passes one event per second, with the number of events since the last one that passed.
 package struct RateLimit {
     private var last: UInt64?
     private var events = 0

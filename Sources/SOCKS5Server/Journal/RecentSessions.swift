@@ -1,6 +1,6 @@
-/// The sessions of one worker that have ended last, for those who come too late to see them run.
+/// The last sessions of one worker that have ended, for operators who look after the end of a session.
 struct RecentSessions {
-    /// Of each worker, and told of all.
+    /// The number that each worker keeps, and that is reported of all together.
     static let capacity = 200
 
     private(set) var sessions: [SessionInfo] = []

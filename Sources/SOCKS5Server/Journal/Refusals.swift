@@ -3,11 +3,11 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import Text
 
-/// Says in the log what is refused: a line a second for each kind, with the number of those that it stands for.
+/// Logs refusals: at most one line per second for each kind, with the number of refusals that it stands for.
 ///
 /// - Isolation: the worker's thread.
 struct Refusals {
-    /// A limit that is met must not hide behind another one.
+    /// Includes the limit: a line about one limit must not suppress a line about another.
     private struct Kind: Hashable {
         let outcome: SessionInfo.Outcome
         var limit: String?
@@ -18,7 +18,7 @@ struct Refusals {
     private var reports = RateLimit()
 
     /// - Parameters:
-    ///   - record: with its outcome.
+    ///   - record: includes its outcome.
     ///   - now: milliseconds on the loop's clock.
     mutating func note(_ record: SessionRecord, now: UInt64, _ logger: Logger) {
         guard logger.logLevel <= .notice, let outcome = record.code, let message = Self.message(outcome)
@@ -32,7 +32,7 @@ struct Refusals {
         logger.notice("\(message)", metadata: metadata)
     }
 
-    /// The same of an association whose datagrams to a target are dropped.
+    /// The same for an association whose datagrams to a target are dropped.
     ///
     /// - Parameter rule: as logs call the one that denies them, if it is one.
     mutating func noteDatagrams(
@@ -55,7 +55,7 @@ struct Refusals {
         logger.notice("datagrams \(message)", metadata: metadata)
     }
 
-    /// The same of what is carried out although a rule that only reports would deny it.
+    /// The same for a request that is carried out although a rule that only reports would deny it.
     mutating func noteReport(_ record: SessionRecord, now: UInt64, _ logger: Logger) {
         guard logger.logLevel <= .notice, let rule = record.wouldDeny, let count = reports.count(now: now)
         else { return }
@@ -65,7 +65,7 @@ struct Refusals {
         logger.notice("a rule on trial would deny", metadata: metadata)
     }
 
-    /// `nil`: a failure, and no refusal.
+    /// `nil` if it is a failure and not a refusal.
     private static func message(_ outcome: SessionInfo.Outcome) -> String? {
         switch outcome {
         case .notSOCKS5: "not SOCKS5"
@@ -81,7 +81,7 @@ struct Refusals {
         case .deniedByGuard: "denied by the guard"
         case .deniedByLimit: "denied by a limit"
         case .quotaUsedUp: "quota used up"
-        // The parent's refusal, which is told where its own log is.
+        // The parent's refusal, which the parent itself logs.
         case .deniedByParent: nil
         case .completed, .probe, .clientLeft, .abortedByClient, .abortedByTarget, .loginFailed, .nameNotFound,
             .connectionRefused, .hostUnreachable, .networkUnreachable, .dialTimedOut, .generalFailure,
@@ -93,7 +93,7 @@ struct Refusals {
 }
 
 extension SessionRecord {
-    /// Who has asked for what, and what was found wrong with it. What came from the wire is escaped.
+    /// The client, its request, and the reason for the refusal. Bytes from the wire are escaped.
     fileprivate var subject: Logger.Metadata {
         var metadata: Logger.Metadata = ["client": "\(client)", "id": "\(id)"]
         if let username = user {

@@ -1,27 +1,28 @@
 internal import UVLoop
 
-/// What a connector has noted of its work, as far as it is known. Times are milliseconds on the loop's clock.
+/// A connector's notes about its work so far. Times are milliseconds on the loop's clock.
 struct RouteNotes {
-    /// When the target's name was asked for, and when its lookup began; later where others were looked up first.
+    /// When the lookup of the target's name was requested, and when it began; later if other names came
+    /// first.
     private(set) var lookupAsked: UInt64?
     private(set) var lookupBegan: UInt64?
     private(set) var lookupEnded: UInt64?
     private(set) var dialBegan: UInt64?
     private(set) var attempts: UInt8 = 0
-    /// The address that was dialled last, or whose connection was taken.
+    /// The address that was dialled last, or whose connection was accepted.
     var address: SocketAddress?
     /// Our end.
     var bound: SocketAddress?
-    /// `nil`: no route has matched.
+    /// `nil` if no route has matched.
     var way: WayTaken?
-    /// Of what has gone wrong, the error whose reply tells the client most.
+    /// Of all errors so far, the one whose reply is most useful to the client.
     var error: UVError?
 
     mutating func lookupDidStart(now: UInt64) {
         if lookupAsked == nil { lookupAsked = now }
     }
 
-    /// - Parameter began: when somebody began to look; `nil`: the answer was at hand.
+    /// - Parameter began: when the lookup began; `nil` if the answer was cached.
     mutating func lookupDidEnd(began: UInt64?, now: UInt64) {
         guard lookupEnded == nil else { return }
         lookupBegan = began
@@ -39,7 +40,8 @@ struct RouteNotes {
         bound = address
     }
 
-    /// Adds what a part of the work has noted: what was noted first counts for when it began, the last for the rest.
+    /// Adds the notes of a part of the work. For times at which something began, the first note counts; for
+    /// the rest, the last.
     mutating func merge(_ part: RouteNotes) {
         lookupAsked = lookupAsked ?? part.lookupAsked
         lookupBegan = lookupBegan ?? part.lookupBegan
@@ -52,15 +54,16 @@ struct RouteNotes {
     }
 }
 
-/// Which way a session has gone out. A reference, since most sessions have none and all carry its place.
+/// The way by which a session has left. It is a reference, since most sessions have none, but all need room
+/// for it.
 final class WayTaken: Sendable {
-    /// As logs call the route.
+    /// The route's name in logs.
     let route: String
-    /// The parent that was tried last; `nil`: straight.
+    /// The parent that was tried last; `nil` if the session leaves directly.
     let parent: String?
-    /// What that one has failed with.
+    /// How that parent has failed.
     let failure: ParentFailure?
-    /// What an embedder's connector has said about its failure.
+    /// The reason for its failure that an embedder's connector has given.
     private let reason: String?
 
     init(
@@ -75,6 +78,6 @@ final class WayTaken: Sendable {
         self.reason = reason
     }
 
-    /// Why it has led nowhere, for the log. May have any bytes in it.
+    /// Why it has failed, for the log. May contain any bytes.
     var reasonForLog: String? { failure?.text ?? reason }
 }

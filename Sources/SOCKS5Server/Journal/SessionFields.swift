@@ -1,6 +1,7 @@
 package import SOCKS5Protocol
 
-/// Takes the fields of a session one after the other: a line of a log, or an object of JSON. `nil` leaves a field out.
+/// Gets the fields of a session one after the other, and writes a log line or a JSON object. `nil` leaves a
+/// field out.
 package protocol SessionFieldWriter {
     mutating func field(_ name: StaticString, _ text: String?)
     mutating func field(_ name: StaticString, _ text: [UInt8]?)
@@ -14,13 +15,14 @@ package protocol SessionFieldWriter {
 
 extension SessionInfo {
     package enum FieldsOf {
-        /// A line of the access log, which has only what the session came to.
+        /// A line of the access log, which has only the fields of stages that the session reached.
         case line
-        /// An entry of the table of sessions, which programs read: numbers are there from the start on.
+        /// An entry of the table of sessions, for programs: it has all numbers from the start on.
         case entry
     }
 
-    /// The fields of the access log and of the table of sessions. No other place names them, but for the time.
+    /// The fields of the access log and of the table of sessions. They are named only here, except for the
+    /// time.
     package func write(_ fields: FieldsOf, to writer: inout some SessionFieldWriter) {
         writer.field("id", id)
         writer.field("listener", listener)

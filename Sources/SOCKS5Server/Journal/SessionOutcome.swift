@@ -2,13 +2,13 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// How a session has ended, once for each.
+/// How a session has ended; each session has one outcome.
 enum SessionOutcome: Equatable {
     enum Side: String {
         case client, target
     }
 
-    /// Both directions were relayed to their ends, or the client has ended its UDP association.
+    /// Both directions were relayed until their end, or the client has ended its UDP association.
     case completed
     /// Answered with a failure reply.
     case refused(Reply)
@@ -18,32 +18,32 @@ enum SessionOutcome: Equatable {
     case noAcceptableMethod
     /// Wrong user or password (RFC 1929).
     case loginRefused
-    /// Refused too, but nobody has looked whether it is right.
+    /// Refused without checking user and password.
     case loginUnchecked
     /// A protocol that the listener doesn't speak.
     case notSOCKS5
-    /// A request without an end, or one that makes no sense.
+    /// A malformed or too long request.
     case badRequest
-    /// The client went before its request was carried out.
+    /// The client left before its request was carried out.
     case clientLeft
-    /// One of the sides has broken the relay.
+    /// One side has reset the connection, or failed.
     case aborted(by: Side, UVError)
-    /// The bytes of one of the sides make no sense to its codec.
+    /// The codec can't decode the bytes of one side.
     case undecodable(by: Side, CodecFailure.Layer)
     case timedOut(Deadline)
-    /// There were as many sessions as there may be, and a new client has got the place of this one, whose handshake was
-    /// the oldest.
+    /// The number of sessions was at its limit, and a new client took the place of this session, whose
+    /// handshake was the oldest.
     case displaced
     /// The user's quota is used up.
     case quotaUsedUp
-    /// Somebody who may do so has ended it, see ``ProxyServer/end(_:)``.
+    /// An administrator has ended it, see ``ProxyServer/end(_:)``.
     case endedByAdmin
-    /// The users and rules of the moment would refuse it, see ``ProxyServer/endRefused()``.
+    /// The current users or rules would refuse it, see ``ProxyServer/endRefused()``.
     case revoked
     /// The server was stopped, and the time to drain is over.
     case stopped
 
-    /// Whether the peers must see a reset: what was relayed so far isn't all there is.
+    /// Whether the peers must see a reset, since the relayed bytes are incomplete.
     var isAbort: Bool {
         switch self {
         case .aborted, .stopped, .endedByAdmin, .revoked, .quotaUsedUp, .displaced, .timedOut(.idle),
@@ -56,7 +56,7 @@ enum SessionOutcome: Equatable {
         }
     }
 
-    /// Whether the server has not done what the client wanted: a log tells of it at once.
+    /// Whether the server has refused the client's request, which is logged at once.
     var isRefusal: Bool {
         switch self {
         case .refused, .denied, .noAcceptableMethod, .loginRefused, .loginUnchecked, .notSOCKS5, .badRequest,
@@ -95,7 +95,7 @@ enum SessionOutcome: Equatable {
 // MARK: - Words
 
 extension SessionOutcome {
-    /// As far as the outcome alone says it, see ``SessionRecord/code``.
+    /// The code, as far as the outcome alone determines it, see ``SessionRecord/code``.
     var code: SessionInfo.Outcome {
         switch self {
         case .completed: .completed
@@ -126,7 +126,7 @@ extension SessionOutcome {
         switch reply {
         case .succeeded: .completed
         case .generalFailure: .generalFailure
-        // The number of associations of a source.
+        // The source has too many associations.
         case .notAllowed: .deniedByLimit
         case .networkUnreachable: .networkUnreachable
         case .hostUnreachable: .hostUnreachable
@@ -146,7 +146,7 @@ extension SessionOutcome {
         }
     }
 
-    /// `nil`: the server has refused it.
+    /// `nil` if the server has refused it.
     var endedBy: SessionInfo.EndedBy? {
         switch self {
         case .completed, .clientLeft, .aborted(by: .client, _), .undecodable(by: .client, _): .client

@@ -3,11 +3,11 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// What there is to say about a session, while it runs and when it has ended.
+/// Everything that is recorded about a session, while it runs and after its end.
 ///
-/// Kept for each session that runs, hence in an order that leaves no gaps.
+/// Each running session has one, so its fields are ordered to leave no gaps in memory.
 struct SessionRecord {
-    /// Another one for each session of a server. The bits above the 40th are the worker that has accepted it.
+    /// Unique for each session of a server. The bits above the 40th are the worker that has accepted it.
     let id: UInt64
     /// Milliseconds on the loop's clock.
     let began: UInt64
@@ -17,10 +17,10 @@ struct SessionRecord {
     /// A load balancer until its PROXY header names the client.
     private(set) var client: Peer
     private(set) var command: SOCKSCommand?
-    /// `nil`: nothing of a protocol that is known has come.
+    /// `nil` until the client has sent bytes of a known protocol.
     var spoken: ProxyProtocol?
     var method: SessionInfo.Method?
-    /// The last one that was given.
+    /// The last reply that was sent.
     var reply: Reply?
     private(set) var stage = SessionInfo.Stage.accepted
     private(set) var destination: Destination?
@@ -29,13 +29,13 @@ struct SessionRecord {
     var firstEnd: SessionOutcome.Side?
     /// Where the target is, and our end of its connection.
     private(set) var address: Peer?
-    /// Of libuv; 0: none.
+    /// The error's code in libuv; 0 if there is none.
     private var errorCode: Int32 = 0
     private(set) var bound: Peer?
     private(set) var times = SessionTimes()
     var outcome: SessionOutcome?
 
-    /// What few sessions have while they run takes no place in the others.
+    /// Data that few running sessions have; it takes no memory in the others.
     private final class Rare: Sendable {
         struct Notes: Sendable {
             var balancer: Peer?
@@ -64,7 +64,7 @@ struct SessionRecord {
         self.began = began
     }
 
-    /// Whether the user is known by something else than a login of this server.
+    /// Whether the user is known by other means than a password, such as a certificate.
     var isProven: Bool {
         switch method {
         case .certificate?, .gssapi?: true
@@ -74,25 +74,25 @@ struct SessionRecord {
 
     var worker: Int { Int(id >> Self.countBits) }
 
-    /// Whose connection it is: the load balancer's where one has named the client.
+    /// The connected peer: the load balancer if one has named the client.
     var connected: Peer { balancer ?? client }
-    /// Who has named the client by a PROXY header.
+    /// The load balancer that has named the client in a PROXY header.
     var balancer: Peer? { rare?.notes.balancer }
-    /// What the credential store has granted to the user.
+    /// The user's terms from the credential store.
     var terms: UserTerms? { rare?.notes.terms }
     /// The name that the client gives itself with SOCKS4, without a login.
     var claimedUser: [UInt8]? { rare?.notes.claimedUser }
-    /// The route that was taken. `nil`: none matched.
+    /// The route that was taken; `nil` if none matched.
     var way: WayTaken? { rare?.notes.way }
-    /// What the user calls a series of connections that come from the same address.
+    /// The session id in the user's login, which stands for connections from the same address.
     var sessionID: [UInt8]? { rare?.notes.sessionID }
-    /// Who it says it is, for the log: who has logged in, or the name that nobody has checked.
+    /// The user's name for the log: the user who has logged in, or an unchecked name.
     var user: [UInt8]? { username ?? claimedUser }
-    /// What the client has sent instead of a message that can be carried out.
+    /// What the client has sent instead of a valid message.
     var unreadable: Unreadable? { rare?.notes.unreadable }
-    /// The limit by which the request was refused, if it is none of a user.
+    /// The limit that refused the request, unless it is a limit of a user.
     var limit: SharedLimit? { rare?.notes.limit }
-    /// The rule that only reports and would have denied the request, or the address that it has led to.
+    /// The rule that only reports and would have denied the request, or the address that its name has led to.
     var wouldDeny: String? { rare?.notes.wouldDeny }
 
     private mutating func noteRarely(_ change: (inout Rare.Notes) -> Void) {
@@ -103,7 +103,7 @@ struct SessionRecord {
 
     static func firstID(ofWorker worker: Int) -> UInt64 { UInt64(worker) << countBits }
 
-    /// With up to 1,024 workers no number is larger than 2^53, from where on JavaScript rounds.
+    /// With up to 1,024 workers no number exceeds 2^53, above which JavaScript rounds.
     private static let countBits: UInt64 = 40
 }
 
@@ -111,12 +111,12 @@ struct SessionRecord {
 
 /// Times are milliseconds on the loop's clock.
 extension SessionRecord {
-    /// A later stage is never followed by an earlier one.
+    /// Stages only advance.
     mutating func enter(_ stage: SessionInfo.Stage) {
         self.stage = max(self.stage, stage)
     }
 
-    /// A PROXY header has named the client. `nil`: whoever has sent it.
+    /// A PROXY header has named the client. If `nil`, the balancer itself is the client.
     mutating func note(namedClient: Peer?) {
         guard let namedClient else { return }
         noteRarely { [client] in $0.balancer = client }
@@ -148,7 +148,7 @@ extension SessionRecord {
         times.noteIdle(milliseconds)
     }
 
-    /// What the connector knows so far; the last of it counts.
+    /// Stores the connector's notes so far; later notes replace earlier ones.
     mutating func note(_ route: RouteNotes, now: UInt64) {
         address = route.address.map { Peer($0) }
         bound = route.bound.map { Peer($0) }
@@ -161,7 +161,7 @@ extension SessionRecord {
             let began = min(max(asked, route.lookupBegan ?? asked), end)
             times.noteLookup(end.since(asked), waited: began.since(asked))
         }
-        // The table of names says so where too many wait; of a target it is no error.
+        // The table of names reports this error if too many names wait; targets don't.
         if route.error == .tryAgain, route.dialBegan == nil { note(SharedLimit.lookups) }
         if let began = route.dialBegan {
             enter(.dial)
@@ -169,23 +169,23 @@ extension SessionRecord {
         }
     }
 
-    /// The way of an association: that of the first path to a parent, of which the first that works counts.
+    /// The way of an association: that of the first path to a parent, preferably one that works.
     mutating func note(_ taken: WayTaken) {
         if way == nil || way?.failure != nil { noteRarely { $0.way = taken } }
     }
 
-    /// Where the association relays: its address of this machine.
+    /// The address of this machine at which the association relays.
     mutating func noteBound(_ address: SocketAddress) {
         bound = Peer(address)
     }
 
-    /// Somebody has logged in.
+    /// A user has logged in.
     mutating func note(_ username: [UInt8], _ terms: UserTerms?) {
         self.username = username
         if terms != nil { noteRarely { $0.terms = terms } }
     }
 
-    /// - Parameter rule: as logs call the one that has denied the request.
+    /// - Parameter rule: the log's name of the rule that has denied the request.
     mutating func note(rule: String?) {
         if let rule { noteRarely { $0.rule = rule } }
     }
@@ -221,7 +221,7 @@ extension SessionRecord {
     var code: SessionInfo.Outcome? {
         switch outcome {
         case nil: nil
-        // A health check greets, and leaves at the answer.
+        // A health check sends a greeting, and leaves after the answer.
         case .clientLeft? where stage == .accepted || stage == .handshake && method != nil: .probe
         case .refused? where limit != nil: .deniedByLimit
         case .refused(.notAllowed)? where way?.parent != nil: .deniedByParent
@@ -244,7 +244,7 @@ extension SessionRecord {
     /// `socks5d.yaml:12`, `rule 3`, `user's rule 3` or `rule set`, if one has refused the request.
     var rule: String? { rare?.notes.rule }
 
-    /// What there is to say beside the outcome. May have any bytes in it.
+    /// Details beyond the outcome. May contain any bytes.
     var reason: String? {
         if let unreadable { return unreadable.text }
         // An association outlives the failures of a parent.
@@ -259,7 +259,7 @@ extension SessionRecord {
         }
     }
 
-    /// As `ECONNREFUSED`.
+    /// Such as `ECONNREFUSED`.
     var errorName: String? {
         switch outcome {
         case .aborted(_, let error)?: error.description
@@ -272,7 +272,7 @@ extension SessionRecord {
 }
 
 extension Subject {
-    /// Inlined, so that no more of the record is copied.
+    /// Inlined, so that the rest of the record isn't copied.
     @inline(__always)
     init(
         _ record: SessionRecord,
@@ -293,11 +293,11 @@ extension Subject {
     }
 }
 
-/// A way in, as logs and metrics call it. One for all its sessions.
+/// A listener's name in logs and metrics, shared by all its sessions.
 final class ListenerName: Sendable {
-    /// The place of the listener in ``Configuration/listeners``.
+    /// The index of the listener in ``Configuration/listeners``.
     let index: Int
-    /// Its name, or where it listens.
+    /// Its name, or its address.
     let text: String
 
     init(_ index: Int, _ text: String) {

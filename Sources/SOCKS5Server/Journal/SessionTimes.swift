@@ -1,17 +1,17 @@
 /// How long the stages of one session took, in milliseconds on the loop's clock.
 ///
-/// Kept for each session that runs, hence small: what takes longer than 24 days is said to have taken that.
+/// Each running session has one, so it is small: times above 24 days are recorded as 24 days.
 package struct SessionTimes: Sendable {
-    /// One time, which may not be there yet.
+    /// One time, which may not be known yet.
     private struct Time: Sendable {
         private static let isBegin: UInt32 = 1 << 31
 
-        /// All bits: nothing is known. With the upper bit: when it has begun, since the accept.
+        /// All bits set: nothing is known. Upper bit set: the time of its start, since the accept.
         private var value = UInt32.max
 
         var milliseconds: UInt64? { value & Self.isBegin == 0 ? UInt64(value) : nil }
 
-        /// Keeps the first one.
+        /// Keeps the first value.
         mutating func set(_ milliseconds: UInt64) {
             if value == .max { value = Self.limited(milliseconds) }
         }
@@ -38,17 +38,17 @@ package struct SessionTimes: Sendable {
 
     init() {}
 
-    /// From the accept to the whole request.
+    /// From the accept to the complete request.
     package var handshake: UInt64? { times.handshake.milliseconds }
-    /// From the credentials to the verdict on them.
+    /// From the arrival of the credentials to the verdict.
     package var login: UInt64? { times.login.milliseconds }
-    /// Of the lookup, the time until it could begin.
+    /// The time that the lookup waited before it began.
     package var lookupWait: UInt64? { times.lookupWait.milliseconds }
-    /// From the wish for a name's addresses to the answer.
+    /// From the request for a name's addresses to the answer.
     package var lookup: UInt64? { times.lookup.milliseconds }
-    /// From the first attempt to connect to the target, or its failure. Of a BIND from its first reply.
+    /// From the first attempt until the target is connected or has failed. For a BIND, from its first reply.
     package var dial: UInt64? { times.dial.milliseconds }
-    /// From the accept to the reply of success.
+    /// From the accept to the reply that reports success.
     package var ready: UInt64? { times.ready.milliseconds }
     /// From the last byte to the end.
     package var idle: UInt64? { times.idle.milliseconds }
@@ -67,8 +67,8 @@ package struct SessionTimes: Sendable {
 }
 
 extension UInt64 {
-    /// How many milliseconds later it is, 0 where it is earlier: a session may go on with another worker, whose loop has
-    /// looked at its clock before (uv_now).
+    /// The difference in milliseconds, or 0 if it is negative: a session may move to another worker, whose
+    /// loop has read its clock earlier (uv_now).
     func since(_ earlier: UInt64) -> UInt64 {
         self > earlier ? self - earlier : 0
     }

@@ -1,21 +1,21 @@
 package import SOCKS5Protocol
 
-// The words that logs, metrics and tables have for a session. They don't change: dashboards ask for them.
+// The words for a session in logs, metrics and tables. They must not change: dashboards use them.
 
 extension SessionInfo {
-    /// How far a session has come.
+    /// How far a session got.
     public enum Stage: String, CaseIterable, Comparable, Sendable {
         /// Nothing was received.
         case accepted
-        /// Something was.
+        /// The client has sent something.
         case handshake
-        /// Credentials have come.
+        /// The client has sent its credentials.
         case login
-        /// A request has come.
+        /// The client has sent its request.
         case policy
         /// A name is looked up.
         case lookup
-        /// The target is being connected, or awaited.
+        /// The server connects to the target, or waits for it.
         case dial
         /// Client and target are connected, or an association is open.
         case relay
@@ -40,56 +40,56 @@ extension SessionInfo {
         case none, password
         /// The client's certificate names the user.
         case certificate
-        /// A context of Kerberos names the user (RFC 1961).
+        /// A Kerberos context names the user (RFC 1961).
         case gssapi
     }
 
     /// Why a session has ended.
     public enum EndedBy: String, CaseIterable, Sendable {
-        /// The side that has ended, or broken, its connection first.
+        /// The side that has ended or reset its connection first.
         case client, target
         case timeout, limit
-        /// Somebody who may end sessions.
+        /// An administrator.
         case admin
-        /// New users or rules, which would refuse the session.
+        /// A reload with users or rules that would refuse the session.
         case reload
         case stop
     }
 
-    /// How a session has ended, one of a closed set.
+    /// How a session has ended: one of a closed set.
     public enum Outcome: String, CaseIterable, Sendable {
-        /// Both directions were relayed to their ends, or the client has ended its association.
+        /// Both directions were relayed until their end, or the client has ended its association.
         case completed
-        /// The client was connected, and has sent nothing, or no more than a greeting: a port scan, a health check.
+        /// The client sent nothing, or only a greeting: a port scan or a health check.
         case probe
-        /// The client went before its request was carried out.
+        /// The client left before its request was carried out.
         case clientLeft = "client_left"
-        /// One side has broken the relay.
+        /// One side has reset the connection, or failed.
         case abortedByClient = "aborted_by_client"
         case abortedByTarget = "aborted_by_target"
 
-        /// A handshake or a record of TLS that makes no sense, or isn't accepted.
+        /// A handshake or record of TLS is invalid, or not accepted.
         case tlsFailed = "tls_failed"
-        /// A message of GSSAPI behind the login that makes no sense, or isn't authentic (RFC 1961).
+        /// A GSSAPI message after the login is invalid, or not authentic (RFC 1961).
         case gssapiFailed = "gssapi_failed"
         /// A protocol that the listener doesn't speak.
         case notSOCKS5 = "not_socks5"
-        /// A request without an end, or one that makes no sense, in SOCKS4 or HTTP.
+        /// A malformed or too long request in SOCKS4 or HTTP.
         case badRequest = "bad_request"
         case noAcceptableMethod = "no_acceptable_method"
         case loginFailed = "login_failed"
-        /// Nobody has looked whether the login is right.
+        /// The login was refused without checking it.
         case loginUnchecked = "login_unchecked"
 
         case commandNotSupported = "command_not_supported"
         case addressTypeNotSupported = "address_type_not_supported"
-        /// A name that nobody can look up, or port 0.
+        /// A name that can't be looked up, or port 0.
         case badDestination = "bad_destination"
         case deniedByRule = "denied_by_rule"
         case deniedByGuard = "denied_by_guard"
-        /// By a limit of a source, or a user.
+        /// Denied by a limit of a source or a user.
         case deniedByLimit = "denied_by_limit"
-        /// The parent's answer is that it may not be.
+        /// The parent has denied the request.
         case deniedByParent = "denied_by_parent"
         case quotaUsedUp = "quota_used_up"
 
@@ -99,14 +99,14 @@ extension SessionInfo {
         case networkUnreachable = "network_unreachable"
         /// The target didn't answer in time.
         case dialTimedOut = "dial_timed_out"
-        /// Reply 01: something that this server lacks.
+        /// Reply 01: any other failure, such as a lack of resources.
         case generalFailure = "general_failure"
 
         case handshakeTimedOut = "handshake_timed_out"
         case idleTimedOut = "idle_timed_out"
-        /// It has lasted as long as a session may.
+        /// It has reached the time limit of sessions.
         case sessionTimedOut = "session_timed_out"
-        /// A new client has got the place of this one, which had not sent its request.
+        /// A new client took the place of this session, which hadn't sent its request.
         case displaced
         case endedByAdmin = "ended_by_admin"
         /// New users or rules would refuse it.
@@ -116,7 +116,7 @@ extension SessionInfo {
 }
 
 extension SOCKSCommand {
-    /// In logs, metrics and tables.
+    /// Its name in logs, metrics and tables.
     package var word: String {
         switch self {
         case .connect: "connect"

@@ -1,7 +1,7 @@
-/// A limit that a request of any client may meet, beside those of ``LimitRefusal``.
+/// A limit that can refuse any client's request, in addition to those of ``LimitRefusal``.
 enum SharedLimit {
     case associations
-    /// Of names that wait to be looked up.
+    /// The limit of names that wait to be looked up.
     case lookups
     /// ``Configuration/maxConnections``.
     case connections

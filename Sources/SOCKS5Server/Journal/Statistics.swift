@@ -1,9 +1,9 @@
 public import ProxyPolicy
 public import SOCKS5Protocol
 
-/// What a ``ProxyServer`` has counted since its start, over all workers.
+/// The counts of a ``ProxyServer`` since its start, over all workers.
 ///
-/// The numbers are read one after the other while the workers go on: each is right, their sum may be of
+/// The numbers are read one after the other while the workers run: each is correct, but they may be from
 /// slightly different moments.
 public struct Statistics: Sendable {
     private var counts = [UInt64](repeating: 0, count: Counter.allCases.count)
@@ -22,12 +22,12 @@ public struct Statistics: Sendable {
     /// Datagrams that weren't relayed.
     public func datagramsDropped(_ cause: DatagramDrop) -> Int { Int(drops[cause.rawValue]) }
 
-    /// Connections closed at once, and requests answered 02, by one of ``ProxyLimits``.
+    /// Connections closed at once and requests refused with reply 02 because of one of ``ProxyLimits``.
     public func refusals(_ limit: LimitRefusal) -> Int { Int(refusals[limit.rawValue]) }
 
     init(_ workers: [Counters]) {
-        // First: then there are never more that have ended. A session may end at another worker than the one that has
-        // accepted it.
+        // Read first, so that never more sessions have ended than were accepted. A session may end at another
+        // worker than the one that has accepted it.
         let ended = workers.reduce(0) { $0 + $1.publishedEnds }
         for counters in workers {
             for counter in Counter.allCases { counts[counter.rawValue] += counters[counter] }

@@ -1,36 +1,36 @@
 internal import SOCKS5Protocol
 
-/// What a client has sent that can't be carried out, as a log says it.
+/// A client's invalid message, as logs describe it.
 ///
-/// Only a guess, and only from the first bytes; none of them is kept but for a name.
+/// It is a guess from the first bytes, none of which are kept except a name.
 enum Unreadable: Equatable {
     /// The first bytes of another protocol.
     case http, tls, socks4, socks5, proxyHeader
-    /// A version that is no protocol known here.
+    /// A version of an unknown protocol.
     case version(UInt8)
-    /// A CMD, or CD, that isn't known.
+    /// An unknown CMD or CD.
     case command(UInt8)
     /// An ATYP other than 1, 3 and 4.
     case addressType(UInt8)
-    /// A name with bytes that no name has, or none.
+    /// An empty name, or one with bytes that names can't have.
     case name([UInt8])
     case portZero
     /// A user ID of SOCKS4 without an end.
     case userID
-    /// An HTTP request that makes no sense or has no end, and one with another method than CONNECT.
+    /// An HTTP request that is malformed or too long, and one with another method than CONNECT.
     case httpRequest, httpMethod
-    /// That a client of SOCKS5 offers, where another one is asked for.
+    /// The methods that a SOCKS5 client offers, none of which the listener accepts.
     case methods([UInt8])
-    /// A request of SOCKS4, or of HTTP, where a login is asked for.
+    /// A SOCKS4 or HTTP request without a login although one is required.
     case noLogin
     /// A login by GSSAPI that its context refuses, in Kerberos' words.
     case context(String)
     /// A level of protection that is not granted (RFC 1961 section 4.3).
     case protection(UInt8)
 
-    /// Of a client that speaks none of the listener's protocols.
+    /// For a client that speaks none of the listener's protocols.
     ///
-    /// - Parameter bytes: what has come so far.
+    /// - Parameter bytes: the bytes received so far.
     init?(greeting bytes: RawSpan) {
         guard let first = bytes.bytes(0..<1)?.first else { return nil }
         self =
@@ -47,7 +47,7 @@ enum Unreadable: Equatable {
             }
     }
 
-    /// Of a request that was rejected as soon as that could be seen.
+    /// For a request that was rejected.
     ///
     /// - Parameter bytes: the request, from VER on.
     init?(request bytes: RawSpan, _ spoken: ProxyProtocol?) {
@@ -72,7 +72,7 @@ enum Unreadable: Equatable {
         }
     }
 
-    /// Fixed words, but for a name, which may be any bytes.
+    /// Constant words, except for a name, which may have any bytes.
     var text: String {
         switch self {
         case .http: "looks like HTTP"
@@ -95,7 +95,7 @@ enum Unreadable: Equatable {
         }
     }
 
-    /// As RFC 1928 section 3 writes them: `methods 00, 01`.
+    /// In the notation of RFC 1928 section 3: `methods 00, 01`.
     private static func text(ofMethods codes: [UInt8]) -> String {
         guard !codes.isEmpty else { return "no method" }
         let shown = codes.prefix(mostMethods).map { code in
@@ -110,7 +110,7 @@ enum Unreadable: Equatable {
 }
 
 extension RawSpan {
-    /// That the greeting in front offers.
+    /// The methods that the greeting offers.
     var methods: [UInt8] {
         let length = bytes(1..<2)?.first.map { Int($0) } ?? 0
         return bytes(2..<(2 + length)) ?? []
@@ -121,13 +121,13 @@ extension RawSpan {
         return bytes(5..<(5 + length)) ?? []
     }
 
-    /// Behind the user ID, which has its end.
+    /// The name after a complete user ID.
     fileprivate var socks4Name: [UInt8] {
         let texts = (bytes(8..<byteCount) ?? []).split(separator: 0, omittingEmptySubsequences: false)
         return texts.dropFirst().first.map { Array($0.prefix(255)) } ?? []
     }
 
-    /// `nil` where there are not so many.
+    /// `nil` if there aren't that many.
     fileprivate func bytes(_ range: Range<Int>) -> [UInt8]? {
         guard range.upperBound <= byteCount else { return nil }
         return range.map { unsafeLoad(fromByteOffset: $0, as: UInt8.self) }

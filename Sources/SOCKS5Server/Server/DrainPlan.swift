@@ -1,6 +1,6 @@
-/// Which sessions a drain ends when: an even share each second, the longest idle first. Pure.
+/// Decides which sessions a drain ends, and when: an even share each second, the longest idle first. Pure.
 struct DrainPlan {
-    /// From one share to the next.
+    /// Time from one share to the next.
     let step: Duration
     private let time: Duration
 
@@ -10,12 +10,12 @@ struct DrainPlan {
     }
 
     /// - Parameters:
-    ///   - sessions: all of this moment, with the time since the last byte of each.
-    ///   - passed: since the drain has begun.
-    /// - Returns: those to end now.
+    ///   - sessions: all current sessions, each with the time since its last byte.
+    ///   - passed: time since the start of the drain.
+    /// - Returns: the sessions to end now.
     func next(of sessions: [(id: UInt64, idle: Duration)], _ passed: Duration) -> [UInt64] {
         let steps = passed >= time ? 0 : Int((time - passed) / step)
-        // None is ended when the drain begins, unless that is its end too.
+        // At the start of the drain no session is ended, unless the drain has no time at all.
         let share = passed < step && steps > 0 ? 0 : sessions.count / (steps + 1)
         return sessions.sorted { $0.idle > $1.idle }.prefix(share).map(\.id)
     }

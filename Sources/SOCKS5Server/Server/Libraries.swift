@@ -18,7 +18,7 @@ extension ProxyServer {
         return traits
     }
 
-    /// The system's libraries that serve, each with its version. `nil`: the library doesn't tell.
+    /// The system's libraries in use, each with its version; `nil` if the library doesn't tell it.
     package static var libraries: [(name: String, version: String?)] {
         var libraries: [(name: String, version: String?)] = [
             ("libuv", libuvVersion), ("libcrypt", PasswordHash.libraryVersion),

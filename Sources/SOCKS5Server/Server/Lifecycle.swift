@@ -1,22 +1,22 @@
-/// How far a ``ProxyServer`` has come.
+/// The stage of a ``ProxyServer``'s life.
 public enum ServerStage: String, Sendable {
     /// Not started yet.
     case idle
     case starting
     case running
-    /// Takes no new clients, and its sessions come to their end.
+    /// Accepts no new clients, and waits for its sessions to end.
     case draining
     case ended
 }
 
-/// The life of a server: idle, starting, running, draining, ended. Decides what a call does that may come at any
-/// moment, a stop during the start among them.
+/// The life of a server: idle, starting, running, draining, ended. Decides what each call does, at any
+/// moment; for example a stop during the start.
 ///
 /// Pure: the server performs what an event returns.
 struct Lifecycle {
     private enum Stage {
         case idle
-        /// Threads start, one after the other. A stop that comes meanwhile lets no further one start.
+        /// Threads start, one after the other. After a stop no further thread starts.
         case starting(threads: Int, isStopping: Bool)
         case running(threads: Int)
         /// The threads have been told to stop.
@@ -27,9 +27,9 @@ struct Lifecycle {
     /// What the server has to do.
     enum Action: Equatable {
         case nothing
-        /// Tell every worker to stop, those that start later among them.
+        /// Tell every worker to stop, including those that start later.
         case stopWorkers
-        /// Tell everyone who waits for the end.
+        /// Resume all calls that wait for the end.
         case reportEnd
     }
 
@@ -68,7 +68,7 @@ struct Lifecycle {
         }
     }
 
-    /// - Returns: `nil`: the server starts now, until ``startDidSucceed()`` or ``startDidFail()``.
+    /// - Returns: `nil` if the server starts now, until ``startDidSucceed()`` or ``startDidFail()``.
     mutating func start() -> Refusal? {
         switch stage {
         case .idle:
@@ -83,7 +83,7 @@ struct Lifecycle {
 
     /// Before a thread is started. A thread that can't be started has ended.
     ///
-    /// - Returns: false where it must not start, since a stop has come.
+    /// - Returns: false if it must not start because of a stop.
     mutating func threadWillStart() -> Bool {
         switch stage {
         case .starting(let threads, let isStopping):
@@ -94,7 +94,7 @@ struct Lifecycle {
         }
     }
 
-    /// A thread does no more work for the server.
+    /// A thread has finished its work for the server.
     mutating func threadDidEnd() -> Action {
         switch stage {
         case .starting(let threads, let isStopping):
@@ -124,19 +124,19 @@ struct Lifecycle {
         }
     }
 
-    /// Something that the start needs has failed: the threads that run already have to stop.
+    /// The start has failed: threads that already run must stop.
     mutating func startDidFail() -> Action {
         switch stage {
         case .starting(let threads, let isStopping):
             let action = drain(threads)
-            // A stop has told them, and how much time they have.
+            // A stop has already told the workers, and how much time they have.
             return action == .nothing && !isStopping ? .stopWorkers : action
         case .idle, .running, .draining, .ended:
             preconditionFailure("the start ends twice, or before it began")
         }
     }
 
-    /// May come at any moment, and again: a later stop may be in more of a hurry.
+    /// May be called at any moment, and again: a later stop can grant less time.
     mutating func stop() -> Action {
         switch stage {
         case .idle:

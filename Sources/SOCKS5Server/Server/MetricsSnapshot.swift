@@ -6,8 +6,8 @@ internal import UVLoop
 /// All numbers of a ``ProxyServer`` at one moment, since its start and over all workers: for a metrics page, or for a
 /// program's own.
 ///
-/// The numbers are read one after the other while the workers go on: each is right, their sum may be of slightly
-/// different moments. Counts never fall.
+/// The numbers are read one after the other while the workers run: each is correct, but they may be from
+/// slightly different moments. Counts never decrease.
 public struct MetricsSnapshot: Sendable {
     /// One of ``Configuration/listeners``.
     public struct Listener: Sendable {
@@ -15,17 +15,17 @@ public struct MetricsSnapshot: Sendable {
         public let name: String
         /// Connections that became sessions.
         public let accepted: UInt64
-        /// Connections that became none.
+        /// Connections that were closed before they became sessions.
         public let refused: [(reason: ConnectionRefusal, count: UInt64)]
-        /// Those that have happened.
+        /// Only results that have occurred.
         public let handshakes: [(result: HandshakeResult, count: UInt64)]
-        /// Sessions that run; without a command, their request hasn't come.
+        /// Running sessions; without a command, the request hasn't arrived yet.
         public let sessions: [(command: SOCKSCommand?, count: Int)]
     }
 
     /// One worker.
     public struct Worker: Sendable {
-        /// How long the callbacks of each turn of the loop took, to the millisecond.
+        /// Duration of the callbacks of each turn of the loop, to the millisecond.
         public let turns: HistogramSnapshot
         /// The processor time of its thread, in seconds.
         public let processorTime: Double
@@ -33,80 +33,81 @@ public struct MetricsSnapshot: Sendable {
 
     /// One user, or several.
     public struct User: Sendable {
-        /// As bytes (RFC 1929). `nil`: all users who have no numbers of their own.
+        /// As bytes (RFC 1929). If `nil`, these are the numbers of all other users together.
         public let name: [UInt8]?
-        /// With a request, those that run.
+        /// Running sessions with a request.
         public let sessions: Int
         /// Payload that was relayed; it grows while sessions run.
         public let bytesClientToTarget: UInt64
         public let bytesTargetToClient: UInt64
-        /// In the period that goes on. `nil`: there is no quota.
+        /// Bytes used in the current period; `nil` if there is no quota.
         public let quotaUsed: Int?
     }
 
     /// One of ``Configuration/parents``.
     public struct Parent: Sendable {
         public let name: String
-        /// Whether it and those on the way to it work, as far as is known.
+        /// Whether it and the parents on the way to it work, as far as is known.
         public let isUp: Bool
-        /// Sessions that it carries or is to carry, and those that it has carried to another parent not among them.
+        /// Sessions that it carries or is about to carry; sessions that go on to another parent don't count.
         public let sessions: Int
-        /// Attempts to get a target through it, or to reach it.
+        /// Attempts to connect to a target through it, or to reach it.
         public let connections: [(result: ParentResult, count: UInt64)]
-        /// From the first step to the connected target, or to the parent's answer that there is none.
+        /// Time from the first step until the target is connected, or the parent has answered that it can't
+        /// be.
         public let connectTimes: HistogramSnapshot
     }
 
     public struct Lookups: Sendable {
-        /// Under way, and waiting for their turn.
+        /// Lookups that run, and names that wait.
         public var running = 0
         public var waiting = 0
-        /// Questions that the cache could answer, and others.
+        /// Lookups that the cache has answered, and all others.
         public var cacheHits: UInt64 = 0
         public var cacheMisses: UInt64 = 0
-        /// Of these, refused since too many waited.
+        /// The part of these that was refused because too many were waiting.
         public var refused: UInt64 = 0
     }
 
     public struct Reloads: Sendable {
         public var succeeded: UInt64 = 0
         public var failed: UInt64 = 0
-        /// Since 1970 (UTC); the start counts as one.
+        /// Time since 1970 (UTC); the start counts as a successful reload.
         public var lastSuccess: Duration?
     }
 
     public internal(set) var statistics: Statistics
     public internal(set) var listeners: [Listener] = []
     public internal(set) var workers: [Worker] = []
-    /// The first 1,000 of ``Configuration/users``, and the others together as the last one.
+    /// The first 1,000 of ``Configuration/users``, and all others together as the last entry.
     public internal(set) var users: [User] = []
     /// In the order of ``Configuration/parents``.
     public internal(set) var parents: [Parent] = []
-    /// Those that have happened. Without a command, no request had come.
+    /// Only outcomes that have occurred. Without a command, no request had arrived.
     public internal(set) var ended: [(command: SOCKSCommand?, outcome: SessionInfo.Outcome, count: UInt64)] =
         []
     public internal(set) var replies: [(command: SOCKSCommand?, reply: Reply, count: UInt64)] = []
     public internal(set) var decisions: [(decision: PolicyDecision, count: UInt64)] = []
     public internal(set) var connectAttempts: [(isIPv6: Bool, result: ConnectResult, count: UInt64)] = []
     public internal(set) var acceptErrors: [(error: AcceptError, count: UInt64)] = []
-    /// From the accept to the whole request.
+    /// Time from the accept to the complete request.
     public internal(set) var handshakeTimes: HistogramSnapshot
-    /// For the addresses of the target's name, the time in the queue included.
+    /// Time for looking up the target's name, including the time in the queue.
     public internal(set) var lookupTimes: HistogramSnapshot
-    /// From the first attempt to the connected target, or to the failure.
+    /// Time from the first attempt until the target is connected, or the attempts have failed.
     public internal(set) var dialTimes: HistogramSnapshot
-    /// Of sessions that have ended.
+    /// Duration of sessions that have ended.
     public internal(set) var sessionTimes: HistogramSnapshot
     public internal(set) var lookups = Lookups()
     public internal(set) var reloads = Reloads()
-    /// Of ``Configuration/bufferMemory``, in bytes.
+    /// Bytes in use of ``Configuration/bufferMemory``.
     public internal(set) var bufferBytes = 0
     public internal(set) var bufferLimit = 0
-    /// Pipes that bytes are spliced through at this moment.
+    /// Pipes through which bytes are spliced at this moment.
     public internal(set) var pipesInUse = 0
     /// Password hashes that wait to be computed.
     public internal(set) var loginsQueued = 0
-    /// Sources that are banned.
+    /// Banned sources.
     public internal(set) var bans = 0
     /// ``ProxyServer/maxConnections``.
     public internal(set) var sessionsLimit = 0
@@ -117,10 +118,10 @@ public struct MetricsSnapshot: Sendable {
 extension MetricsSnapshot {
     private static let commands = [nil] + SOCKSCommand.allCases.map { Optional($0) }
 
-    /// - Parameter listeners: their names.
+    /// - Parameter listeners: the names of the listeners.
     init(_ members: [Crew.Member], listeners: [String]) {
         let all = members.map(\.counters)
-        // First, as within: then no more have ended than there were.
+        // Read first, so that never more sessions have ended than were accepted.
         statistics = Statistics(all)
         handshakeTimes = Histogram.sum(all.map(\.handshakeTimes), .stage)
         lookupTimes = Histogram.sum(all.map(\.lookupTimes), .stage)
@@ -180,7 +181,7 @@ extension MetricsSnapshot.Listener {
             return count > 0 || result == .completed ? (result, count) : nil
         }
         sessions = MetricsSnapshot.commands.map { command in
-            // Read while one begins or ends, the parts may not fit.
+            // The parts may be inconsistent if a session begins or ends while they are read.
             (command, max(0, all.reduce(0) { $0 + $1[command] }))
         }
     }

@@ -4,19 +4,19 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// What somebody who looks after a running server asks it for. Each call may come at any moment, from any thread; what
-/// asks the workers suspends until they have answered in their next turn.
+/// Control of a running server. Each method may be called at any moment, from any thread. Methods that ask
+/// the workers suspend until these have answered in their next turn.
 extension ProxyServer {
     // MARK: - Sessions
 
-    /// The sessions of this moment, those of each worker in the order of its table; empty before ``start()`` and behind
-    /// the end.
+    /// The current sessions, those of each worker in the order of its table; empty before ``start()`` and
+    /// after the end.
     public func sessions() async -> [SessionInfo] {
         await askWorkers { .list($0) }.flatMap(\.self)
     }
 
-    /// The last sessions that have ended, at most 200, the newest first. Without those that were no more than a port scan
-    /// or a health check.
+    /// The last sessions that have ended, at most 200, the newest first. Port scans and health checks aren't
+    /// included.
     public func recentSessions() async -> [SessionInfo] {
         let all = await askWorkers { .listEnded($0) }.flatMap(\.self)
         return Array(
@@ -26,22 +26,22 @@ extension ProxyServer {
 
     /// Ends a session, by ``SessionInfo/id``: both sides see a reset.
     ///
-    /// - Returns: false where there is none.
+    /// - Returns: false if there is no such session.
     @discardableResult
     public func end(_ id: UInt64) async -> Bool { await end([id]) > 0 }
 
     /// Ends sessions, by ``SessionInfo/id``.
     ///
-    /// - Returns: how many of them there were.
+    /// - Returns: how many of them existed.
     @discardableResult
     public func end(_ ids: Set<UInt64>) async -> Int {
         await askWorkers { .end(ids, $0) }.reduce(0, +)
     }
 
-    /// Ends the sessions that the users, rules and guard of the moment would refuse, as behind ``reload(_:)``: those of a
-    /// user who is gone, has expired or may not come from there, and those to a target that is denied. A password that is
-    /// another one now ends nothing. A ``CredentialStore`` is asked which users are gone, see
-    /// ``CredentialStore/revoked(among:)``.
+    /// Ends the sessions that the current users, rules and guard would refuse, for example after
+    /// ``reload(_:)``: sessions of a user who was removed, has expired or may no longer log in from there,
+    /// and sessions to a target that is now denied. A changed password ends no session. A ``CredentialStore``
+    /// is asked which users are gone, see ``CredentialStore/revoked(among:)``.
     ///
     /// - Returns: how many there were.
     @discardableResult
@@ -58,8 +58,8 @@ extension ProxyServer {
 
     /// Asks all workers at once, and waits for the last answer.
     ///
-    /// - Parameter control: given to each worker, whose answer it passes on.
-    /// - Returns: in the order of the workers, without those that answer no more.
+    /// - Parameter control: runs with each worker, and returns its answer.
+    /// - Returns: the answers in the order of the workers; workers that have ended give none.
     func askWorkers<Answer: Sendable>(
         _ control: (@escaping @Sendable (Answer) -> Void) -> WorkerControl
     ) async -> [Answer] {
@@ -76,14 +76,15 @@ extension ProxyServer {
 
     // MARK: - Parents
 
-    /// Whether all parents are down to which the default route leads, the first of ``Configuration/routes`` without
-    /// criteria. A parent that waits for a client to try it again isn't down for that.
+    /// Whether all parents of the default route are down. The default route is the first of
+    /// ``Configuration/routes`` without criteria. A parent that waits for a client to try it again doesn't
+    /// count as down here.
     public var isCutOff: Bool { state.withLock { $0.defaultParents }?.isDown ?? false }
 
     // MARK: - Users
 
-    /// What each user has of the server, by name. Users of the configuration are there, and others who have a session or
-    /// had one lately.
+    /// The usage of each user, by name: users of the configuration, and others who have a session or recently
+    /// had one.
     public func users() -> [UserUsage] {
         let (shared, limits) = state.withLock { ($0.shared, $0.limits) }
         guard let shared, let limits else { return [] }
@@ -93,7 +94,7 @@ extension ProxyServer {
         }
     }
 
-    /// The same of one user; `nil` where nothing is known of that one.
+    /// The usage of one user; `nil` if nothing is known about that user.
     public func usage(of user: [UInt8]) -> UserUsage? {
         let (shared, limits) = state.withLock { ($0.shared, $0.limits) }
         guard let shared, let limits, let account = shared.accounts.account(of: user) else { return nil }
@@ -114,8 +115,8 @@ extension ProxyServer {
 
     /// Forgets the failed logins of a source, and lets it in again.
     ///
-    /// - Parameter client: an address, or what ``Ban/client`` says.
-    /// - Returns: false where it wasn't banned.
+    /// - Parameter client: an address, or the text of ``Ban/client``.
+    /// - Returns: false if it wasn't banned.
     @discardableResult
     public func liftBan(of client: String) -> Bool {
         let now = LoopThread.now
@@ -132,7 +133,7 @@ extension ProxyServer {
         }
     }
 
-    /// Lets a user use the whole quota of this period again.
+    /// Starts a user's quota of this period again from zero.
     ///
     /// - Returns: false if the user has no account.
     @discardableResult
@@ -140,16 +141,16 @@ extension ProxyServer {
         state.withLock { $0.shared }?.accounts.reset(user) ?? false
     }
 
-    /// Forgets what lookups of names have found, so that each is looked up anew.
+    /// Empties the cache of names, so that each name is looked up again.
     ///
-    /// - Returns: how many names there were.
+    /// - Returns: how many names were in the cache.
     @discardableResult
     public func forgetNames() -> Int {
         state.withLock { $0.shared }?.names.withLock { $0.forgetAll() } ?? 0
     }
 }
 
-/// The answers to one question to several, one of each.
+/// Collects the answers of several workers to one question.
 private final class Gathered<Answer: Sendable>: Sendable {
     private struct State {
         var answers: [Answer?]
@@ -163,8 +164,8 @@ private final class Gathered<Answer: Sendable>: Sendable {
     }
 
     /// - Parameters:
-    ///   - answer: `nil`: there is none.
-    ///   - done: gets all, with the last one.
+    ///   - answer: `nil` if there is none.
+    ///   - done: resumed with all answers once the last one has arrived.
     func add(_ answer: Answer?, of index: Int, _ done: CheckedContinuation<[Answer], Never>) {
         let all: [Answer]? = state.withLock { state in
             state.answers[index] = answer
@@ -175,18 +176,18 @@ private final class Gathered<Answer: Sendable>: Sendable {
     }
 }
 
-/// What a user has of a server.
+/// A user's sessions, traffic and quota.
 public struct UserUsage: Sendable {
     /// As bytes (RFC 1929).
     public let user: [UInt8]
-    /// With a request, those that run.
+    /// Running sessions with a request.
     public let sessions: Int
     /// Payload that was relayed; it grows while sessions run.
     public let bytesClientToTarget: UInt64
     public let bytesTargetToClient: UInt64
-    /// In bytes of both directions; `nil`: there is none.
+    /// In bytes of both directions; `nil` if there is none.
     public let quota: Quota?
-    /// Of the quota, in the period that goes on.
+    /// The used part of the quota in the current period.
     public let quotaUsed: Int
 
     init(_ user: [UInt8], _ account: Account, _ limits: LimitTable, _ today: UTCDay) {
@@ -200,7 +201,7 @@ public struct UserUsage: Sendable {
 
 /// A source that may not connect for a while.
 public struct Ban: Sendable {
-    /// An IPv4 address, or the network of an IPv6 one, as `2001:db8::/64`.
+    /// An IPv4 address, or the network of an IPv6 address, such as `2001:db8::/64`.
     public let client: String
     public let remaining: Duration
 }

@@ -2,18 +2,18 @@ internal import Locks
 internal import Logging
 internal import UVLoop
 
-/// Taking the server out of service. Each call may come at any moment, from any thread.
+/// Taking the server out of service. Each method may be called at any moment, from any thread.
 extension ProxyServer {
-    /// Takes no new clients: closes their connections at once, so that they try another server. Lets the sessions come to
-    /// their end, and ends some of the others every second, those first that have been idle for the longest time, so that
-    /// none is left behind `time`. The server keeps running, without sessions, until ``cancelDrain()`` or
-    /// ``stop(grace:)``. A second call sets the time anew.
+    /// Stops accepting new clients: their connections are closed at once, so that they try another server.
+    /// Running sessions can finish. Every second some of the remaining ones are ended, the longest idle
+    /// first, so that none is left after `time`. The server keeps running, without sessions, until
+    /// ``cancelDrain()`` or ``stop(grace:)``. A second call restarts the time.
     ///
-    /// With ``Configuration/Timeouts/drainDelay`` clients are taken for that long yet, while the server already says that
-    /// it drains.
+    /// With ``Configuration/Timeouts/drainDelay``, clients are still accepted for that time, while the server
+    /// already reports that it drains.
     ///
-    /// - Parameter time: `nil`: ``Configuration/Timeouts/drain``.
-    /// - Returns: false where the server doesn't run, or was stopped.
+    /// - Parameter time: if `nil`, ``Configuration/Timeouts/drain``.
+    /// - Returns: false if the server doesn't run, or was stopped.
     @discardableResult
     public func drain(within time: Duration? = nil) -> Bool {
         let time = time ?? configuration.timeouts.drain
@@ -35,9 +35,9 @@ extension ProxyServer {
         }
     }
 
-    /// Takes new clients again.
+    /// Accepts new clients again.
     ///
-    /// - Returns: false where there was no drain.
+    /// - Returns: false if there was no drain.
     @discardableResult
     public func cancelDrain() -> Bool {
         state.withLock { state in
@@ -49,13 +49,13 @@ extension ProxyServer {
         }
     }
 
-    /// Says from now on that it drains, while clients are still taken: before a ``stop(grace:)``, so that balancers send
-    /// no new ones meanwhile.
+    /// Reports from now on that the server drains, while clients are still accepted. Call it before
+    /// ``stop(grace:)``, so that balancers stop sending new clients.
     public func announceStop() {
         state.withLock { $0.isStopAnnounced = true }
     }
 
-    /// - Throws: `CancellationError` where the drain was cancelled before this.
+    /// - Throws: `CancellationError` if the drain was cancelled before.
     private func closeIntake() throws {
         try state.withLock { _ in
             try Task.checkCancellation()
@@ -80,13 +80,13 @@ extension ProxyServer {
                 said = passed
                 tellOfDrain(sessions: sessions.count, left: time - passed)
             }
-            // Those that were accepted before the drain, and became sessions behind it.
+            // Connections that were accepted before the drain may become sessions after its start.
             if sessions.isEmpty, passed >= time { return }
             do { try await Task.sleep(for: plan.step) } catch { return }
         }
     }
 
-    /// A line each second for as long as sessions come to their end behind a stop.
+    /// Logs a line each second while sessions are left after a stop.
     func tellOfStop(within grace: Duration) {
         let isFirst = state.withLock { state in
             defer { state.isTellingOfStop = true }
@@ -108,7 +108,7 @@ extension ProxyServer {
         logger.notice("draining", metadata: ["sessions": "\(sessions)", "seconds_left": "\(seconds)"])
     }
 
-    /// Returns when each worker has answered in a turn of its loop: for a watchdog.
+    /// For a watchdog: returns when each worker has answered in a turn of its loop.
     package func answerByAllWorkers() async {
         _ = await askWorkers { .answer($0) }
     }

@@ -2,60 +2,60 @@ package import ProxyPolicy
 package import SOCKS5Protocol
 internal import UVLoop
 
-/// What would become of a request, as far as it can be said without a lookup or a connection.
+/// What would happen to a request, as far as that is known without a lookup or a connection.
 package struct Forecast: Sendable {
     package enum Refusal: Sendable {
-        /// The listener serves other clients.
+        /// The listener doesn't serve the client.
         case client
-        /// The listener asks for a login, and the client has none.
+        /// The listener requires a login, and the client has none.
         case noLogin
         /// The user doesn't exist, or can't log in now or from there.
         case user
-        /// - rule: as logs call it; `nil`: it isn't a rule.
+        /// - rule: its name in logs; `nil` if it isn't a rule.
         case denied(Denial, rule: String?)
     }
 
     package enum Lookup: Sendable {
-        /// This server, so that rules and guard judge each address.
+        /// This server, so that rules and guard check each address.
         case here
-        /// The parent: nobody here sees an address.
+        /// The parent: this server never sees the addresses.
         case byParent
     }
 
     /// Where a request that matches a route goes.
     package struct Parents: Sendable {
-        /// Of the parent or the group.
+        /// Name of the parent or the group.
         package let name: String
-        /// The parents that are passed one after the other, in the order in which chains are tried.
+        /// The parents of each chain, in the order in which the chains are tried.
         package let chains: [[String]]
         /// Whether that order is the same for the next request like this one.
         package let isOrderFixed: Bool
-        /// Whether any of them takes datagrams.
+        /// Whether any of them carries datagrams.
         package let carriesDatagrams: Bool
     }
 
     /// A route that matches for certain.
     package struct Fallback: Sendable {
-        /// The name of the route in logs. `nil`: no route matches, and the request leaves straight.
+        /// The name of the route in logs. If `nil`, no route matches, and the request leaves directly.
         package let route: String?
         /// `nil`: it leaves straight.
         package let parents: Parents?
     }
 
-    /// `nil`: nothing refuses it, before its addresses are known.
+    /// `nil` if nothing refuses the request before its addresses are known.
     package let refusal: Refusal?
-    /// As logs call it; `nil`: no route matches.
+    /// Its name in logs; `nil` if no route matches.
     package let route: String?
-    /// If false, the addresses of the name decide whether ``route`` is taken, or a later one.
+    /// If false, it depends on the name's addresses whether ``route`` or a later route is taken.
     package let isCertain: Bool
-    /// The route of a name none of whose addresses is in the networks of a route. `nil` if ``isCertain``: then addresses
-    /// don't count.
+    /// The route of the name if none of its addresses is in the networks of a route. `nil` if ``isCertain``,
+    /// since addresses then don't matter.
     package let fallback: Fallback?
     /// `nil`: it leaves straight.
     package let parents: Parents?
-    /// `nil`: the target is an address.
+    /// `nil` if the target is an address.
     package let lookup: Lookup?
-    /// Which address it leaves from; `nil`: the system chooses one, or it depends on the addresses of the name.
+    /// The source address; `nil` if the system chooses it, or it depends on the name's addresses.
     package let egress: Egress?
 
     package enum Egress: Equatable, Sendable {
@@ -67,13 +67,13 @@ package struct Forecast: Sendable {
 }
 
 extension ProxyServer {
-    /// What a server with this configuration, started or not, would do with a request. Sends nothing, and waits for
-    /// nothing.
+    /// What a server with this configuration would do with a request. Doesn't need to be started, sends
+    /// nothing, and waits for nothing.
     ///
     /// - Parameters:
-    ///   - isDatagram: whether it is about a datagram, of a client that has an association.
-    ///   - sessionID: which of the user's series of connections it belongs to.
-    ///   - listener: the place of the listener in ``Configuration/listeners``.
+    ///   - isDatagram: whether the request is a datagram of an existing association.
+    ///   - sessionID: the session id in the user's login.
+    ///   - listener: the index of the listener in ``Configuration/listeners``.
     package func forecast(
         to target: Target,
         isDatagram: Bool,
@@ -129,8 +129,8 @@ extension ProxyServer {
     }
 
     /// - Parameters:
-    ///   - ways: which the request may take.
-    ///   - isIPv6: `nil`: it may connect to either family.
+    ///   - ways: the ways that the request may take.
+    ///   - isIPv6: `nil` if it may connect to either family.
     private func egress(
         of ways: [Ways.Way?],
         isIPv6: Bool?,
@@ -146,7 +146,7 @@ extension ProxyServer {
         return .always(sources.compactMap { if case .always(let address) = $0 { address } else { nil } })
     }
 
-    /// - Parameter user: who is meant to log in.
+    /// - Parameter user: the user who would log in.
     private func refusal(
         of target: Target,
         _ isDatagram: Bool,
@@ -178,7 +178,7 @@ extension ProxyServer {
 }
 
 extension Target {
-    /// `nil`: it is a name.
+    /// `nil` if it is a name.
     fileprivate var isIPv6: Bool? {
         if case .address(let address, _) = self { address.dialled.family == .ipv6 } else { nil }
     }

@@ -4,7 +4,7 @@ internal import Text
 internal import UVLoop
 
 extension ProxyServer {
-    /// All numbers there are. Reads what the workers publish, and holds none of them up. Any thread.
+    /// All metrics. Reads numbers that the workers publish, and delays none of them. Any thread.
     public func metrics() -> MetricsSnapshot {
         let state = state.withLock { state in
             (
@@ -24,7 +24,7 @@ extension ProxyServer {
         return snapshot
     }
 
-    /// The files for a reload can't be read.
+    /// Counts a reload whose files can't be read.
     package func noteFailedReload() {
         state.withLock { $0.reloads.failed += 1 }
     }
@@ -45,6 +45,6 @@ extension ProxyServer {
 }
 
 extension Duration {
-    /// Since 1970 (UTC).
+    /// Time since 1970 (UTC).
     static var now: Duration { .milliseconds(Timestamp.now().milliseconds) }
 }

@@ -1,13 +1,14 @@
 internal import UVLoop
 
-/// What a program asks of the system through its server.
+/// Services of the system for a program that runs a server.
 extension ProxyServer {
-    /// Whether there are enough threads and memory to start, for a program whose tasks would wait for ever for a thread
-    /// that can't start, or end in the middle of an allocation. Takes milliseconds.
+    /// Checks that there are enough threads and memory to start. Otherwise tasks would wait for ever for a
+    /// thread that can't start, or the program would end within an allocation. Takes milliseconds.
     ///
     /// - Throws: ``ProxyServerError/Code/systemFailure``, with the limits to look at.
     package func checkResources() throws(ProxyServerError) {
-        // Beside the workers: a pool of tasks with a thread a core, and some that do one thing each.
+        // In addition to the workers: the pool for tasks with one thread per core, and some threads for one
+        // purpose each.
         let wanted = workers + LoopThread.availableCores + 8
         let (threads, hasSpare) = LoopThread.startable(wanted, spare: Self.leastMemory)
         if threads < wanted {
@@ -30,8 +31,8 @@ extension ProxyServer {
     /// Runs `body` in a thread of its own that takes no signals.
     ///
     /// - Parameters:
-    ///   - name: at most 15 bytes, as shown by ps(1) and top(1).
-    ///   - atLowPriority: whether it gives way to the workers.
+    ///   - name: at most 15 bytes, which ps(1) and top(1) show.
+    ///   - atLowPriority: whether the workers have priority over it.
     package static func inThread(
         named name: String,
         atLowPriority: Bool = false,

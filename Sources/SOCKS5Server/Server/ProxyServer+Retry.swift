@@ -2,7 +2,7 @@ internal import Locks
 internal import Logging
 internal import UVLoop
 
-/// Listening on addresses that come later than the server.
+/// Listening on addresses that appear after the start of the server.
 extension ProxyServer {
     func retryAwaited(of listening: ListeningSet) {
         for listener in listening.awaited {
@@ -25,7 +25,7 @@ extension ProxyServer {
                 let listening = try ListeningSet(listener, configuration, workers: workers)
                 return begin(listening, at: listener)
             } catch {
-                // Said once, however often it is tried.
+                // The same error is logged only once.
                 guard error.code != .addressNotAvailable, error.description != lastTrouble else { continue }
                 lastTrouble = error.description
                 logger.warning("\(error)")

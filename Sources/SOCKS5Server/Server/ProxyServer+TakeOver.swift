@@ -2,7 +2,7 @@ internal import Locks
 internal import UVLoop
 
 extension ProxyServer {
-    /// Copies of all sockets that it listens on, while it goes on serving; empty unless it runs.
+    /// Copies of all its listening sockets, while it continues to serve; empty unless it runs.
     package func copyOfListeners() async -> [HandedListener] {
         guard stage == .running else { return [] }
         state.withLock { $0.isShared = true }
@@ -15,7 +15,8 @@ extension ProxyServer {
         }
     }
 
-    /// - Throws: ``ProxyServerError`` where sockets that were handed over are open to strangers; then they are closed.
+    /// - Throws: ``ProxyServerError`` if sockets that were handed over are open to strangers; they are then
+    ///   closed.
     func refuseStrangers(_ handed: [HandedListener]) throws(ProxyServerError) {
         do throws(ProxyServerError) {
             try configuration.validate()
@@ -25,19 +26,20 @@ extension ProxyServer {
         }
     }
 
-    /// Like ``stop(grace:)`` where another process has taken the sockets over: connections that nobody has accepted are
-    /// left to that one, and so are the files of unix sockets.
+    /// Like ``stop(grace:)``, after another process has taken over the sockets: connections that aren't
+    /// accepted yet and the files of unix sockets are left to that process.
     package func leave(grace: Duration) async {
         let quotas = state.withLock { state in
             state.isHandedOver = true
             return state.quotas
         }
-        // The file is the other process's from now on.
+        // The file belongs to the other process from now on.
         quotas?.cancel()
         await stop(grace: grace)
     }
 
-    /// The process whose sockets were taken over has left: the files of its unix sockets are this one's now.
+    /// The process whose sockets were taken over has stopped: this process now owns the files of its unix
+    /// sockets.
     package func takeOverDidEnd() {
         state.withLock { state in
             state.isShared = false

@@ -11,42 +11,43 @@ internal import UVLoop
 /// try await server.run()
 /// ```
 ///
-/// Serves in threads of its own, one a worker, from ``start()`` until ``stop(grace:)``; once in its life. Each call
-/// may come at any moment, from any thread. Installs no signal handler.
+/// It serves in its own threads, one per worker, from ``start()`` until ``stop(grace:)``, only once in its
+/// life. Each method may be called at any moment, from any thread. It installs no signal handler.
 public final class ProxyServer: Sendable {
     struct State {
         var lifecycle = Lifecycle()
         var boundAddresses: [ListenAddress] = []
         /// In the same order.
         var listenerNames: [String] = []
-        /// Of unix sockets; removed when the server stops.
+        /// Files of unix sockets, which are removed when the server stops.
         var files: [UnixSocketFile] = []
-        /// From the start on, and what the limits of users are.
+        /// Set from the start on.
         var shared: Shared?
         var limits: LimitTable?
-        /// Of the default route; `nil`: it leads straight.
+        /// Parents of the default route; `nil` if it leads directly to targets.
         var defaultParents: ParentPool?
         var reloads = MetricsSnapshot.Reloads()
-        /// Ends sessions while no new clients are taken; `nil`: clients are taken.
+        /// Ends sessions while no new clients are accepted; `nil` if there is no drain.
         var drain: Task<Void, Never>?
         var quotas: Task<Void, Never>?
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
-        /// Whether a stop will come, see ``announceStop()``.
+        /// Whether a stop was announced, see ``announceStop()``.
         var isStopAnnounced = false
         var isTellingOfStop = false
-        /// Whether another process accepts by the listening sockets now.
+        /// Whether another process now accepts on the listening sockets.
         var isHandedOver = false
-        /// Whether another one may: a take-over of its sockets, or by them of this one's, has begun and not ended.
+        /// Whether two processes have the listening sockets: a take-over by this process or from it has
+        /// begun, and not ended.
         var isShared = false
-        /// Of unix sockets that were taken over, and are another process's yet.
+        /// Files of unix sockets that were taken over, but still belong to the other process.
         var handedFiles: [UnixSocketFile] = []
-        /// Look for addresses that aren't there yet.
+        /// Tasks that wait for addresses that don't exist yet.
         var retries: [Task<Void, Never>] = []
 
         var isDraining: Bool { drain != nil || isStopAnnounced }
     }
 
-    /// What is served, and by which policy.
+    /// The workers' shared state, and the policy.
     private struct Service {
         var configuration: Configuration
         let places: OwnPlaces
@@ -62,25 +63,26 @@ public final class ProxyServer: Sendable {
     /// `nil` until the server has started; held by a reload.
     private let service = Guarded<Service?>(nil)
 
-    /// The threads that serve.
+    /// Number of threads that serve.
     public let workers: Int
-    /// Sessions at once, over all workers.
+    /// Number of sessions at once, over all workers.
     public let maxConnections: Int
 
-    /// The descriptors that the process may have.
+    /// Number of descriptors that the process may have.
     package static var descriptorLimit: Int { ConnectionLimit.raiseDescriptorLimit() }
 
-    /// The version of libuv in use, as `1.44.2`.
+    /// The version of libuv in use, such as `1.44.2`.
     public static var libuvVersion: String { UVLoop.libuvVersion }
 
-    /// Finds out which sockets the process has inherited. A program calls it before it opens anything.
+    /// Finds the sockets that the process has inherited. A program must call it before it opens anything.
     package static func lookForInheritedSockets() { _ = InheritedSockets.ofProcess }
 
-    /// Checks the configuration; nothing is opened yet. The soft limit of descriptors is raised to the hard one.
+    /// Checks the configuration, and opens nothing yet. Raises the soft limit of descriptors to the hard
+    /// limit.
     ///
     /// - Parameters:
-    ///   - configuration: what to serve, to whom; a part of it can be changed by ``reload(_:)``.
-    ///   - logger: told of sessions at `info`, of trouble at `warning` and above; never of secrets.
+    ///   - configuration: the settings; ``reload(_:)`` can change some of them.
+    ///   - logger: gets sessions at `info`, and problems at `warning` and above; never secrets.
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork``.
     public init(
         configuration: Configuration = Configuration(),
@@ -98,10 +100,10 @@ public final class ProxyServer: Sendable {
         maxConnections = min(configuration.maxConnections ?? allowed, allowed)
     }
 
-    /// The addresses that are listened on, with the ports the system chose; empty before ``start()``.
+    /// The addresses on which the server listens, with ports that the system chose; empty before ``start()``.
     public var boundAddresses: [ListenAddress] { state.withLock { $0.boundAddresses } }
 
-    /// How far it has come, as of this moment.
+    /// The current stage.
     public var stage: ServerStage {
         state.withLock { state in
             let stage = state.lifecycle.current
@@ -112,7 +114,7 @@ public final class ProxyServer: Sendable {
     /// What has been counted so far.
     public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
 
-    /// An embedder's; `nil`: the users are those of the configuration, or there are none.
+    /// The embedder's store; `nil` if the users are in the configuration, or there are none.
     var credentialStore: (any CredentialStore)? {
         service.withLock { service in
             service.flatMap { $0.policy.credentials is UserTable ? nil : $0.policy.credentials }
@@ -124,24 +126,24 @@ public final class ProxyServer: Sendable {
         crew.members.map { Statistics([$0.counters]) }
     }
 
-    /// Reads what ``start()`` would read, and changes nothing.
+    /// Reads the files that ``start()`` would read, and changes nothing.
     package func checkFiles() throws(ProxyServerError) {
         _ = try configuration.withSources()
         guard let path = configuration.limits.quotaFile else { return }
         _ = try QuotaKeeper(path, AccountTable { _ in }, logger)
     }
 
-    /// Listens and begins to serve; returns when clients can connect. At most once.
+    /// Listens and begins to serve; returns when clients can connect. May be called only once.
     ///
-    /// - Throws: ``ProxyServerError/Code/addressInUse`` and what else binding, or starting a thread, fails with;
-    ///   ``ProxyServerError/Code/stopped`` where a stop came before this has returned: then all has ended;
+    /// - Throws: ``ProxyServerError/Code/addressInUse`` and other errors of binding or of starting a thread;
+    ///   ``ProxyServerError/Code/stopped`` if the server was stopped before this returned; it has then ended;
     ///   ``ProxyServerError/Code/alreadyStarted``.
     public func start() async throws(ProxyServerError) {
         try await start(takingOver: [])
     }
 
-    /// - Parameter handed: sockets of another process, which this one listens on too; where the configuration has no such
-    ///   address they are closed.
+    /// - Parameter handed: sockets of another process, on which this process listens too. They are closed if
+    ///   the configuration doesn't have their address.
     package func start(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
         state.withLock { $0.isShared = !handed.isEmpty }
         for listener in handed { listener.noteAddresses() }
@@ -150,7 +152,7 @@ public final class ProxyServer: Sendable {
             throw ProxyServerError(refusal)
         }
         do throws(ProxyServerError) {
-            // Only now it is known where they listen, and whether strangers reach them.
+            // Only now their addresses are known, and whether strangers can reach them.
             if !handed.isEmpty { try refuseStrangers(handed) }
             try await open(takingOver: handed)
             perform(state.withLock { $0.lifecycle.startDidSucceed() }, grace: .zero)
@@ -165,7 +167,7 @@ public final class ProxyServer: Sendable {
         throw ProxyServerError.stopped
     }
 
-    /// Opens everything, in the order in which it may fail.
+    /// Opens everything; the steps that may fail come first.
     private func open(takingOver handed: [HandedListener]) async throws(ProxyServerError) {
         let configuration = try configuration.withSources()
         let accounts = AccountTable { [crew] account in
@@ -203,7 +205,7 @@ public final class ProxyServer: Sendable {
             listening.close()
             throw error
         }
-        // Now, so that the first worker doesn't take what waits for all.
+        // Only after all workers run, so that the first one doesn't accept all waiting connections.
         give(listening)
         retryAwaited(of: listening)
         try startLookups()
@@ -216,16 +218,17 @@ public final class ProxyServer: Sendable {
         self.service.withLock { $0 = service }
     }
 
-    /// Takes users, credential store, rules, guard, login ban and limits of a configuration into use, and leaves
-    /// everything else of it aside, the file of quotas among it. Sessions stay as they are; what they ask for next, a
-    /// datagram's target among it, is decided by the new rules, while the limits of a user bind a request as they were
-    /// when it came. Failed logins are still remembered, and so are successful ones of users whose hash is the same.
+    /// Applies users, credential store, rules, guard, login ban and limits of a configuration, and ignores
+    /// the rest of it, including the quota file. Running sessions continue. Their next requests, including
+    /// targets of datagrams, are decided by the new rules; a user's limits apply to a request as they were
+    /// when it arrived. Failed logins are still remembered, and so are successful logins of users whose hash
+    /// is unchanged.
     ///
-    /// Builds its tables in the thread of the caller, which may take a second for 100,000 networks.
+    /// Builds its tables in the caller's thread, which may take a second for 100,000 networks.
     ///
-    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork`` where the
-    ///   server would then serve anyone on an address that others reach, and ``ProxyServerError/Code/notStarted``.
-    ///   Everything stays as it was.
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration``, ``ProxyServerError/Code/openToNetwork`` if
+    ///   the server would then serve anybody on an address that others reach, and
+    ///   ``ProxyServerError/Code/notStarted``. After an error nothing has changed.
     public func reload(_ configuration: Configuration) throws(ProxyServerError) {
         try noted { () throws(ProxyServerError) in try adopt(configuration) }
     }
@@ -238,7 +241,7 @@ public final class ProxyServer: Sendable {
             }
             var next = current.configuration
             next.adoptPolicy(of: configuration)
-            // What it listens on is what it has listened on from the start.
+            // A reload never changes the addresses.
             try next.validate()
             next = try next.withSources()
             try next.probeReloadableEgress()
@@ -261,10 +264,11 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// Clients needn't wait for the threads that look names up; names that are asked for meanwhile do.
+    /// Clients needn't wait for the lookup threads to start; only their lookups do.
     private func startLookups() throws(ProxyServerError) {
         NameLookup.configurePool(triesSearchList: configuration.resolver.triesSearchList)
-        // The end waits for it: a process that exits meanwhile would meet half a pool.
+        // The end of the server waits for this thread: a process that exits meanwhile would find a
+        // half-started pool.
         try startThread(named: "socks5d-names", for: "lookups") { [self] in
             let count = NameLookup.startPool()
             if count > 0 {
@@ -276,7 +280,7 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// Returns when the worker is there.
+    /// Returns when the worker runs.
     private func startWorker(
         _ index: Int,
         _ shared: Shared,
@@ -303,7 +307,7 @@ public final class ProxyServer: Sendable {
         try result.get()
     }
 
-    /// Starts a thread that says itself when it has ended, unless a stop has come.
+    /// Starts a thread that reports its own end; does nothing after a stop.
     ///
     /// - Parameter purpose: for the error's text.
     private func startThread(
@@ -320,26 +324,26 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// Stops listening, lets sessions come to their end for `grace`, then resets those that have not.
+    /// Stops listening, gives sessions the time `grace` to end, then resets the remaining ones.
     ///
     /// Returns when all sessions have ended. A name lookup that is still running keeps its thread until it
-    /// comes back. A second call shortens the first one's grace, and returns with it. Before ``start()`` it returns at
-    /// once, and the server will never start; during ``start()`` that one throws.
+    /// comes back. A second call shortens the grace of the first, and both return together. Before
+    /// ``start()`` it returns at once, and the server can never start. During ``start()``, that call throws.
     ///
-    /// - Parameter grace: `nil`: ``Configuration/Timeouts/drain``.
+    /// - Parameter grace: if `nil`, ``Configuration/Timeouts/drain``.
     public func stop(grace: Duration? = nil) async {
         requestStop(grace ?? configuration.timeouts.drain)
         await ended()
     }
 
-    /// Suspends until the server has ended, whoever stops it. For a program that has called ``start()`` itself, as to
-    /// learn the ports that the system chose; ``run()`` does both.
+    /// Suspends until the server has ended. For a program that calls ``start()`` itself, for example to learn
+    /// the ports that the system chose; ``run()`` does both.
     public func waitUntilEnded() async { await ended() }
 
     /// Starts, serves until the task is cancelled or ``stop(grace:)`` is called, and drains for
-    /// ``Configuration/Timeouts/drain``: the shape of a `ServiceLifecycle.Service`.
+    /// ``Configuration/Timeouts/drain``. Suits a `ServiceLifecycle.Service`.
     ///
-    /// Returns when all sessions have ended, whenever the stop came.
+    /// Returns when all sessions have ended, also if the stop came during the start.
     ///
     /// - Throws: what ``start()`` throws, except ``ProxyServerError/Code/stopped``.
     public func run() async throws {
@@ -378,7 +382,7 @@ public final class ProxyServer: Sendable {
         case .nothing:
             break
         case .stopWorkers:
-            // First, so that no client comes behind the last one that is accepted.
+            // Remove the files first, so that no client connects after the last accept.
             removeFiles()
             let end: TCPListener.End = state.withLock { state in
                 for retry in state.retries { retry.cancel() }
@@ -396,7 +400,7 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// Suspends until no worker runs, and what there is to keep is kept.
+    /// Suspends until no worker runs, and the quotas are saved.
     private func ended() async {
         await withCheckedContinuation { continuation in
             let hasEnded = state.withLock { state in

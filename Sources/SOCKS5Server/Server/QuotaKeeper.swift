@@ -3,7 +3,7 @@ internal import ProxyPolicy
 internal import Text
 internal import UVLoop
 
-/// Keeps what users have used of their quotas in a file, from one run of the server to the next.
+/// Keeps the used quotas of users in a file, over restarts of the server.
 struct QuotaKeeper: Sendable {
     private let path: String
     private let accounts: AccountTable
@@ -15,8 +15,8 @@ struct QuotaKeeper: Sendable {
 
     /// Reads the file into the accounts.
     ///
-    /// - Throws: ``ProxyServerError/Code/invalidConfiguration`` with file and line where it isn't a quota file,
-    ///   ``ProxyServerError/Code/systemFailure`` where it can't be read.
+    /// - Throws: ``ProxyServerError/Code/invalidConfiguration`` with file and line if it isn't a quota file,
+    ///   ``ProxyServerError/Code/systemFailure`` if it can't be read.
     init(_ path: String, _ accounts: AccountTable, _ logger: Logger) throws(ProxyServerError) {
         self.path = path
         self.accounts = accounts
@@ -36,7 +36,8 @@ struct QuotaKeeper: Sendable {
         }
     }
 
-    /// Writes the file where it has changed, at once, every 10 s, and a last time when the task is cancelled.
+    /// Writes the file if the usage has changed: at once, then every 10 s, and a last time when the task is
+    /// cancelled.
     func run() async {
         var written: [UInt8]?
         var lastWarning: ContinuousClock.Instant?
@@ -64,7 +65,7 @@ struct QuotaKeeper: Sendable {
         )
     }
 
-    /// In a thread of its own, as a disk may take its time.
+    /// Writes in a thread of its own, since a disk may be slow.
     private func save(_ bytes: [UInt8]) async -> Result<Void, UVError> {
         await withCheckedContinuation { saved in
             do throws(UVError) {

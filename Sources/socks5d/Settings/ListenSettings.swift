@@ -51,8 +51,8 @@ enum ListenSettings {
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Listeners, each with its own settings; not together with listen, clients, login-except, protocols, "
-                    + "proxy-protocol or tls."
+                "Listeners, each with its own settings. Set none of these beside them: listen, clients, login-except, "
+                    + "protocols, proxy-protocol, tls."
             ),
         ]
     }
