@@ -51,8 +51,7 @@ enum ListenSettings {
                 \.listeners,
                 ListenerEntry.table,
                 new: { ListenerEntry() },
-                "Listeners, each with its own settings. Set none of these beside them: listen, clients, login-except, "
-                    + "protocols, proxy-protocol, tls."
+                "Listeners with settings of their own, in place of listen, clients, login-except, protocols, tls."
             ),
         ]
     }
