@@ -1,12 +1,12 @@
 internal import CUV
 
-/// The bytes of one stream on their way between wire and payload, through a ``StreamCodec``.
+/// The bytes of one stream between wire and payload, converted by a ``StreamCodec``.
 ///
-/// To its owner the stream is as one without a codec: payload counts as written when the socket has taken the bytes of
-/// the wire that it became, and an owner that pauses gets nothing more, whatever was read already.
+/// To its owner the stream behaves like one without a codec: payload counts as written when the socket has accepted the
+/// bytes that it was encoded to, and an owner that pauses gets nothing more, even if more was read already.
 ///
 /// - Isolation: the loop's thread.
-/// - Ownership: the stream's.
+/// - Ownership: owned by the stream.
 final class CodedWire {
     let codec: any StreamCodec
     private(set) var failure: CodecFailure?
@@ -17,37 +17,38 @@ final class CodedWire {
 
     // MARK: What comes
 
-    /// Read and not decoded.
+    /// Bytes that were read and not yet decoded.
     private var held = HeldWire()
-    /// Of the bytes that are being decoded, those that are left.
+    /// The number of bytes of the current decode call that are left.
     private var undecoded = 0
-    /// The owner's, from ``bufferWanted()`` until ``received(_:)``.
+    /// The owner's buffer, from ``bufferWanted()`` until ``received(_:)``.
     private var room: UnsafeMutableRawBufferPointer?
     private var isDecoding = false
-    /// Whether there may be payload without more of the wire: there was no room for it.
+    /// Whether the codec may have more payload without reading more of the wire, because there was no room for it.
     private var mayHavePayload = false
     private var isWireRead = false
     private var hasEnded = false
 
     // MARK: What goes
 
-    /// Queued by libuv.
+    /// Bytes of the wire that libuv has queued.
     private var flying: HeldWire?
-    /// The codec's own messages behind it.
+    /// The codec's own messages, which follow those bytes.
     private var messages: [UInt8] = []
-    /// Queued by the owner.
+    /// Payload that the owner has queued.
     private var payload: Payload?
-    /// Payload at the front that is encoded already: what it became is flying, or sent.
+    /// The number of bytes at the front of the payload that are encoded already: the encoded bytes are being written,
+    /// or are written.
     private var encodedAhead = 0
     private var endsWhenSent = false
-    /// Whether the stream goes on without it, or is gone.
+    /// Whether the stream no longer needs it, or is gone.
     private var isOver = false
 
-    /// The least that is read of the wire at once, in bytes, however little payload there is room for: a record.
+    /// The least that is read from the wire at once, in bytes, even if there is less room for payload: a record.
     private static let leastRead = 16 << 10
-    /// The most payload that is encoded at once, in bytes: what the socket doesn't take of it must be held.
+    /// The most payload that is encoded at once, in bytes. Encoded bytes that the socket doesn't accept must be held.
     private static let most = (usual: 128 << 10, whereMemoryIsShort: 4 << 10)
-    /// The most messages, in bytes, that a peer may provoke and not read.
+    /// The most messages, in bytes, that a peer can provoke without reading them.
     private static let mostMessages = 64 << 10
 
     init(_ codec: any StreamCodec, of stream: TCPStream, on loop: EventLoop) {
@@ -64,7 +65,7 @@ final class CodedWire {
         try sendMessages()
     }
 
-    /// Whether nothing is under way.
+    /// Whether nothing is in progress.
     var isSettled: Bool {
         held.count == 0 && undecoded == 0 && flying == nil && messages.isEmpty && payload == nil
     }
@@ -117,9 +118,9 @@ final class CodedWire {
         decode(UnsafeRawBufferPointer(rebasing: loop.wire.incoming[..<length]), into: room)
     }
 
-    /// The owner wants payload again, or libuv has let others have their turn.
+    /// Called when the owner wants payload again, or when libuv has let others have their turn.
     func goOn() {
-        // Asked before the stream, which may be no more by now.
+        // `isOver` is checked first, because the stream may no longer exist.
         guard !isOver, !stream.isClosing else { return }
         if flying == nil { continuePayload() }
         guard !stream.isClosing, isWanted, mayHavePayload, !isDecoding else { return }
@@ -128,7 +129,7 @@ final class CodedWire {
         withExtendedLifetime(taken) { decode($0.bytes, into: nil) }
     }
 
-    /// - Parameter room: the owner's; `nil`: it is to be asked for.
+    /// - Parameter room: the owner's buffer. If `nil`, the owner is asked for one.
     private func decode(_ wire: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer?) {
         isDecoding = true
         defer { isDecoding = false }
@@ -150,9 +151,9 @@ final class CodedWire {
         settleReading()
     }
 
-    /// Decodes as much as there is room for, and hands it on with whatever else that leads to.
+    /// Decodes until the room is full, and forwards the payload and any other event.
     ///
-    /// - Returns: false where nothing more comes by this stream.
+    /// - Returns: false if nothing more will come by this stream.
     private func fill(_ room: UnsafeMutableRawBufferPointer, from wire: inout UnsafeRawBufferPointer) -> Bool
     {
         var filled = 0
@@ -193,7 +194,7 @@ final class CodedWire {
     private func settleReading() {
         if hasEnded || !isWanted { return }
         if mayHavePayload {
-            // The owner wants bytes, and had no room: another turn may bring some.
+            // The owner wants bytes, but had no room. The next turn may bring some.
             leaveWire()
             return loop.wake(self)
         }
@@ -247,11 +248,11 @@ final class CodedWire {
     func write(_ payload: Payload) throws(UVError) {
         precondition(self.payload == nil, "a write before the end of another")
         self.payload = payload
-        // Not now: the owner is told behind this call.
+        // The owner must not be called from here: it is told after this call.
         if flying == nil { loop.wake(self) }
     }
 
-    /// The payload of which the socket has all.
+    /// Drops the payload whose encoded bytes the socket has accepted.
     private func takeEncoded(from payload: inout Payload) {
         guard flying == nil else { return }
         let sent = min(encodedAhead, payload.count)
@@ -277,7 +278,7 @@ final class CodedWire {
         }
     }
 
-    /// - Returns: whether something was encoded.
+    /// - Returns: whether anything was encoded.
     private func encodeAndSend(_ payload: Payload) throws(UVError) -> Bool {
         let wire = loop.wire.outgoing
         let most = loop.wireMemory?.isShort == true ? Self.most.whereMemoryIsShort : Self.most.usual
@@ -358,18 +359,18 @@ final class CodedWire {
 
     // MARK: - The end
 
-    /// Says the end, as far as the socket takes it at once: it is going to be closed.
+    /// Sends the end, as far as the socket accepts it at once: the stream is about to be closed.
     func sayGoodbye() {
         guard flying == nil, payload == nil, failure == nil else { return }
         codec.end()
         let count = codec.takeMessages(into: loop.wire.outgoing)
         guard count > 0 else { return }
         let goodbye = UnsafeRawBufferPointer(rebasing: loop.wire.outgoing[..<count])
-        // Whoever has left misses nothing.
+        // An error doesn't matter: the peer has already left.
         _ = try? stream.tryWriteWire(goodbye, UnsafeRawBufferPointer(start: nil, count: 0))
     }
 
-    /// Behind the stream's close: no queued write reads the memory any more.
+    /// Call it after the stream's close: then no queued write reads the memory any more.
     func close() {
         isOver = true
         flying = nil

@@ -1,22 +1,22 @@
 internal import CUV
 
-/// What outgoing sockets leave by: by default what the kernel chooses.
+/// The route of outgoing sockets. By default the kernel chooses.
 package struct EgressOptions: Sendable {
-    /// Where connections to IPv4 and to IPv6 targets come from; the port doesn't count.
+    /// The source addresses of connections to IPv4 and to IPv6 targets; their ports are ignored.
     package var ipv4Source: SocketAddress?
     package var ipv6Source: SocketAddress?
-    /// Whether the source may be an address that no interface has (IP_FREEBIND). What comes back reaches this machine only
-    /// if its routes say so.
+    /// Whether the source may be an address that no interface has (IP_FREEBIND). Answers reach this machine only if the
+    /// network routes that address to it.
     package var bindsFreely = false
-    /// The interface they go through (SO_BINDTODEVICE), at most 15 bytes.
+    /// The interface (SO_BINDTODEVICE), at most 15 bytes.
     package var device: String?
-    /// What routing rules and filters see (SO_MARK), 0 for none. Needs CAP_NET_ADMIN.
+    /// The mark that routing rules and filters see (SO_MARK), 0 for none. Needs CAP_NET_ADMIN.
     package var mark: UInt32 = 0
 
     package init() {}
 
-    /// Throws what a socket for targets of the family would fail with: `EADDRNOTAVAIL` for a source address that
-    /// isn't one of this machine, `ENODEV` for the device, `EPERM` for the mark.
+    /// Throws the error that a socket for targets of the family would fail with: `EADDRNOTAVAIL` for a source address
+    /// that doesn't belong to this machine, `ENODEV` for the device, `EPERM` for the mark.
     package func probe(isIPv6: Bool) throws(UVError) {
         try UVError.check(withRaw(isIPv6: isIPv6) { cuv_egress_probe(isIPv6, $0) })
     }

@@ -1,33 +1,33 @@
 internal import CUV
 
-/// What a loop reports to the one that runs it.
+/// The events of a loop.
 package protocol EventLoopDelegate: AnyObject {
-    /// Another thread has posted to the loop's ``Mailbox``; several posts may have become one call.
+    /// Another thread has posted to the loop's ``Mailbox``. Several posts may lead to one call.
     func loopWoken()
-    /// The time set by ``EventLoop/setTimer(after:)`` has come.
+    /// The timer set by ``EventLoop/setTimer(after:)`` has fired.
     func loopTimerFired()
 }
 
 /// One libuv loop (`uv_loop_t`).
 ///
-/// - Isolation: the thread that created it. Nothing that belongs to a loop is `Sendable`, so that the compiler
-///   keeps it in that thread; the one door is ``Mailbox``.
+/// - Isolation: the thread that created it. Nothing that belongs to a loop is `Sendable`, so the compiler keeps it on
+///   that thread. ``Mailbox`` is the only way in from other threads.
 /// - Ownership: streams, listeners, UDP sockets and lookups must be closed before ``close()``.
 package final class EventLoop {
     let raw: OpaquePointer
     private unowned var delegate: (any EventLoopDelegate)?
-    /// The loop writes into its memory.
+    /// The loop writes into its memory, so it is kept alive here.
     private let turns: TurnTimes?
-    /// Where bytes of the wire pass by that have a codec. No memory until there are some.
+    /// Room for wire bytes of streams with a codec. Allocated on first use.
     private(set) lazy var wire = WireRoom()
-    /// Who bounds the memory of bytes of the wire that must wait; `nil`: nobody does.
+    /// Limits the memory of wire bytes that must wait. `nil` for no limit.
     package var wireMemory: (any WireMemory)?
-    /// They hold bytes for which there may be room now.
+    /// Streams that hold bytes for which there may be room now.
     private var waiting: [CodedWire] = []
 
     /// - Parameters:
     ///   - readBudget: bytes that one stream may deliver before the others get their turn.
-    ///   - turns: is told how long the callbacks of each turn take.
+    ///   - turns: records how long the callbacks of each turn take.
     package init(readBudget: Int, turns: TurnTimes? = nil) throws(UVError) {
         var callbacks = Self.callbacks
         var created: OpaquePointer?
@@ -57,12 +57,12 @@ package final class EventLoop {
     /// Milliseconds on a monotonic clock, as of this turn of the loop (`uv_now`).
     package var now: UInt64 { cuv_loop_now(raw) }
 
-    /// (Re)arms the loop's one timer: ``EventLoopDelegate/loopTimerFired()`` comes once.
+    /// (Re)arms the loop's only timer: ``EventLoopDelegate/loopTimerFired()`` is called once.
     package func setTimer(after milliseconds: UInt64) {
         cuv_loop_set_timer(raw, milliseconds)
     }
 
-    /// Lets `wire` go on, behind the callback that runs.
+    /// Lets `wire` continue after the current callback.
     func wake(_ wire: CodedWire) {
         waiting.append(wire)
         cuv_loop_wake(raw)
@@ -77,7 +77,7 @@ package final class EventLoop {
         delegate?.loopWoken()
     }
 
-    /// Every callback of libuv enters Swift here, and is passed to the object that its handle belongs to.
+    /// Every callback of libuv enters Swift here, and is forwarded to the object that its handle belongs to.
     private static var callbacks: cuv_callbacks {
         cuv_callbacks(
             woken: { EventLoop.with($0) { $0.wasWoken() } },
@@ -105,30 +105,31 @@ package final class EventLoop {
 
 extension EventLoop: HandleOwner {}
 
-/// A class whose objects come back from libuv as the owner of a handle.
+/// A class whose objects are the owners of handles in libuv's callbacks.
 ///
-/// The handle holds one reference from its opening to its close callback; in between, the object is there.
+/// The handle holds one reference from its opening to its close callback, so the object exists for all callbacks in
+/// between.
 protocol HandleOwner: AnyObject {}
 
 extension HandleOwner {
-    /// For a callback behind which the handle may be gone, and its reference with it.
+    /// For a callback during which the handle, and its reference, may go away.
     static func of(_ owner: UnsafeMutableRawPointer?) -> Self {
         guard let owner else { preconditionFailure("a handle without an owner") }
         return Unmanaged<Self>.fromOpaque(owner).takeUnretainedValue()
     }
 
-    /// For all other callbacks, without a reference more: bytes come by them.
+    /// For all other callbacks, without another retain: they run for every read.
     static func with<Result>(_ owner: UnsafeMutableRawPointer?, _ body: (Self) -> Result) -> Result {
         guard let owner else { preconditionFailure("a handle without an owner") }
         return Unmanaged<Self>.fromOpaque(owner)._withUnsafeGuaranteedRef(body)
     }
 
-    /// The reference that a handle holds from now on, as its owner pointer.
+    /// Adds the reference that a handle holds from now on, and returns it as the handle's owner pointer.
     func retainForHandle() -> UnsafeMutableRawPointer {
         Unmanaged.passRetained(self).toOpaque()
     }
 
-    /// Gives up the handle's reference; the one counterpart of ``retainForHandle()``.
+    /// Releases the handle's reference; the only counterpart of ``retainForHandle()``.
     func releaseByHandle() {
         Unmanaged.passUnretained(self).release()
     }

@@ -1,12 +1,12 @@
 internal import CUV
 
-/// A socket that listens but does not accept yet: opened by any thread, handed to a loop.
+/// A socket that listens but doesn't accept yet: opened on any thread, then handed to a loop.
 package struct ListeningSocket: Sendable {
     let descriptor: Int32
-    /// The address with the port that the system chose, if it was left to it. 0.0.0.0:0 for a unix socket.
+    /// The address, with the port that the system chose if it was 0. 0.0.0.0:0 for a unix socket.
     package let boundAddress: SocketAddress
     package let isUnix: Bool
-    /// Whether somebody else has it too, and will accept what this process leaves.
+    /// Whether another process has the socket too, and will accept the connections that this process leaves.
     package let isKept: Bool
 
     package struct Options: OptionSet, Sendable {
@@ -18,14 +18,14 @@ package struct ListeningSocket: Sendable {
 
         /// Several sockets may listen on the address; the kernel spreads connections over them (SO_REUSEPORT).
         package static let shared = Options(rawValue: UInt32(CUV_LISTEN_SHARED))
-        /// An IPv6 wildcard address leaves IPv4 alone (IPV6_V6ONLY).
+        /// An IPv6 wildcard address doesn't take IPv4 (IPV6_V6ONLY).
         package static let ipv6Only = Options(rawValue: UInt32(CUV_LISTEN_IPV6_ONLY))
         /// The address may be one that no interface has (IP_FREEBIND).
         package static let bindsFreely = Options(rawValue: UInt32(CUV_LISTEN_FREELY))
     }
 
-    /// Binds and listens. Connections inherit TCP_NODELAY and keepalive. Throws what socket(2), bind(2) or
-    /// listen(2) fails with.
+    /// Binds and listens. Connections inherit TCP_NODELAY and keepalive. Throws the errors of socket(2), bind(2) and
+    /// listen(2).
     package init(_ address: SocketAddress, _ options: Options) throws(UVError) {
         var raw = address.raw
         var bound = cuv_address()
@@ -36,9 +36,9 @@ package struct ListeningSocket: Sendable {
         (isUnix, isKept) = (false, false)
     }
 
-    /// A descriptor that listens already, whoever has opened it. It is the socket's from here on; where this throws, it
-    /// stays the caller's. Throws `EBADF`, `ENOTSOCK`, `EPROTOTYPE` for one that is no stream, `EAFNOSUPPORT`, and
-    /// `EINVAL` for one that doesn't listen.
+    /// Adopts a descriptor that listens already, whoever has opened it. The socket owns it from now on; if this throws,
+    /// the caller keeps it. Throws `EBADF`, `ENOTSOCK`, `EPROTOTYPE` if it isn't a stream, `EAFNOSUPPORT`, and `EINVAL`
+    /// if it doesn't listen.
     package init(adopting descriptor: Int32, isKept: Bool) throws(UVError) {
         var facts = cuv_listening_facts()
         try UVError.check(cuv_listening_adopt(descriptor, &facts))
@@ -63,7 +63,7 @@ package struct ListeningSocket: Sendable {
         (boundAddress, isUnix, isKept) = (other.boundAddress, other.isUnix, other.isKept)
     }
 
-    /// Where a unix socket is bound (getsockname(2)); `nil` where it has no file.
+    /// The path to which a unix socket is bound (getsockname(2)); `nil` if it has no file.
     package var unixPath: String? {
         guard isUnix else { return nil }
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { path in
@@ -74,12 +74,12 @@ package struct ListeningSocket: Sendable {
         }
     }
 
-    /// The same socket once more, for another loop: both accept from one queue.
+    /// Another descriptor of the same socket, for another loop: both accept from one queue.
     package func duplicated() throws(UVError) -> ListeningSocket {
         ListeningSocket(try UVError.check(cuv_descriptor_duplicate(descriptor)), like: self)
     }
 
-    /// Throws `EADDRINUSE` where another socket listens on the address, which SO_REUSEPORT would hide.
+    /// Throws `EADDRINUSE` if another socket listens on the address. SO_REUSEPORT would hide that.
     package static func probe(_ address: SocketAddress, _ options: Options) throws(UVError) {
         var raw = address.raw
         try UVError.check(cuv_listen_probe(&raw, options.rawValue))
@@ -108,17 +108,17 @@ package struct ListeningSocket: Sendable {
     }
 }
 
-/// The file of a unix socket that listens.
+/// The file of a listening unix socket.
 package struct UnixSocketFile: Sendable {
     package let path: String
     private let identity: cuv_file_identity
 
-    /// Listens, in place of a file that a dead process has left behind.
+    /// Listens, and replaces a file that a dead process has left behind.
     ///
-    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something else than a socket is there, `ETIMEDOUT` if a
-    /// process keeps the folder locked, and what socket(2), bind(2) or listen(2) fails with.
+    /// Throws `EADDRINUSE` if a process listens there, `EEXIST` if something other than a socket is there, `ETIMEDOUT`
+    /// if a process keeps the folder locked, and the errors of socket(2), bind(2) and listen(2).
     ///
-    /// - Parameter mode: of the file, as 0o600: says who may connect.
+    /// - Parameter mode: the mode of the file, such as 0o600, which decides who may connect.
     package static func listen(
         at path: String,
         mode: UInt32
@@ -129,7 +129,7 @@ package struct UnixSocketFile: Sendable {
         return (UnixSocketFile(path: path, identity: identity), ListeningSocket(unix: descriptor))
     }
 
-    /// The file of a socket that another process has made, and has handed over; `nil` if there is none.
+    /// The file of a socket that another process has created and handed over; `nil` if there is none.
     package init?(handedOverAt path: String) {
         var identity = cuv_file_identity()
         guard cuv_file_identify(path, &identity) == 0 else { return nil }
@@ -140,13 +140,13 @@ package struct UnixSocketFile: Sendable {
         (self.path, self.identity) = (path, identity)
     }
 
-    /// Removes the file, unless another socket has taken its place. To be done before the socket is closed.
+    /// Removes the file, unless another socket has replaced it. Call it before the socket is closed.
     package func remove() {
         cuv_unlink_unix(path, identity)
     }
 }
 
-/// Sockets on their way to another process, which gets copies of them; closed when they are dropped.
+/// Sockets on their way to another process, which gets copies of them. They are closed when this object is dropped.
 package final class HandedSockets: Sendable {
     package let sockets: [ListeningSocket]
 

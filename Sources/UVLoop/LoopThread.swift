@@ -1,9 +1,9 @@
 internal import CUV
 internal import Glibc
 
-/// A thread of its own, for a loop or for work that would hold one up.
+/// A separate thread, for a loop or for work that would block one.
 package enum LoopThread {
-    /// Runs `body` in a new detached thread that takes no signals.
+    /// Runs `body` on a new detached thread that receives no signals.
     ///
     /// - Parameters:
     ///   - name: at most 15 bytes, as shown by ps(1) and top(1).
@@ -32,22 +32,22 @@ package enum LoopThread {
         }
     }
 
-    /// Milliseconds on the loops' clock, as of now (``EventLoop/now``).
+    /// The current time in milliseconds of the loops' clock (``EventLoop/now``).
     package static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
     }
 
-    /// How many threads can be started at once, up to so many, and whether `spare` bytes of addresses are left beside
-    /// them: tried out.
+    /// The number of threads that can be started at once, up to `wanted`, and whether `spare` bytes of address space
+    /// are left beside them. Found by trying.
     package static func startable(_ wanted: Int, spare: Int) -> (threads: Int, hasSpare: Bool) {
         var hasSpare = false
         let threads = cuv_threads_startable(UInt32(wanted), spare, &hasSpare)
         return (Int(threads), hasSpare)
     }
 
-    /// The processors that this process may run on, at least 1 (sched_getaffinity(2)).
+    /// The number of processors that this process may run on, at least 1 (sched_getaffinity(2)).
     package static var availableCores: Int { Int(cuv_available_cores()) }
 
     private final class Start: Sendable {

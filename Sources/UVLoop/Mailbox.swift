@@ -1,7 +1,7 @@
 internal import CUV
 internal import Locks
 
-/// The one door between threads: commands for a loop, in the order of posting.
+/// The only way between threads: commands for a loop, in the order of posting.
 package final class Mailbox<Command: Sendable>: Sendable {
     private struct Contents {
         var commands: [Command] = []
@@ -13,7 +13,7 @@ package final class Mailbox<Command: Sendable>: Sendable {
 
     package init() {}
 
-    /// Lets posts wake the loop; what was posted before wakes it now. Loop thread.
+    /// Lets posts wake the loop; earlier posts wake it now. Loop thread.
     package func open(on loop: EventLoop) {
         let raw = UInt(bitPattern: loop.raw)
         contents.withLock { contents in
@@ -24,7 +24,7 @@ package final class Mailbox<Command: Sendable>: Sendable {
 
     /// Any thread.
     ///
-    /// - Returns: false where the loop takes no more commands.
+    /// - Returns: false if the loop accepts no more commands.
     @discardableResult
     package func post(_ command: Command) -> Bool {
         contents.withLock { contents in
@@ -35,7 +35,7 @@ package final class Mailbox<Command: Sendable>: Sendable {
         }
     }
 
-    /// What has been posted since the last call. Loop thread.
+    /// Takes the commands posted since the last call. Loop thread.
     package func takeAll() -> [Command] {
         contents.withLock { contents in
             defer { contents.commands = [] }
@@ -43,9 +43,9 @@ package final class Mailbox<Command: Sendable>: Sendable {
         }
     }
 
-    /// Takes no more commands; must come before ``EventLoop/finish()``. Loop thread.
+    /// Accepts no more commands; must come before ``EventLoop/finish()``. Loop thread.
     ///
-    /// - Returns: false where commands wait to be taken, for which the loop will be woken; then it stays open.
+    /// - Returns: false if commands are waiting. Then the mailbox stays open, and the loop will be woken for them.
     package func closeIfEmpty() -> Bool {
         contents.withLock { contents in
             guard contents.commands.isEmpty else { return false }

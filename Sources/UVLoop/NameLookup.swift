@@ -1,8 +1,8 @@
 internal import CUV
 
-/// What a lookup reports.
+/// The results of a lookup.
 package protocol NameLookupDelegate: AnyObject {
-    /// The addresses in the order getaddrinfo(3) gave them (RFC 6724), at least one; their port is 0.
+    /// At least one address, in the order of getaddrinfo(3) (RFC 6724); their port is 0.
     func lookup(_ lookup: NameLookup, didFind addresses: [SocketAddress])
     func lookup(_ lookup: NameLookup, didFail error: UVError)
 }
@@ -10,33 +10,34 @@ package protocol NameLookupDelegate: AnyObject {
 /// One name being resolved through `uv_getaddrinfo`.
 ///
 /// - Isolation: the loop's thread.
-/// - Ownership: a lookup that runs can't be stopped, so its request keeps this object until it comes back,
-///   however long after ``abandon()``; it doesn't keep the delegate.
+/// - Ownership: a running lookup can't be stopped, so its request keeps this object until it returns, even long after
+///   ``abandon()``. It doesn't keep the delegate.
 package final class NameLookup: HandleOwner {
-    /// What was asked for.
+    /// The name that is looked up.
     package let name: String
     private weak var delegate: (any NameLookupDelegate)?
     private var raw: OpaquePointer?
 
-    /// Sizes the process's pool of lookup threads, and decides how names are read. Writes to the environment
+    /// Sets the size of the process's pool of lookup threads, and how names are interpreted. Writes to the environment
     /// (`UV_THREADPOOL_SIZE`, `LOCALDOMAIN`, `RES_OPTIONS`).
     ///
-    /// - Parameter triesSearchList: whether names are also looked up with the domains of the search list behind them
-    ///   (resolv.conf(5)). If any server of the process says no, no server does.
+    /// - Parameter triesSearchList: whether names are also looked up with the domains of the search list appended
+    ///   (resolv.conf(5)). If it is false for any server of the process, it is false for all.
     package static func configurePool(triesSearchList: Bool) {
         cuv_lookup_pool_configure(triesSearchList)
     }
 
-    /// Starts the pool, which takes tens of milliseconds the first time, and must end before the first lookup begins.
-    /// Behind ``configurePool(triesSearchList:)``. Writes to the environment only where the process may not start that many threads.
+    /// Starts the pool. The first call takes tens of milliseconds, must end before the first lookup begins, and must
+    /// follow ``configurePool(triesSearchList:)``. Writes to the environment only if the process may not start that
+    /// many threads.
     ///
-    /// - Returns: how many lookups run at once; libuv holds back the others. 0: no thread can start, and no lookup may
+    /// - Returns: how many lookups run at once; libuv queues the others. If 0, no thread can start, and no lookup may
     ///   begin.
     package static func startPool() -> Int {
         Int(cuv_lookup_pool_start())
     }
 
-    /// Throws what can be said without asking anyone, as `EINVAL` for a name that can't be one.
+    /// Throws errors that need no lookup, such as `EINVAL` for an invalid name.
     package init(_ name: String, on loop: EventLoop, delegate: any NameLookupDelegate) throws(UVError) {
         self.name = name
         self.delegate = delegate
@@ -48,7 +49,7 @@ package final class NameLookup: HandleOwner {
         }
     }
 
-    /// Nobody wants the answer any more: nothing will be reported.
+    /// The answer isn't needed any more: nothing will be reported.
     package func abandon() {
         delegate = nil
         if let raw { cuv_lookup_cancel(raw) }

@@ -11,7 +11,7 @@ struct Payload {
     var count: Int { first.count + second.count }
     var isEmpty: Bool { count == 0 }
 
-    /// The oldest bytes that lie in one piece.
+    /// The oldest contiguous bytes.
     var piece: UnsafeRawBufferPointer { first.isEmpty ? second : first }
 
     mutating func removeFirst(_ count: Int) {

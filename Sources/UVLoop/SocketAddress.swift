@@ -1,6 +1,6 @@
 internal import CUV
 
-/// An IPv4 or IPv6 address and port. Never an IPv4-mapped address, where it comes from the system.
+/// An IPv4 or IPv6 address and port. Addresses from the system are never IPv4-mapped.
 package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     package enum Host: Hashable, Sendable {
         /// The 32 bits in host order.
@@ -17,7 +17,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Parses a numeric address, `192.0.2.1` or `2001:db8::1` or `fe80::1%eth0`. `nil`: it is something else.
+    /// Parses a numeric address: `192.0.2.1`, `2001:db8::1` or `fe80::1%eth0`. `nil` for anything else.
     package init?(numeric text: String, port: UInt16) {
         var raw = cuv_address()
         guard !text.utf8.contains(0), cuv_address_parse(text, &raw) == 0 else { return nil }
@@ -25,8 +25,8 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// The address of this machine from which `target` would be reached, with port 0. Throws what connect(2)
-    /// fails with, as `ENETUNREACH`.
+    /// The address of this machine from which `target` would be reached, with port 0. Throws the errors of connect(2),
+    /// such as `ENETUNREACH`.
     package init(towards target: SocketAddress) throws(UVError) {
         var target = target.raw
         var local = cuv_address()
@@ -34,7 +34,7 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.init(local)
     }
 
-    /// Whether the address is one of this machine's, whatever the port; true where that can't be found out. Costs
+    /// Whether the address, regardless of its port, belongs to this machine; true if that can't be found out. Costs
     /// three system calls.
     package var isOfThisMachine: Bool {
         var raw = self.raw

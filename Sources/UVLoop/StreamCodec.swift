@@ -1,16 +1,16 @@
-/// What stands between the bytes of a connection's wire and its payload, as TLS does.
+/// Converts between the bytes of a connection's wire and its payload, as TLS does.
 ///
 /// It does no I/O: the ``TCPStream`` moves the bytes.
 ///
 /// - Isolation: the thread of the stream's loop.
-/// - Ownership: the stream's.
+/// - Ownership: owned by the stream.
 package protocol StreamCodec: AnyObject {
     /// Turns bytes of the wire into payload.
     ///
-    /// It is called again as long as it uses bytes up or gives payload. Payload for which there was no room waits inside, and
-    /// comes later without any wire.
+    /// It is called again as long as it consumes bytes or produces payload. Payload that doesn't fit stays inside, and
+    /// is given out by a later call without wire.
     ///
-    /// - Returns: both 0 where it needs more of the wire.
+    /// - Returns: both 0 if it needs more of the wire.
     func decode(
         _ wire: UnsafeRawBufferPointer,
         into payload: UnsafeMutableRawBufferPointer
@@ -19,40 +19,41 @@ package protocol StreamCodec: AnyObject {
     /// Turns payload into bytes of the wire.
     ///
     /// - Parameter wire: has room for ``CodecStep/wireRoom`` bytes.
-    /// - Returns: nothing consumed where it can't yet, as before a handshake's end. It is asked again when bytes of the wire
-    ///   have come.
+    /// - Returns: nothing consumed if it can't encode yet, for example before the end of a handshake. It is called
+    ///   again when bytes of the wire have come.
     func encode(
         _ payload: UnsafeRawBufferPointer,
         into wire: UnsafeMutableRawBufferPointer
     ) throws(CodecFailure) -> CodecStep
 
-    /// Bytes of its own making, as of a handshake or an alert, which stand before whatever is encoded later.
+    /// Bytes of its own, such as those of a handshake or an alert. They precede everything that is encoded later.
     ///
-    /// It is asked after each of the other calls, also after one that has thrown, until there are none.
+    /// It is called after each of the other calls, also after one that has thrown, until it returns 0.
     ///
-    /// - Returns: how many.
+    /// - Returns: the number of bytes.
     func takeMessages(into wire: UnsafeMutableRawBufferPointer) -> Int
 
-    /// Our direction ends behind what was encoded. Its last bytes come by ``takeMessages(into:)``; said again, it does nothing.
+    /// Ends our direction after the bytes encoded so far. The final bytes come from ``takeMessages(into:)``. A second
+    /// call does nothing.
     func end()
 
-    /// The peer's wire has ended. Throws where a message isn't complete.
+    /// The peer's wire has ended. Throws if a message is incomplete.
     ///
-    /// - Parameter undecoded: bytes of the wire that it was shown last and has not used up.
+    /// - Parameter undecoded: the number of bytes that the last call was given and didn't consume.
     func wireDidEnd(undecoded: Int) throws(CodecFailure)
 
-    /// Whether the peer has said that it sends nothing more, and all of its payload was given out.
+    /// Whether the peer has announced its end, and all its payload was given out.
     var peerHasEnded: Bool { get }
 
-    /// Who the peer has proved to be, as by a client certificate. `nil`: nobody.
+    /// The name that the peer has proved, for example by a client certificate. `nil` if it has proved none.
     var peerName: [UInt8]? { get }
 }
 
-/// What one call of a codec has done, in bytes.
+/// The result of one call of a codec, in bytes.
 package struct CodecStep: Equatable {
-    /// Of the input.
+    /// Bytes of the input.
     package var consumed: Int
-    /// Of the output.
+    /// Bytes of the output.
     package var produced: Int
 
     package init(consumed: Int, produced: Int) {
@@ -60,11 +61,11 @@ package struct CodecStep: Equatable {
         self.produced = produced
     }
 
-    /// The least room for bytes of the wire, in bytes: the largest unit of any codec fits.
+    /// The least room for wire bytes, in bytes: the largest unit of any codec fits.
     package static let wireRoom = 128 << 10
 }
 
-/// Why bytes can't be decoded, or not be encoded: fixed words, no bytes of the wire.
+/// Why decoding or encoding has failed: constant text, without bytes of the wire.
 package struct CodecFailure: Error, Hashable, Sendable {
     package enum Layer: Sendable { case tls, gssapi }
 

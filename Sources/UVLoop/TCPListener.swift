@@ -1,21 +1,20 @@
 internal import CUV
 internal import Synchronization
 
-/// What a listener reports.
+/// The events of a listener.
 package protocol TCPListenerDelegate: AnyObject {
-    /// A client has connected. Whoever is told owns the descriptor.
+    /// A client has connected. The delegate owns the descriptor.
     func listener(
         _ listener: TCPListener,
         didAccept descriptor: consuming AcceptedDescriptor,
         from peer: SocketAddress
     )
-    /// Descriptors or memory have run out, and the listener has paused until ``TCPListener/resume()``.
+    /// Descriptors or memory have run out. The listener has paused until ``TCPListener/resume()``.
     func listener(_ listener: TCPListener, didPauseFor error: UVError)
     func listenerDidClose(_ listener: TCPListener)
 }
 
-/// The socket of a connection that no stream has taken yet: becomes a ``TCPStream``, or is closed when it is
-/// dropped.
+/// The socket of a connection that isn't a stream yet: it becomes a ``TCPStream``, or is closed when it is dropped.
 package struct AcceptedDescriptor: ~Copyable {
     private let number: Int32
 
@@ -29,8 +28,7 @@ package struct AcceptedDescriptor: ~Copyable {
         return number
     }
 
-    /// The user of the process at the other end of a unix socket; the one that nobody has (65534) where the kernel
-    /// doesn't say.
+    /// The user of the process at the other end of a unix socket; 65534 (nobody) if the kernel doesn't say.
     package var user: UInt32 {
         var user: UInt32 = 0
         return cuv_peer_user(number, &user) == 0 ? user : 65534
@@ -41,13 +39,14 @@ package struct AcceptedDescriptor: ~Copyable {
     }
 }
 
-/// An ``AcceptedDescriptor`` on its way to the thread of another loop; closed where nobody takes it.
+/// An ``AcceptedDescriptor`` on its way to another loop's thread. It is closed if it isn't taken.
 package final class HandedDescriptor: Sendable {
     private let number: Atomic<Int32>
-    /// The codec's object, retained; 0: there is none. As a number, since the codec itself is of one loop at a time.
+    /// The codec's object, retained; 0 if there is none. Stored as a number, because a codec belongs to one loop at a
+    /// time and isn't `Sendable`.
     private let codec: Atomic<UInt>
 
-    /// - Parameter codec: nobody else may use it from now on.
+    /// - Parameter codec: must not be used by the caller from now on.
     package init(_ descriptor: consuming AcceptedDescriptor, _ codec: (any StreamCodec)? = nil) {
         number = Atomic(descriptor.take())
         let retained = codec.map { Unmanaged<AnyObject>.passRetained($0).toOpaque() }
@@ -56,13 +55,13 @@ package final class HandedDescriptor: Sendable {
 
     /// Any thread.
     ///
-    /// - Returns: the descriptor to the first who asks.
+    /// - Returns: the descriptor on the first call, then `nil`.
     package func take() -> AcceptedDescriptor? {
         let number = number.exchange(Self.taken, ordering: .relaxed)
         return number == Self.taken ? nil : AcceptedDescriptor(number: number)
     }
 
-    /// The codec of the connection, to the first who asks.
+    /// The codec of the connection on the first call, then `nil`.
     package func takeCodec() -> (any StreamCodec)? {
         let object = UnsafeRawPointer(bitPattern: codec.exchange(0, ordering: .acquiringAndReleasing))
         return object.flatMap { Unmanaged<AnyObject>.fromOpaque($0).takeRetainedValue() as? any StreamCodec }
@@ -76,19 +75,19 @@ package final class HandedDescriptor: Sendable {
     }
 }
 
-/// Accepts connections on a loop, of TCP or of a unix socket. A client of the latter has the address 0.0.0.0:0.
+/// Accepts connections of TCP or of a unix socket on a loop. Clients of a unix socket have the address 0.0.0.0:0.
 ///
 /// - Isolation: the loop's thread.
-/// - Ownership: kept alive by its handle until ``TCPListenerDelegate/listenerDidClose(_:)``. The delegate is not
-///   retained and must be there until then.
+/// - Ownership: kept alive by its handle until ``TCPListenerDelegate/listenerDidClose(_:)``. The delegate isn't
+///   retained and must exist until then.
 package final class TCPListener: HandleOwner {
     private var raw: OpaquePointer?
-    /// Whether its clients are processes of this machine, see ``AcceptedDescriptor/user``.
+    /// Whether its clients are processes on this machine, see ``AcceptedDescriptor/user``.
     package let isUnix: Bool
     private let isKept: Bool
     package unowned var delegate: any TCPListenerDelegate
 
-    /// Takes over the socket, also when this throws.
+    /// Takes over the socket, even if this throws.
     package init(_ socket: ListeningSocket, on loop: EventLoop, delegate: any TCPListenerDelegate)
         throws(UVError)
     {
@@ -103,7 +102,7 @@ package final class TCPListener: HandleOwner {
         }
     }
 
-    /// Accepts again after a pause; does no harm where there was none.
+    /// Accepts again after a pause; otherwise it does nothing.
     package func resume() {
         guard let raw else { return }
         cuv_listener_resume(raw)
@@ -111,20 +110,20 @@ package final class TCPListener: HandleOwner {
 
     /// Who else has the socket when it is closed.
     package enum End: Sendable {
-        /// Nobody, but for whoever keeps an inherited one.
+        /// Nobody, except a process that keeps an inherited socket.
         case last
-        /// Another process may have it: nothing is done to the socket that would hinder that one.
+        /// Another process may have it, so the socket must stay usable for that process.
         case shared
-        /// Another process accepts in place of this one.
+        /// Another process accepts instead of this one.
         case handedOver
     }
 
-    /// Accepts what has connected already, however much it is, then closes: no connection that the kernel has
-    /// completed is reset. The delegate is told of connections until ``TCPListenerDelegate/listenerDidClose(_:)``.
+    /// Accepts all connections that are complete, then closes: none of them is reset. The delegate receives connections
+    /// until ``TCPListenerDelegate/listenerDidClose(_:)``.
     ///
     package func close(_ end: End = .last) {
         guard let raw else { return }
-        // First, since a delegate may close again when it is told of such a connection.
+        // Done first, since the delegate may call close again when it receives such a connection.
         self.raw = nil
         switch end {
         case .handedOver: cuv_listener_close(raw, CUV_CLOSE_HANDED)
@@ -133,7 +132,8 @@ package final class TCPListener: HandleOwner {
         }
     }
 
-    /// Its socket once more, for another process. Throws what fcntl(2) fails with, and `EBADF` once it closes.
+    /// Another descriptor of its socket, for another process. Throws the errors of fcntl(2), and `EBADF` once it is
+    /// closing.
     package func duplicated() throws(UVError) -> ListeningSocket {
         guard let raw else { throw .badDescriptor }
         return try ListeningSocket(duplicateOf: raw, isKept: isKept)

@@ -1,45 +1,45 @@
 internal import CUV
 
-/// What a stream reports, to whoever owns its current stage.
+/// The events of a stream, for the owner of its current stage.
 ///
-/// Nothing but ``streamDidClose(_:)`` is reported once the stream is closing.
+/// While the stream is closing, only ``streamDidClose(_:)`` is reported.
 package protocol TCPStreamDelegate: AnyObject {
-    /// ``TCPStream/connect(to:)`` has ended, with an error or without.
+    /// ``TCPStream/connect(to:)`` has ended, with or without an error.
     func stream(_ stream: TCPStream, didConnect error: UVError?)
 
-    /// Where the next bytes shall go. Must stay valid until ``stream(_:didRead:)``, which follows at once.
-    /// An empty buffer leaves the bytes in the socket; the stream may not be paused here, but when 0 was read.
+    /// The buffer for the next bytes. It must stay valid until ``stream(_:didRead:)``, which follows at once. An empty
+    /// buffer leaves the bytes in the socket. The stream must not be paused here, but it may be when 0 was read.
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer
 
-    /// So many bytes are in the buffer; 0: nothing has come after all.
+    /// The number of bytes read into the buffer. 0 if nothing has come after all.
     func stream(_ stream: TCPStream, didRead count: Int)
 
     /// The peer has ended its direction.
     func streamDidEnd(_ stream: TCPStream)
 
-    /// Reading or writing has failed: the stream is of no more use. Where ``TCPStream/codecFailure`` says why, it's
-    /// ``UVError/protocolError``.
+    /// Reading or writing has failed: the stream can't be used any more. If ``TCPStream/codecFailure`` has a reason,
+    /// the error is ``UVError/protocolError``.
     func stream(_ stream: TCPStream, didFail error: UVError)
 
-    /// What ``TCPStream/write(_:_:)`` was given is written.
+    /// Everything given to ``TCPStream/write(_:_:)`` is written.
     func streamDidWrite(_ stream: TCPStream)
 
     func streamDidClose(_ stream: TCPStream)
 }
 
-/// One TCP connection on a loop, or an accepted one of a unix socket.
+/// One TCP connection on a loop, or one accepted from a unix socket.
 ///
 /// - Isolation: the loop's thread.
-/// - Ownership: kept alive by its handle until ``TCPStreamDelegate/streamDidClose(_:)``. The delegate is not
-///   retained and must be there until then.
+/// - Ownership: kept alive by its handle until ``TCPStreamDelegate/streamDidClose(_:)``. The delegate isn't retained
+///   and must exist until then.
 package final class TCPStream: HandleOwner {
     @exclusivity(unchecked) package unowned var delegate: (any TCPStreamDelegate)?
     @exclusivity(unchecked) private var raw: OpaquePointer?
     @exclusivity(unchecked) private(set) var isClosing = false
-    /// `nil`: the bytes of the wire are the payload.
+    /// If `nil`, the bytes of the wire are the payload.
     @exclusivity(unchecked) private var coded: CodedWire?
 
-    /// A stream that is not connected yet. Throws `ENOMEM`.
+    /// A stream that isn't connected yet. Throws `ENOMEM`.
     package init(on loop: EventLoop, delegate: (any TCPStreamDelegate)? = nil) throws(UVError) {
         self.delegate = delegate
         guard let raw = cuv_tcp_create(loop.raw, retainForHandle()) else {
@@ -59,13 +59,13 @@ package final class TCPStream: HandleOwner {
         }
     }
 
-    /// Takes over a copy of a connected socket that somebody else has made. Throws `ENOTSOCK`, `EPROTOTYPE` for one that is
-    /// no stream, `ENOTCONN`, and what dup(2) fails with.
+    /// Takes a copy of a connected socket that was opened elsewhere. Throws `ENOTSOCK`, `EPROTOTYPE` if it isn't a
+    /// stream, `ENOTCONN`, and the errors of dup(2).
     package func adopt(copyOf descriptor: Int32) throws(UVError) {
         try adopt(AcceptedDescriptor(number: UVError.check(cuv_connected_duplicate(descriptor))))
     }
 
-    /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY. What fails at once is thrown.
+    /// Begins to connect (`uv_tcp_connect`), with TCP_NODELAY. Immediate failures are thrown.
     package func connect(to address: SocketAddress, by egress: EgressOptions = EgressOptions())
         throws(UVError)
     {
@@ -74,19 +74,19 @@ package final class TCPStream: HandleOwner {
         try UVError.check(result)
     }
 
-    /// Connects to a unix socket, at once (unix(7)): nothing is reported. Throws `EAGAIN` where its queue is full, and what
-    /// socket(2) and connect(2) fail with.
+    /// Connects to a unix socket at once (unix(7)): nothing is reported later. Throws `EAGAIN` if its queue is full,
+    /// and the errors of socket(2) and connect(2).
     package func connect(toUnix path: String) throws(UVError) {
         try UVError.check(cuv_tcp_connect_unix(handle, path))
     }
 
-    /// Finds out from now on when the peer has vanished (SO_KEEPALIVE), as accepted streams do by themselves: a
-    /// connection that lasts no longer than others take to be idle can do without.
+    /// From now on detects when the peer has vanished (SO_KEEPALIVE). Accepted streams always do. A connection that
+    /// lasts less time than others may be idle can do without.
     package func keepAlive() {
         cuv_tcp_keepalive(handle)
     }
 
-    /// The address of our end (`uv_tcp_getsockname`).
+    /// The address of this end (`uv_tcp_getsockname`).
     package func localAddress() throws(UVError) -> SocketAddress {
         var address = cuv_address()
         try UVError.check(cuv_tcp_local_address(handle, &address))
@@ -98,7 +98,7 @@ package final class TCPStream: HandleOwner {
         try startReadingWire()
     }
 
-    /// Bytes stay in the socket until ``startReading()``; an end or a reset isn't seen until then either.
+    /// Leaves bytes in the socket until ``startReading()``; an end or a reset isn't noticed until then either.
     package func stopReading() {
         if let coded { return coded.stopReading() }
         stopReadingWire()
@@ -106,13 +106,13 @@ package final class TCPStream: HandleOwner {
 
     package enum PeerState: Equatable {
         case present
-        /// Has ended its direction, maybe behind bytes that wait to be read.
+        /// The peer has ended its direction, possibly after bytes that are still unread.
         case ended
         case gone(UVError)
     }
 
-    /// Where the peer is of a stream that is not being read, since no event tells. Takes a system call; `gone` is
-    /// told only once.
+    /// The peer's state on a stream that isn't being read, because no event reports it. Takes a system call; `gone` is
+    /// reported only once.
     package var peerState: PeerState {
         switch cuv_tcp_peer_state(handle) {
         case 0: .present
@@ -121,15 +121,15 @@ package final class TCPStream: HandleOwner {
         }
     }
 
-    /// How the peer acknowledges what was sent to it (TCP_INFO); times in milliseconds.
+    /// How far the peer has acknowledged the bytes sent to it (TCP_INFO); times are in milliseconds.
     package struct SendState {
-        /// On their way; an end is one too.
+        /// Segments in flight, including an end.
         package var unacknowledgedSegments: UInt32
-        /// Asked since the last acknowledgement whether a closed window is open again.
+        /// Unanswered probes of a closed window since the last acknowledgement.
         package var unansweredProbes: UInt32
-        /// Since the last acknowledgement.
+        /// Time since the last acknowledgement.
         package var silence: UInt32
-        /// From one attempt to the next.
+        /// Time between two attempts.
         package var retransmissionTimeout: UInt32
 
         package init(
@@ -145,7 +145,7 @@ package final class TCPStream: HandleOwner {
         }
     }
 
-    /// Takes a system call. Throws what getsockopt(2) fails with.
+    /// Takes a system call. Throws the errors of getsockopt(2).
     package func sendState() throws(UVError) -> SendState {
         var state = cuv_send_state()
         try UVError.check(cuv_tcp_send_state(handle, &state))
@@ -157,9 +157,10 @@ package final class TCPStream: HandleOwner {
         )
     }
 
-    /// Writes what the socket takes at once (send(2)), `first` then `second`; not both may be empty.
+    /// Writes the bytes that the socket accepts at once (send(2)), `first` then `second`; at least one must not be
+    /// empty.
     ///
-    /// - Returns: the number of bytes written, 0 if the socket takes none now.
+    /// - Returns: the number of bytes written, 0 if the socket accepts none now.
     package func tryWrite(
         _ first: UnsafeRawBufferPointer,
         _ second: UnsafeRawBufferPointer
@@ -168,10 +169,10 @@ package final class TCPStream: HandleOwner {
         return try tryWriteWire(first, second)
     }
 
-    /// Passes sockets to the process at the other end of a unix socket, beside the first of these bytes.
+    /// Passes sockets to the process at the other end of a unix socket, together with the first of these bytes.
     ///
-    /// - Parameter bytes: one for every 128 sockets at least. Must not be called while a write is pending.
-    /// - Returns: how many of the bytes went with them. Throws what sendmsg(2) fails with.
+    /// - Parameter bytes: at least one for every 128 sockets. Must not be called while a write is pending.
+    /// - Returns: how many of the bytes were written. Throws the errors of sendmsg(2).
     package func pass(_ handed: HandedSockets, with bytes: UnsafeRawBufferPointer) throws(UVError) -> Int {
         let descriptors = handed.sockets.map(\.descriptor)
         guard let base = bytes.baseAddress, bytes.count * Int(CUV_DESCRIPTORS_A_BYTE) >= descriptors.count
@@ -183,25 +184,25 @@ package final class TCPStream: HandleOwner {
         return result
     }
 
-    /// Bytes that the socket would take at once, or a little less. Takes two system calls.
+    /// The number of bytes that the socket would accept at once, or a little less. Takes two system calls.
     package var sendRoom: Int { cuv_tcp_send_room(handle) }
 
-    /// Writes all of it (`uv_write`), `first` then `second`; not both may be empty.
+    /// Writes everything (`uv_write`), `first` then `second`; at least one must not be empty.
     ///
-    /// The memory must stay as it is until ``TCPStreamDelegate/streamDidWrite(_:)``. One write at a time.
+    /// The memory must stay unchanged until ``TCPStreamDelegate/streamDidWrite(_:)``. One write at a time.
     package func write(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) throws(UVError) {
         if let coded { return try coded.write(Payload(first, second)) }
         try writeWire(first, second)
     }
 
-    /// Ends our direction, at once (shutdown(2)); only with no write pending.
+    /// Ends our direction at once (shutdown(2)). Only while no write is pending.
     package func shutDown() throws(UVError) {
         if let coded { return try coded.shutDown() }
         try shutDownWire()
     }
 
-    /// The connection for a stream of another loop, which goes on with it when this one is closed. `nil`: descriptors have run
-    /// out, or bytes wait to pass through the codec.
+    /// The connection for a stream of another loop, where it continues after this stream is closed. `nil` if
+    /// descriptors have run out, or if bytes are still waiting to pass through the codec.
     package func passOn() -> HandedDescriptor? {
         if let coded, !coded.isSettled { return nil }
         let descriptor = cuv_tcp_duplicate(handle)
@@ -212,7 +213,7 @@ package final class TCPStream: HandleOwner {
         return HandedDescriptor(AcceptedDescriptor(number: descriptor), codec)
     }
 
-    /// Closes, at most once; what a pending write still held is lost (`uv_close`).
+    /// Closes; further calls do nothing. Unwritten bytes of a pending write are lost (`uv_close`).
     package func close() {
         guard !isClosing else { return }
         coded?.sayGoodbye()
@@ -220,7 +221,7 @@ package final class TCPStream: HandleOwner {
         cuv_tcp_close(handle)
     }
 
-    /// Closes so that the peer sees a reset rather than an end.
+    /// Closes with a reset instead of an end.
     package func reset() {
         guard !isClosing else { return }
         isClosing = true
@@ -229,9 +230,9 @@ package final class TCPStream: HandleOwner {
 
     // MARK: - Codec
 
-    /// Lets all bytes pass through a codec from now on; only with no write pending.
+    /// Passes all bytes through a codec from now on. Only while no write is pending.
     ///
-    /// - Parameter wire: bytes that were read from the socket already, and are the codec's.
+    /// - Parameter wire: bytes that were already read from the socket; the codec decodes them first.
     package func install(
         _ codec: any StreamCodec,
         on loop: EventLoop,
@@ -242,15 +243,15 @@ package final class TCPStream: HandleOwner {
         try coded.begin(behind: wire)
     }
 
-    /// Whether a codec stands between the wire and the payload, so that there is nothing to splice.
+    /// Whether there is a codec between the wire and the payload, so that nothing can be spliced.
     package var isCoded: Bool { coded != nil }
 
     package var codec: (any StreamCodec)? { coded?.codec }
 
-    /// Why the codec has failed, if it has.
+    /// Why the codec has failed; `nil` if it hasn't.
     package var codecFailure: CodecFailure? { coded?.failure }
 
-    // Apart, so that streams without a codec don't pay for it.
+    // A separate function, so that streams without a codec don't pay for it.
 
     @inline(never)
     private func tryWriteCoded(
@@ -306,7 +307,7 @@ package final class TCPStream: HandleOwner {
         _ second: UnsafeRawBufferPointer,
         _ body: (UnsafePointer<cuv_buffer>, UInt32) -> Result
     ) -> Result {
-        // libuv asserts on buffers without bytes.
+        // libuv asserts that no buffer is empty.
         var buffers = (
             cuv_buffer(base: UnsafeMutableRawPointer(mutating: first.baseAddress), length: first.count),
             cuv_buffer(base: UnsafeMutableRawPointer(mutating: second.baseAddress), length: second.count)

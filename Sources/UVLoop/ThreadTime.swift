@@ -2,7 +2,7 @@ internal import CUV
 internal import Glibc
 internal import Synchronization
 
-/// The processor time of one thread, read by any, also when it has ended (pthread_getcpuclockid(3)).
+/// The processor time of one thread, readable on any thread, also after it has ended (pthread_getcpuclockid(3)).
 package final class ThreadTime: Sendable {
     private static let none = Int(Int32.max)
 
@@ -12,13 +12,13 @@ package final class ThreadTime: Sendable {
 
     package init() {}
 
-    /// The calling thread is the one.
+    /// Measures the calling thread from now on.
     package func begin() {
         var id = clockid_t()
         if pthread_getcpuclockid(pthread_self(), &id) == 0 { clock.store(Int(id), ordering: .relaxed) }
     }
 
-    /// The calling thread, which has called ``begin()``, is about to end.
+    /// The calling thread, which called ``begin()``, is about to end.
     package func end() {
         last.store(Self.nanoseconds(of: CLOCK_THREAD_CPUTIME_ID) ?? 0, ordering: .relaxed)
         clock.store(Self.none, ordering: .releasing)

@@ -1,12 +1,11 @@
 internal import CUV
 internal import Locks
 
-/// How long the callbacks of a loop's turns took, to the millisecond: when a turn takes long, all streams of the loop
-/// wait.
+/// How long the callbacks of a loop's turns took, in milliseconds. During a long turn all streams of the loop wait.
 ///
-/// Costs no look at the clock: libuv looks when it has waited, and before it waits again. Any thread.
+/// Reads no clock of its own: libuv reads it after it has waited, and before it waits again. Any thread.
 package final class TurnTimes: Sendable {
-    // Guarded for the compiler alone; the loop counts beside it, by atomics.
+    // Guarded only for the compiler; the loop counts without the lock, by atomics.
     private let turns: Guarded<OpaquePointer>
 
     package init() {
@@ -18,15 +17,15 @@ package final class TurnTimes: Sendable {
         turns.withLock { cuv_turns_free($0) }
     }
 
-    /// The upper bounds of the buckets, in milliseconds, ascending; one bucket more has no bound.
+    /// The upper bounds of the buckets, in milliseconds, ascending; one further bucket has no bound.
     package static let bounds = (0..<UInt32(CUV_TURN_BOUNDS)).map { cuv_turns_bound($0) }
 
-    /// By bucket.
+    /// The number of turns per bucket.
     package var counts: [UInt64] {
         turns.withLock { turns in (0...UInt32(CUV_TURN_BOUNDS)).map { cuv_turns_count(turns, $0) } }
     }
 
-    /// Of all turns together.
+    /// The milliseconds of all turns together.
     package var milliseconds: UInt64 { turns.withLock { cuv_turns_milliseconds($0) } }
 
     /// For one loop, which must not outlive this object.

@@ -1,22 +1,22 @@
 internal import CUV
 
-/// What a UDP socket reports.
+/// The events of a UDP socket.
 ///
-/// Nothing but ``socketDidClose(_:)`` is reported once the socket is closing.
+/// While the socket is closing, only ``socketDidClose(_:)`` is reported.
 package protocol UDPSocketDelegate: AnyObject {
-    /// Where the next datagrams shall go: one each 64 KiB, up to 20 (recvmmsg(2)), or as many trains of them. The memory
-    /// is in use until the loop asks again, for whichever socket. Empty: none shall come.
+    /// The buffer for the next datagrams: 64 KiB for each, up to 20 datagrams (recvmmsg(2)) or trains of them. The
+    /// memory is in use until the loop asks again, for any socket. If empty, no datagram is received.
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer
 
-    /// A datagram, maybe of no bytes, has come. It stays where it is as long as the buffer does.
+    /// A datagram has come; it may be empty. It stays valid as long as the buffer.
     func socket(
         _ socket: UDPSocket,
         didReceive datagram: UnsafeMutableRawBufferPointer,
         from peer: SocketAddress
     )
 
-    /// What ``UDPSocket/send(_:carrying:to:)`` has come to, told once for each; maybe before that returns. Nothing may
-    /// be sent or closed from here.
+    /// The result of ``UDPSocket/send(_:carrying:to:)``, reported once for each call, possibly before it returns.
+    /// Nothing may be sent or closed here.
     func socket(_ socket: UDPSocket, didSend payload: Int, failure: UVError?)
 
     func socketDidClose(_ socket: UDPSocket)
@@ -24,25 +24,25 @@ package protocol UDPSocketDelegate: AnyObject {
 
 /// One UDP socket on a loop, not connected to any peer.
 ///
-/// Datagrams that come together, and the answers to them, take a system call each batch; those of one length pass the
-/// system as one (`UDP_GRO`, `UDP_SEGMENT`). Nothing waits longer than that: a datagram is sent at once or not at all.
-/// ICMP errors are nobody's business.
+/// Datagrams that arrive together, and the answers to them, take one system call per batch; datagrams of one length
+/// pass through the system as one message (`UDP_GRO`, `UDP_SEGMENT`). No datagram waits longer than that: it is sent at
+/// once or not at all. ICMP errors are ignored.
 ///
 /// - Isolation: the loop's thread.
-/// - Ownership: kept alive by its handle until ``UDPSocketDelegate/socketDidClose(_:)``. The delegate is not
-///   retained and must be there until then.
+/// - Ownership: kept alive by its handle until ``UDPSocketDelegate/socketDidClose(_:)``. The delegate isn't retained
+///   and must exist until then.
 package final class UDPSocket: HandleOwner {
     private unowned let delegate: any UDPSocketDelegate
     private var raw: OpaquePointer?
     private var isClosing = false
-    /// What it is bound to (getsockname(2)).
+    /// The address that it is bound to (getsockname(2)).
     package private(set) var localAddress = SocketAddress(host: .ipv4(0), port: 0)
 
-    /// Binds to the first of the ports that is free, and receives.
+    /// Binds to the first free port of the list, and receives.
     ///
-    /// Throws what socket(2) or bind(2) fails with, `EADDRINUSE` where no port is free.
+    /// Throws the errors of socket(2) and bind(2); `EADDRINUSE` if no port is free.
     ///
-    /// - Parameter host: its port doesn't count.
+    /// - Parameter host: its port is ignored.
     package convenience init(
         on loop: EventLoop,
         boundTo host: SocketAddress,
@@ -57,9 +57,9 @@ package final class UDPSocket: HandleOwner {
         }
     }
 
-    /// Binds to a port that the system chooses, and receives; what is sent leaves by `egress`.
+    /// Binds to a port that the system chooses, and receives. Datagrams are sent by the route of `egress`.
     ///
-    /// Throws what socket(2), setsockopt(2) or bind(2) fails with.
+    /// Throws the errors of socket(2), setsockopt(2) and bind(2).
     package convenience init(
         on loop: EventLoop,
         isIPv6: Bool,
@@ -101,7 +101,7 @@ package final class UDPSocket: HandleOwner {
         raw = created
     }
 
-    /// - Returns: false where the port is taken.
+    /// - Returns: false if the port is taken.
     private static func bind(_ raw: OpaquePointer, _ address: SocketAddress) throws(UVError) -> Bool {
         var address = address.raw
         let result = cuv_udp_bind(raw, &address)
@@ -110,14 +110,14 @@ package final class UDPSocket: HandleOwner {
         return true
     }
 
-    /// Sends one datagram (sendmmsg(2)), from a buffer for receiving maybe at the end of its batch.
+    /// Sends one datagram (sendmmsg(2)). If it is in the receive buffer, it may be sent at the end of the batch.
     ///
-    /// ``UDPSocketDelegate/socket(_:didSend:failure:)`` tells what becomes of it: `EAGAIN` where the socket is full,
-    /// `EMSGSIZE` where no datagram can be that large, and what sendmsg(2) says of the way to the target.
+    /// ``UDPSocketDelegate/socket(_:didSend:failure:)`` reports the result: `EAGAIN` if the socket is full, `EMSGSIZE`
+    /// if a datagram can't be that large, and errors of sendmsg(2) about the way to the target.
     ///
     /// - Parameters:
-    ///   - header: goes in front of it; at most 262 bytes, which are copied.
-    ///   - payload: what the delegate is told.
+    ///   - header: put in front of it; at most 262 bytes, which are copied.
+    ///   - payload: passed to the delegate.
     package func send(
         _ datagram: UnsafeRawBufferPointer,
         behind header: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
@@ -129,10 +129,10 @@ package final class UDPSocket: HandleOwner {
         cuv_udp_send(handle, cuv_buffer(header), cuv_buffer(datagram), payload, &address)
     }
 
-    /// Closes, at most once.
+    /// Closes; further calls do nothing.
     package func close() {
         guard !isClosing else { return }
-        // What waits to be sent still is, and reported.
+        // Datagrams that wait to be sent still are, and their results are reported.
         cuv_udp_close(handle)
         isClosing = true
     }

@@ -11,7 +11,7 @@ package struct UVError: Error, Hashable, CustomStringConvertible {
         self.code = code
     }
 
-    /// The name libuv gives the code, as `ECONNREFUSED`.
+    /// libuv's name of the code, such as `ECONNREFUSED`.
     package var description: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             guard let base = buffer.baseAddress else { return "" }
@@ -57,7 +57,7 @@ package struct UVError: Error, Hashable, CustomStringConvertible {
     package static let nameHasNoAddress = UVError(code: Int32(CUV_EAI_NODATA))
     package static let nameNotFound = UVError(code: Int32(CUV_EAI_NONAME))
 
-    /// Throws where a call of libuv has returned an error.
+    /// Throws if a call of libuv has returned an error.
     @discardableResult
     static func check(_ result: Int32) throws(UVError) -> Int32 {
         guard result >= 0 else { throw UVError(code: result) }
@@ -65,5 +65,5 @@ package struct UVError: Error, Hashable, CustomStringConvertible {
     }
 }
 
-/// The version of libuv at run time, as `1.44.2`.
+/// The version of libuv at run time, such as `1.44.2`.
 package var libuvVersion: String { String(cString: cuv_version()) }

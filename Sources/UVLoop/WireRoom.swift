@@ -1,13 +1,13 @@
-/// Where bytes of the wire pass by on their way through a codec: one of a loop, used within one callback.
+/// Buffers for wire bytes that pass through a codec: one pair per loop, used within one callback.
 ///
 /// - Isolation: the loop's thread.
 final class WireRoom {
-    /// For what has come.
+    /// For bytes from the wire.
     let incoming = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
-    /// For what is to be sent.
+    /// For bytes to the wire.
     let outgoing = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
 
-    /// In bytes: twice the largest unit of a codec, so that one more fits beside a part of one.
+    /// In bytes: twice the largest unit of a codec, so that a whole one fits beside a partial one.
     private static let size = 2 * CodecStep.wireRoom
 
     deinit {
@@ -16,16 +16,16 @@ final class WireRoom {
     }
 }
 
-/// Bounds the memory of bytes of the wire that can't pass by.
+/// Limits the memory of wire bytes that have to wait.
 package protocol WireMemory: AnyObject {
     /// Whether so little is left that less should be encoded at once.
     var isShort: Bool { get }
-    /// So many bytes are held, which can't be refused: they are encoded already.
+    /// This many bytes are held now. They can't be refused, because they are encoded already.
     func wireIsHeld(_ bytes: Int)
     func wireIsFreed(_ bytes: Int)
 }
 
-/// Bytes of the wire that wait, in memory of their own. Noncopyable, so that the memory has one owner.
+/// Waiting wire bytes, in memory of their own. Noncopyable, so that the memory has one owner.
 struct HeldWire: ~Copyable {
     private let memory: UnsafeMutableRawBufferPointer
     private let owner: (any WireMemory)?
@@ -37,7 +37,7 @@ struct HeldWire: ~Copyable {
         owner?.wireIsHeld(bytes.count)
     }
 
-    /// Nothing, which takes no memory.
+    /// Empty, without memory.
     init() {
         memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
         owner = nil
