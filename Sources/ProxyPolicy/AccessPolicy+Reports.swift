@@ -1,15 +1,15 @@
 package import SOCKS5Protocol
 
-/// Rules that only report: what they would deny is carried out, and told of.
+/// Rules that only report: requests that they would deny are carried out, and reported.
 extension AccessPolicy {
-    /// Whether any rule only reports. Asked before anything else, so that without such rules reports cost nothing.
+    /// Whether any rule only reports. Checked first, so that reports cost nothing without such rules.
     ///
-    /// - Parameter terms: what a credential store has granted to the user.
+    /// - Parameter terms: the terms that a credential store has granted to the user.
     package func mayReport(under terms: UserTerms?) -> Bool {
         hasReports || terms?.rules.hasReports ?? false
     }
 
-    /// What would deny a request, see ``denial(of:to:)``.
+    /// The denial of a request that would be reported, see ``denial(of:to:)``.
     package func report(of intent: Intent, to subject: Subject) -> Denial? {
         switch intent.target {
         case nil: ruleReport(of: .unknown, to: subject)
@@ -18,7 +18,7 @@ extension AccessPolicy {
         }
     }
 
-    /// What would deny an address, see ``denial(of:port:named:to:)``.
+    /// The denial of an address that would be reported, see ``denial(of:port:named:to:)``.
     package func report(
         of address: IPAddress,
         port: UInt16,
@@ -42,7 +42,7 @@ extension AccessPolicy {
         return rules.report(of: known, to: subject).map { .rule($0 + 1) }
     }
 
-    /// The rule that denies, as logs call it: its place in a file, or its number. `nil`: it is no rule.
+    /// The name in logs of the rule that denies: its place in a file, or its number. `nil` if it isn't a rule.
     package func name(of denial: Denial, to subject: Subject) -> String? {
         switch denial {
         case .rule(let number): rules.place(of: number - 1) ?? denial.text

@@ -1,18 +1,18 @@
 package import SOCKS5Protocol
 
-/// What clients may reach: what neither a rule nor the destination guard denies. A rule that allows opens nothing that
-/// the guard keeps closed.
+/// The destinations that clients may reach: all that neither a rule nor the destination guard denies. A rule that
+/// allows doesn't override the guard.
 ///
-/// Shared by all workers; asking allocates nothing, but for what an embedder's ``RuleSet`` does.
+/// Shared by all workers. Checks allocate nothing, except in an embedder's ``RuleSet``.
 package final class AccessPolicy: Sendable {
     let rules: RuleTable
     let userRules: UserRules
     /// The rules of each listener, in the order of the listeners; empty if no listener has rules.
     let listenerRules: [RuleTable]
-    /// An embedder's, then ``rules`` is empty.
+    /// The embedder's rule set; if there is one, ``rules`` is empty.
     private let ruleSet: (any RuleSet)?
     private let destinationGuard: DestinationGuard?
-    /// Whether any of the rules only reports.
+    /// Whether any rule only reports.
     let hasReports: Bool
 
     package init(
@@ -32,8 +32,8 @@ package final class AccessPolicy: Sendable {
 
     /// Whether a request is denied before anything is looked up, listened on or dialled for it.
     ///
-    /// `nil` says no more than that: addresses are judged when they are known, those of a name, of whoever connects to
-    /// a BIND that awaits anyone, and of each datagram's target.
+    /// `nil` doesn't mean that the request is allowed: addresses are judged when they are known. That applies to the
+    /// addresses of a name, to the peer of a BIND for anyone, and to the target of each datagram.
     package func denial(of intent: Intent, to subject: Subject) -> Denial? {
         let asksNobody =
             rules.isEmpty && userRules.isEmpty && listenerRules.isEmpty && destinationGuard == nil
@@ -46,23 +46,23 @@ package final class AccessPolicy: Sendable {
         }
     }
 
-    /// What an embedder's rule set says to a request that isn't denied yet.
+    /// The embedder's rule set decides about a request that isn't denied yet.
     package func answer(to intent: Intent, by subject: Subject) -> RuleAnswer {
         guard let ruleSet else { return .now(.allowed) }
         return ruleSet.decide(RuleRequest(subject, intent.target))
     }
 
-    /// Whether a datagram's name is denied whatever its addresses are.
+    /// Whether a datagram's name is denied regardless of its addresses.
     package func denial(of name: HostName, port: UInt16, to subject: Subject) -> Denial? {
         ruleDenial(of: .name(name, port: port), to: subject)
             ?? ruleSetDenial(of: .name(name, port: port), named: nil, to: subject)
     }
 
-    /// Whether an address is denied. Asked before it is dialled or sent to, each time.
+    /// Whether an address is denied. Checked each time, before it is dialled or sent to.
     ///
     /// - Parameters:
     ///   - address: as ``IPAddress/dialled``.
-    ///   - name: what the client has asked for, where the address was found by a lookup.
+    ///   - name: the requested name, if the address was found by a lookup.
     package func denial(
         of address: IPAddress,
         port: UInt16,

@@ -1,13 +1,13 @@
-/// A value that a configuration can't have.
+/// An invalid value in a configuration.
 public struct ConfigurationError: Error, Sendable, CustomStringConvertible {
-    /// One line of printable ASCII: what was found, and what was expected.
+    /// One line of printable ASCII: the value found, and the value expected.
     public let description: String
 
     package init(_ description: String) {
         self.description = description
     }
 
-    /// Refuses a number out of its range; `nil` is in every one.
+    /// Refuses a number outside its range; `nil` is always valid.
     package static func check(
         _ name: String,
         _ value: Int?,

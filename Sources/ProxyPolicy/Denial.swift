@@ -1,10 +1,10 @@
 /// Why a request is refused, always with reply 02.
 package enum Denial: Hashable, Sendable {
-    /// By the rule of this number, from 1.
+    /// By the rule with this number, from 1.
     case rule(Int)
-    /// By the rule of this number, from 1, of the user's own.
+    /// By the user's own rule with this number, from 1.
     case userRule(Int)
-    /// By the rule of this number, from 1, of the listener that accepted the client.
+    /// By the rule with this number, from 1, of the listener that accepted the client.
     case listenerRule(Int)
     /// By the destination guard.
     case destination(GuardReason)
@@ -13,7 +13,7 @@ package enum Denial: Hashable, Sendable {
     /// By an embedder's ``RuleSet``.
     case ruleSet
 
-    /// For the log: fixed words.
+    /// Constant text for the log.
     package var text: String {
         switch self {
         case .rule(let number): "rule \(number)"

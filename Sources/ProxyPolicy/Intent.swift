@@ -1,16 +1,16 @@
 package import SOCKS5Protocol
 
-/// What a client wants, in the form in which everybody decides about it.
+/// A client's request, in the form that all decisions use.
 package enum Intent: Hashable, Sendable {
     case connect(Target)
-    /// Of whose connection is awaited; `nil`: anyone's (RFC 1928 section 4 has 0.0.0.0 for that).
+    /// BIND for a connection from this target; `nil` for anyone's (RFC 1928 section 4 uses 0.0.0.0 for that).
     case bind(from: Target?)
-    /// Each datagram has its own target. DST of the request is a hint that nobody can rely on (RFC 1928 section 7).
+    /// Each datagram has its own target. DST in the request is only an unreliable hint (RFC 1928 section 7).
     case associate
-    /// The target's address is wanted, and no connection. The port counts for rules alone.
+    /// Only the target's address is wanted, no connection. The port matters only for rules.
     case resolve(Target)
 
-    /// - Returns: `nil` if the request is about a name that nobody can look up.
+    /// - Returns: `nil` if the request is about a name that can't be looked up.
     package init?(_ request: SOCKSRequest) {
         switch request.command {
         case .connect, .resolve:
@@ -37,7 +37,7 @@ package enum Intent: Hashable, Sendable {
         }
     }
 
-    /// `nil`: none is known yet.
+    /// `nil` if none is known yet.
     package var target: Target? {
         switch self {
         case .connect(let target), .resolve(let target): target
@@ -47,22 +47,22 @@ package enum Intent: Hashable, Sendable {
     }
 }
 
-/// The client that asks for something: its user, its command, and the listener that accepted it.
+/// The client that makes a request: its user, its command, and the listener that accepted it.
 package struct Subject: Sendable {
-    /// The listener's place among all.
+    /// The listener's index among all.
     package let listener: Int
     package let client: Peer
-    /// `nil`: no login is required.
+    /// `nil` if no login is required.
     package let user: [UInt8]?
-    /// The name that the client gives itself with SOCKS4, and that nobody has checked: only rules that name users see it.
+    /// The client's unverified name for itself with SOCKS4. Only rules that name users see it.
     package let claimedUser: [UInt8]?
-    /// As rules see it, see ``SOCKSCommand/judgedAs``.
+    /// The command as rules see it, see ``SOCKSCommand/judgedAs``.
     package let command: SOCKSCommand
-    /// What a credential store has granted to the user.
+    /// The terms that a credential store has granted to the user.
     package let terms: UserTerms?
-    /// The address that the client has reached, if connections for it leave by that one.
+    /// The address that the client has connected to, if connections for the client leave from it.
     package let reached: IPAddress?
-    /// Which of the user's series of connections it belongs to, see ``SessionName``.
+    /// The user's series of connections that this one belongs to, see ``SessionName``.
     package let sessionID: [UInt8]?
 
     package init(

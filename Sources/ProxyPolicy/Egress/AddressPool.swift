@@ -2,35 +2,35 @@ internal import Glibc
 package import SOCKS5Protocol
 internal import Synchronization
 
-/// Addresses of one family to choose from: single ones, and prefixes that are never enumerated.
+/// Addresses of one family to choose from: single addresses, and prefixes that are never enumerated.
 ///
-/// Every address has the same chance, whether it stands alone or in a prefix.
+/// Every address has the same probability, alone or in a prefix.
 package final class AddressPool: Sendable {
     /// One entry of the list.
     private struct Part {
         let first: UInt128
         let count: UInt128
-        /// How many addresses this part and all before it have.
+        /// The number of addresses of this part and all parts before it.
         let end: UInt128
         let isPrefix: Bool
-        /// Of its addresses alone, so that its place in the list doesn't count.
+        /// A hash of only its addresses, so that its position in the list doesn't matter.
         let hash: UInt64
     }
 
     package struct Choice: Sendable, Hashable {
         package let address: IPAddress
-        /// Whether it comes from a prefix, so that no interface may have it.
+        /// Whether it comes from a prefix, so that it may not be assigned to any interface.
         package let isOfPrefix: Bool
     }
 
-    /// The only address of the family, if there is no choice.
+    /// The address, if it is the only one of the family.
     package let only: Choice?
     private let isIPv6: Bool
     private let parts: [Part]
     private let count: UInt128
     private let turns = Atomic<UInt64>(0)
 
-    /// - Returns: `nil` if no address is of the family.
+    /// - Returns: `nil` if there is no address of the family.
     init?(_ networks: [IPNetwork], isIPv6: Bool) {
         var parts: [Part] = []
         var end: UInt128 = 0
@@ -55,7 +55,7 @@ package final class AddressPool: Sendable {
 
     /// Any thread.
     ///
-    /// - Complexity: O(n) in the entries of the list, however many addresses their prefixes have.
+    /// - Complexity: O(n) in the entries of the list, regardless of the size of their prefixes.
     package func choose(_ choice: EgressChoice, for subject: Subject) -> Choice {
         if let settled = settled(choice, for: subject) { return settled }
         switch choice {
@@ -69,7 +69,7 @@ package final class AddressPool: Sendable {
         }
     }
 
-    /// The address that all connections of the subject leave from; `nil`: each connection gets one of its own.
+    /// The address for all connections of the subject; `nil` if each connection gets its own.
     package func settled(_ choice: EgressChoice, for subject: Subject) -> Choice? {
         if let only { return only }
         return switch choice {
@@ -81,7 +81,7 @@ package final class AddressPool: Sendable {
 
     private func any() -> Choice { address(at: .random(in: 0..<count)) }
 
-    /// - Parameter place: among all addresses, from 0.
+    /// - Parameter place: its position among all addresses, from 0.
     private func address(at place: UInt128) -> Choice {
         var (low, high) = (0, parts.count - 1)
         while low < high {
@@ -92,8 +92,8 @@ package final class AddressPool: Sendable {
         return result(of: part, offset: place - (part.end - part.count))
     }
 
-    /// By rendezvous hashing, weighted by the addresses of each part: a part that goes moves only its own share, and
-    /// one that comes takes its share from all.
+    /// Rendezvous hashing, weighted by the addresses of each part: removing a part moves only its own share, and a new
+    /// part takes its share from all others.
     private func address(for name: NameHash) -> Choice {
         var best = (part: parts[0], score: -Double.infinity)
         for part in parts {
@@ -136,9 +136,9 @@ extension IPAddress {
 }
 
 extension IPNetwork {
-    /// The addresses to connect from: without network and broadcast address of an IPv4 network (none in a /31, RFC
-    /// 3021), and without the first one of an IPv6 network, which its routers share (RFC 4291 section 2.6.1, but not in
-    /// a /127, RFC 6164).
+    /// The usable source addresses: without the network and broadcast address of an IPv4 network (a /31 has neither,
+    /// RFC 3021), and without the first address of an IPv6 network, which its routers share (RFC 4291 section 2.6.1;
+    /// not in a /127, RFC 6164).
     fileprivate var egressRange: (first: UInt128, count: UInt128) {
         switch prefix {
         case .ipv4(let bits, let length):
@@ -150,7 +150,7 @@ extension IPNetwork {
         }
     }
 
-    /// An address to connect from.
+    /// A usable source address.
     package var firstForEgress: IPAddress {
         let first = egressRange.first
         return switch prefix {

@@ -1,11 +1,11 @@
 internal import SOCKS5Protocol
 
-/// The addresses that connections come from, by the family of their targets.
+/// The source addresses of connections, by the family of their targets.
 package struct EgressAddresses: Sendable {
     private let ipv4: AddressPool?
     private let ipv6: AddressPool?
 
-    /// - Parameter networks: valid ones, see ``fault(in:)``.
+    /// - Parameter networks: must be valid, see ``fault(in:)``.
     package init(_ networks: [IPNetwork]) {
         ipv4 = AddressPool(networks, isIPv6: false)
         ipv6 = AddressPool(networks, isIPv6: true)
@@ -16,23 +16,23 @@ package struct EgressAddresses: Sendable {
     /// Whether a family has more than one address.
     package var hasChoice: Bool { [ipv4, ipv6].contains { $0.map { $0.only == nil } ?? false } }
 
-    /// `nil`: the family has none.
+    /// `nil` if the family has no address.
     package func pool(isIPv6: Bool) -> AddressPool? { isIPv6 ? ipv6 : ipv4 }
 }
 
 // MARK: - Validation
 
 extension EgressAddresses {
-    /// Says what is wrong with a list of addresses, and what was expected. A message ends with it.
+    /// The error in a list of addresses, and what was expected: the end of a message.
     package struct Fault {
         package let what: String
         package let expected: String
     }
 
-    /// Each connection may look at all entries of a list.
+    /// The limit exists because each connection may examine all entries of a list.
     private static let mostEntries = 256
 
-    /// - Complexity: O(n²), of at most 256 entries.
+    /// - Complexity: O(n²), with at most 256 entries.
     package static func fault(in networks: [IPNetwork]) -> Fault? {
         if networks.count > mostEntries {
             return Fault(

@@ -1,12 +1,12 @@
-/// How a connection gets its address if there are several of the target's family.
+/// How one of several addresses of the target's family is chosen for a connection.
 public enum EgressChoice: String, Hashable, Sendable, CaseIterable {
     case random
-    /// By turns. All connections count, whoever makes them.
+    /// In turn, counting all connections together.
     case roundRobin = "round-robin"
-    /// The same address for a user; without a login, for the client's address.
+    /// The same address for all connections of a user, or of a client's address without a login.
     case sameForUser = "same-for-user"
-    /// The same address for a user with the same session id; without an id, a random one.
+    /// The same address for all connections of a user with the same session id; without an id, a random one.
     case sameForSessionID = "same-for-session-id"
-    /// The address that the client has reached, if it is one of these; otherwise a random one.
+    /// The address that the client has connected to, if it is one of these; otherwise a random one.
     case incoming
 }

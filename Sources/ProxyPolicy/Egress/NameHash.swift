@@ -1,13 +1,13 @@
 internal import SOCKS5Protocol
 
-/// A hash of a user or of a session id: the same after a restart and on every machine, so that several servers with the
-/// same addresses choose the same one. FNV-1a; MurmurHash3's last step mixes the result.
+/// A hash of a user or of a session id. It is the same after a restart and on every machine, so that several servers
+/// with the same addresses make the same choice. FNV-1a, finished by the last step of MurmurHash3.
 struct NameHash {
     private var state: UInt64 = 0xcbf2_9ce4_8422_2325
 
     init() {}
 
-    /// Of the user, or without a login of the client's address.
+    /// Of the user, or of the client's address without a login.
     init(ofUser subject: Subject) {
         if let user = subject.user {
             combine(user)
@@ -16,7 +16,7 @@ struct NameHash {
         }
     }
 
-    /// `nil`: the user has given no session id.
+    /// `nil` if the user has given no session id.
     init?(ofSession subject: Subject) {
         guard let id = subject.sessionID else { return nil }
         self.init(ofUser: subject)
@@ -25,7 +25,7 @@ struct NameHash {
 
     var value: UInt64 { Self.mixed(state) }
 
-    /// With its length: `a` and `bc` are another pair than `ab` and `c`.
+    /// Includes the length, so that `a` and `bc` differ from `ab` and `c`.
     private mutating func combine(_ bytes: [UInt8]) {
         combine(UInt128(bytes.count))
         for byte in bytes { combine(byte) }

@@ -1,10 +1,10 @@
 package import SOCKS5Protocol
 
-/// Keeps clients of a proxy from what only its own machine or network should reach, unless that is wanted.
+/// Protects destinations that only the proxy's own machine or network should reach, unless the configuration allows
+/// them.
 ///
-/// A proxy that others use stands inside of a network and dials for those outside: without a guard they reach its
-/// loopback, its neighbours, and the passwords that a cloud tells its machines. Addresses that wrap IPv4 ones are
-/// judged by what is inside.
+/// A public proxy is inside a network and dials for clients outside. Without a guard they would reach its loopback, its
+/// neighbours, and the passwords in a cloud's metadata. An address that embeds an IPv4 address is judged by that one.
 package struct DestinationGuard: Sendable {
     private let networks: NetworkTable
     private let treatments: [SpecialNetworks.Treatment]
@@ -35,7 +35,7 @@ package struct DestinationGuard: Sendable {
         self.listeners = listeners
     }
 
-    /// Why an address may not be dialled; `nil`: it may.
+    /// Why an address may not be dialled; `nil` if it may.
     ///
     /// - Parameter address: as ``IPAddress/dialled``.
     package func denial(of address: IPAddress, port: UInt16) -> GuardReason? {

@@ -1,5 +1,5 @@
 extension [GuardException] {
-    /// Whether the destination guard refuses every address of a network, though it lets these through.
+    /// Whether the destination guard refuses every address of a network, even with these exceptions.
     package func keepClosed(_ network: IPNetwork) -> Bool {
         let isOpened = contains { exception in
             switch exception {
@@ -12,7 +12,7 @@ extension [GuardException] {
         func isClosed(_ treatment: SpecialNetworks.Treatment) -> Bool {
             switch treatment {
             case .denied(let reason): reason != .private || !contains(.private)
-            // What is inside decides.
+            // The embedded address decides.
             case .allowed, .wrapping: false
             }
         }
@@ -29,8 +29,8 @@ extension [GuardException] {
 }
 
 extension IPNetwork {
-    /// Whether the network is narrow enough to name clients: it has no public address, or it is at most an IPv4 /8 or an
-    /// IPv6 /16, the widest that one owner has. `0.0.0.0/0` isn't.
+    /// Whether the network is narrow enough to identify clients: it has no public address, or is at most an IPv4 /8 or
+    /// an IPv6 /16, the widest that a single owner has. `0.0.0.0/0` isn't narrow enough.
     package var namesSomebody: Bool {
         switch prefix {
         case .ipv4(_, let length): length >= 8 || [GuardException]().keepClosed(self)
@@ -40,7 +40,7 @@ extension IPNetwork {
 }
 
 extension IPNetwork {
-    /// Whether there is an address in both.
+    /// Whether the two have an address in common.
     package func overlaps(_ other: IPNetwork) -> Bool { contains(other) || other.contains(self) }
 }
 

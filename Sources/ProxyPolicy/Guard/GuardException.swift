@@ -1,12 +1,13 @@
 internal import Text
 
-/// What the destination guard lets through though it isn't the public internet.
+/// Destinations outside the public internet that the destination guard allows.
 public enum GuardException: Sendable, Hashable, CustomStringConvertible {
-    /// Every address; this proxy's own listeners stay closed.
+    /// Every address, except this proxy's own listeners.
     case all
-    /// 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7 and fec0::/10, without the clouds' metadata in them.
+    /// 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7 and fec0::/10, except the clouds' metadata addresses in
+    /// them.
     case `private`
-    /// All of a network, whatever is in it.
+    /// Every address of a network.
     case network(IPNetwork)
 
     /// Parses `all`, `private`, a network or an address.

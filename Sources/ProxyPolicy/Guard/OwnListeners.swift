@@ -1,6 +1,6 @@
 package import SOCKS5Protocol
 
-/// Where this proxy listens: a connection of its own there would go round in a circle.
+/// The addresses that this proxy listens on: a connection of its own to them would go round in a circle.
 package struct OwnListeners: Sendable {
     package typealias Listener = (address: IPAddress, port: UInt16)
 
@@ -8,9 +8,9 @@ package struct OwnListeners: Sendable {
     private let isOwn: @Sendable (IPAddress) -> Bool
 
     /// - Parameters:
-    ///   - listeners: an unspecified address stands for all of the machine's.
-    ///   - isOwn: whether an address is one of this machine's. Asked where that decides: for the port of a listener on
-    ///     an unspecified address.
+    ///   - listeners: an unspecified address stands for all addresses of this machine.
+    ///   - isOwn: whether an address belongs to this machine. Called only if that decides: for the port of a listener
+    ///     on an unspecified address.
     package init(_ listeners: [Listener], isOwn: @escaping @Sendable (IPAddress) -> Bool) {
         self.listeners = listeners.map { ($0.address.unmapped, $0.port) }
         self.isOwn = isOwn

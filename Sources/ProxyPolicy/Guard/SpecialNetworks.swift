@@ -4,15 +4,15 @@ internal import SOCKS5Protocol
 package enum GuardReason: String, CaseIterable, Sendable {
     case unspecified, loopback, `private`, shared
     case linkLocal = "link-local"
-    /// What clouds tell their machines, passwords among it.
+    /// Cloud metadata, which may contain passwords.
     case metadata
     case multicast, documentation, reserved
     /// A listener of this proxy.
     case ownListener = "own listener"
 }
 
-/// The networks that aren't the public internet, by the IANA IPv4 and IPv6 Special-Purpose Address Registries
-/// (RFC 6890 and its updates), the IPv4 and IPv6 address space registries, and the documentation of clouds.
+/// The networks outside the public internet, by the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and
+/// its updates), the IPv4 and IPv6 address space registries, and the documentation of clouds.
 package enum SpecialNetworks {
     package enum Treatment: Sendable {
         case allowed
@@ -20,13 +20,13 @@ package enum SpecialNetworks {
         case wrapping(Wrapping)
     }
 
-    /// Where an IPv6 address has IPv4 addresses within it.
+    /// Where an IPv6 address embeds IPv4 addresses.
     package enum Wrapping: Sendable {
         /// The last 32 bits: IPv4-compatible (RFC 4291 section 2.5.5.1), IPv4-translated (RFC 2765), NAT64 (RFC 6052).
         case last
-        /// The 32 bits behind the first 16: 6to4 (RFC 3056).
+        /// The 32 bits after the first 16: 6to4 (RFC 3056).
         case sixToFour
-        /// The server in the second 32 bits, the client with its bits inverted in the last (RFC 4380 section 4).
+        /// The server in the second 32 bits, and the client, with its bits inverted, in the last (RFC 4380 section 4).
         case teredo
 
         typealias Addresses = (first: IPAddress, second: IPAddress?)
@@ -43,9 +43,9 @@ package enum SpecialNetworks {
         }
     }
 
-    /// The IPv4 addresses that an address wraps, as they are dialled. `nil`: it wraps none.
+    /// The IPv4 addresses embedded in an address, as they are dialled. `nil` if there are none.
     ///
-    /// Compares numbers: it is asked for each IPv6 address, where there may be no guard and no table.
+    /// Compares numbers instead of using a table: it is called for each IPv6 address, even if there is no guard.
     static func wrapped(in address: IPv6Address) -> Wrapping.Addresses? {
         let (high, low) = (address.high, address.low)
         if high >> 48 == 0x2002 { return Wrapping.sixToFour.addresses(in: address) }
@@ -56,7 +56,7 @@ package enum SpecialNetworks {
         return isTranslated || isCompatible || isNAT64 ? Wrapping.last.addresses(in: address) : nil
     }
 
-    /// The smallest network that an address is in decides; in IPv4, none means allowed.
+    /// The smallest network that contains an address decides; an IPv4 address in none of them is allowed.
     package static let all: [(network: String, treatment: Treatment)] = ipv4 + ipv6
 
     private static let ipv4: [(network: String, treatment: Treatment)] = [
@@ -79,11 +79,11 @@ package enum SpecialNetworks {
         ("240.0.0.0/4", .denied(.reserved)),  // RFC 1112; 255.255.255.255 is broadcast, RFC 919
     ]
 
-    /// IPv4-mapped addresses aren't among them: they are IPv4 ones before anyone asks.
+    /// IPv4-mapped addresses aren't listed: they are converted to IPv4 before this is used.
     private static let ipv6: [(network: String, treatment: Treatment)] = [
-        // All that is public lies in 2000::/3 (RFC 4291 section 2.4). Reserved are the rest, with discard-only
-        // 100::/64 (RFC 6666) and the NAT64 of local use 64:ff9b:1::/48 (RFC 8215), in which only its network knows
-        // where the IPv4 address is.
+        // All public addresses are in 2000::/3 (RFC 4291 section 2.4). The rest is reserved, including discard-only
+        // 100::/64 (RFC 6666) and the local-use NAT64 prefix 64:ff9b:1::/48 (RFC 8215); only the network that uses that
+        // one knows where the IPv4 address is.
         ("::/0", .denied(.reserved)),
         ("2000::/3", .allowed),
         ("::/96", .wrapping(.last)),  // IPv4-compatible
@@ -106,8 +106,8 @@ package enum SpecialNetworks {
 }
 
 extension IPAddress {
-    /// Asks about the address, then about the addresses that it wraps: a gateway takes the IPv4 address out of an IPv6
-    /// one, so rules and routes about that address hold too.
+    /// Calls `body` for the address, then for the addresses embedded in it. A gateway extracts the IPv4 address from an
+    /// IPv6 one, so rules and routes about that address apply too.
     @inline(__always)
     func firstAnswer<Answer>(_ ask: (IPAddress) -> Answer?) -> Answer? {
         if let answer = ask(self) { return answer }

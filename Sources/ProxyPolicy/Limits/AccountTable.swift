@@ -1,27 +1,27 @@
 internal import Locks
 internal import Synchronization
 
-/// What a user has of the server, over all workers.
+/// The usage of the server by a user, over all workers.
 package final class Account: Sendable {
     fileprivate struct State {
         var connections = 0
         var usage = QuotaUsage()
-        /// The quota whose end was reported last, until a period has room again.
+        /// The quota that was last reported as used up, until a period has room again.
         var reported: Quota?
-        /// By ``Direction``.
+        /// Indexed by ``Direction``.
         var buckets = InlineArray<2, TokenBucket>(repeating: TokenBucket())
     }
 
     fileprivate let state: Guarded<State>
-    /// For those who must not hold up a worker: bytes of the last period in which the quota was used, and the first
-    /// second of that period.
+    /// Lock-free copies, for readers that must not delay a worker: bytes of the last period in which the quota was
+    /// used, and the first second of that period.
     private let used = Atomic<Int>(0)
     private let periodBegan = Atomic<Int>(.min)
     package let activity: UserActivity
-    /// Whether it stays, for numbers of its own in metrics.
+    /// Whether it is kept for metrics of its own.
     fileprivate let isNamed: Bool
 
-    /// - Parameter group: of those who have no numbers of their own.
+    /// - Parameter group: the activity of all users without metrics of their own.
     fileprivate init(_ usage: QuotaUsage = QuotaUsage(), in group: UserActivity?) {
         state = Guarded(State(usage: usage))
         activity = UserActivity(in: group)
@@ -35,7 +35,8 @@ package final class Account: Sendable {
         periodBegan.store(record.first.seconds, ordering: .relaxed)
     }
 
-    /// The bytes used of a quota in its period. Takes no lock, so that it may lag for a moment when a period begins.
+    /// The bytes used of a quota in its period. Takes no lock, so it may be out of date for a moment when a period
+    /// begins.
     package func used(of quota: Quota, _ today: UTCDay) -> Int {
         let isCurrent = periodBegan.load(ordering: .relaxed) >= quota.period.first(of: today).seconds
         return isCurrent ? used.load(ordering: .relaxed) : 0
@@ -60,7 +61,7 @@ package final class Account: Sendable {
 
     /// Uses some bytes of the quota.
     ///
-    /// - Returns: whether it is used up, to one of all that use it: the others' sessions end by the same report.
+    /// - Returns: whether it is used up, reported to only one caller: that report also ends the sessions of the others.
     package func use(_ bytes: Int, _ quota: Quota, _ today: UTCDay) -> Bool {
         state.withLock { state in
             let isUsedUp = state.usage.add(bytes, quota, today)
@@ -79,7 +80,7 @@ package final class Account: Sendable {
         }
     }
 
-    /// Whether a new account would be the same.
+    /// Whether a new account would be equal to this one.
     ///
     /// - Parameter now: nanoseconds on the loops' clock.
     fileprivate func isIdle(_ now: UInt64, _ today: UTCDay) -> Bool {
@@ -96,13 +97,13 @@ package final class Account: Sendable {
     }
 }
 
-/// The accounts of the users who have something of the server, or have had so lately.
+/// The accounts of all users that are using the server, or have used it recently.
 package final class AccountTable: Sendable {
     private struct Contents {
         var accounts: [[UInt8]: Account] = [:]
         var named: [(name: [UInt8], account: Account)] = []
-        /// With so many, those that nobody needs any longer are looked for. Twice as many as were needed last time:
-        /// so each costs its share of one look.
+        /// The number of accounts at which unused ones are searched for and removed. It is twice the number in use
+        /// after the last search, so that the cost per account is constant.
         var sweepAt = 1024
 
         mutating func account(
@@ -122,14 +123,14 @@ package final class AccountTable: Sendable {
         }
     }
 
-    /// Users who have numbers of their own in metrics.
+    /// The most users with metrics of their own.
     package static let mostNamed = 1000
 
     private let contents = Guarded(Contents())
-    /// All users without a name in metrics.
+    /// All users without metrics of their own.
     package let others = UserActivity()
     private let clock: @Sendable () -> UTCDay
-    /// Told of an account whose quota is used up, by the thread in which that happens.
+    /// Called with an account whose quota is used up, on the thread where that happens.
     package let quotaDidEnd: @Sendable (Account) -> Void
 
     package init(
@@ -144,15 +145,15 @@ package final class AccountTable: Sendable {
 
     package var count: Int { contents.withLock { $0.accounts.count } }
 
-    /// Before there are any: what users had used when the server last ran.
+    /// Loads the users' usage from the last run of the server. Call it before there are accounts.
     package func restore(_ usages: [[UInt8]: QuotaUsage]) {
         contents.withLock { contents in
             for (name, usage) in usages { contents.accounts[name] = Account(usage, in: others) }
         }
     }
 
-    /// Gives users counters of their own in metrics, the first users while there is room. A counter stays when its user is
-    /// removed, and is never given to another one. Users who are connected at that moment are still counted among the others.
+    /// Gives users metrics of their own, in order, while there is room. A counter stays when its user is removed, and
+    /// is never given to another user. Users that are connected at that moment are still counted among the others.
     package func name(_ users: some Sequence<[UInt8]>) {
         contents.withLock { contents in
             for name in users {
@@ -170,10 +171,10 @@ package final class AccountTable: Sendable {
         }
     }
 
-    /// Users with numbers of their own, in the order in which they got them.
+    /// Users with metrics of their own, in the order in which they got them.
     package var named: [(name: [UInt8], account: Account)] { contents.withLock { $0.named } }
 
-    /// All users who are known, in no order.
+    /// All known users, in no order.
     package var all: [(name: [UInt8], account: Account)] {
         contents.withLock { $0.accounts }.map { (name: $0.key, account: $0.value) }
     }
@@ -181,13 +182,13 @@ package final class AccountTable: Sendable {
     /// - Returns: `nil` if the user has no account.
     package func account(of name: [UInt8]) -> Account? { contents.withLock { $0.accounts[name] } }
 
-    /// What users have used.
+    /// The usage of all users.
     package func usages() -> [(name: [UInt8], usage: QuotaUsage)] {
         let accounts = contents.withLock { $0.accounts }
         return accounts.map { name, account in (name, account.state.withLock { $0.usage }) }
     }
 
-    /// Lets a user have used nothing of a quota.
+    /// Sets the usage of a user's quota to nothing.
     ///
     /// - Returns: false if the user has no account.
     package func reset(_ name: [UInt8]) -> Bool {
@@ -196,10 +197,10 @@ package final class AccountTable: Sendable {
         return account != nil
     }
 
-    /// Takes a user's place for a session; ``Account/leave()`` gives it back.
+    /// Takes one of the user's places for a session; ``Account/leave()`` gives it back.
     ///
     /// - Parameters:
-    ///   - limits: `nil`: the user has no limits.
+    ///   - limits: `nil` if the user has no limits.
     ///   - now: milliseconds on the loops' clock.
     /// - Throws: the limit that it would exceed; then nothing is taken.
     package func enter(_ name: [UInt8], _ limits: UserBounds?, now: UInt64) throws(LimitRefusal) -> Account {

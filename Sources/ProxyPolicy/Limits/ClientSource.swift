@@ -1,7 +1,7 @@
 package import SOCKS5Protocol
 
-/// Whom limits count as one: an IPv4 address, the /64 that an IPv6 address is in, which is the least that anyone is
-/// given (RFC 6177), or all processes of this machine.
+/// A source, counted as one by limits: an IPv4 address, the /64 of an IPv6 address (the smallest network that is
+/// assigned to anyone, RFC 6177), or all processes of this machine.
 package struct ClientSource: Hashable, Sendable, CustomStringConvertible {
     private enum Kind: Hashable {
         case ipv4(UInt32)

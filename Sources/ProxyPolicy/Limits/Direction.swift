@@ -1,4 +1,4 @@
-/// Of bytes, as the limits count them.
+/// The direction of bytes, as limits count them.
 @usableFromInline
 package enum Direction: Int {
     case clientToTarget, targetToClient

@@ -1,4 +1,4 @@
-/// The limit by which a connection or a request was refused, see ``ProxyLimits``.
+/// The limit that refused a connection or a request, see ``ProxyLimits``.
 public enum LimitRefusal: Int, CaseIterable, Error {
     /// ``ProxyLimits/connectionsPerSource``.
     case connectionsPerSource
@@ -11,7 +11,7 @@ public enum LimitRefusal: Int, CaseIterable, Error {
     /// ``UserLimits/quota``.
     case quotaPerUser
 
-    /// In metrics.
+    /// The word in metrics.
     public var word: String {
         switch self {
         case .connectionsPerSource: "connections_per_source"
@@ -22,7 +22,7 @@ public enum LimitRefusal: Int, CaseIterable, Error {
         }
     }
 
-    /// For the log: fixed words.
+    /// Constant text for the log.
     package var text: String {
         switch self {
         case .connectionsPerSource: "connections of a source"

@@ -1,19 +1,19 @@
-/// The limits of a ``Configuration``, ready to be asked. Immutable and apart from what has been counted, so that one
-/// value can take the place of another.
+/// The limits of a ``Configuration`` in a form for fast checks. Immutable and separate from the counts, so that one
+/// value can replace another.
 package struct LimitTable: Sendable {
-    /// Of a source; `nil` where it has none.
+    /// The limits of a source; `nil` for no limit.
     package struct Source: Sendable {
         let connections: Int
         let handshakes: Int
-        /// Between two new connections, in nanoseconds; 0: any number may come.
+        /// The interval between two new connections, in nanoseconds; 0 for no limit.
         let interval: UInt64
     }
 
     package let source: Source?
-    /// Of a connection, in each direction.
+    /// The bandwidth of a connection, in each direction.
     package let bandwidth: Rate?
     private let user: UserBounds?
-    /// Of those who have limits of their own.
+    /// Users that have limits of their own.
     private let users: [[UInt8]: UserBounds?]
 
     package init(_ limits: ProxyLimits, _ users: [ProxyUser]) {
@@ -26,8 +26,8 @@ package struct LimitTable: Sendable {
         )
     }
 
-    /// - Parameter terms: what a credential store has granted to the user.
-    /// - Returns: `nil` where there is no limit.
+    /// - Parameter terms: the terms that a credential store has granted to the user.
+    /// - Returns: `nil` if there is no limit.
     package func limits(of name: [UInt8], _ terms: UserTerms? = nil) -> UserBounds? {
         if let terms, terms.hasLimits { return terms.limits }
         guard user != nil || !users.isEmpty else { return nil }
@@ -35,7 +35,7 @@ package struct LimitTable: Sendable {
     }
 }
 
-/// The limits of a user, of which there is at least one.
+/// The limits of a user; at least one is set.
 package final class UserBounds: Sendable {
     package let connections: Int
     package let bandwidth: Rate?

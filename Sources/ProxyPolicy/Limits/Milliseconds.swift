@@ -1,5 +1,5 @@
 extension Duration {
-    /// Whole milliseconds, rounded up; within a century, so that sums can't overflow.
+    /// Whole milliseconds, rounded up. Limited to a century, so that sums can't overflow.
     package var milliseconds: UInt64 {
         let century: Duration = .seconds(100 * 365 * 86400)
         let (seconds, attoseconds) = Swift.max(.zero, Swift.min(self, century)).components

@@ -1,27 +1,27 @@
-/// How much one source and one user may take. `nil`: no limit.
+/// The limits of each source and each user. `nil` for no limit.
 ///
-/// A source is an IPv4 address or an IPv6 /64. Users are those who have logged in: without a login, what is said
-/// of users binds nobody. Everything is counted over all workers.
+/// A source is an IPv4 address or an IPv6 /64. Users are clients that have logged in: limits of users don't apply
+/// without a login. Everything is counted over all workers.
 public struct ProxyLimits: Sendable {
-    /// Connections at once of a source, 1 or more. One more is closed as soon as it is accepted.
+    /// Connections of a source at once, 1 or more. Further ones are closed as soon as they are accepted.
     public var connectionsPerSource: Int?
-    /// Connections at once of a source that have not sent their whole request yet, 1 or more. One more is closed
-    /// as soon as it is accepted.
+    /// Connections of a source at once whose request isn't complete yet, 1 or more. Further ones are closed as soon as
+    /// they are accepted.
     public var handshakesPerSource: Int?
-    /// New connections a second of a source, 1 to 1,000,000: as many as come in a second may come at once. One
-    /// more is closed as soon as it is accepted.
+    /// New connections of a source per second, 1 to 1,000,000. The connections of one second may come at once. Further
+    /// ones are closed as soon as they are accepted.
     public var newConnectionsPerSource: Int?
-    /// Bytes a second that are read from the client of a connection, and the same number from its target: each
-    /// direction by itself, 1024 to 2^40. Payload alone counts, of TCP and of UDP.
+    /// Bytes per second read from the client of a connection, and separately the same from its target: 1024 to 2^40.
+    /// Only payload counts, of TCP and UDP.
     ///
-    /// Beyond it TCP isn't read, so that the sender slows down; datagrams are dropped. A 16th of a second's
-    /// bytes may come at once.
+    /// When the limit is reached, TCP isn't read, so that the sender slows down, and datagrams are dropped. A 16th of a
+    /// second's bytes may come at once.
     public var bandwidthPerConnection: Int?
-    /// Where what users have used of their quotas is kept from one run to the next; read at the start, written
-    /// every 10 s and at the end, with a `.new` beside it for a moment. `nil`: a quota begins anew with each start.
-    /// No two servers may have the same file.
+    /// The file that keeps the usage of quotas between runs. It is read at the start, and written every 10 s and at the
+    /// end, with a temporary `.new` file beside it. If `nil`, quotas begin anew with each start. Two servers must not
+    /// share a file.
     public var quotaFile: String?
-    /// Of each user who has none of their own in ``ProxyUser/limits``.
+    /// The limits of each user without their own ``ProxyUser/limits``.
     public var user: UserLimits
 
     public init(
@@ -41,14 +41,14 @@ public struct ProxyLimits: Sendable {
     }
 }
 
-/// How much one user may take, over all their connections. `nil`: no limit.
+/// The limits of one user, over all their connections. `nil` for no limit.
 public struct UserLimits: Sendable {
-    /// Connections at once with a request, 1 or more. One more is answered 02 (RFC 1928 section 6).
+    /// Connections with a request at once, 1 or more. Further ones are refused with reply 02 (RFC 1928 section 6).
     public var connections: Int?
-    /// Bytes a second in each direction, as in ``ProxyLimits/bandwidthPerConnection``, of all connections of the user
-    /// together, who get it in turn.
+    /// Bytes per second in each direction, as in ``ProxyLimits/bandwidthPerConnection``, but shared by all connections
+    /// of the user, which take turns.
     public var bandwidth: Int?
-    /// Payload in a period. When it is used up, requests are answered 02 and running sessions end.
+    /// Payload per period. When it is used up, requests are refused with reply 02 and running sessions end.
     public var quota: Quota?
 
     public init(connections: Int? = nil, bandwidth: Int? = nil, quota: Quota? = nil) {
@@ -58,14 +58,14 @@ public struct UserLimits: Sendable {
     }
 }
 
-/// Payload that a user may send and receive, both together, in each period.
+/// The payload that a user may send and receive, in total, in each period.
 public struct Quota: Hashable, Sendable {
     /// 1 to 2^60.
     public var bytes: Int
     public var period: Period
 
-    /// In UTC: a week begins on Monday. The clock of the system decides, and where it steps back, a period that
-    /// has begun goes on.
+    /// Periods are in UTC, and a week begins on Monday. The system's clock decides. If it steps back, the current
+    /// period continues.
     public enum Period: String, CaseIterable, Sendable {
         case day, week, month
     }

@@ -1,5 +1,5 @@
-/// The text of ``ProxyLimits/quotaFile``: a header, and for each user who has used something a line or two
-/// `YYYY-MM-DD BYTES USER`, with the first day of the period. A byte of the name that isn't printable ASCII, and a `%`, is
+/// The text of ``ProxyLimits/quotaFile``: a header, then one or two lines `YYYY-MM-DD BYTES USER` for each user with
+/// usage, with the first day of the period. In the name, `%` and bytes that aren't printable ASCII are written as
 /// `%XX`.
 package struct QuotaFile {
     private static let header = "# socks5d quota 1: first day of the period, bytes used in it, user"
@@ -9,7 +9,7 @@ package struct QuotaFile {
 
     package struct Problem: Error {
         package let line: Int
-        /// One line of printable ASCII: what was found and what was expected.
+        /// One line of printable ASCII: the text found, and the text expected.
         package let text: String
     }
 
@@ -22,8 +22,8 @@ package struct QuotaFile {
         return Array(text.utf8)
     }
 
-    /// Any bytes will do; none at all are a file without users. What doesn't begin with the header is another file,
-    /// which must not be overwritten.
+    /// Any bytes are accepted; an empty file has no users. A file that doesn't begin with the header is a different
+    /// file, and must not be overwritten.
     package init(parsing bytes: [UInt8]) throws(Problem) {
         var records: [[UInt8]: [QuotaUsage.Record]] = [:]
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

@@ -1,8 +1,8 @@
-/// What of a quota is used in the period that goes on, and in the one before.
+/// The usage of a quota in the current period, and in the one before.
 ///
-/// The period follows the wall clock, which may step. Where it steps back, what was used in a period is still known,
-/// so that none is granted twice; and back behind all periods that are known, the earliest of them goes on. So a
-/// clock that was far ahead for a while costs nothing, nor does one that begins in 1970. Pure.
+/// The period follows the wall clock, which may step. If the clock steps back, the usage of the earlier period is still
+/// known, so that no quota is granted twice. If it steps back before all known periods, the earliest of them continues.
+/// So a clock that was far ahead for a while does no harm, nor does one that starts in 1970. Pure.
 package struct QuotaUsage: Sendable {
     package struct Record: Hashable, Sendable {
         /// The first day of the period.
@@ -15,31 +15,31 @@ package struct QuotaUsage: Sendable {
         }
     }
 
-    /// Of the period that goes on.
+    /// The current period.
     private(set) var active: Record?
     private var other: Record?
-    /// For what ``active`` is right.
+    /// The day and period for which ``active`` is known to be right.
     private var checked: (day: UTCDay, period: Quota.Period)?
 
-    /// More than is ever used, and far from an overflow.
+    /// More than any real usage, and far from an overflow.
     package static let maximum = 1 << 62
     private static let longestPeriod = 31
 
-    /// What there is to keep.
+    /// The records worth keeping.
     package var records: [Record] { [active, other].compactMap(\.self).filter { $0.bytes > 0 } }
 
-    /// Of the last period in which something was used.
+    /// The record of the last period with usage.
     var latest: Record? { records.max { $0.first < $1.first } }
 
     package init() {}
 
-    /// - Parameter records: at most two, of different days.
+    /// - Parameter records: at most two, with different days.
     package init(_ records: [Record]) {
         active = records.first
         other = records.dropFirst().first
     }
 
-    /// Uses some bytes.
+    /// Adds some bytes to the usage.
     ///
     /// - Returns: whether the quota is used up.
     package mutating func add(_ bytes: Int, _ quota: Quota, _ today: UTCDay) -> Bool {
@@ -52,7 +52,7 @@ package struct QuotaUsage: Sendable {
         used(quota.period, today) >= quota.bytes
     }
 
-    /// Whether it no longer matters, whatever the period.
+    /// Whether the usage no longer matters, for any period.
     package func isOver(_ today: UTCDay) -> Bool {
         records.allSatisfy { $0.first.advanced(by: Self.longestPeriod) <= today }
     }

@@ -1,12 +1,12 @@
-/// Bytes a second, and what follows from that.
+/// Bytes per second, and the values derived from it.
 package struct Rate: Sendable {
     private let bytesPerSecond: UInt64
-    /// Bytes that are taken at a time: a 64th of a second's, so that many who wait get their turn soon; a large ring
-    /// at most, and not so few that calls cost more than bytes.
+    /// Bytes that are taken at a time: a 64th of a second's bytes, so that many waiting connections get their turn
+    /// soon. At most the size of a large ring, and enough that the cost of calls doesn't dominate.
     package let portion: Int
 
-    /// Of unused time so much may be made up for, in nanoseconds: a 16th of a second, so that a thread that comes
-    /// late loses nothing. With a portion that is what a limit may be exceeded by, once.
+    /// How much unused time can be made up for, in nanoseconds: a 16th of a second, so that a late thread loses
+    /// nothing. Together with a portion this is how far a limit may be exceeded, once.
     package static let credit: UInt64 = 62_500_000
 
     /// - Parameter bytesPerSecond: 1024 to 2^40.
@@ -15,7 +15,7 @@ package struct Rate: Sendable {
         portion = min(256 << 10, max(512, bytesPerSecond / 64))
     }
 
-    /// How long it takes to earn so many bytes, in nanoseconds.
+    /// The time that it takes to earn these bytes, in nanoseconds.
     package func cost(of bytes: Int) -> UInt64 {
         UInt64(bytes) * 1_000_000_000 / bytesPerSecond
     }

@@ -1,4 +1,5 @@
-/// How much one source may take at one listener, as the four of ``ProxyLimits``, which it replaces there. `nil`: no limit.
+/// The limits of each source at one listener. They replace the four limits of the same names in ``ProxyLimits``. `nil`
+/// for no limit.
 public struct SourceLimits: Sendable, Hashable {
     /// As ``ProxyLimits/connectionsPerSource``.
     public var connectionsPerSource: Int?
@@ -35,7 +36,7 @@ public struct SourceLimits: Sendable, Hashable {
 }
 
 extension ProxyLimits {
-    /// The four of a source.
+    /// The four limits of a source.
     package var ofSource: SourceLimits {
         get {
             SourceLimits(
@@ -54,9 +55,9 @@ extension ProxyLimits {
     }
 }
 
-/// The limits of a source at a listener that has its own, ready to be asked.
+/// The limits of a source at a listener that has its own, in a form for fast checks.
 package struct SourceBounds: Sendable {
-    /// `nil`: any number may come.
+    /// `nil` for no limit.
     package let source: LimitTable.Source?
     package let bandwidth: Rate?
 

@@ -1,7 +1,7 @@
 internal import Locks
 internal import Tables
 
-/// Where a source is counted: at all listeners together, or at one that has limits of its own.
+/// Where a source is counted: at all listeners together, or at a single one with limits of its own.
 package struct SourceScope: Hashable, Sendable {
     private let number: UInt16
 
@@ -11,16 +11,16 @@ package struct SourceScope: Hashable, Sendable {
         self.number = number
     }
 
-    /// - Parameter listener: its place among all.
+    /// - Parameter listener: its index among all.
     package init(listener: Int) {
         number = UInt16(truncatingIfNeeded: listener + 1)
     }
 }
 
-/// What each source has of the server, over all workers.
+/// The usage of the server by each source, over all workers.
 ///
-/// Bounded: who has no connection is not in it, and of those whose connections are counted by the second the ones
-/// that came last.
+/// Bounded: a source is in it only while it has connections; of sources limited in connections per second, the most
+/// recent ones stay.
 package final class SourceTable: Sendable {
     private struct Places {
         var connections = 0
@@ -47,7 +47,7 @@ package final class SourceTable: Sendable {
     }
 
     package static let maximumArrivals = 16384
-    /// As many as come in a second may come at once.
+    /// The connections of one second may come at once.
     private static let credit: UInt64 = 1_000_000_000
 
     private let state = Guarded(State())
@@ -83,7 +83,7 @@ package final class SourceTable: Sendable {
         }
     }
 
-    /// Of a connection whose handshake had ended; may exceed the limit.
+    /// For a connection whose handshake had ended. May exceed the limit.
     package func beginHandshake(_ source: ClientSource, in scope: SourceScope = .common) {
         let source = Holder(source: source, scope: scope)
         state.withLock { $0.places[source]?.handshakes += 1 }
@@ -94,7 +94,7 @@ package final class SourceTable: Sendable {
         state.withLock { $0.places[source]?.handshakes -= 1 }
     }
 
-    /// The connection has ended, behind its handshake.
+    /// The connection has ended after its handshake.
     package func leave(_ source: ClientSource, in scope: SourceScope = .common) {
         let source = Holder(source: source, scope: scope)
         state.withLock { state in

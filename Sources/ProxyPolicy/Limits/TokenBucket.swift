@@ -1,28 +1,28 @@
-/// A token bucket, kept as the time at which all that was taken from it will have been earned.
+/// A token bucket, stored as the time at which everything taken from it will have been earned.
 ///
-/// What is taken costs time; who takes more than there is, is told from when on it is theirs, and those who wait get
-/// it in the order of asking. It says nothing of how much a second that is: the price is the taker's, so that a limit
-/// may change while the bucket goes on. Pure; times are nanoseconds on the loops' clock, the same in all threads.
+/// Taking costs time. If there isn't enough, the caller learns when its portion may be used; waiting callers are served
+/// in the order of their requests. The bucket doesn't know the rate: the caller states the price, so that a limit may
+/// change while the bucket stays. Pure; times are nanoseconds on the loops' clock, which is the same on all threads.
 package struct TokenBucket {
-    /// When all that was taken is earned.
+    /// When everything taken is earned.
     private var earned: UInt64 = 0
 
     package init() {}
 
-    /// Whether there is something to take at once.
+    /// Whether something can be taken without waiting.
     package func isReady(_ now: UInt64) -> Bool { earned < now }
 
-    /// Takes what costs so much time.
+    /// Takes a portion that costs this much time.
     ///
-    /// - Parameter credit: of how much unused time, at most, use is made.
-    /// - Returns: from when on it may be used; in the past where it may be used now.
+    /// - Parameter credit: the most unused time that is made up for.
+    /// - Returns: when the portion may be used; a time in the past if it may be used now.
     package mutating func take(_ cost: UInt64, now: UInt64, credit: UInt64) -> UInt64 {
         let start = max(earned, now > credit ? now - credit : 0)
         earned = start &+ cost
         return start
     }
 
-    /// What was taken wasn't used.
+    /// Returns a portion that wasn't used.
     package mutating func giveBack(_ cost: UInt64) {
         earned -= min(earned, cost)
     }

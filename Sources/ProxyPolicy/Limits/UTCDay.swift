@@ -7,10 +7,10 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
     private let number: Int
 
     private static let length = 86400
-    /// Beyond it a year has more than four digits.
+    /// The last day whose year has four digits.
     private static let last = 2_932_896
 
-    /// - Parameter seconds: since 1970, outside of the years 1970 to 9999 the nearest within.
+    /// - Parameter seconds: since 1970. Outside the years 1970 to 9999, the nearest day within them is used.
     package init(seconds: Int) {
         number = min(max(0, seconds) / Self.length, Self.last)
     }
@@ -19,7 +19,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.number = min(max(0, number), Self.last)
     }
 
-    /// By the system's clock, which may step either way (clock_gettime(2)).
+    /// By the system's clock, which may step forwards or backwards (clock_gettime(2)).
     package static func today() -> UTCDay {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME_COARSE, &now)
@@ -28,7 +28,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     package static func < (left: UTCDay, right: UTCDay) -> Bool { left.number < right.number }
 
-    /// Of its beginning, since 1970.
+    /// The beginning of the day, in seconds since 1970.
     package var seconds: Int { number * Self.length }
 
     package func advanced(by days: Int) -> UTCDay { UTCDay(number: number + days) }
@@ -46,7 +46,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
         return calendar
     }
 
-    /// `YYYY-MM-DD`.
+    /// Parses `YYYY-MM-DD`. `nil` for anything else, and for days outside the years 1970 to 9999.
     package var description: String {
         String(Timestamp(milliseconds: Int64(seconds) * 1000).description.prefix { $0 != "T" })
     }
@@ -66,13 +66,13 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
         calendar.tm_mon = month - 1
         calendar.tm_mday = day
         self.init(seconds: timegm(&calendar))
-        // timegm(3) takes the 30th of February too, as another day.
+        // timegm(3) accepts the 30th of February too, as a different day.
         guard description.utf8.elementsEqual(text) else { return nil }
     }
 }
 
 extension Quota.Period {
-    /// The first day of the period that a day is in.
+    /// The first day of the period that contains a day.
     package func first(of day: UTCDay) -> UTCDay {
         switch self {
         case .day: day

@@ -1,22 +1,22 @@
 public import Locks
 internal import Synchronization
 
-/// What one user does, or several users together: sessions that run, and payload so far. Any thread.
+/// The activity of one user, or of several users together: running sessions, and payload so far. Any thread.
 @usableFromInline
 package final class UserActivity: Sendable {
-    /// What one worker has relayed for them.
+    /// The bytes that one worker has relayed for them.
     @usableFromInline
     package final class Tally: Sendable {
         @usableFromInline let sent = Count()
         @usableFromInline let received = Count()
-        /// Of a larger group, by the same worker.
+        /// The larger group's tally of the same worker.
         @usableFromInline let group: Tally?
 
         init(of group: Tally?) {
             self.group = group
         }
 
-        /// The worker's thread alone.
+        /// Call it on the worker's thread only.
         @inlinable
         package func add(_ bytes: UInt64, _ direction: Direction) {
             switch direction {
@@ -28,9 +28,9 @@ package final class UserActivity: Sendable {
     }
 
     private let running = Atomic<Int>(0)
-    /// By worker, as far as one has had a session of theirs.
+    /// Indexed by worker; `nil` until a worker has had a session of theirs.
     private let tallies = Guarded<[Tally?]>([])
-    /// Those who have no numbers of their own in metrics.
+    /// The activity of all users without metrics of their own.
     private let group: UserActivity?
 
     init(in group: UserActivity? = nil) {
@@ -47,7 +47,7 @@ package final class UserActivity: Sendable {
         group?.leave()
     }
 
-    /// Where a worker counts what it relays for them.
+    /// The tally in which a worker counts the bytes it relays for them.
     package func tally(ofWorker worker: Int) -> Tally {
         tallies.withLock { tallies in
             while tallies.count <= worker { tallies.append(nil) }
@@ -58,10 +58,10 @@ package final class UserActivity: Sendable {
         }
     }
 
-    /// Sessions with a request that run.
+    /// Running sessions with a request.
     package var sessions: Int { running.load(ordering: .relaxed) }
 
-    /// Payload of all workers: client to target, and back.
+    /// The payload of all workers: client to target, and back.
     package var bytes: (sent: UInt64, received: UInt64) {
         tallies.withLock { tallies in
             tallies.reduce((0, 0)) { sum, tally in

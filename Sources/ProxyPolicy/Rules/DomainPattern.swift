@@ -1,6 +1,6 @@
 internal import Text
 
-/// Which domain names a rule is about. Case and a trailing dot make no difference.
+/// The domain names that a rule is about. Case and a trailing dot make no difference.
 ///
 /// | pattern | names |
 /// |---|---|
@@ -10,7 +10,7 @@ internal import Text
 /// | `cdn-*.example.com` | a `*` that isn't a whole first label stands for any characters but a dot, or none |
 /// | `*` | all names |
 ///
-/// Addresses aren't names, however they are sent: they are the matter of networks.
+/// Addresses never match, even if they are sent as names: they are matched by networks.
 public struct DomainPattern: Sendable, Hashable, CustomStringConvertible {
     /// Lower case, without a trailing dot.
     public let description: String
@@ -45,7 +45,7 @@ public struct DomainPattern: Sendable, Hashable, CustomStringConvertible {
         }
         guard !names.isEmpty, names.allSatisfy({ !$0.isEmpty }) else { return "a label is empty" }
         guard text.utf8.count <= 254 else { return "it has more than 254 bytes" }
-        // The last label of a name is never a number, which is how addresses are told from names (RFC 3696).
+        // The last label of a name is never a number; that distinguishes addresses from names (RFC 3696).
         guard names.last?.allSatisfy({ (0x30...0x39).contains($0) }) == false else {
             return "it's an address, which belongs among networks"
         }
@@ -53,19 +53,19 @@ public struct DomainPattern: Sendable, Hashable, CustomStringConvertible {
         return nil
     }
 
-    /// What the pattern says about names that end with the labels behind its last `*`.
+    /// How a pattern matches the names that end with the labels after its last `*`.
     package enum Kind {
         /// The name itself.
         case exactly
-        /// The name itself and all below it.
+        /// The name itself and all names below it.
         case within
-        /// All below it.
+        /// All names below it.
         case below
-        /// Those below it that match the whole pattern.
+        /// The names below it that match the whole pattern.
         case matching
     }
 
-    /// How the pattern is looked up: by the labels that a name must end with, none for `*`.
+    /// The lookup key of the pattern: the labels that a name must end with (none for `*`), and how it matches.
     package var key: (suffix: Substring, kind: Kind) {
         if description.hasPrefix(".") { return (description.dropFirst(), .within) }
         guard let star = description.lastIndex(of: "*") else { return (description[...], .exactly) }
@@ -82,7 +82,7 @@ package struct DomainGlob: Sendable {
     private static let star = UInt8(ascii: "*")
     private static let dot = UInt8(ascii: ".")
 
-    /// Without a leading `*.`, which stands for any labels, at least one.
+    /// Without a leading `*.`, which matches one or more labels.
     private let pattern: [UInt8]
     private let labels: Int
     private let isOpen: Bool
@@ -109,7 +109,7 @@ package struct DomainGlob: Sendable {
         return matches(name, from: start)
     }
 
-    /// Goes back to the last `*` alone where bytes differ: it can take one more, unless that is a dot.
+    /// If bytes differ, goes back only to the last `*`: it can match one more byte, unless that is a dot.
     private func matches(_ name: UnsafeBufferPointer<UInt8>, from start: Int) -> Bool {
         var (place, next) = (start, 0)
         var retry: (place: Int, next: Int)?

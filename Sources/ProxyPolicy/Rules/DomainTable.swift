@@ -1,21 +1,21 @@
 package import SOCKS5Protocol
 
-/// Which of many patterns a domain name matches, and the values that belong to them.
+/// Finds which of many patterns match a domain name, and the values of these patterns.
 ///
-/// A hash table of suffixes. A lookup hashes the name from its end, and asks the table at each label: a handful of
-/// probes, however many patterns there are. Patterns with a `*` within labels stand at the suffix behind it, and are
+/// A hash table of suffixes. A lookup hashes the name from its end, and probes the table at each label: a few probes,
+/// regardless of the number of patterns. Patterns with a `*` within labels are stored at the suffix after it, and are
 /// compared one by one with the names that have that suffix. A lookup allocates nothing.
 package struct DomainTable: Sendable {
-    /// What is said about the names that end with one suffix.
+    /// The values for the names that end with one suffix.
     private struct Suffix {
         var text: [UInt8]
-        /// Values for the name that is the suffix, then for those below it.
+        /// Values for the name that equals the suffix, then for the names below it.
         var exact: [Int32] = []
         var below: [Int32] = []
         var globs: [(glob: DomainGlob, value: Int32)] = []
     }
 
-    /// Where the parts of a suffix lie in the arrays.
+    /// The ranges of a suffix's parts in the arrays.
     private struct Entry {
         let text: Range<Int32>
         let exact: Range<Int32>
@@ -27,13 +27,13 @@ package struct DomainTable: Sendable {
     private var texts: [UInt8] = []
     private var values: [Int32] = []
     private var globs: [(glob: DomainGlob, value: Int32)] = []
-    /// Indices of entries by hash, at most half of them taken; -1: free.
+    /// Indices of entries by hash, at most half of them used; -1 is free.
     private var slots: [Int32] = []
     private var root: Int32 = -1
 
     package var isEmpty: Bool { entries.isEmpty }
 
-    /// O(bytes of all patterns). A pattern may come several times, with a value each.
+    /// O(bytes of all patterns). A pattern may occur several times, each with a value.
     package init(_ patterns: some Sequence<(pattern: DomainPattern, value: Int)>) {
         var suffixes: [Suffix] = []
         var indices: [Substring: Int] = [:]
@@ -87,7 +87,7 @@ package struct DomainTable: Sendable {
         }
     }
 
-    /// Calls `body` with the value of each pattern that the name matches; with the same value perhaps more than once.
+    /// Calls `body` with the value of each pattern that the name matches, possibly more than once with the same value.
     @inline(__always)
     package func forEachValue(of name: HostName, _ body: (Int) -> Void) {
         guard !entries.isEmpty else { return }
@@ -134,8 +134,8 @@ package struct DomainTable: Sendable {
     }
 }
 
-/// FNV-1a from the last byte to the first, so that the hash of a suffix is a step on the way to the next one's. Who
-/// sends names can't fill the table, and so can't make it slow.
+/// FNV-1a from the last byte to the first, so that the hash of a suffix is a step on the way to that of a longer one.
+/// The table is filled only from the configuration, so clients can't make it slow by the names they send.
 private struct SuffixHash {
     private var state: UInt64 = 0xcbf2_9ce4_8422_2325
 
@@ -148,7 +148,7 @@ private struct SuffixHash {
 }
 
 extension HostName {
-    /// The bytes of the name, without an allocation.
+    /// Gives access to the bytes of the name without an allocation.
     fileprivate func withBytes(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 255) { buffer in
             var count = 0

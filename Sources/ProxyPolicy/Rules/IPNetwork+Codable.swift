@@ -1,4 +1,4 @@
-/// As text, `10.0.0.0/8` or `2001:db8::/32`.
+/// Encoded as text, `10.0.0.0/8` or `2001:db8::/32`.
 extension IPNetwork: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()

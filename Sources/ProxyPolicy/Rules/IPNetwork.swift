@@ -1,23 +1,23 @@
 public import SOCKS5Protocol
 internal import Text
 
-/// An IPv4 or IPv6 network, `10.0.0.0/8` or `2001:db8::/32`; or one address, as a network of its own.
+/// An IPv4 or IPv6 network, `10.0.0.0/8` or `2001:db8::/32`; or a single address as a network.
 ///
-/// IPv4-mapped addresses are IPv4 ones here, as everywhere: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, and no IPv6
-/// network has IPv4 addresses in it, not even `::/0`.
+/// IPv4-mapped addresses count as IPv4 here, as everywhere: `::ffff:10.0.0.0/104` is `10.0.0.0/8`, and no IPv6 network
+/// contains IPv4 addresses, not even `::/0`.
 public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
     package enum Prefix: Sendable, Hashable {
-        /// The first address, and how many of its bits all the others share.
+        /// The first address, and the number of leading bits that all the others share.
         case ipv4(UInt32, Int)
         case ipv6(UInt128, Int)
     }
 
     package let prefix: Prefix
 
-    /// Parses `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
+    /// Parses `10.0.0.0/8`, `2001:db8::/32`, or an address without a length.
     ///
-    /// - Throws: ``ConfigurationError``; where bits are set behind the length, which is
-    ///   mostly a slip, the message has the network that was probably meant.
+    /// - Throws: ``ConfigurationError``. If bits are set after the prefix length, which is usually a mistake, the
+    ///   message suggests the network that was probably meant.
     public init(parsing text: String) throws(ConfigurationError) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = parts.first.flatMap({ IPAddress($0) }),
@@ -38,12 +38,12 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         self = network
     }
 
-    /// One address, a mapped one as the IPv4 address in it.
+    /// A single address; a mapped one becomes its IPv4 address.
     public init(_ address: IPAddress) {
         self.init(address.unmapped, length: address.unmapped.family == .ipv6 ? 128 : 32)
     }
 
-    /// Whether an address is in it; an IPv4-mapped one counts as IPv4.
+    /// Whether it contains an address. An IPv4-mapped address counts as IPv4.
     public func contains(_ address: IPAddress) -> Bool {
         switch (prefix, address.unmapped) {
         case (.ipv4(let bits, let length), .ipv4(let address)):
@@ -65,7 +65,7 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The address as it is written, IPv4 where it is mapped and the length allows it.
+    /// The address as it is written, or as IPv4 if it is mapped and the length allows that.
     private static func prefix(of address: IPAddress, _ length: Int) -> Prefix {
         switch address {
         case .ipv4(let address):
@@ -76,7 +76,7 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// All bits where no length was written.
+    /// All bits if no length was written.
     private static func length(_ digits: Substring?, of address: IPAddress) -> Int? {
         let width = address.family == .ipv6 ? 128 : 32
         guard let digits else { return width }
@@ -86,7 +86,7 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         return length
     }
 
-    /// Whether it is one address.
+    /// Whether it is a single address.
     package var isSingle: Bool {
         switch prefix {
         case .ipv4(_, let length): length == 32
@@ -101,10 +101,10 @@ public struct IPNetwork: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// `10.0.0.0/8`, or `10.0.0.1` if it is one address.
+    /// `10.0.0.0/8`, or `10.0.0.1` if it is a single address.
     package var addressOrPrefix: String { isSingle ? first.description : description }
 
-    /// `10.0.0.0/8`, also where it is one address.
+    /// `10.0.0.0/8`, also for a single address.
     public var description: String {
         switch prefix {
         case .ipv4(let bits, let length):

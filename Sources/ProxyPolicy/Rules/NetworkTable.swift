@@ -1,13 +1,13 @@
 package import SOCKS5Protocol
 
-/// Which of many networks an address is in, and the values that belong to them.
+/// Finds which of many networks contain an address, and the values of these networks.
 ///
-/// Addresses are ``IPAddress/unmapped``.
+/// Addresses must be ``IPAddress/unmapped``.
 package struct NetworkTable: Sendable {
     private let ipv4: PrefixTable<UInt32>
     private let ipv6: PrefixTable<UInt128>
 
-    /// O(n log n). A network may come several times, with a value each.
+    /// O(n log n). A network may occur several times, each with a value.
     package init(_ networks: some Sequence<(network: IPNetwork, value: Int)>) {
         var short: [PrefixTable<UInt32>.Prefix] = []
         var long: [PrefixTable<UInt128>.Prefix] = []
@@ -21,14 +21,14 @@ package struct NetworkTable: Sendable {
         ipv6 = PrefixTable(long)
     }
 
-    /// The networks alone.
+    /// Networks without values.
     package init(_ networks: some Sequence<IPNetwork>) {
         self.init(networks.lazy.map { (network: $0, value: 0) })
     }
 
     package var isEmpty: Bool { ipv4.isEmpty && ipv6.isEmpty }
 
-    /// Calls `body` with the value of each network that the address is in, smaller networks first.
+    /// Calls `body` with the value of each network that contains the address, smaller networks first.
     @inline(__always)
     package func forEachValue(of address: IPAddress, _ body: (Int) -> Void) {
         switch address {
@@ -37,7 +37,7 @@ package struct NetworkTable: Sendable {
         }
     }
 
-    /// The first value of the smallest network that the address is in.
+    /// The first value of the smallest network that contains the address.
     package func closest(to address: IPAddress) -> Int? {
         switch address {
         case .ipv4(let address): ipv4.closest(to: address.rawValue)

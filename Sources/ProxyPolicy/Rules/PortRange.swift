@@ -1,11 +1,11 @@
 internal import Text
 
-/// Ports: those that a firewall lets through, or those that a rule is about.
+/// Ports: those that a firewall lets through, or those in a rule.
 public struct PortRange: Sendable, Hashable, CustomStringConvertible {
     public let lowest: UInt16
     public let highest: UInt16
 
-    /// - Precondition: port 0, which stands for any, isn't one of them.
+    /// - Precondition: port 0, which stands for any port, isn't one of them.
     public init(_ ports: ClosedRange<UInt16>) {
         precondition(ports.lowerBound > 0, "port 0 in a range of ports")
         lowest = ports.lowerBound
@@ -14,12 +14,12 @@ public struct PortRange: Sendable, Hashable, CustomStringConvertible {
 
     /// One port.
     ///
-    /// - Precondition: it isn't 0, which stands for any.
+    /// - Precondition: it isn't 0, which stands for any port.
     public init(_ port: UInt16) {
         self.init(port...port)
     }
 
-    /// Parses `20000-20999`, or `20000` alone.
+    /// Parses `20000-20999`, or a single port `20000`.
     ///
     /// - Throws: ``ConfigurationError``.
     public init(parsing text: String) throws(ConfigurationError) {
@@ -41,7 +41,7 @@ public struct PortRange: Sendable, Hashable, CustomStringConvertible {
     /// `20000-20999`
     public var description: String { "\(lowest)-\(highest)" }
 
-    /// All ports, from a random one on: others can't foresee it, and sessions seldom collide.
+    /// All ports, starting with a random one: others can't predict it, and sessions rarely collide.
     package func fromAnywhere() -> some Sequence<UInt16> {
         let count = UInt32(highest - lowest) + 1
         let start = UInt32.random(in: 0..<count)

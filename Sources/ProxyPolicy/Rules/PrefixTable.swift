@@ -1,12 +1,12 @@
-/// Which of many prefixes a number begins with, and the values that belong to them.
+/// Finds which of many prefixes a number begins with, and the values of these prefixes.
 ///
-/// A trie that is compressed both ways (Nilsson and Karlsson, "IP-Address Lookup Using LC-Tries", 1999): a node
-/// skips the bits that all below it share, and branches over as many bits at once as fill half of its children.
-/// A lookup reads two or three nodes where 100,000 random prefixes take seventeen of a binary trie. It is built once,
+/// A trie with both path and level compression (Nilsson and Karlsson, "IP-Address Lookup Using LC-Tries", 1999): a node
+/// skips the bits that all nodes below it share, and branches over as many bits at once as fill half of its children.
+/// With 100,000 random prefixes a lookup reads two or three nodes; a binary trie would read seventeen. It is built once
 /// from all prefixes, and consists of arrays of integers: a lookup allocates nothing and counts no references.
 package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>: Sendable {
     package struct Prefix: Sendable {
-        /// No bit is set behind the length.
+        /// No bit is set after the prefix length.
         var bits: Bits
         var length: Int
         var value: Int
@@ -24,7 +24,7 @@ package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>
         func begins(_ key: Bits) -> Bool { (bits ^ key).leadingZeroBitCount >= Int(length) }
     }
 
-    /// With a branch of `n` bits, the first of `1 << n` children; without, an entry that has none below it.
+    /// With a branch of `n` bits, the first of `1 << n` children; without a branch, an entry that has none below it.
     private struct Node {
         var first: Int32
         var skip: UInt8 = 0
@@ -37,7 +37,7 @@ package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>
 
     package var isEmpty: Bool { entries.isEmpty }
 
-    /// O(n log n). A prefix may come several times, with a value each.
+    /// O(n log n). A prefix may occur several times, each with a value.
     package init(_ prefixes: some Sequence<Prefix>) {
         let sorted = prefixes.sorted { ($0.bits, $0.length, $0.value) < ($1.bits, $1.length, $1.value) }
         collectEntries(sorted)
@@ -72,8 +72,8 @@ package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>
 
     /// The entry of the longest prefix of `key`, or -1.
     ///
-    /// Skipped bits aren't compared on the way down. That is made up for at the end: whatever prefix the key has, the
-    /// leaf shares it, so it is the leaf or one of its parents.
+    /// Skipped bits aren't compared on the way down. The check at the end makes up for that: the leaf shares every
+    /// prefix that the key has, so the result is the leaf or one of its parents.
     private func longestMatch(_ key: Bits) -> Int32 {
         guard var node = nodes.first else { return -1 }
         var position = Int(node.skip)
@@ -119,7 +119,7 @@ package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>
             nodes[node] = Node(first: Int32(leaves.first ?? 0))
             return
         }
-        // None of the leaves begins another one, so that they differ within their lengths.
+        // No leaf is a prefix of another, so they differ within their lengths.
         let shared = (entries[first].bits ^ entries[last].bits).leadingZeroBitCount
         let branch = branchWidth(leaves, at: shared)
         let children = nodes.count
@@ -147,7 +147,7 @@ package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>
         Int((entries[leaf].bits << position) >> (Bits.bitWidth - branch))
     }
 
-    /// The most bits of which at least half the patterns occur; at least 1.
+    /// The largest number of bits for which at least half of the patterns occur; at least 1.
     private func branchWidth(_ leaves: ArraySlice<Int>, at position: Int) -> Int {
         var branch = 1
         while position + branch < Bits.bitWidth, 1 << branch <= leaves.count {
@@ -164,8 +164,8 @@ package struct PrefixTable<Bits: FixedWidthInteger & UnsignedInteger & Sendable>
         return branch
     }
 
-    /// For a slot without a leaf: of the leaves on both sides, the one that shares most of the slot's bits, and so
-    /// every prefix that a key of this slot can have.
+    /// For a slot without a leaf: the neighbouring leaf that shares most of the slot's bits, and so every prefix that a
+    /// key of this slot can have.
     private func nearest(_ slot: Int, _ before: Int?, _ after: Int?, _ position: Int, _ branch: Int) -> Int {
         func difference(_ leaf: Int?) -> Int {
             leaf.map { (self.slot(of: $0, position, branch) ^ slot).leadingZeroBitCount } ?? -1

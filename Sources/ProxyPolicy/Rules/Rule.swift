@@ -1,40 +1,41 @@
 public import SOCKS5Protocol
 internal import Text
 
-/// Whether requests of some kind are carried out.
+/// Decides about requests of some kind.
 ///
-/// The first rule of ``Configuration/rules`` that matches decides. If none matches, the request is allowed. Rules that only
-/// report don't decide. A rule matches where
-/// each criterion that it has is fulfilled, which is where one of the values in it is; a rule without any matches all.
+/// The first rule of ``Configuration/rules`` that matches decides. If none matches, the request is allowed. Rules that
+/// only report don't decide. A rule matches if all its criteria are fulfilled; a criterion is fulfilled if one of its
+/// values matches. A rule without criteria matches every request.
 ///
-/// ``networks`` are about the address that is dialled. A name has addresses only when it has been looked up, and then
-/// each is judged on its own, by all rules from the first on and with the name still known: those denied are passed
-/// over, and the request is refused where none is left. A name that is denied whatever its addresses isn't looked up.
+/// ``networks`` are about the address that is dialled. The addresses of a name are known only after its lookup. Then
+/// each address is judged on its own, by all rules from the first on, together with the name. Denied addresses are
+/// skipped; if none is left, the request is refused. A name that is denied regardless of its addresses isn't looked up.
 public struct Rule: Sendable, Hashable {
     public enum Action: String, Sendable {
         case allow
-        /// Answered with reply 02.
+        /// Refuse with reply 02.
         case deny
-        /// On trial: says in logs and metrics that it would deny, and leaves the decision to the rules behind it.
+        /// A trial: logs and metrics report what it would deny, and the following rules decide.
         case report
     }
 
     public var action: Action
-    /// Where the client connects from.
+    /// Networks of the client.
     public var clients: [IPNetwork]?
-    /// Who has logged in, as bytes (RFC 1929). Not fulfilled where no login is asked for.
+    /// Users that have logged in, as bytes (RFC 1929). Never fulfilled if no login is required.
     public var users: [[UInt8]]?
     public var commands: [SOCKSCommand]?
-    /// Where the target's address is.
+    /// Networks of the target's address.
     public var networks: [IPNetwork]?
-    /// What the client calls the target. Not fulfilled by an address.
+    /// Names of the target in the request. Never fulfilled by an address.
     public var domains: [DomainPattern]?
-    /// The target's port.
+    /// Ports of the target.
     public var ports: [PortRange]?
-    /// Where the rule is written, as `socks5d.yaml:12`: its name in logs. `nil`: its number is.
+    /// The place where the rule is written, such as `socks5d.yaml:12`, as its name in logs. If `nil`, its number is
+    /// used.
     public var place: String?
 
-    /// A rule with those criteria that are given.
+    /// A rule with the given criteria.
     public init(
         _ action: Action,
         clients: [IPNetwork]? = nil,
@@ -67,10 +68,10 @@ public struct Rule: Sendable, Hashable {
         return command
     }
 
-    /// Refuses a criterion without values, which would match nothing where its absence matches all: the list that a
-    /// program had nothing to put in must not become a rule for everyone.
+    /// Refuses a criterion without values. It would match nothing, while a missing criterion matches everything: an
+    /// empty list from a program must not become a rule for everyone.
     ///
-    /// - Parameter number: which rule it is, from 1.
+    /// - Parameter number: the rule's number, from 1.
     package func validate(_ number: Int) throws(ConfigurationError) {
         if let name = Self.criteria.first(where: { $0.count(self) == 0 })?.name {
             throw ConfigurationError(
@@ -128,7 +129,7 @@ extension Rule {
 }
 
 extension SOCKSCommand {
-    /// As rules and the log write it.
+    /// The word in rules and in the log.
     package var text: String {
         switch self {
         case .connect: "connect"
@@ -138,6 +139,6 @@ extension SOCKSCommand {
         }
     }
 
-    /// The command whose rules decide about it: RESOLVE tells no more than CONNECT to the same target would.
+    /// The command whose rules decide about this one: RESOLVE reveals no more than CONNECT to the same target would.
     package var judgedAs: SOCKSCommand { self == .resolve ? .connect : self }
 }

@@ -1,33 +1,33 @@
 internal import SOCKS5Protocol
 
-// What can be said of rules before any request comes. Every answer is sound and not complete: `true` is certain, `false`
-// may mean that nothing was found.
+// Conclusions from rules before any request has come. Every answer is sound but not complete: `true` is certain,
+// `false` may mean that nothing was found.
 
 extension Rule {
-    /// Whether each request that another rule matches is matched by this one too.
+    /// Whether this rule matches every request that another rule matches.
     package func covers(_ other: Rule) -> Bool {
         Self.criteria.allSatisfy { $0.covers(self, other) }
     }
 
-    /// How many comparisons of values ``covers(_:)`` makes at most.
+    /// The most comparisons of values that ``covers(_:)`` makes.
     fileprivate func comparisons(with other: Rule) -> Int {
         Self.criteria.reduce(1) { $0 + ($1.count(self) ?? 0) * ($1.count(other) ?? 0) }
     }
 }
 
 extension [Rule] {
-    /// The comparisons of values that one question about rules may cost: some ten milliseconds.
+    /// The most comparisons of values for one question about rules: about ten milliseconds.
     private static let mostComparisons = 4_000_000
 
-    /// The rules that never decide, since an earlier one has decided whatever they match; with that earlier one. Both
-    /// from 0.
+    /// The rules that never decide, because an earlier rule decides about everything they match; together with that
+    /// rule. Both numbers from 0.
     ///
-    /// O(n²) in rules and values up to a limit; pairs that would exceed it aren't looked at.
+    /// O(n²) in rules and values up to a limit; pairs beyond the limit aren't checked.
     package func hidden() -> [(rule: Int, by: Int)] {
         var left = Self.mostComparisons
         return indices.compactMap { index in
             let earlier = self[..<index].firstIndex { earlier in
-                // A rule that reports leaves the request to all behind it but other reports.
+                // A rule that reports hides only later reports; all other rules still see its requests.
                 guard earlier.action != .report || self[index].action == .report else { return false }
                 let cost = earlier.comparisons(with: self[index])
                 guard cost <= left else { return false }
@@ -38,7 +38,7 @@ extension [Rule] {
         }
     }
 
-    /// Whether a rule denies names, and a client that sends the address of such a name isn't denied by any.
+    /// Whether a rule denies names, but no rule denies a client that sends the address of such a name.
     package func addressesPass(_ rule: Rule) -> Bool {
         guard rule.action == .deny, rule.domains != nil else { return false }
         var byAddress = rule
@@ -51,7 +51,7 @@ extension [Rule] {
 }
 
 extension IPNetwork {
-    /// Every address is in one of them.
+    /// Together these contain every address.
     fileprivate static let all = [
         IPNetwork(.ipv4(.any), length: 0), IPNetwork(.ipv6(.any), length: 0),
     ]
@@ -91,12 +91,12 @@ extension PortRange {
 }
 
 extension DomainPattern {
-    /// Whether each name that another pattern matches is matched by this one too.
+    /// Whether this pattern matches every name that another pattern matches.
     func contains(_ other: DomainPattern) -> Bool {
         if self == other { return true }
         let (suffix, kind) = key
         let (otherSuffix, otherKind) = other.key
-        // Every name that the other pattern matches is this name, or ends with a dot and this name.
+        // Every name that the other pattern matches equals this name, or ends with a dot and this name.
         let isBelow = otherSuffix.hasSuffix(".\(suffix)")
         let isAll = description == "*"
         switch (kind, otherKind) {

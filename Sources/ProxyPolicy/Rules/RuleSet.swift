@@ -1,29 +1,29 @@
 public import SOCKS5Protocol
 
-/// Decides what clients may reach. The built-in one has ``Configuration/rules``; one of your own goes into
-/// ``Configuration/ruleSet``. The destination guard is asked beside it, and either refuses.
+/// Decides which destinations clients may reach. The built-in one uses ``Configuration/rules``; set your own as
+/// ``Configuration/ruleSet``. The destination guard is asked too, and either can refuse.
 ///
-/// A request is decided once, and that may take its time. Addresses are decided at once: a name has up to dozens, and
-/// each datagram of an association has one, which would be late where its answer was. What ``decide(_:)`` had to look
-/// up is at hand by then.
+/// A request is decided once, and that may take time. Addresses must be decided at once: a name has up to dozens of
+/// them, and each datagram of an association has one and can't wait. Data that ``decide(_:)`` had to look up is
+/// available by then.
 public protocol RuleSet: Sendable {
-    /// Called by the workers' threads, several at once, for each request, before anything is looked up or dialled for
-    /// it. Must not block: what takes longer than some microseconds is answered ``RuleAnswer/later(_:)``.
+    /// Called on the worker threads, several at once, for each request, before anything is looked up or dialled for it.
+    /// It must not block: if the decision takes longer than some microseconds, return ``RuleAnswer/later(_:)``.
     func decide(_ request: RuleRequest) -> RuleAnswer
 
-    /// Called the same way for each target of which more is known: each address that is to be dialled, whoever connects
-    /// to a BIND that awaits anyone, and the target of each datagram, where that is a name also before its lookup.
-    /// Addresses that aren't permitted are passed over; where none is left, the request is denied. Must not block.
+    /// Called in the same way when more is known about a target: for each address before it is dialled, for the peer of
+    /// a BIND for anyone, and for the target of each datagram (for a name also before its lookup). Addresses that
+    /// aren't permitted are skipped; if none is left, the request is denied. It must not block.
     func permits(_ target: RuleRequest) -> Bool
 }
 
-/// Who asks for what.
+/// The client and its request.
 public struct RuleRequest: Sendable {
     package let subject: Subject
-    /// The target: an address, however the client has written it, or a name. `nil`: none is known yet, as with UDP
-    /// ASSOCIATE as a request, and with a BIND that awaits anyone.
+    /// The target: an address, in whatever spelling the client has sent it, or a name. `nil` if none is known yet: for
+    /// the request UDP ASSOCIATE, and for a BIND for anyone.
     public let target: Target?
-    /// What the client has asked for, where ``target`` is an address that was found by a lookup.
+    /// The requested name, if ``target`` is an address that was found by a lookup.
     public let name: HostName?
 
     package init(_ subject: Subject, _ target: Target?, named name: HostName? = nil) {
@@ -44,26 +44,27 @@ public struct RuleRequest: Sendable {
     }
 
     public var client: Peer { subject.client }
-    /// Who has logged in; `nil`: no login is asked for.
+    /// The user that has logged in; `nil` if no login is required.
     public var user: [UInt8]? { subject.user }
-    /// The name that a SOCKS4 client gives itself. Nobody has checked it.
+    /// A SOCKS4 client's name for itself. It isn't verified.
     public var claimedUser: [UInt8]? { subject.claimedUser }
-    /// CONNECT stands for RESOLVE too, which tells no more than a connection to the same target would.
+    /// CONNECT also stands for RESOLVE, which reveals no more than a connection to the same target would.
     public var command: SOCKSCommand { subject.command }
 }
 
-/// What a ``RuleSet`` says to a request.
+/// The answer of a ``RuleSet`` to a request.
 public enum RuleAnswer: Sendable {
     case now(RuleVerdict)
-    /// Runs as a task of its own; cancelled when the client leaves or ``Configuration/Timeouts/dial`` is over, which
-    /// the client sees as reply 01. The time for the dial begins anew behind it. An error is ``RuleVerdict/unavailable``.
+    /// Runs as a task of its own. It is cancelled when the client leaves, or when ``Configuration/Timeouts/dial`` is
+    /// over, which the client sees as reply 01. The time limit for dialling starts anew after it. An error counts as
+    /// ``RuleVerdict/unavailable``.
     case later(@Sendable () async throws -> RuleVerdict)
 }
 
 public enum RuleVerdict: Sendable {
     case allowed
-    /// Answered with reply 02.
+    /// Refused with reply 02.
     case denied
-    /// It can't be said now: answered with reply 01.
+    /// It can't be decided now: refused with reply 01.
     case unavailable
 }

@@ -1,36 +1,36 @@
 package import SOCKS5Protocol
 
-/// The rules in the form in which they are asked: for each criterion a table that says which rules a value fulfils.
+/// The rules in a form for fast checks: a table for each criterion says which rules a value fulfils.
 ///
-/// A question is answered with a bit a rule, criterion by criterion. So it costs a lookup for each criterion that is in
-/// use, and hardly more for a hundred rules than for one. It allocates nothing (below some 4,000 rules). A class, since
-/// whoever asks a large value in another object copies it first.
+/// A check keeps one bit per rule, and goes through the criteria one by one. So it costs one lookup per used criterion,
+/// and hardly more for a hundred rules than for one. It allocates nothing (below about 4,000 rules). It is a class,
+/// because a large struct would be copied out of the object that holds it before each check.
 package final class RuleTable: Sendable {
-    /// One criterion of all rules.
+    /// One criterion for all rules.
     private struct Criterion<Table: Sendable>: Sendable {
         let table: Table
-        /// The rules that don't have the criterion, and that any value suits.
+        /// The rules without the criterion, which any value fulfils.
         let without: RuleBits
         let isUsed: Bool
     }
 
-    /// What is known of a target.
+    /// The known facts about a target.
     package enum Known {
-        /// Nothing, as when UDP ASSOCIATE or BIND is asked for.
+        /// Nothing, as in requests for UDP ASSOCIATE or BIND.
         case unknown
         /// Before the lookup.
         case name(HostName, port: UInt16)
-        /// What is to be dialled, and the name that it was found by.
+        /// The address to be dialled, and the name whose lookup found it.
         case address(IPAddress, port: UInt16, named: HostName?)
     }
 
     private let all: RuleBits
-    /// Those of all that decide.
+    /// The rules that decide, without those that only report.
     private let deciding: RuleBits
     private let allowing: RuleBits
     /// Whether any rule only reports.
     package let hasReports: Bool
-    /// Where each rule is written; empty where none says it.
+    /// Where each rule is written; empty if no rule has a place.
     private let places: [String?]
     private let clients: Criterion<NetworkTable>
     private let users: Criterion<[[UInt8]: [Int32]]>
@@ -38,12 +38,12 @@ package final class RuleTable: Sendable {
     private let networks: Criterion<NetworkTable>
     private let domains: Criterion<DomainTable>
     private let ports: Criterion<PrefixTable<UInt16>>
-    /// The rules that can't be judged without an address, or without a target.
+    /// The rules that can't be judged without an address or a target.
     private let needingAddress: RuleBits
     private let needingTarget: RuleBits
 
     package let isEmpty: Bool
-    /// Whether anything but the target counts.
+    /// Whether any criterion is about something other than the target.
     private let asksForSubject: Bool
     /// Whether every rule is about networks or domains.
     private let asksForHost: Bool
@@ -95,11 +95,11 @@ package final class RuleTable: Sendable {
     package enum Verdict: Equatable {
         /// By the first rule that matches, or may match when more is known.
         case allowed
-        /// By this rule, from 0.
+        /// By the rule with this number, from 0.
         case denied(Int)
     }
 
-    /// The first rule that denies, from 0; `nil` where the request is allowed, or may be when more is known.
+    /// The first rule that denies, from 0; `nil` if the request is allowed, or may be when more is known.
     package func denial(of known: Known, to subject: Subject) -> Int? {
         if case .denied(let rule)? = verdict(on: known, to: subject) { rule } else { nil }
     }
@@ -109,15 +109,15 @@ package final class RuleTable: Sendable {
     /// - Parameter rule: from 0.
     package func place(of rule: Int) -> String? { places.indices.contains(rule) ? places[rule] : nil }
 
-    /// `nil`: no rule matches.
+    /// `nil` if no rule matches.
     ///
-    /// Of the rules that match, or may match, the first one decides if it allows: then no denial behind it is certain.
-    /// One that denies decides only where it matches for certain.
+    /// A rule that allows decides if it matches or may match, because then no later denial is certain. A rule that
+    /// denies decides only if it certainly matches.
     package func verdict(on known: Known, to subject: Subject) -> Verdict? {
         isEmpty ? nil : verdict(of: deciding, on: known, to: subject)
     }
 
-    /// The rule that only reports and would deny: no rule before it decides. From 0.
+    /// The report-only rule that would deny, if no earlier rule decides. From 0.
     package func report(of known: Known, to subject: Subject) -> Int? {
         guard hasReports, case .denied(let rule)? = verdict(of: all, on: known, to: subject),
             !deciding.contains(rule)
@@ -125,10 +125,10 @@ package final class RuleTable: Sendable {
         return rule
     }
 
-    /// The first rule that matches, from 0. One that allows counts where it may match when more is known; of one that
-    /// denies only a certain match counts. An address is also in the networks of the addresses that it wraps.
+    /// The first rule that matches, from 0. A rule that allows counts if it may match when more is known; a rule that
+    /// denies counts only if it certainly matches. An address is also in the networks of the addresses embedded in it.
     ///
-    /// - Parameter isCertain: if true, a rule that only may match doesn't count, even one that allows.
+    /// - Parameter isCertain: if true, only certain matches count, even for rules that allow.
     package func firstMatch(
         on known: Known,
         to subject: Subject,
@@ -146,7 +146,7 @@ package final class RuleTable: Sendable {
         return (rule, isCertain)
     }
 
-    /// The rules that may match a request of the subject, from 0, up to the first one that matches whatever its target is.
+    /// The rules that may match a request of the subject, from 0, up to the first one that matches every target.
     package func candidates(for subject: Subject) -> (rules: [Int], isLastCertain: Bool) {
         withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * all.words.count) { memory in
             let question = RuleQuestion(all, memory)
@@ -164,9 +164,9 @@ package final class RuleTable: Sendable {
     }
 
     /// - Parameters:
-    ///   - isCertain: if true, a rule that only may match doesn't count, even one that allows.
-    ///   - unwraps: whether an address is also in the networks of the addresses that it wraps. A denial asks about each
-    ///     of them separately, since a rule that allows one doesn't speak for the others.
+    ///   - isCertain: if true, only certain matches count, even for rules that allow.
+    ///   - unwraps: whether an address is also in the networks of the addresses embedded in it. For a denial each of
+    ///     them is checked separately, since a rule that allows one doesn't apply to the others.
     private func first(
         of rules: RuleBits,
         on known: Known,
@@ -174,7 +174,7 @@ package final class RuleTable: Sendable {
         isCertain: Bool = false,
         unwraps: Bool = false
     ) -> Int? {
-        // As with most routes: nothing else has to be asked of most addresses.
+        // True of most routes: most addresses need no other check.
         if asksForHost, case .address(let address, _, named: nil) = known,
             !isInNetworks(address, unwraps: unwraps)
         {
@@ -246,7 +246,7 @@ package final class RuleTable: Sendable {
     }
 }
 
-/// A bit for each rule.
+/// One bit per rule.
 private struct RuleBits: Sendable {
     private(set) var words: [UInt64]
 
@@ -258,15 +258,15 @@ private struct RuleBits: Sendable {
     func contains(_ rule: Int) -> Bool { words[rule / 64] >> UInt64(rule % 64) & 1 == 1 }
 }
 
-/// The rules that a request has matched so far, while one criterion after the other is looked at.
+/// The rules that a request still matches while the criteria are checked one by one.
 private struct RuleQuestion {
     private let matching: UnsafeMutableBufferPointer<UInt64>
-    /// Without a bit between two criteria.
+    /// All bits are clear between two criteria.
     private let fulfilled: UnsafeMutableBufferPointer<UInt64>
 
     /// - Parameters:
-    ///   - rules: those that are asked.
-    ///   - memory: two words for each word of theirs; used until the answer.
+    ///   - rules: the rules to check.
+    ///   - memory: two words for each of their words; used until the result is read.
     @inline(__always)
     init(_ rules: RuleBits, _ memory: UnsafeMutableBufferPointer<UInt64>) {
         matching = UnsafeMutableBufferPointer(rebasing: memory[..<rules.words.count])
@@ -277,7 +277,7 @@ private struct RuleQuestion {
         }
     }
 
-    /// Leaves the rules that don't have a criterion, and those for which `each` calls its argument.
+    /// Keeps the rules without the criterion, and the rules for which `each` calls its argument.
     @inline(__always)
     func narrow(_ without: RuleBits, _ each: ((Int) -> Void) -> Void) {
         each { rule in fulfilled[rule / 64] |= 1 << UInt64(rule % 64) }
@@ -294,7 +294,7 @@ private struct RuleQuestion {
         }
     }
 
-    /// The first one that matches.
+    /// The first rule that matches.
     @inline(__always) var first: Int? {
         for index in matching.indices where matching[index] != 0 {
             return index * 64 + matching[index].trailingZeroBitCount
@@ -303,8 +303,8 @@ private struct RuleQuestion {
     }
 
     /// - Parameters:
-    ///   - allowing: the rules that count even if they are uncertain. `nil`: no uncertain rule counts.
-    ///   - uncertain: the rules of which it isn't known yet whether they match.
+    ///   - allowing: the rules that count even if they are uncertain. If `nil`, no uncertain rule counts.
+    ///   - uncertain: the rules that may match when more is known.
     func first(_ allowing: RuleBits?, uncertain: RuleBits) -> Int? {
         for index in matching.indices {
             matching[index] &= (allowing?.words[index] ?? 0) | ~uncertain.words[index]

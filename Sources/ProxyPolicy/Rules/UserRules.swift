@@ -1,8 +1,8 @@
-/// The rules that users have of their own. Users with the same rules share one table, and the others cost nothing.
+/// The users' own rules. Users with the same rules share one table, and users without rules cost nothing.
 package struct UserRules: Sendable {
     private struct Own {
         let table: Int32
-        /// Where the user's rules are written; empty where none says it.
+        /// Where the users' rules are written; empty if no rule has a place.
         let places: [String?]
     }
 
@@ -31,21 +31,21 @@ package struct UserRules: Sendable {
         hasReports = tables.contains(where: \.hasReports)
     }
 
-    /// Tables, not users.
+    /// The number of tables, not of users.
     package var count: Int { tables.count }
     package var isEmpty: Bool { tables.isEmpty }
 
-    /// `nil`: none of the user's rules matches.
+    /// `nil` if none of the user's rules matches.
     package func verdict(on known: RuleTable.Known, to subject: Subject) -> RuleTable.Verdict? {
         table(of: subject)?.verdict(on: known, to: subject)
     }
 
-    /// The user's rule that only reports and would deny, from 0.
+    /// The user's report-only rule that would deny, from 0.
     package func report(of known: RuleTable.Known, to subject: Subject) -> Int? {
         table(of: subject)?.report(of: known, to: subject)
     }
 
-    /// Where a rule of the user's own is written.
+    /// Where a rule of the user is written.
     ///
     /// - Parameter rule: from 0.
     package func place(of rule: Int, of subject: Subject) -> String? {

@@ -1,6 +1,6 @@
 public import SOCKS5Protocol
 
-/// Decides who may log in (RFC 1929). The built-in one has ``Configuration/users``; one of your own goes into
+/// Decides who may log in (RFC 1929). The built-in one uses ``Configuration/users``; set your own as
 /// ``Configuration/credentialStore``.
 ///
 /// ```swift
@@ -13,14 +13,14 @@ public import SOCKS5Protocol
 /// }
 /// ```
 public protocol CredentialStore: Sendable {
-    /// Called by the workers' threads, several at once, for each login. Must not block: what takes longer than
-    /// some microseconds is answered ``LoginAnswer/later(_:)``.
+    /// Called on the worker threads, several at once, for each login. It must not block: if the check takes longer than
+    /// some microseconds, return ``LoginAnswer/later(_:)``.
     func verify(_ login: Login) -> LoginAnswer
 
-    /// Which of these users may not go on with the sessions that they have, as one who has been removed. Asked once by
-    /// ``ProxyServer/endRefused()``, and by nothing else; without an implementation, none. May take its time.
+    /// Returns the users that may not continue their sessions, such as removed ones. Called once by each
+    /// ``ProxyServer/endRefused()``, and by nothing else. The default returns none. It may take time.
     ///
-    /// - Parameter users: names, as bytes, of all who have a session.
+    /// - Parameter users: the names, as bytes, of all users with a session.
     func revoked(among users: Set<[UInt8]>) async -> Set<[UInt8]>
 }
 
@@ -28,8 +28,8 @@ extension CredentialStore {
     public func revoked(among users: Set<[UInt8]>) async -> Set<[UInt8]> { [] }
 }
 
-/// Username and password as a client has sent them: bytes of any value, 0 to 255 of each. Descriptions and
-/// mirrors don't show the password.
+/// Username and password as a client has sent them: 0 to 255 arbitrary bytes each. Descriptions and mirrors don't show
+/// the password.
 public struct Login: Sendable {
     package let credentials: Credentials
     public let client: Peer
@@ -48,21 +48,21 @@ public struct Login: Sendable {
     public var password: [UInt8] { credentials.password.bytes }
 }
 
-/// What a ``CredentialStore`` says to a login.
+/// The answer of a ``CredentialStore`` to a login.
 public enum LoginAnswer: Sendable {
     case now(LoginVerdict)
-    /// Runs as a task of its own; cancelled when the client leaves or the time for the handshake is over. An error is
-    /// ``LoginVerdict/unavailable``.
+    /// Runs as a task of its own. It is cancelled when the client leaves or the time limit of the handshake is over. An
+    /// error counts as ``LoginVerdict/unavailable``.
     case later(@Sendable () async throws -> LoginVerdict)
 }
 
 public enum LoginVerdict: Sendable, Equatable {
-    /// The user may do what everyone may.
+    /// Accepted, with the terms that apply to everyone.
     case accepted
     /// Accepted, with terms of the user's own.
     case granted(UserTerms)
-    /// Unknown user or wrong password: counts as a failed attempt of its source.
+    /// Unknown user or wrong password. It counts as a failed attempt of the source.
     case refused
-    /// It can't be said now. The client sees a refusal, but it doesn't count as a failed attempt.
+    /// It can't be checked now. The client sees a refusal, but it doesn't count as a failed attempt.
     case unavailable
 }

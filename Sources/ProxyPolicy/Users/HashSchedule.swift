@@ -3,13 +3,13 @@ internal import Tables
 
 /// A password to be hashed and compared.
 package struct HashWork: Sendable {
-    /// Work of one id has one result.
+    /// Work with the same id has the same result.
     package let id: LoginDigest
     package let hash: PasswordHash
     package let password: Password
 }
 
-/// How many hashes may wait to be computed.
+/// The most hashes that may wait to be computed.
 package struct HashLimits {
     package var waiting: Int
     package var waitingPerSource: Int
@@ -20,22 +20,22 @@ package struct HashLimits {
     }
 }
 
-/// Which hash is computed next, and who waits for it.
+/// Decides which hash is computed next, and keeps its waiters.
 ///
-/// Sources take turns (``FairQueue``), so that a flood from one of them delays its own logins. The same login asked for
-/// several times, as by a browser that opens many connections, is computed once. Pure.
+/// Sources take turns (``FairQueue``), so that a flood from one of them delays only its own logins. If the same login
+/// comes several times, as from a browser that opens many connections, it is computed once. Pure.
 package struct HashSchedule<Waiter> {
     private typealias Queue = FairQueue<ClientSource, LoginDigest>
 
     private struct Job {
         let work: HashWork
-        /// `nil`: it is being computed.
+        /// `nil` while it is being computed.
         var place: Queue.Place?
         var waiters: [UInt64: Waiter]
     }
 
     private let limits: HashLimits
-    /// Those that wait and those that run.
+    /// Both waiting and running jobs.
     private var jobs: [LoginDigest: Job] = [:]
     private var queue: Queue
 
@@ -47,8 +47,8 @@ package struct HashSchedule<Waiter> {
     /// Hashes that wait to be computed.
     package var waiting: Int { queue.count }
 
-    /// - Parameter number: names the waiter, for ``cancel(_:_:)``.
-    /// - Returns: false where too many wait already.
+    /// - Parameter number: identifies the waiter for ``cancel(_:_:)``.
+    /// - Returns: false if too many wait already.
     package mutating func add(_ work: HashWork, for source: ClientSource, _ number: UInt64, _ waiter: Waiter)
         -> Bool
     {
@@ -61,20 +61,20 @@ package struct HashSchedule<Waiter> {
         return true
     }
 
-    /// Takes what is to be computed now; ``finish(_:)`` ends it.
+    /// - Returns: the waiters for the result, in the order in which they came.
     package mutating func next() -> HashWork? {
         guard let id = queue.takeNext()?.value else { return nil }
         jobs[id]?.place = nil
         return jobs[id]?.work
     }
 
-    /// - Returns: those who wait for the result, the first to come first.
+    /// A hash without waiters isn't computed, unless it is running already.
     package mutating func finish(_ id: LoginDigest) -> [Waiter] {
         let waiters = jobs.removeValue(forKey: id)?.waiters ?? [:]
         return waiters.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    /// What nobody waits for any longer isn't computed, unless it is under way.
+    /// - Returns: the waiter; `nil` if it had its result already.
     ///
     /// - Returns: the waiter, unless it had its result already.
     package mutating func cancel(_ id: LoginDigest, _ number: UInt64) -> Waiter? {
@@ -86,7 +86,7 @@ package struct HashSchedule<Waiter> {
         return waiter
     }
 
-    /// - Returns: all who wait.
+    /// - Returns: all waiters.
     package mutating func removeAll() -> [Waiter] {
         defer { self = HashSchedule(limits) }
         return jobs.values.flatMap { $0.waiters.values }

@@ -1,18 +1,18 @@
 internal import SOCKS5Protocol
 
-/// Stands for a name, a password and the hash that they are checked against, where none should be kept: 128 bits
-/// under a key of this process. What is found out about a login ends with the hash, as by a reload.
+/// A digest of a name, a password and the hash that they are checked against, so that none of them needs to be kept:
+/// 128 bits, under a key of this process. It covers the hash, so a result is forgotten when a reload changes the hash.
 ///
-/// Two of Swift's `Hasher`s, SipHash-1-3, each behind 128 random bits of its own. A keyed function, whose key
-/// and results nobody sees but by guessing logins: an attempt passes for another login with 2⁻¹²⁸. A hash
-/// without a key would have to be slow, since a copy of the memory would let one try passwords; with it, the
-/// copy has the key too, but that is no worse than the passwords of the logins under way. A cryptographic
-/// library would be a dependency for this alone.
+/// Two of Swift's `Hasher`s, SipHash-1-3, each keyed with its own 128 random bits. Nobody sees the key or results, so
+/// an attacker can only guess logins: a guess collides with another login with probability 2⁻¹²⁸. A hash without a key
+/// would have to be slow, since passwords could be tried against a copy of the memory. With a key, the copy contains
+/// the key too, but that is no worse than the passwords of current logins. A cryptographic library would be a
+/// dependency for this alone.
 package struct LoginDigest: Hashable, Sendable {
     private let first: Int
     private let second: Int
 
-    /// Random for each table, so that a table's digests end with it.
+    /// Random for each table, so that a table's digests become useless together with it.
     package struct Key: Sendable {
         private let first: Hasher
         private let second: Hasher
@@ -22,7 +22,7 @@ package struct LoginDigest: Hashable, Sendable {
             second = Self.seeded()
         }
 
-        /// The hasher's own seed isn't relied on: SWIFT_DETERMINISTIC_HASHING makes it a constant.
+        /// Doesn't rely on the hasher's own seed: SWIFT_DETERMINISTIC_HASHING makes it a constant.
         private static func seeded() -> Hasher {
             var random = SystemRandomNumberGenerator()
             var hasher = Hasher()
@@ -38,7 +38,7 @@ package struct LoginDigest: Hashable, Sendable {
             )
         }
 
-        /// With the lengths, so that no name, password and hash run into others.
+        /// Includes the lengths, so that different names, passwords and hashes never give the same bytes.
         private static func finish(_ hasher: Hasher, _ credentials: Credentials, _ hash: PasswordHash) -> Int
         {
             var hasher = hasher

@@ -1,6 +1,6 @@
 package import SOCKS5Protocol
 
-/// On which terms users with terms of their own may log in. Costs nothing for the others.
+/// The terms of users that have their own. Other users cost nothing.
 package struct LoginTerms: Sendable {
     private struct Terms {
         let clients: NetworkTable?
@@ -18,7 +18,7 @@ package struct LoginTerms: Sendable {
         self.clock = clock
     }
 
-    /// Whether the user may log in now and from this address, if the password is right.
+    /// Whether the user may log in now and from this address, if the password is correct.
     package func admit(_ user: [UInt8], from client: Peer) -> Bool {
         guard !terms.isEmpty, let terms = terms[user] else { return true }
         if let expiry = terms.expiry, clock() >= expiry { return false }

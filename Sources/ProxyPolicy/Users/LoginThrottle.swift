@@ -1,24 +1,24 @@
 internal import Tables
 
-/// How a source that has failed to log in too often is answered.
+/// How failed logins of a source are answered.
 ///
-/// Failures alone are looked at: a right login is neither refused nor delayed. Pure; `now` is the loops' clock,
-/// milliseconds, the same in all threads.
+/// Only failures count: a correct login is neither refused nor delayed. Pure; `now` is in milliseconds of the loops'
+/// clock, the same on all threads.
 package struct LoginThrottle {
-    /// After so many failures within so long, further ones are answered late.
+    /// After this many failures within this time, further ones are answered late.
     private static let failures = 10
     private static let window: UInt64 = 60_000
-    /// Sources that are remembered; the one whose last failure is the longest ago goes first.
+    /// The most sources that are remembered; the one whose last failure is oldest is dropped first.
     package static let maximumSources = 8192
 
     package enum Answer {
         case atOnce, late
-        /// Late, and no connections of this source from now on.
+        /// Answered late, and no connections of this source from now on.
         case banned
     }
 
     private struct History {
-        /// The last failures' times; a ring from `next` on once it is full.
+        /// The times of the last failures; once it is full, a ring that starts at `next`.
         var times: [UInt64] = []
         var next = 0
         var bannedUntil: UInt64 = 0
@@ -32,16 +32,16 @@ package struct LoginThrottle {
             }
         }
 
-        /// Whether the last `count` failures all lie within `window`.
+        /// Whether the last `count` failures all happened within `window`.
         func has(_ count: Int, within window: UInt64, _ now: UInt64) -> Bool {
             guard times.count >= count else { return false }
             let oldest = times[(next + times.count - count) % times.count]
-            // Another worker's clock may be a turn ahead.
+            // Another worker's clock may be ahead by a turn.
             return now < oldest || now - oldest < window
         }
     }
 
-    /// When sources are banned; may be changed while bans last.
+    /// When sources are banned. May be changed during bans.
     package var ban: LoginBan?
     private var histories = RecentTable<ClientSource, History>(maximum: maximumSources)
 
@@ -67,11 +67,11 @@ package struct LoginThrottle {
         return isLate ? .late : .atOnce
     }
 
-    /// Sources that are banned.
+    /// The number of banned sources.
     package func bans(now: UInt64) -> Int { banned(now: now).count }
 
-    /// The banned sources, each with the time at which its ban ends. O(n) in the sources that are remembered, if there
-    /// was a ban lately.
+    /// The banned sources, each with the time at which its ban ends. O(n) in the remembered sources, if there was a ban
+    /// recently.
     package func banned(now: UInt64) -> [(source: ClientSource, end: UInt64)] {
         guard ban != nil, lastBanEnd > now else { return [] }
         var banned: [(source: ClientSource, end: UInt64)] = []
@@ -81,7 +81,7 @@ package struct LoginThrottle {
         return banned
     }
 
-    /// The source has never failed.
+    /// Treats the source as if it had never failed.
     package mutating func forget(_ source: ClientSource) {
         histories[source] = nil
     }

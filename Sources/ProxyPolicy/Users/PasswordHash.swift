@@ -4,13 +4,13 @@ internal import Glibc
 /// A hashed password in the format of crypt(5): yescrypt `$y$`, bcrypt `$2b$` `$2y$` `$2a$`, or sha512-crypt
 /// `$6$`.
 ///
-/// One that exists is complete and can be computed. Older kinds, MD5 and DES among them, are refused.
+/// A value is always complete and computable. Older kinds, including MD5 and DES, are refused.
 public struct PasswordHash: Hashable, Sendable {
     public enum Method: String, CaseIterable, Sendable {
         case yescrypt, bcrypt, sha512
     }
 
-    /// The whole of it, as it stands in a file.
+    /// The complete hash as it appears in a file.
     public let text: String
     public var method: Method { cost.method }
     /// The version of libxcrypt that this was built with. libxcrypt doesn't tell its own at run time.
@@ -25,10 +25,10 @@ public struct PasswordHash: Hashable, Sendable {
         let parameter: Int
     }
 
-    /// - Throws: ``Problem``, which says what it is instead, and never shows it.
+    /// - Throws: ``Problem``, which describes the error without showing the text.
     public init(parsing text: String) throws(Problem) {
         let parsed = try PasswordHashSyntax.parse(Array(text.utf8))
-        // 3 is CRYPT_SALT_METHOD_LEGACY: computed for those who have it, not meant to be used any longer.
+        // 3 is CRYPT_SALT_METHOD_LEGACY: still computed for existing hashes, but not recommended for new ones.
         guard crypt_checksalt(text) == CRYPT_SALT_OK else {
             throw Problem("a kind of hash that the system's libcrypt refuses")
         }
@@ -39,13 +39,13 @@ public struct PasswordHash: Hashable, Sendable {
 
     /// Hashes a password with a random salt.
     ///
-    /// Takes up to some seconds.
+    /// Takes up to several seconds.
     ///
     /// - Parameters:
-    ///   - password: bytes, without a NUL; of bcrypt at most 72.
-    ///   - method: how it is hashed.
-    ///   - cost: as crypt(5) counts it; `nil`: what is fit for today.
-    /// - Throws: ``Problem`` for a password that can't be hashed, or a cost that isn't one.
+    ///   - password: bytes, without a NUL; at most 72 for bcrypt.
+    ///   - method: the hash function.
+    ///   - cost: as crypt(5) defines it; if `nil`, a cost that suits current machines.
+    /// - Throws: ``Problem`` for a password that can't be hashed, or an invalid cost.
     public init(hashing password: [UInt8], method: Method = .yescrypt, cost: Int? = nil) throws(Problem) {
         guard (1...255).contains(password.count) else {
             throw Problem("the password is empty or too long; expected 1 to 255 bytes")
@@ -64,7 +64,7 @@ public struct PasswordHash: Hashable, Sendable {
             )
         }
         var setting = [CChar](repeating: 0, count: Int(CRYPT_GENSALT_OUTPUT_SIZE))
-        // Without random bytes of ours, libxcrypt takes them from the kernel (getrandom(2)).
+        // If it gets no random bytes, libxcrypt takes them from the kernel (getrandom(2)).
         guard crypt_gensalt_rn(method.prefix, UInt(cost), nil, 0, &setting, CInt(setting.count)) != nil else {
             throw Problem("a kind of hash that the system's libcrypt doesn't make")
         }
@@ -75,21 +75,19 @@ public struct PasswordHash: Hashable, Sendable {
         try self.init(parsing: String(cString: output))
     }
 
-    /// Whether it is the hash of this password, in time that depends on neither; for a ``CredentialStore`` that has
-    /// hashes.
+    /// Whether it is the hash of this password. The time depends on neither. For a ``CredentialStore`` that has hashes.
     ///
-    /// Takes milliseconds to seconds, and blocks for so long: for a thread of your own, never for
-    /// ``CredentialStore/verify(_:)`` itself. How many run at once is up to you. `nil`: it can't be computed now, as without
-    /// memory.
+    /// Blocks for milliseconds to seconds. Call it on a thread of your own, never within ``CredentialStore/verify(_:)``
+    /// itself; you decide how many run at once. `nil` if it can't be computed now, for example without memory.
     ///
-    /// A NUL would end a password within libcrypt, and bcrypt looks at 72 bytes only: what is longer is
-    /// refused, at the same cost, rather than compared in part.
+    /// A NUL would end a password within libcrypt, and bcrypt reads only 72 bytes. Such passwords are refused, at the
+    /// same cost, rather than compared in part.
     public func matches(_ password: [UInt8]) -> Bool? { matches(password, Scratch()) }
 
-    /// The same, in memory that is there already.
+    /// As above, in existing memory.
     ///
-    /// A NUL would end a password within libcrypt, and bcrypt looks at 72 bytes only: what is longer is
-    /// refused, at the same cost, rather than compared in part.
+    /// A NUL would end a password within libcrypt, and bcrypt reads only 72 bytes. Such passwords are refused, at the
+    /// same cost, rather than compared in part.
     package func matches(_ password: [UInt8], _ scratch: borrowing Scratch) -> Bool? {
         let setting = text.utf8CString
         let output = setting.withUnsafeBufferPointer { scratch.hash(password, Array($0)) }
@@ -102,14 +100,14 @@ public struct PasswordHash: Hashable, Sendable {
         return difference == 0 && Self.takes(password, method)
     }
 
-    /// Whether a password looks like a hash, which then was probably meant to be one.
+    /// Whether a password looks like a hash. Then it was probably meant to be one.
     package static func isLikely(_ password: [UInt8]) -> Bool { PasswordHashSyntax.isLikely(password) }
 
     private static func takes(_ password: [UInt8], _ method: Method) -> Bool {
         !password.contains(0) && !(method == .bcrypt && password.count > 72)
     }
 
-    /// What is wrong with a text or a password, without showing it: "a bcrypt hash that …".
+    /// The error in a text or a password, without showing it: "a bcrypt hash that …".
     public struct Problem: Error, Sendable, CustomStringConvertible {
         public let description: String
 
@@ -118,7 +116,7 @@ public struct PasswordHash: Hashable, Sendable {
         }
     }
 
-    /// The 32 KiB that libcrypt works in.
+    /// The 32 KiB of memory that libcrypt works in.
     package struct Scratch: ~Copyable {
         private let memory = UnsafeMutableRawBufferPointer.allocate(
             byteCount: MemoryLayout<crypt_data>.size,
@@ -129,7 +127,7 @@ public struct PasswordHash: Hashable, Sendable {
             memory.initializeMemory(as: UInt8.self, repeating: 0)
         }
 
-        /// The text of the hash, valid until the next call; `nil` and errno where it can't be computed.
+        /// The text of the hash, valid until the next call; `nil` and errno if it can't be computed.
         func hash(_ password: [UInt8], _ setting: [CChar]) -> UnsafePointer<CChar>? {
             withUnsafeTemporaryAllocation(byteCount: password.count + 1, alignment: 1) { phrase in
                 phrase.copyBytes(from: password)
@@ -157,7 +155,8 @@ extension PasswordHash.Method {
         }
     }
 
-    /// As crypt(5) counts them. More would take longer than a login may, or more than 256 MiB of memory.
+    /// The allowed costs, as crypt(5) defines them. Higher ones would take longer than a login may, or more than 256
+    /// MiB of memory.
     public var costs: ClosedRange<Int> {
         switch self {
         case .yescrypt: 1...9
@@ -166,7 +165,7 @@ extension PasswordHash.Method {
         }
     }
 
-    /// 15 ms and 16 MiB; 0.4 s; 40 ms, of a core of 2024.
+    /// yescrypt 15 ms and 16 MiB, bcrypt 0.4 s, sha512-crypt 40 ms, on a core of 2024.
     package var defaultCost: Int {
         switch self {
         case .yescrypt: 5

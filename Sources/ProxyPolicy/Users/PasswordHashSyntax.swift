@@ -1,5 +1,5 @@
-/// The formats of crypt(5), checked as a whole: `crypt_checksalt` looks at the beginning alone, and a hash that
-/// was cut short would refuse its user for ever.
+/// Checks a hash of crypt(5) completely: `crypt_checksalt` examines only its beginning, and a truncated hash would
+/// refuse its user for ever.
 package enum PasswordHashSyntax {
     package typealias Parsed = (method: PasswordHash.Method, parameter: Int, digestLength: Int)
 
@@ -15,7 +15,7 @@ package enum PasswordHashSyntax {
         throw PasswordHash.Problem("neither a known hash nor marked {plain}")
     }
 
-    /// What htpasswd(1), openssl-passwd(1) and others make, too.
+    /// Includes the formats that htpasswd(1), openssl-passwd(1) and others write.
     private static let refused = [
         ("$apr1$", "Apache's MD5"), ("$1$", "MD5 crypt"), ("$5$", "sha256-crypt"),
         ("$2x$", "a broken bcrypt"),
@@ -23,7 +23,7 @@ package enum PasswordHashSyntax {
         ("$md5", "Sun's MD5"), ("{SHA}", "SHA-1"), ("{SSHA}", "salted SHA-1"), ("$pbkdf2", "PBKDF2"),
     ]
 
-    /// Whether a text begins as a hash of some kind does, and is as long as one.
+    /// Whether a text begins like a hash of some kind, and is as long as one.
     static func isLikely(_ text: [UInt8]) -> Bool {
         let prefixes = ["$y$", "$2b$", "$2y$", "$2a$", "$6$"] + refused.map(\.0)
         return text.count >= 20 && prefixes.contains { text.starts(with: $0.utf8) }
@@ -31,7 +31,7 @@ package enum PasswordHashSyntax {
 
     // MARK: - bcrypt
 
-    /// `12$` and 22 characters of salt, 31 of digest.
+    /// `12$`, 22 characters of salt, 31 of digest.
     private static func bcrypt(_ rest: ArraySlice<UInt8>) throws(PasswordHash.Problem) -> Parsed {
         let parts = rest.split(separator: dollar, omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0].count == 2, let cost = number(parts[0]), parts[1].count == 53,
@@ -44,7 +44,7 @@ package enum PasswordHashSyntax {
 
     // MARK: - sha512-crypt
 
-    /// Maybe `rounds=N$`, then up to 16 characters of salt, `$`, 86 of digest.
+    /// Optionally `rounds=N$`, then up to 16 characters of salt, `$`, 86 of digest.
     private static func sha512(_ rest: ArraySlice<UInt8>) throws(PasswordHash.Problem) -> Parsed {
         var parts = rest.split(separator: dollar, omittingEmptySubsequences: false)
         var rounds = 5000
@@ -67,8 +67,8 @@ package enum PasswordHashSyntax {
 
     // MARK: - yescrypt
 
-    /// `j`, a character for each of N and r, `$`, salt, `$`, 43 of digest. Others than this flavour aren't made
-    /// by any crypt_gensalt(3).
+    /// `j`, a character each for N and r, `$`, salt, `$`, 43 characters of digest. No crypt_gensalt(3) writes other
+    /// flavours.
     private static func yescrypt(_ rest: ArraySlice<UInt8>) throws(PasswordHash.Problem) -> Parsed {
         let parts = rest.split(separator: dollar, omittingEmptySubsequences: false)
         guard parts.count == 3, isBase64(parts[0]), isYescryptSalt(parts[1]), parts[2].count == 43,
@@ -77,11 +77,11 @@ package enum PasswordHashSyntax {
             throw PasswordHash.Problem("a yescrypt hash that isn't complete")
         }
         let values = parts[0].compactMap(base64Value)
-        // 47: the flavour that crypt_gensalt(3) chooses, and the last value that is one character alone.
+        // 47 is the flavour that crypt_gensalt(3) chooses, and the last value that fits into one character.
         guard values.count == 3, values[0] == 47, values[1] <= 47, values[2] <= 47 else {
             throw PasswordHash.Problem("a yescrypt hash with unusual parameters")
         }
-        // 128·r·N bytes of memory, N a power of 2.
+        // It takes 128·r·N bytes of memory; N is a power of 2.
         let (blocks, exponent) = (values[2] + 1, values[1] + 1)
         guard exponent <= 21, blocks << exponent <= 256 << 13 else {
             throw PasswordHash.Problem("a yescrypt hash that takes more than 256 MiB to compute")
@@ -92,7 +92,7 @@ package enum PasswordHashSyntax {
         return (.yescrypt, blocks << exponent, 43)
     }
 
-    /// Whole bytes in groups of four characters, the last one of two or three, least significant bits first.
+    /// Whole bytes in groups of four characters, the last group of two or three; least significant bits first.
     private static func isYescryptSalt(_ text: ArraySlice<UInt8>) -> Bool {
         guard text.count <= 86, isBase64(text) else { return false }
         guard let last = text.last.flatMap(base64Value) else { return true }
@@ -143,7 +143,7 @@ package enum PasswordHashSyntax {
 }
 
 extension [UInt8] {
-    /// What stands behind the prefix; `nil`: it begins otherwise.
+    /// The bytes after the prefix; `nil` if the prefix is missing.
     fileprivate func dropping(_ prefix: String) -> ArraySlice<UInt8>? {
         starts(with: prefix.utf8) ? dropFirst(prefix.utf8.count) : nil
     }

@@ -5,17 +5,17 @@ internal import Text
 public struct ProxyUser: Sendable {
     public var name: [UInt8]
     public var secret: Secret
-    /// Instead of all of ``ProxyLimits/user``, also of what is `nil` here.
+    /// Replaces all of ``ProxyLimits/user``, including limits that are `nil` here.
     public var limits: UserLimits?
-    /// Where the user may log in from; `nil`: from anywhere. From elsewhere, a login is refused as with a wrong
+    /// The networks that the user may log in from; `nil` for all. From elsewhere, a login is refused as with a wrong
     /// password.
     public var clients: [IPNetwork]?
-    /// From this second on, a login is refused as with a wrong password. Running sessions stay.
+    /// From this second on, logins are refused as with a wrong password. Running sessions stay.
     public var expiry: UnixTime?
-    /// Looked at before ``Configuration/rules``, which decide where none of these matches.
+    /// Checked before ``Configuration/rules``, which decide if none of these matches.
     public var rules: [Rule] = []
-    /// Where the user's connections come from; for a family without an address, and for anything else,
-    /// ``Configuration/egress`` counts, as how one of several is chosen.
+    /// The source addresses of the user's connections. ``Configuration/egress`` applies to a family without an address,
+    /// and to everything else, such as the choice among several.
     public var egressAddresses: [IPNetwork] = []
 
     public enum Secret: Sendable {
@@ -48,10 +48,10 @@ public struct ProxyUser: Sendable {
         }
     }
 
-    /// For a message.
+    /// The user's description in messages.
     package var title: String { "user '\(String(decoding: name, as: UTF8.self).escapedForOneLine)'" }
 
-    /// Refuses terms that can't be meant.
+    /// Refuses contradictory terms.
     package func validateTerms() throws(ConfigurationError) {
         func failure(_ what: String) -> ConfigurationError {
             ConfigurationError("\(title) \(what)")

@@ -1,4 +1,4 @@
-/// A user name with a session id, `alice-session-42`: the user, and what the user calls a series of connections.
+/// A user name with a session id, `alice-session-42`: the user, and the user's name for a series of connections.
 package struct SessionName: Equatable {
     package let user: [UInt8]
     /// 1 to 64 letters, digits, `-`, `_` and `.`.
@@ -9,7 +9,7 @@ package struct SessionName: Equatable {
 
     /// Splits a name at its first `-session-`.
     ///
-    /// - Returns: `nil` if either side is empty or no good id follows; then it is a user's name as it is.
+    /// - Returns: `nil` if either side is empty or the id is invalid; then the whole text is a user's name.
     package init?(parsing name: [UInt8]) {
         guard let start = Self.start(in: name) else { return nil }
         let id = name[(start + Self.mark.count)...]

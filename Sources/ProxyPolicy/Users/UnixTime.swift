@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A moment of the system's clock (POSIX time).
+/// A point in time by the system's clock (POSIX time).
 public struct UnixTime: Hashable, Comparable, Sendable {
     /// Whole seconds since 1970-01-01 00:00 UTC, without leap seconds.
     public var secondsSince1970: Int64

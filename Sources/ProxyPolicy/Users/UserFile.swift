@@ -1,35 +1,35 @@
 internal import Text
 
-/// A file of users, a line each: `NAME:HASH` with a hash of crypt(5), or `NAME:{plain}PASSWORD`.
+/// A file of users, one per line: `NAME:HASH` with a hash of crypt(5), or `NAME:{plain}PASSWORD`.
 ///
-/// The name ends at the first colon. Lines end with LF or CRLF; empty lines and those that begin with `#` are
-/// skipped. Every problem of the file is found, and none shows a secret.
+/// The name ends at the first colon. Lines end with LF or CRLF; empty lines and lines that begin with `#` are skipped.
+/// All problems of the file are found, and no message shows a secret.
 package struct UserFile: Sendable {
     package private(set) var users: [ProxyUser] = []
-    /// The first ones, in the order of lines.
+    /// The first problems, in the order of lines.
     package private(set) var problems: [Problem] = []
-    /// Problems beyond those in ``problems``.
+    /// The number of problems beyond those in ``problems``.
     package private(set) var furtherProblems = 0
-    /// The lines with passwords in plain text: the first of them, and how many there are.
+    /// The lines with passwords in plain text: the first one, and their number.
     package private(set) var plain: (firstLine: Int, count: Int)?
-    /// The first lines whose password in plain text looks like a hash, and its column.
+    /// The first lines whose plain-text password looks like a hash, each with its column.
     package private(set) var likelyHashes: [(line: Int, column: Int)] = []
 
     package struct Problem: Sendable {
         package let line: Int
-        /// From 1, in bytes: a name may be no text.
+        /// From 1, in bytes, since a name may not be valid text.
         package let column: Int
-        /// One line of printable ASCII: what was found and what was expected.
+        /// One line of printable ASCII: the text found, and the text expected.
         package let text: String
     }
 
-    /// How many problems are kept: more help nobody.
+    /// The most problems that are kept; more wouldn't help.
     package static let shownProblems = 20
 
     private static let expected = "expected NAME:HASH with a hash by 'socks5d hash-password'"
     private static let plainMark = Array("{plain}".utf8)
 
-    /// Any bytes will do; takes time in proportion to them.
+    /// Accepts any bytes; takes time in proportion to their number.
     package init(parsing bytes: [UInt8]) {
         var lineOfName: [[UInt8]: Int] = [:]
         let mark: [UInt8] = [0xef, 0xbb, 0xbf]
@@ -103,7 +103,7 @@ package struct UserFile: Sendable {
         return ProxyUser(name: name, secret: .hash(try hash(rest, column: name.count + 2)))
     }
 
-    /// No hash is longer than some hundred characters.
+    /// No hash is longer than a few hundred characters.
     private static func hash(_ bytes: ArraySlice<UInt8>, column: Int) throws(Complaint) -> PasswordHash {
         do {
             return try PasswordHash(parsing: String(decoding: bytes.prefix(1024), as: UTF8.self))

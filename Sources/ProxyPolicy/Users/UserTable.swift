@@ -1,34 +1,34 @@
 internal import Locks
 package import SOCKS5Protocol
 
-/// Computes a hash beside the workers, for a source that takes its turn with others. `nil`: nobody has looked, since too
-/// many wait, the task was cancelled, or memory is short.
+/// Computes a hash outside the worker threads, for a source that takes turns with others. `nil` if it wasn't computed:
+/// too many are waiting, the task was cancelled, or memory is short.
 package typealias HashComputation = @Sendable (HashWork, ClientSource) async -> Bool?
 
 /// The built-in credential store: the users of ``Configuration/users``.
 ///
-/// A wrong password and an unknown user take the same time: among plain passwords, each check compares as many
-/// bytes as RFC 1929 allows; where there is a hash, every failure costs one, of the cost that most users have.
+/// A wrong password and an unknown user take the same time. Among plain passwords, each check compares as many bytes as
+/// RFC 1929 allows. If there are hashes, every failure computes one, with the cost that most users have.
 package final class UserTable: CredentialStore {
     private enum Secret {
         case plain(PaddedPassword)
-        /// With the place of the last success in ``successes``.
+        /// A hash, and the index of its last success in ``successes``.
         case hash(PasswordHash, Int)
     }
 
     private let secrets: [[UInt8]: Secret]
     private let terms: LoginTerms
-    /// What is computed for those who have no hash.
+    /// The hash that is computed for users without one.
     private let decoy: PasswordHash?
     private let nobody = PaddedPassword([])
     private let compute: HashComputation
-    /// The login that last succeeded, of each user with a hash: its next one costs no hash. A user has one
-    /// right password, so that this is bounded by the users, and ends with the table.
+    /// The last successful login of each user with a hash: repeating it costs no hash. Bounded, since a user has only
+    /// one correct password, and gone together with the table.
     private let successes: Guarded<[LoginDigest?]>
     private let key: LoginDigest.Key
 
-    /// - Parameter previous: whose successes are kept, of users whose hash is the same: a reload doesn't let everyone
-    ///   compute theirs again.
+    /// - Parameter previous: its successes are kept for users whose hash is unchanged, so that not everyone's hash is
+    ///   computed again after a reload.
     package init(
         _ users: [ProxyUser],
         _ compute: @escaping HashComputation,
@@ -79,7 +79,7 @@ package final class UserTable: CredentialStore {
 
     package func has(_ user: [UInt8]) -> Bool { secrets[user] != nil }
 
-    /// Whether there is such a user, who may log in now and from this address.
+    /// Whether there is a user with this name who may log in now and from this address.
     package func admits(_ user: [UInt8], from client: Peer) -> Bool {
         secrets[user] != nil && terms.admit(user, from: client)
     }
@@ -89,7 +89,7 @@ package final class UserTable: CredentialStore {
         return verdict(decoy, login, key.digest(of: login.credentials, against: decoy), for: nil)
     }
 
-    /// - Parameter place: of the user; `nil`: it is refused, whatever the result.
+    /// - Parameter place: the user's index; if `nil`, the login is refused regardless of the result.
     private func verdict(
         _ hash: PasswordHash,
         _ login: Login,
@@ -113,8 +113,7 @@ package final class UserTable: CredentialStore {
     }
 }
 
-/// A password, padded, so that its length doesn't show in the time that a comparison takes. Empty: matches
-/// none.
+/// A password, padded so that the time of a comparison doesn't reveal its length. An empty one matches nothing.
 private struct PaddedPassword: Sendable {
     private static let longest = 255
 

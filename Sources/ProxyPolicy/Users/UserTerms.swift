@@ -1,21 +1,23 @@
-/// Rules, limits and egress of a user whom a ``CredentialStore`` has accepted, see ``LoginVerdict/granted(_:)``.
+/// Rules, limits and egress of a user that a ``CredentialStore`` has accepted, see ``LoginVerdict/granted(_:)``.
 ///
-/// Builds its tables when it is made: make one for all users with the same terms, and return it for each of their logins.
+/// Its tables are built when it is created: create one for all users with the same terms, and return it for each of
+/// their logins.
 public final class UserTerms: Sendable, Equatable {
     let rules: RuleTable
-    /// Instead of all common limits of users, where ``hasLimits``.
+    /// Replaces all common limits of users if ``hasLimits`` is true.
     package let limits: UserBounds?
     package let hasLimits: Bool
-    /// Where the user's connections come from.
+    /// The source addresses of the user's connections.
     public let egressAddresses: [IPNetwork]
     package let egress: EgressAddresses
 
     /// - Parameters:
-    ///   - rules: looked at before ``Configuration/rules``, which decide if none of these matches. They have no users.
-    ///   - limits: instead of all of ``ProxyLimits/user``, also of what is `nil` here; `nil`: the common ones.
-    ///   - egressAddresses: addresses and prefixes. Where the family has none, ``Configuration/egress`` counts. An
-    ///     address that this machine doesn't have fails each connection with reply 03.
-    /// - Throws: ``ConfigurationError`` for terms that can't be meant.
+    ///   - rules: checked before ``Configuration/rules``, which decide if none of these matches. They have no users.
+    ///   - limits: replace all of ``ProxyLimits/user``, including limits that are `nil` here. If `nil`, the common
+    ///     limits apply.
+    ///   - egressAddresses: addresses and prefixes. ``Configuration/egress`` applies to a family without any. With an
+    ///     address that doesn't belong to this machine, each connection fails with reply 03.
+    /// - Throws: ``ConfigurationError`` for contradictory terms.
     public init(
         rules: [Rule] = [],
         limits: UserLimits? = nil,
@@ -30,7 +32,7 @@ public final class UserTerms: Sendable, Equatable {
         egress = EgressAddresses(egressAddresses)
     }
 
-    /// Whether they are the same ones, not others with the same rules.
+    /// Whether they are the same object, rather than equal terms.
     public static func == (left: UserTerms, right: UserTerms) -> Bool { left === right }
 
     static func validate(_ rules: [Rule], _ egressAddresses: [IPNetwork]) throws(ConfigurationError) {
