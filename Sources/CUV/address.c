@@ -22,7 +22,7 @@ void cuv_address_from(cuv_address *address, const struct sockaddr *from) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
         address->port = ntohs(in6->sin6_port);
         address->low = read_be64(in6->sin6_addr.s6_addr + 8);
-        // An IPv4 client of an IPv6 socket (RFC 4291 section 2.5.5.2): IPv4 to everybody behind this place.
+        // An IPv4 client of an IPv6 socket (RFC 4291 section 2.5.5.2). From here on it counts as IPv4.
         if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
             address->low &= UINT32_MAX;
             return;
@@ -79,7 +79,7 @@ int cuv_local_address_towards(const cuv_address *target, cuv_address *local) {
     if (descriptor < 0) return -errno;
     struct sockaddr_storage storage;
     cuv_address any_port = *target;
-    // Port 0 is no target, not even for a socket that sends nothing.
+    // Port 0 can't be a target, not even for a socket that sends nothing.
     any_port.port = 9;
     socklen_t length = cuv_address_to(&any_port, &storage);
     int error = 0;

@@ -8,57 +8,57 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// Not a `uv_udp_t`: libuv doesn't pass on where the system has joined datagrams, and asks once more of a socket that it
-/// has just emptied.
+/// Not a `uv_udp_t`: libuv doesn't report where the system has joined datagrams, and reads once more from a socket that
+/// it has just emptied.
 struct cuv_udp {
     uv_poll_t poll;
     int descriptor;
     void *owner;
-    /// Whether the system can't cut what it is given into datagrams, or has refused to.
+    /// Whether the system can't split a message into datagrams, or has refused to.
     bool sends_singly;
 };
 
 enum {
-    /// What one recvmmsg(2) may receive, each in room of its own: datagrams, or trains of them.
+    /// The most that one recvmmsg(2) may receive: datagrams, or trains of them. Each has room of its own.
     ARRIVALS = 20,
-    /// For a datagram or a train of any length.
+    /// Room for a datagram or a train of any length.
     ROOM = 1 << 16,
-    /// Times that one socket is asked before the others get their turn.
+    /// How often one socket is read before the others get their turn.
     ROUNDS = 2,
-    /// What one sendmmsg(2) may send. As a series they are shorter than the longest datagram.
+    /// The most that one sendmmsg(2) may send. As a series they are shorter than the longest datagram.
     BATCH = 40,
-    /// The longest datagrams that go as a series, in bytes: what one Ethernet frame carries. Longer ones may have to be
-    /// fragmented, which the system doesn't do for a series.
+    /// The longest datagrams that are sent as a series, in bytes: the payload of one Ethernet frame. Longer ones may
+    /// have to be fragmented, and the system doesn't fragment a series.
     LONGEST_OF_SERIES = 1452,
-    /// The longest header that goes in front of a datagram, in bytes: a SOCKS header with the longest name.
+    /// The longest header in front of a datagram, in bytes: a SOCKS header with the longest name.
     LONGEST_HEADER = 262,
 };
 
-/// One datagram, or a train: datagrams of one length from one peer, one behind the other, the last of which may be
-/// shorter. The system joins those that come together, and goes through its layers once (UDP_GRO, udp(7)).
+/// One datagram, or a train: consecutive datagrams of one length from one peer; only the last may be shorter. The
+/// system joins datagrams that arrive together, and passes them through its layers once (UDP_GRO, udp(7)).
 struct arrival {
     struct sockaddr_storage peer;
-    /// The length of each datagram of a train.
+    /// Holds the length of each datagram of a train.
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct iovec room;
 };
 
-/// Datagrams of one length to one target, the last of which may be shorter: the system takes them as one message, goes
-/// through its layers once, and cuts it at the end (UDP_SEGMENT, udp(7)).
+/// Datagrams of one length to one target; only the last may be shorter. The system takes them as one message, passes it
+/// through its layers once, and splits it at the end (UDP_SEGMENT, udp(7)).
 struct series {
     struct sockaddr_storage target;
-    /// At which length it is to be cut.
+    /// Holds the length at which the message is split.
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))];
     unsigned count;
     size_t each;
     size_t last;
 };
 
-/// What is to be sent by one sendmmsg(2), through one socket, and what was received by one recvmmsg(2).
+/// The datagrams that one sendmmsg(2) sends through one socket, and those that one recvmmsg(2) has received.
 struct cuv_batch {
-    /// Whether datagrams are being received; else nothing waits.
+    /// Whether datagrams are being received. If not, no datagram waits to be sent.
     bool is_receiving;
-    /// Where they are.
+    /// The buffer that holds the received datagrams.
     cuv_buffer room;
     struct arrival arrivals[ARRIVALS];
     struct mmsghdr received[ARRIVALS];
@@ -66,14 +66,14 @@ struct cuv_batch {
     cuv_udp *sender;
     unsigned count;
     size_t payloads[BATCH];
-    /// One behind the other, since hardly any is that long.
+    /// One after the other, since hardly any has the full length.
     size_t headers_length;
     char headers[BATCH * LONGEST_HEADER];
-    /// Of each datagram its header, if it has one, and what is behind it.
+    /// For each datagram its header, if it has one, and the bytes after it.
     unsigned piece_count;
     struct iovec pieces[2 * BATCH];
     unsigned pieces_of[BATCH];
-    /// Which the datagrams form, one behind the other.
+    /// The series that the datagrams form, one after the other.
     unsigned series_count;
     struct series series[BATCH];
     struct mmsghdr messages[BATCH];
@@ -81,7 +81,7 @@ struct cuv_batch {
 
 static struct cuv_batch *batch_of(const cuv_udp *udp) { return cuv_loop_of(udp->poll.loop)->batch; }
 
-/// Before Linux 4.18 a series would pass as one long datagram, without an error.
+/// Before Linux 4.18 a series would be sent as one long datagram, without an error.
 static bool cuts_series(int descriptor) {
     const int by_message = 0;
     return setsockopt(descriptor, SOL_UDP, UDP_SEGMENT, &by_message, sizeof by_message) == 0;
@@ -148,7 +148,7 @@ static void report(const struct cuv_batch *batch, unsigned first, unsigned count
         cuv_loop_of(udp->poll.loop)->callbacks.datagram_sent(udp->owner, batch->payloads[i], status);
 }
 
-/// Sends the datagrams of a series one by one, where the system has refused it as a whole.
+/// Sends the datagrams of a series one by one, after the system has refused the series as a whole.
 static void send_singly(struct cuv_batch *batch, struct msghdr message, unsigned first, unsigned count) {
     message.msg_control = NULL;
     message.msg_controllen = 0;
@@ -170,11 +170,11 @@ static void send_batch(struct cuv_batch *batch) {
         int sent = sendmmsg(udp->descriptor, batch->messages + done, batch->series_count - done, 0);
         int error = sent < 0 ? -errno : 0;
         if (error == -EINTR) continue;
-        // An error is about the first one, and says nothing about the others.
+        // An error concerns only the first datagram, and says nothing about the others.
         for (unsigned end = done + (error < 0 ? 1 : (unsigned)sent); done < end; done++) {
             unsigned count = batch->series[done].count;
             if (count > 1 && (error == -EINVAL || error == -EIO || error == -EMSGSIZE)) {
-                // The way to the target is narrower, or its device can't.
+                // The path to the target has a smaller MTU, or its device can't split.
                 udp->sends_singly = true;
                 send_singly(batch, batch->messages[done].msg_hdr, first, count);
             } else {
@@ -189,14 +189,14 @@ static void send_batch(struct cuv_batch *batch) {
     batch->series_count = 0;
 }
 
-/// Whether the bytes of a datagram stay where they are until the batch is sent. The first ones of the room, which only a
-/// datagram that is passed on whole has, go at once: its receiver then works on it while the others are passed on.
+/// Whether the bytes of a datagram stay in place until the batch is sent. A datagram at the start of the room was
+/// forwarded whole, and is sent at once: its receiver can then work on it while the others are forwarded.
 static bool may_wait(const struct cuv_batch *batch, cuv_buffer datagram) {
     uintptr_t start = (uintptr_t)batch->room.base, base = (uintptr_t)datagram.base;
     return batch->is_receiving && base > start && base < start + batch->room.length;
 }
 
-/// Whether the newest series goes on with this datagram.
+/// Whether this datagram continues the newest series.
 static bool belongs_to(const struct cuv_batch *batch, const struct sockaddr_storage *target, size_t length) {
     if (batch->series_count == 0 || batch->sender->sends_singly) return false;
     const struct series *newest = &batch->series[batch->series_count - 1];
@@ -217,7 +217,7 @@ static void begin_series(struct cuv_batch *batch, const struct sockaddr_storage 
     };
 }
 
-/// The second datagram makes it a series.
+/// With its second datagram a message becomes a series.
 static void cut_at(struct series *series, struct msghdr *message) {
     message->msg_control = series->control;
     message->msg_controllen = sizeof series->control;
@@ -275,7 +275,7 @@ static unsigned make_room(struct cuv_batch *batch, cuv_buffer room) {
     return count;
 }
 
-/// The length of each datagram of a train, or of the one that has come.
+/// The length of each datagram of a train, or of the single datagram.
 static size_t length_of_each(struct mmsghdr *received) {
     struct cmsghdr *control = CMSG_FIRSTHDR(&received->msg_hdr);
     int each = 0;
@@ -285,7 +285,7 @@ static size_t length_of_each(struct mmsghdr *received) {
 }
 
 static void deliver(cuv_udp *udp, struct mmsghdr *received) {
-    // It was cut off: the payload would be wrong.
+    // The datagram was truncated: its payload would be wrong.
     if (received->msg_hdr.msg_flags & MSG_TRUNC) return;
     cuv_address peer;
     cuv_address_from(&peer, received->msg_hdr.msg_name);
@@ -299,7 +299,7 @@ static void deliver(cuv_udp *udp, struct mmsghdr *received) {
     } while (left > 0);
 }
 
-/// Returns whether there may be more.
+/// Returns whether more datagrams may be waiting.
 static bool receive(cuv_udp *udp) {
     cuv_loop *loop = cuv_loop_of(udp->poll.loop);
     unsigned room = make_room(loop->batch, loop->callbacks.datagram_buffer_wanted(udp->owner));
@@ -320,7 +320,8 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     cuv_udp *udp = (cuv_udp *)poll;
     cuv_turn_begins(cuv_loop_of(poll->loop));
     if (status < 0) {
-        // libuv gives a socket with an error up, which is about an earlier datagram or the network.
+        // libuv would give up a socket with a pending error, although the error is about an earlier datagram or the
+        // network.
         int error;
         socklen_t length = sizeof error;
         getsockopt(udp->descriptor, SOL_SOCKET, SO_ERROR, &error, &length);
@@ -347,7 +348,7 @@ void cuv_udp_close(cuv_udp *udp) {
     send_batch(batch);
     batch->sender = NULL;
     uv_close((uv_handle_t *)&udp->poll, on_closed);
-    // libuv doesn't look at it any more, and the next association may want its port at once.
+    // libuv no longer polls it, and the next association may want its port at once.
     close(udp->descriptor);
 }
 

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// Without a port: the kernel chooses one at connect(2), when it knows the target, so that one source address
-/// has all ports for each target rather than for all of them together (ip(7)).
+/// Binds without a port: the kernel chooses one at connect(2), when it knows the target. So one source address has all
+/// ports for each target, rather than for all targets together (ip(7)).
 static int bind_address(int descriptor, const cuv_address *source) {
     const int on = 1;
     struct sockaddr_storage storage;

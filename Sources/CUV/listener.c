@@ -1,6 +1,6 @@
-/// Accepting goes through `uv_poll` rather than `uv_listen`: when descriptors run out, `uv_listen`'s accept
-/// loop can be left only by closing the listener, which would reset every connection queued behind it.
-/// `accept4` also returns the peer's address for free.
+/// Connections are accepted through `uv_poll` rather than `uv_listen`. When descriptors run out, `uv_listen`'s accept
+/// loop can be left only by closing the listener, and that would reset every connection in its queue. `accept4` also
+/// returns the peer's address without another call.
 #define _GNU_SOURCE
 #include "internal.h"
 
@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 enum {
-    /// Accepted in one turn at the most, so that a flood of connections leaves the streams their turn.
+    /// The most connections accepted in one turn, so that a flood of them doesn't delay the streams.
     ACCEPTS_A_TURN = 64,
-    /// Accepted at the end at the most: a full queue, and as many that come into it meanwhile.
+    /// The most connections accepted at the end: a full queue, and as many that come meanwhile.
     ACCEPTS_AT_THE_END = 2 * CUV_BACKLOG,
-    /// A loop waits so long at its end, for each listener.
+    /// How long a loop waits at the end of each listener.
     MILLISECONDS_FOR_LATE = 5,
     LATE_SERIES = 8,
 };
@@ -31,7 +31,7 @@ struct cuv_listener {
 };
 
 int cuv_keepalive(int descriptor) {
-    // A peer that vanished is found after 60 s + 4 x 15 s.
+    // A vanished peer is detected after 60 s + 4 x 15 s.
     const int on = 1, idle = 60, interval = 15, count = 4;
     if (setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ||
         setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) < 0 ||
@@ -42,7 +42,7 @@ int cuv_keepalive(int descriptor) {
 }
 
 int cuv_bound_unsent(int descriptor) {
-    // Of a peer that reads nothing, the kernel would hold megabytes otherwise, of each.
+    // Otherwise the kernel would hold megabytes for every peer that reads nothing.
     const int bytes = CUV_UNSENT;
     return setsockopt(descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
 }
@@ -72,13 +72,13 @@ int cuv_listen_probe(const cuv_address *address, unsigned flags) {
     int descriptor;
     int error = open_bound(address, flags & ~(unsigned)CUV_LISTEN_SHARED, &descriptor);
     if (error < 0) return error;
-    // Two sockets with SO_REUSEADDR may be bound to one port; only listening settles it.
+    // Two sockets with SO_REUSEADDR can be bound to one port; only listen(2) reveals the conflict.
     error = listen(descriptor, 1) < 0 ? -errno : 0;
     close(descriptor);
     return error;
 }
 
-/// Of TCP; connections inherit it.
+/// Sets the options of a TCP listener, which connections inherit.
 static int set_options(int descriptor) {
     const int on = 1;
     int error = cuv_keepalive(descriptor);
@@ -127,7 +127,7 @@ int cuv_listening_adopt(int descriptor, cuv_listening_facts *facts) {
         fcntl(descriptor, F_SETFD, FD_CLOEXEC) < 0 ||
         getsockname(descriptor, (struct sockaddr *)&storage, &length) < 0)
         return -errno;
-    // One that drops SYN may be left of a process that has ended, see ``refuse_new``.
+    // A process that has ended may have left a filter that drops SYN, see ``refuse_new``.
     int nothing = 0;
     setsockopt(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof nothing);
     cuv_address_from(&facts->address, (struct sockaddr *)&storage);
@@ -146,7 +146,7 @@ static bool out_of_resources(int error) {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/// 0, or what ends a series: `EAGAIN`, or a lack of resources.
+/// Returns 0, or the error that ends a series: `EAGAIN`, or a lack of resources.
 static int accept_one(cuv_listener *listener) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -154,7 +154,7 @@ static int accept_one(cuv_listener *listener) {
         accept4(listener->descriptor, (struct sockaddr *)&storage, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0) {
         if (errno == EWOULDBLOCK || out_of_resources(errno)) return -errno;
-        // Anything else is the fate of that one connection (accept(2)): the next one may do better.
+        // Any other error concerns only that one connection (accept(2)): the next one may succeed.
         return 0;
     }
     cuv_address peer;
@@ -179,9 +179,9 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     }
 }
 
-/// Lets no further connection begin: drops each SYN (without ACK, RFC 9293 section 3.1), while connections under way
-/// still come to their end. The client's system tries again in a second, and finds another listener or none. Without
-/// it, what comes between the last accept and the close would be reset.
+/// Lets no further connection begin: drops each SYN (without ACK, RFC 9293 section 3.1), while connections in progress
+/// are still completed. The client's system tries again after a second, and finds another listener or none. Without
+/// this, connections between the last accept and the close would be reset.
 static void refuse_new(int descriptor) {
     enum { FLAGS = 13, SYN = 0x02, ACK = 0x10 };
     struct sock_filter code[] = {
@@ -199,8 +199,8 @@ static void accept_rest(cuv_listener *listener) {
     for (int i = 0; i < ACCEPTS_AT_THE_END && accept_one(listener) == 0; i++) {}
 }
 
-/// Connections that had begun before ``refuse_new`` and were not complete then: on this machine or near it they are
-/// within milliseconds. The last ACK of others is answered by a reset.
+/// Accepts connections that had begun before ``refuse_new`` but weren't complete. On this machine or near it they
+/// complete within milliseconds. The last ACK of later ones is answered by a reset.
 static void accept_late(cuv_listener *listener) {
     struct pollfd state = {.fd = listener->descriptor, .events = POLLIN};
     for (int i = 0; i < LATE_SERIES && poll(&state, 1, MILLISECONDS_FOR_LATE) > 0; i++) accept_rest(listener);
@@ -246,7 +246,7 @@ void cuv_listener_resume(cuv_listener *listener) { uv_poll_start(&listener->poll
 
 void cuv_listener_close(cuv_listener *listener, cuv_listener_end end) {
     listener->end = end;
-    // Most of them now, so that there is little to do while nobody can connect.
+    // Most of them are accepted now, so that little is left to do while nobody can connect.
     if (end != CUV_CLOSE_HANDED) accept_rest(listener);
     uv_close((uv_handle_t *)&listener->poll, on_closed);
 }

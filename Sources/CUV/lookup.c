@@ -9,8 +9,8 @@
 enum {
     /// libuv runs at most half of its threads on lookups: 128 at once.
     POOL_THREADS = 256,
-    /// More addresses than anyone dials, of each family, so that none hides the other; a hostile zone can return
-    /// thousands.
+    /// More addresses of each family than are ever dialled, so that neither family hides the other. A hostile zone can
+    /// return thousands.
     MAX_OF_A_FAMILY = 32,
 };
 
@@ -19,7 +19,7 @@ struct cuv_lookup {
     void *owner;
 };
 
-/// The threads that libuv will start: it reads the variable the same way.
+/// The number of threads that libuv will start: it parses the variable in the same way.
 static unsigned pool_threads(const char *text) {
     enum { LIBUV_MAXIMUM = 1024 };
     unsigned long threads = strtoul(text, NULL, 10);
@@ -40,8 +40,8 @@ static void configure_pool(void) {
     if (is_size_ours) set_pool_threads(POOL_THREADS);
 }
 
-/// A search list of the root alone (resolv.conf(5)). With fewer dots than `ndots` glibc asks by the list and not also
-/// without it, which would be the same question again after each miss; 15 is the most there may be.
+/// A search list of only the root (resolv.conf(5)). For a name with fewer dots than `ndots`, glibc uses the search list
+/// and doesn't also ask without it; that would repeat the same question after each miss. 15 is the maximum of `ndots`.
 static void forget_search_list(void) {
     const char *options = getenv("RES_OPTIONS");
     char amended[512];
@@ -57,14 +57,14 @@ void cuv_lookup_pool_configure(bool tries_search_list) {
     if (!tries_search_list) pthread_once(&absolute, forget_search_list);
 }
 
-/// False where not even one thread can start.
+/// Returns false if not even one thread can start.
 static bool shrink_pool_to_limits(void) {
-    // Libuv aborts where a thread can't start.
+    // libuv aborts if a thread can't start.
     bool has_spare;
     unsigned threads = cuv_threads_startable(POOL_THREADS, 0, &has_spare);
     if (threads == 0) return false;
     if (threads == POOL_THREADS) return true;
-    // Where threads are scarce, others of the process need some too.
+    // If threads are scarce, leave some to the rest of the process.
     set_pool_threads(threads / 2 > 0 ? threads / 2 : 1);
     return true;
 }
@@ -78,7 +78,7 @@ static void start_pool(void) {
     const char *size = getenv("UV_THREADPOOL_SIZE");
     lookups_at_once = (pool_threads(size != NULL ? size : "4") + 1) / 2;
     uv_loop_t loop;
-    // The pool starts with its first work, which comes with the first lookup where it can't come now.
+    // The pool starts with its first work. If it can't start now, the first lookup starts it.
     if (uv_loop_init(&loop) < 0) return;
     uv_work_t work;
     uv_queue_work(&loop, &work, do_nothing, NULL);
@@ -112,8 +112,8 @@ int cuv_lookup_start(cuv_loop *loop, const char *name, void *owner, cuv_lookup *
     cuv_lookup *lookup = calloc(1, sizeof *lookup);
     if (lookup == NULL) return UV_ENOMEM;
     lookup->owner = owner;
-    // Not AI_ADDRCONFIG: it hides ::1 on a machine with IPv6 on loopback alone, and an address without a
-    // route fails at once anyway.
+    // Not AI_ADDRCONFIG: it hides ::1 on a machine that has IPv6 only on loopback. An address without a route fails at
+    // once anyway.
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     int error = uv_getaddrinfo(&loop->uv, &lookup->uv, on_resolved, name, NULL, &hints);
     if (error < 0)

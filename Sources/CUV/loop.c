@@ -10,10 +10,10 @@ static void on_woken(uv_async_t *handle) {
 
 static void on_timer(uv_timer_t *handle) {
     cuv_loop *loop = cuv_loop_of(handle->loop);
-    // From 1.45 on, timers come behind the other callbacks of a turn.
+    // Since 1.45, timers run after the other callbacks of a turn.
     if (loop->began == NO_TURN) cuv_turn_begins(loop);
     loop->callbacks.timer_fired(loop->owner);
-    // libuv 1.44 looks at the clock before its timers, and the next time behind the wait.
+    // libuv 1.44 reads the clock before its timers, and next time after the wait.
     uv_update_time(&loop->uv);
 }
 

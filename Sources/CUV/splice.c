@@ -8,7 +8,7 @@
 int cuv_pipe_open(size_t capacity, int *read_end, int *write_end) {
     int ends[2];
     if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) return -errno;
-    // Denied to a user who has many large pipes already (pipe(7)).
+    // Denied if the user already has many large pipes (pipe(7)).
     if (fcntl(ends[1], F_SETPIPE_SZ, (int)capacity) < 0) {
         int error = -errno;
         close(ends[0]);

@@ -15,26 +15,26 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/// One block a connection; its owner is the handle's data.
+/// One block per connection; its owner is the handle's data.
 struct cuv_tcp {
     uv_tcp_t uv;
-    /// -1 before there is a socket, and behind it.
+    /// -1 before there is a socket, and after it is closed.
     int descriptor;
-    /// Whether the owner wants bytes. libuv is told so earlier, see `cuv_tcp_connect`.
+    /// Whether the owner wants bytes. libuv is told to read earlier than that, see `cuv_tcp_connect`.
     bool is_read;
     /// The turn in which `taken` was counted, see `read_budget`.
     uint32_t turn;
     uint32_t taken;
 };
 
-/// A connect or a queued write under way. Most streams have none most of the time, so that it is on loan from the loop.
+/// A pending connect or queued write. Most streams have none most of the time, so it is borrowed from the loop.
 union cuv_request {
     uv_connect_t connect;
     uv_write_t write;
     union cuv_request *next;
 };
 
-/// Requests that a loop keeps while nobody uses them.
+/// The most unused requests that a loop keeps.
 enum { IDLE_REQUESTS = 64 };
 
 _Static_assert(sizeof(cuv_buffer) == sizeof(uv_buf_t), "cuv_buffer is a uv_buf_t");
@@ -93,7 +93,7 @@ static void on_connected(uv_connect_t *request, int status) {
     if (!tcp->is_read) uv_read_stop((uv_stream_t *)&tcp->uv);
 }
 
-/// Gives the stream a socket that leaves as asked; without wishes libuv makes one when it connects.
+/// Gives the stream a socket with these options. Without options, libuv makes one when it connects.
 static int open_egress(cuv_tcp *tcp, bool is_ipv6, const cuv_egress *egress) {
     if (egress->source == NULL && egress->device == NULL && egress->mark == 0) return 0;
     int descriptor = cuv_egress_open(is_ipv6, egress);
@@ -106,7 +106,7 @@ static int open_egress(cuv_tcp *tcp, bool is_ipv6, const cuv_egress *egress) {
 int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress) {
     struct sockaddr_storage storage;
     cuv_address_to(address, &storage);
-    // Without a socket yet, libuv remembers the flag and sets it when it gets one.
+    // If there is no socket yet, libuv remembers the flag and sets it later.
     uv_tcp_nodelay(&tcp->uv, 1);
     int error = open_egress(tcp, address->is_ipv6, egress);
     if (error < 0) return error;
@@ -116,13 +116,14 @@ int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *
     error = uv_tcp_connect(&request->connect, &tcp->uv, (struct sockaddr *)&storage, on_connected);
     if (error < 0) {
         give_back_request(loop, request);
-        // connect(2) says the same for want of a local port and of a local address.
+        // connect(2) reports the same error if a local port or a local address is missing.
         return error == UV_EADDRNOTAVAIL && cuv_egress_reaches(address, egress) ? UV_EADDRINUSE : error;
     }
     note_descriptor(tcp);
     cuv_bound_unsent(tcp->descriptor);
-    // libuv reads nothing while it connects, but forgets the socket behind that if nobody reads it: reading would
-    // then take two more epoll_ctl. `on_connected` stops what the owner doesn't want by then.
+    // libuv reads nothing while it connects. But if the stream isn't being read afterwards, it removes the socket from
+    // epoll, and starting to read would take two more epoll_ctl. So reading starts here, and `on_connected` stops it if
+    // the owner doesn't want bytes by then.
     return uv_read_start((uv_stream_t *)&tcp->uv, on_buffer_wanted, on_readable);
 }
 
@@ -160,8 +161,8 @@ int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address) {
     return error;
 }
 
-/// libuv says that the socket is readable, and gets no buffer: its own read(2) costs more than recv(2), and may be
-/// stopped from within a callback only.
+/// libuv reports that the socket is readable, and gets no buffer: its own read(2) costs more than recv(2), and can be
+/// stopped only from within a callback.
 static void on_buffer_wanted(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
     (void)handle;
     (void)suggested;
@@ -177,8 +178,8 @@ static bool has_budget(cuv_tcp *tcp, const cuv_loop *loop) {
     return tcp->taken < loop->read_budget;
 }
 
-// recv(2) and send(2), but for glibc's: these are where a thread may be cancelled, which costs two locked instructions a
-// call, and nobody cancels threads here.
+// recv(2) and send(2) without glibc's wrappers. The wrappers are cancellation points, which cost two locked
+// instructions per call, and threads are never cancelled here.
 
 static ssize_t receive(int descriptor, void *base, size_t length) {
     return syscall(SYS_recvfrom, descriptor, base, length, 0, NULL, NULL);
@@ -188,7 +189,7 @@ static ssize_t transmit(int descriptor, const void *base, size_t length) {
     return syscall(SYS_sendto, descriptor, base, length, MSG_NOSIGNAL, NULL, 0);
 }
 
-/// What libuv says without a buffer, UV_ENOBUFS, once each time the socket is readable.
+/// Without a buffer libuv reports UV_ENOBUFS, once each time the socket is readable.
 static void on_readable(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
     (void)count;
     (void)buffer;
@@ -224,7 +225,7 @@ void cuv_tcp_read_stop(cuv_tcp *tcp) {
 }
 
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
-    // libuv's own passes through write(2), which costs more than send(2).
+    // libuv's own function uses write(2), which costs more than send(2).
     if (uv_stream_get_write_queue_size((uv_stream_t *)&tcp->uv) > 0) return UV_EAGAIN;
     ssize_t sent;
     if (count == 1) {
@@ -246,7 +247,7 @@ size_t cuv_tcp_send_room(const cuv_tcp *tcp) {
         return 0;
     uint32_t used = memory[SK_MEMINFO_WMEM_QUEUED], limit = memory[SK_MEMINFO_SNDBUF];
     if (used >= limit) return 0;
-    // The limit also counts what the kernel needs for itself.
+    // The limit also counts the kernel's own overhead.
     size_t room = (limit - used) / 4 * 3, unsent_room = (size_t)(CUV_UNSENT - unsent);
     return room < unsent_room ? room : unsent_room;
 }
@@ -270,7 +271,7 @@ int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count) {
 }
 
 int cuv_tcp_shutdown(cuv_tcp *tcp) {
-    // uv_shutdown waits for queued writes, of which there are none: it would take a turn of the loop and an
+    // There are no queued writes that uv_shutdown would have to wait for; it would also take a turn of the loop and an
     // epoll_ctl to get here.
     return shutdown(cuv_tcp_descriptor(tcp), SHUT_WR) < 0 ? -errno : 0;
 }
@@ -278,7 +279,7 @@ int cuv_tcp_shutdown(cuv_tcp *tcp) {
 int cuv_tcp_peer_state(const cuv_tcp *tcp) {
     struct pollfd state = {.fd = cuv_tcp_descriptor(tcp), .events = POLLRDHUP};
     if (poll(&state, 1, 0) <= 0) return 0;
-    // POLLHUP alone is no error: it also stands behind the ends of both directions.
+    // POLLHUP alone isn't an error: it is also set after both directions have ended.
     if ((state.revents & POLLERR) == 0) return (state.revents & POLLRDHUP) != 0 ? UV_EOF : 0;
     int error = 0;
     socklen_t length = sizeof error;
@@ -310,7 +311,7 @@ int cuv_tcp_duplicate(const cuv_tcp *tcp) {
     return descriptor < 0 ? -errno : descriptor;
 }
 
-/// Nothing reaches the socket from now on.
+/// From now on nothing may use the socket.
 static void forget_descriptor(cuv_tcp *tcp) {
     tcp->is_read = false;
     tcp->descriptor = -1;

@@ -19,8 +19,8 @@ void cuv_thread_prepare(const char *name) {
 }
 
 void cuv_thread_lower_priority(void) {
-    // On Linux 0 is the calling thread, not its process (setpriority(2)). 10 is a tenth of what others get where
-    // all cores are busy; 19 would be a hundredth, and the work would hardly come to its end.
+    // On Linux 0 is the calling thread, not its process (setpriority(2)). With 10 it gets a tenth of the time of others
+    // when all cores are busy; with 19 it would get a hundredth, and the work would hardly ever finish.
     setpriority(PRIO_PROCESS, 0, 10);
 }
 

@@ -11,20 +11,20 @@
 #include <time.h>
 #include <unistd.h>
 
-/// A process has the lock for a few system calls, so that whoever waits for longer waits for something else.
+/// A process holds the lock only for a few system calls. A longer wait has a different cause.
 enum { LOCK_ATTEMPTS = 200, LOCK_PAUSE_NANOSECONDS = 10 * 1000 * 1000, NO_LOCK = -1 };
 
-/// Locks the folder of a socket. Between bind(2) and listen(2) a socket looks like one that a dead process has left, and
-/// one that was dead may be replaced a moment later: processes that start take turns.
+/// Locks the folder of a socket, so that starting processes take turns. Between bind(2) and listen(2) a socket looks
+/// like one that a dead process has left, and a dead one may be replaced a moment after it was examined.
 ///
-/// A folder that can't be locked, as one that must not be read, is used without a lock.
+/// A folder that can't be locked, for example because it can't be read, is used without a lock.
 ///
-/// @return the descriptor of the lock, which the caller closes to unlock; `NO_LOCK` without a lock; `UV_ETIMEDOUT` if
-/// another process keeps it.
+/// @return the descriptor of the lock, which the caller closes to unlock; `NO_LOCK` if there is no lock; `UV_ETIMEDOUT`
+/// if another process keeps it.
 static int lock_folder(const char *path) {
     char folder[sizeof ((struct sockaddr_un *)0)->sun_path] = ".";
     const char *slash = strrchr(path, '/');
-    // With the slash, for "/".
+    // Includes the slash, which matters for "/".
     if (slash != NULL) *(char *)mempcpy(folder, path, (size_t)(slash - path) + 1) = '\0';
     int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0) return NO_LOCK;
@@ -47,14 +47,14 @@ static void unlock_folder(int lock) {
 /// Whether a process listens on the socket.
 static bool is_alive(const struct sockaddr_un *address) {
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    // Better not to start than to take the socket of another process away.
+    // Better not to start than to take over the socket of another process.
     if (probe < 0) return true;
     int result = connect(probe, (const struct sockaddr *)address, sizeof *address) < 0 ? errno : 0;
     close(probe);
     return result != ECONNREFUSED && result != ENOENT;
 }
 
-/// Binds, in place of a socket that nobody listens on.
+/// Binds, and replaces a socket on which no process listens.
 static int bind_anew(int descriptor, const struct sockaddr_un *address) {
     const struct sockaddr *plain = (const struct sockaddr *)address;
     if (bind(descriptor, plain, sizeof *address) == 0) return 0;
@@ -67,7 +67,7 @@ static int bind_anew(int descriptor, const struct sockaddr_un *address) {
     return bind(descriptor, plain, sizeof *address) < 0 ? -errno : 0;
 }
 
-/// Sets the bits of a socket's file that the umask, which belongs to all threads, has taken. Follows no link.
+/// Sets the mode bits of a socket's file that the umask has removed; the umask belongs to all threads. Follows no link.
 static int complete_mode(const char *path, uint32_t mode, struct stat *facts) {
     if (lstat(path, facts) < 0) return -errno;
     if ((facts->st_mode & 07777) == mode) return 0;
@@ -82,7 +82,7 @@ int cuv_listen_unix(const char *path, uint32_t mode, int *out, cuv_file_identity
     if (descriptor < 0) return -errno;
     int lock = lock_folder(path);
     int error = lock == UV_ETIMEDOUT ? lock : 0;
-    // Linux makes the file with the mode of the socket, but for the bits of the umask.
+    // Linux creates the file with the mode of the socket, minus the bits of the umask.
     if (error == 0 && fchmod(descriptor, mode) < 0) error = -errno;
     if (error == 0) error = bind_anew(descriptor, &address);
     struct stat facts;
@@ -125,7 +125,7 @@ int cuv_unix_path(int descriptor, char *path, size_t capacity) {
     if (getsockname(descriptor, (struct sockaddr *)&address, &length) < 0) return -errno;
     // A name that begins with NUL is abstract (unix(7)): it has no file.
     if (address.sun_family != AF_UNIX || address.sun_path[0] == '\0') return UV_ENOENT;
-    // The path may fill its room, without a NUL.
+    // A path may fill the whole array, without a NUL.
     size_t count = strnlen(address.sun_path, sizeof address.sun_path);
     if (count >= capacity) return UV_ENAMETOOLONG;
     *(char *)mempcpy(path, address.sun_path, count) = '\0';

@@ -1,9 +1,9 @@
-/// libuv behind a handful of calls.
+/// libuv, reduced to a few calls.
 ///
-/// Every handle lives in one block that this module allocates and frees: the libuv struct and an opaque `owner`
-/// that comes back with each callback. A block dies in libuv's close callback and nowhere earlier. Requests are on
-/// loan from the loop while they are pending. Unless a comment says otherwise, a call belongs to the thread
-/// of its loop, and a result below zero is libuv's error code.
+/// Every handle lives in one block that this module allocates and frees: the libuv struct and an opaque `owner` that is
+/// passed to each callback. A block is freed in libuv's close callback and never earlier. Pending requests are borrowed
+/// from the loop. Unless a comment says otherwise, a call must be made on its loop's thread, and a result below zero is
+/// libuv's error code.
 #ifndef CUV_H
 #define CUV_H
 
@@ -19,8 +19,8 @@ typedef struct cuv_udp cuv_udp;
 typedef struct cuv_lookup cuv_lookup;
 typedef struct cuv_turns cuv_turns;
 
-/// An IPv4 or IPv6 socket address; all numbers in host order. The peer of a unix socket has zeroes.
-/// An IPv4 address stands in the lower 32 bits of `low`. What comes from the system is never an IPv4-mapped address.
+/// An IPv4 or IPv6 socket address; all numbers are in host order. The peer of a unix socket is all zeros. An IPv4
+/// address is in the lower 32 bits of `low`. Addresses from the system are never IPv4-mapped.
 typedef struct {
     uint64_t high;
     uint64_t low;
@@ -29,59 +29,59 @@ typedef struct {
     bool is_ipv6;
 } cuv_address;
 
-/// Laid out as `uv_buf_t` (and `struct iovec`) is.
+/// Has the layout of `uv_buf_t` (and `struct iovec`).
 typedef struct {
     void *base;
     size_t length;
 } cuv_buffer;
 
-/// Tells one file from all others that there are at the same time.
+/// Identifies a file among all files that exist at the same time.
 typedef struct {
     uint64_t device;
     uint64_t number;
 } cuv_file_identity;
 
-/// What an outgoing socket leaves by; zeroes leave it to the kernel.
+/// The route of an outgoing socket; zeros leave the choice to the kernel.
 typedef struct {
-    /// The address it comes from, for targets of the same family. The kernel chooses the port.
+    /// The source address, for targets of the same family. The kernel chooses the port.
     const cuv_address *source;
     /// The source may be an address that no interface has.
     bool binds_freely;
-    /// The interface it goes through (SO_BINDTODEVICE).
+    /// The interface (SO_BINDTODEVICE).
     const char *device;
-    /// What routing rules and filters see (SO_MARK).
+    /// The mark that routing rules and filters see (SO_MARK).
     uint32_t mark;
 } cuv_egress;
 
-/// What a loop calls, always in its own thread.
+/// The callbacks of a loop, always called on its own thread.
 typedef struct {
     void (*woken)(void *loop_owner);
     void (*timer_fired)(void *loop_owner);
-    /// `descriptor` (non-blocking, close-on-exec) is the callee's from here on.
+    /// `descriptor` (non-blocking, close-on-exec) belongs to the callee from now on.
     void (*accepted)(void *listener_owner, int descriptor, const cuv_address *peer);
-    /// Out of descriptors or memory: the listener has paused, see `cuv_listener_resume`.
+    /// Out of descriptors or memory. The listener has paused, see `cuv_listener_resume`.
     void (*accept_failed)(void *listener_owner, int error);
     void (*listener_closed)(void *listener_owner);
     void (*connected)(void *stream_owner, int status);
     /// An empty buffer leaves the bytes in the socket.
     cuv_buffer (*buffer_wanted)(void *stream_owner);
-    /// The number of bytes that were read into the buffer, maybe 0; or `UV_EOF`, or an error.
+    /// The number of bytes that were read into the buffer, possibly 0; or `UV_EOF`, or an error.
     void (*received)(void *stream_owner, ssize_t count);
     void (*written)(void *stream_owner, int status);
     void (*stream_closed)(void *stream_owner);
-    /// Room for a datagram, or a train of them, each 64 KiB; or empty, which leaves them in the socket. Its bytes are
-    /// in use until the loop asks again for any socket.
+    /// Room for datagrams or trains of them, 64 KiB for each; an empty buffer leaves them in the socket. The bytes are
+    /// in use until the loop asks again, for any socket.
     cuv_buffer (*datagram_buffer_wanted)(void *socket_owner);
-    /// One datagram, whole, maybe of no bytes, somewhere in the buffer.
+    /// One complete datagram, possibly empty, somewhere in the buffer.
     void (*datagram_received)(void *socket_owner, cuv_buffer datagram, const cuv_address *peer);
-    /// What became of `cuv_udp_send`: 0 or an error. It must not send or close anything.
+    /// The result of `cuv_udp_send`: 0 or an error. The callee must not send or close anything.
     void (*datagram_sent)(void *socket_owner, size_t payload, int status);
     void (*datagram_socket_closed)(void *socket_owner);
     /// `addresses` is valid during the call.
     void (*resolved)(void *lookup_owner, int status, const cuv_address *addresses, size_t count);
 } cuv_callbacks;
 
-/// Codes of libuv that are not an errno; the others are `-errno`.
+/// Error codes of libuv that aren't an errno; all others are `-errno`.
 enum {
     CUV_EOF = -4095,
     CUV_EAI_ADDRFAMILY = -3000,
@@ -95,10 +95,10 @@ enum {
 
 // MARK: - Any thread
 
-/// The version of libuv at run time, "1.44.2"; valid for ever.
+/// The version of libuv at run time, such as "1.44.2"; valid for ever.
 const char *cuv_version(void);
 
-/// The name of an error code, "ECONNREFUSED"; at most `size - 1` bytes and a NUL.
+/// Writes the name of an error code, such as "ECONNREFUSED": at most `size - 1` bytes and a NUL.
 void cuv_error_name(int error, char *buffer, size_t size);
 
 /// Parses a numeric address without port; the port becomes 0. `UV_EINVAL` for anything else.
@@ -107,35 +107,37 @@ int cuv_address_parse(const char *text, cuv_address *address);
 /// Writes the numeric address without port, NUL-terminated; 64 bytes always suffice.
 int cuv_address_text(const cuv_address *address, char *buffer, size_t size);
 
-/// Readies the calling thread to run a loop: its name (15 bytes at most, as top(1) shows it), and all signals
-/// blocked but those of its own faults. libuv doesn't ignore SIGPIPE, and signals are for the program's threads.
+/// Prepares the calling thread to run a loop. Sets its name (at most 15 bytes, as shown by top(1)), and blocks all
+/// signals except those of its own faults: libuv doesn't ignore SIGPIPE, and other signals are handled by the program's
+/// threads.
 void cuv_thread_prepare(const char *name);
 
-/// Lets the calling thread have a tenth of what others get where all cores are busy, for good.
+/// Permanently limits the calling thread to a tenth of the time that others get when all cores are busy.
 void cuv_thread_lower_priority(void);
 
-/// How many threads the process may start at once, up to `wanted`: tried out, since RLIMIT_NPROC, cgroups and the
-/// address space all have a say. `has_spare`: whether so many bytes of addresses are left beside them.
+/// The number of threads that the process can start at once, up to `wanted`. It is found by trying, since RLIMIT_NPROC,
+/// cgroups and the address space all limit it. `has_spare`: whether `spare` bytes of address space are left beside
+/// them.
 unsigned cuv_threads_startable(unsigned wanted, size_t spare, bool *has_spare);
 
-/// The processors that the process may run on, at least 1.
+/// The number of processors that the process may run on, at least 1.
 unsigned cuv_available_cores(void);
 
-/// Sizes the thread pool that runs name lookups: 256 threads, unless `UV_THREADPOOL_SIZE` says something else. Writes
-/// that variable, the first time.
+/// Sets the size of the thread pool that runs name lookups: 256 threads, unless `UV_THREADPOOL_SIZE` is set. The first
+/// call writes that variable.
 ///
-/// Without `tries_search_list` it also writes LOCALDOMAIN and RES_OPTIONS, the first time: glibc then looks names up as absolute ones
-/// and leaves the search list of resolv.conf(5) alone. A dot at the end of each name would do the same in the DNS, but no
-/// name of /etc/hosts has one.
+/// Without `tries_search_list`, the first call also writes LOCALDOMAIN and RES_OPTIONS: glibc then treats names as
+/// absolute and ignores the search list of resolv.conf(5). A trailing dot would do the same in the DNS, but the names
+/// in /etc/hosts have none.
 void cuv_lookup_pool_configure(bool tries_search_list);
 
-/// Starts the pool, the first time; with fewer threads, and another write to the environment, where the process may not
-/// start so many. Takes tens of milliseconds, and must end before the first lookup begins. Behind
-/// `cuv_lookup_pool_configure`. Returns how many lookups run at once: libuv gives them half of the threads. 0 where
-/// no thread can start: no lookup may begin.
+/// Starts the pool on the first call. If the process may not start that many threads, it uses fewer, and writes to the
+/// environment again. Takes tens of milliseconds, must end before the first lookup begins, and must follow
+/// `cuv_lookup_pool_configure`. Returns how many lookups run at once: libuv gives them half of the threads. 0 if no
+/// thread can start: then no lookup may begin.
 unsigned cuv_lookup_pool_start(void);
 
-/// Opens and closes a socket that leaves that way: says what would fail.
+/// Opens and closes a socket with these options, to find out whether that fails.
 int cuv_egress_probe(bool is_ipv6, const cuv_egress *egress);
 
 enum {
@@ -148,46 +150,47 @@ enum {
 /// `bound` receives the real address.
 int cuv_listen(const cuv_address *address, unsigned flags, int *descriptor, cuv_address *bound);
 
-/// Binds and closes again: says whether another listener holds the address, which SO_REUSEPORT would hide.
+/// Binds a socket and closes it, to find out whether another listener has the address. SO_REUSEPORT would hide that.
 int cuv_listen_probe(const cuv_address *address, unsigned flags);
 
-/// What a listening socket is that somebody else has opened.
+/// Properties of a listening socket that another process has opened.
 typedef struct {
-    /// Zeroes for a unix socket.
+    /// All zeros for a unix socket.
     cuv_address address;
     bool is_unix;
 } cuv_listening_facts;
 
-/// Readies a descriptor that listens already, as `cuv_listen` would: non-blocking, close-on-exec, with the options that
-/// connections inherit. It stays the caller's, and is closed by nothing here. `UV_EBADF` or `UV_ENOTSOCK`: no socket;
-/// `UV_EPROTOTYPE`: not a stream; `UV_EAFNOSUPPORT`: neither of IP nor of unix(7); `UV_EINVAL`: it doesn't listen.
+/// Prepares a descriptor that listens already in the same way as `cuv_listen`: non-blocking, close-on-exec, with the
+/// options that connections inherit. The caller keeps it, and it is never closed here. Errors: `UV_EBADF` or
+/// `UV_ENOTSOCK` if it isn't a socket, `UV_EPROTOTYPE` if it isn't a stream, `UV_EAFNOSUPPORT` if it is neither IP nor
+/// unix(7), `UV_EINVAL` if it doesn't listen.
 int cuv_listening_adopt(int descriptor, cuv_listening_facts *facts);
 
 /// Another descriptor of the same socket, close-on-exec.
 int cuv_descriptor_duplicate(int descriptor);
 
-/// Opens a listening unix socket that only users with `mode` (as 0600) may connect to: never, even for a moment, others.
-/// `identity` tells the file from one that replaces it. A file that a dead process has left behind is replaced;
-/// `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it is no socket, `UV_ETIMEDOUT` if another process keeps the
-/// folder locked (flock(2)) for seconds.
+/// Opens a listening unix socket that only users permitted by `mode` (such as 0600) can connect to; others can't, not
+/// even for a moment. `identity` distinguishes the file from a later replacement. A file that a dead process has left
+/// behind is replaced. Errors: `UV_EADDRINUSE` if a process listens on it, `UV_EEXIST` if it isn't a socket,
+/// `UV_ETIMEDOUT` if another process keeps the folder locked (flock(2)) for seconds.
 int cuv_listen_unix(const char *path, uint32_t mode, int *descriptor, cuv_file_identity *identity);
 
 /// The path to which a unix socket is bound; `UV_ENOENT` if it has no file. Any process may have bound it.
 int cuv_unix_path(int descriptor, char *path, size_t capacity);
 
-/// Which file is there; `UV_ENOENT` if none is.
+/// Identifies the file at a path; `UV_ENOENT` if there is none.
 int cuv_file_identify(const char *path, cuv_file_identity *identity);
 
-/// Removes the file of a unix socket, unless another one has taken its place. Before the socket is closed: from then on
-/// another process may replace the file by one of the same identity.
+/// Removes the file of a unix socket, unless another file has replaced it. Call it before the socket is closed: after
+/// that, another process may replace the file by one with the same identity.
 void cuv_unlink_unix(const char *path, cuv_file_identity identity);
 
-/// The address that this machine would use to reach `target`, with port 0, by asking the routing table: nothing
-/// is sent.
+/// The address from which this machine would reach `target`, with port 0. It comes from the routing table: nothing is
+/// sent.
 int cuv_local_address_towards(const cuv_address *target, cuv_address *local);
 
-/// Whether the address is one of this machine's: 1 or 0, by binding a socket to it. Also 1 where that can't be found
-/// out, and for every address where the system lets sockets bind to foreign ones (net.ipv4.ip_nonlocal_bind).
+/// Whether the address belongs to this machine, 1 or 0, found by binding a socket to it. Also 1 if that can't be found
+/// out, and for every address if the system lets sockets bind to foreign ones (net.ipv4.ip_nonlocal_bind).
 int cuv_address_is_own(const cuv_address *address);
 
 /// The user of the process that has connected to a unix socket.
@@ -198,23 +201,23 @@ void cuv_descriptor_close(int descriptor);
 
 // MARK: - Loop
 
-/// How long the callbacks of a loop's turns took, to the millisecond of libuv's clock: a histogram that any thread may
-/// read. NULL: out of memory.
+/// A histogram of how long the callbacks of a loop's turns took, in milliseconds of libuv's clock. Any thread may read
+/// it. NULL if there is no memory.
 cuv_turns *cuv_turns_create(void);
-/// Behind the end of its loop.
+/// Call it after the end of the loop.
 void cuv_turns_free(cuv_turns *turns);
 
 enum { CUV_TURN_BOUNDS = 13 };
-/// Turns that took no longer than the bound of this bucket and longer than the one before; the last bucket,
-/// `CUV_TURN_BOUNDS`, has no bound.
+/// The number of turns that took no longer than the bound of this bucket and longer than the bound before; the last
+/// bucket, `CUV_TURN_BOUNDS`, has no bound.
 uint64_t cuv_turns_count(const cuv_turns *turns, unsigned bucket);
-/// Milliseconds.
+/// The bound of a bucket in milliseconds.
 uint64_t cuv_turns_bound(unsigned bucket);
-/// Of all turns together.
+/// The milliseconds of all turns together.
 uint64_t cuv_turns_milliseconds(const cuv_turns *turns);
 
-/// `read_budget`: bytes that one stream may deliver before the other streams get their turn. `turns`: may be NULL;
-/// outlives the loop.
+/// `read_budget`: bytes that one stream may deliver before the other streams get their turn. `turns`: may be NULL; must
+/// outlive the loop.
 int cuv_loop_create(const cuv_callbacks *callbacks, size_t read_budget, cuv_turns *turns, cuv_loop **loop);
 
 /// Runs until `cuv_loop_finish` was called and every handle and request is gone.
@@ -226,29 +229,29 @@ void cuv_loop_finish(cuv_loop *loop);
 /// Frees the loop. `UV_EBUSY` (nothing freed) while a handle is open.
 int cuv_loop_destroy(cuv_loop *loop);
 
-/// Any thread, until `cuv_loop_finish`: `woken` is called soon, once for several calls.
+/// Any thread, until `cuv_loop_finish`. `woken` is called soon afterwards, once for several calls.
 void cuv_loop_wake(cuv_loop *loop);
 
-/// Milliseconds on a monotonic clock, as of this turn of the loop.
+/// Milliseconds of a monotonic clock, as of this turn of the loop.
 uint64_t cuv_loop_now(const cuv_loop *loop);
 
-/// (Re)arms the loop's one timer: fires once, `delay` milliseconds from now.
+/// (Re)arms the loop's only timer: it fires once, `delay` milliseconds from now.
 void cuv_loop_set_timer(cuv_loop *loop, uint64_t delay);
 
 // MARK: - Listener
 
-/// Takes over `descriptor`, in success and failure, and begins to accept.
+/// Takes over `descriptor`, even if this fails, and begins to accept.
 int cuv_listener_start(cuv_loop *loop, int descriptor, void *owner, cuv_listener **listener);
 void cuv_listener_resume(cuv_listener *listener);
 
-/// What becomes of connections that nobody has accepted.
+/// Decides about connections that haven't been accepted when a listener closes.
 typedef enum {
-    /// Accepts all that come until it is closed, since they would be reset: `accepted` may still come until
-    /// `listener_closed`.
+    /// Accepts all connections that come until the socket is closed, since they would be reset otherwise. `accepted`
+    /// may be called until `listener_closed`.
     CUV_CLOSE_LAST,
     /// Accepts the waiting connections once. Other processes that share the socket accept later ones.
     CUV_CLOSE_KEPT,
-    /// Leaves all of them to others who have the socket too.
+    /// Leaves all connections to other processes that have the socket too.
     CUV_CLOSE_HANDED,
 } cuv_listener_end;
 
@@ -259,59 +262,60 @@ int cuv_listener_duplicate(const cuv_listener *listener);
 
 // MARK: - TCP stream
 
-/// A stream without a socket, to be connected; NULL without memory.
+/// A stream without a socket, to be connected; NULL if there is no memory.
 cuv_tcp *cuv_tcp_create(cuv_loop *loop, void *owner);
 
-/// Gives the stream an accepted descriptor, of a TCP or unix socket, between which libuv makes no difference on Linux;
-/// it stays the caller's if this fails.
+/// Gives the stream an accepted descriptor of a TCP or unix socket; libuv treats both alike on Linux. If this fails,
+/// the caller keeps the descriptor.
 int cuv_tcp_adopt(cuv_tcp *tcp, int descriptor);
 
-/// `UV_EADDRNOTAVAIL`: the source address isn't one of this machine's, or there is none for the target.
+/// `UV_EADDRNOTAVAIL`: the source address doesn't belong to this machine, or there is none for the target.
 /// `UV_EADDRINUSE`: no local port is free for the target.
 int cuv_tcp_connect(cuv_tcp *tcp, const cuv_address *address, const cuv_egress *egress);
-/// A copy of a stream socket that is connected.
+/// A copy of a connected stream socket.
 int cuv_connected_duplicate(int descriptor);
-/// Connects to a unix socket of this machine, at once: connected, or `UV_EAGAIN` where its queue is full.
+/// Connects to a unix socket of this machine. The result is immediate: connected, or `UV_EAGAIN` if its queue is full.
 int cuv_tcp_connect_unix(cuv_tcp *tcp, const char *path);
 
-/// Lets the kernel find out when the peer of a stream that was connected has vanished.
+/// Lets the kernel detect when the peer of a connected stream has vanished.
 void cuv_tcp_keepalive(cuv_tcp *tcp);
 int cuv_tcp_local_address(const cuv_tcp *tcp, cuv_address *address);
 
 int cuv_tcp_read_start(cuv_tcp *tcp);
 void cuv_tcp_read_stop(cuv_tcp *tcp);
 
-/// Bytes the socket took at once; `UV_EAGAIN` if none. One or two buffers, none of them empty.
+/// Writes the bytes that the socket accepts at once, and returns their number; `UV_EAGAIN` if it accepts none. One or
+/// two buffers, none of them empty.
 ssize_t cuv_tcp_try_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 
-/// Writes bytes to a unix socket and passes descriptors to the process at its other end with the first of them
-/// (SCM_RIGHTS, unix(7)); they stay the caller's too. Only with no write pending. Returns how many bytes went with them;
-/// there must be one for each `CUV_DESCRIPTORS_A_BYTE`.
+/// Writes bytes to a unix socket, and passes descriptors with the first of them to the process at its other end
+/// (SCM_RIGHTS, unix(7)); the caller keeps its descriptors too. Only while no write is pending. Returns how many bytes
+/// were written with them; at least one is needed for every `CUV_DESCRIPTORS_A_BYTE` descriptors.
 ssize_t cuv_tcp_pass(cuv_tcp *tcp, const int *descriptors, size_t count, const void *bytes);
 enum { CUV_DESCRIPTORS_A_BYTE = 128 };
 
-/// How many bytes the socket would take at once, or a little less.
+/// The number of bytes that the socket would accept at once, or a little less.
 size_t cuv_tcp_send_room(const cuv_tcp *tcp);
 
-/// `written` comes when all is written; until then the memory must stay. One write at a time.
+/// `written` is called when everything is written; until then the memory must stay. One write at a time.
 int cuv_tcp_write(cuv_tcp *tcp, const cuv_buffer *buffers, unsigned count);
 
-/// Ends the direction towards the peer, at once; only with no write pending.
+/// Ends the direction towards the peer at once. Only while no write is pending.
 int cuv_tcp_shutdown(cuv_tcp *tcp);
 
-/// What no event tells of a stream that isn't read: 0, `UV_EOF` once the peer has ended its direction, even behind
-/// unread bytes, or the error that broke the stream. An error is told only once.
+/// The state of a stream that isn't being read, which no event reports: 0, `UV_EOF` once the peer has ended its
+/// direction, even after unread bytes, or the error that broke the stream. An error is reported only once.
 int cuv_tcp_peer_state(const cuv_tcp *tcp);
 
-/// How the peer acknowledges what was sent to it (TCP_INFO).
+/// How far the peer has acknowledged the bytes sent to it (TCP_INFO).
 typedef struct {
-    /// Segments on their way, an end among them.
+    /// Segments in flight, including an end.
     uint32_t unacknowledged;
-    /// Asked in vain since the last acknowledgement whether a closed window is open again.
+    /// Unanswered probes of a closed window since the last acknowledgement.
     uint32_t probes;
     /// Milliseconds since the last acknowledgement.
     uint32_t silence;
-    /// Milliseconds from one attempt to the next.
+    /// Milliseconds between two attempts.
     uint32_t timeout;
 } cuv_send_state;
 
@@ -322,19 +326,19 @@ int cuv_tcp_duplicate(const cuv_tcp *tcp);
 
 void cuv_tcp_close(cuv_tcp *tcp);
 
-/// Closes so that the peer sees a reset, not an end.
+/// Closes with a reset instead of an end.
 void cuv_tcp_reset(cuv_tcp *tcp);
 
 // MARK: - Pipe
 
-/// Opens a pipe that blocks nobody; fails rather than being smaller.
+/// Opens a non-blocking pipe. Fails if it would be smaller than `capacity`.
 int cuv_pipe_open(size_t capacity, int *read_end, int *write_end);
 
-/// Moves bytes from the stream's socket into a pipe, at most `count`; 0: the stream has ended; or an error,
-/// `UV_EAGAIN` among them. libuv doesn't know of it: for a stream that gave no buffer when one was wanted.
+/// Moves at most `count` bytes from the stream's socket into a pipe. Returns 0 if the stream has ended, or an error
+/// such as `UV_EAGAIN`. libuv isn't involved: only for a stream that returned an empty buffer from `buffer_wanted`.
 ssize_t cuv_tcp_splice_from(cuv_tcp *tcp, int write_end, size_t count);
 
-/// Moves bytes from a pipe to the stream's socket; only with no write pending.
+/// Moves bytes from a pipe to the stream's socket. Only while no write is pending.
 ssize_t cuv_tcp_splice_to(cuv_tcp *tcp, int read_end, size_t count);
 ssize_t cuv_pipe_read(int read_end, cuv_buffer room);
 
@@ -342,32 +346,32 @@ ssize_t cuv_pipe_read(int read_end, cuv_buffer room);
 
 int cuv_udp_create(cuv_loop *loop, bool is_ipv6, void *owner, cuv_udp **udp);
 
-/// Before it is bound. The source address is for the caller to bind to.
+/// Call it before the socket is bound. The caller binds to the source address itself.
 int cuv_udp_leave_by(cuv_udp *udp, const cuv_egress *egress);
 
-/// May be tried again with another port. An IPv6 socket leaves IPv4 alone.
+/// May be tried again with another port. An IPv6 socket doesn't take IPv4.
 int cuv_udp_bind(cuv_udp *udp, const cuv_address *address);
 int cuv_udp_local_address(const cuv_udp *udp, cuv_address *address);
 int cuv_udp_receive_start(cuv_udp *udp);
 
-/// Sends now or not at all: `UV_EAGAIN` where the socket is full. `header`, at most 262 bytes, goes in front.
+/// Sends at once or not at all: `UV_EAGAIN` if the socket is full. `header`, at most 262 bytes, is put in front.
 ///
-/// While datagrams are received, those sent from the same buffer go out together when all have been received, or
-/// another socket sends. `datagram_sent` comes exactly once, maybe at once, with `payload`, which is the owner's
-/// affair.
+/// While datagrams are being received, datagrams from the same buffer are sent together when all have been received, or
+/// when another socket sends. `datagram_sent` is called exactly once, possibly before this returns, with `payload`,
+/// whose meaning is up to the owner.
 void cuv_udp_send(cuv_udp *udp, cuv_buffer header, cuv_buffer datagram, size_t payload, const cuv_address *address);
 
 void cuv_udp_close(cuv_udp *udp);
 
-/// Closes without telling the owner, who may be gone.
+/// Closes without a callback to the owner, which may no longer exist.
 void cuv_udp_discard(cuv_udp *udp);
 
 // MARK: - Name lookup
 
-/// One `getaddrinfo` in the thread pool; `resolved` comes exactly once, and nothing else ends it.
+/// One `getaddrinfo` in the thread pool. `resolved` is called exactly once; the lookup can't end without it.
 int cuv_lookup_start(cuv_loop *loop, const char *name, void *owner, cuv_lookup **lookup);
 
-/// Asks to skip a lookup that has not begun to run; `resolved` still comes.
+/// Asks to skip a lookup that hasn't begun to run; `resolved` is called nevertheless.
 void cuv_lookup_cancel(cuv_lookup *lookup);
 
 #endif
