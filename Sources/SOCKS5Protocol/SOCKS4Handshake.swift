@@ -14,7 +14,7 @@ public struct SOCKS4Handshake: Sendable {
         case refuseUserID
         /// Send 5B and close. The reply is the reason for the log.
         case reject(Reply)
-        /// Not SOCKS4: close without a word.
+        /// Not SOCKS4: close without an answer.
         case abort
     }
 

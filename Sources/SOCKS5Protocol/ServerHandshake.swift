@@ -77,7 +77,7 @@ public struct ServerHandshake: Sendable {
     static let mostTokens: UInt8 = 8
 
     /// - Parameters:
-    ///   - method: the one that is selected, ``AuthenticationMethod/noAuthentication``,
+    ///   - method: the method that is selected, ``AuthenticationMethod/noAuthentication``,
     ///     ``AuthenticationMethod/usernamePassword`` or ``AuthenticationMethod/gssapi``.
     ///   - alternative: selected if the client doesn't offer `method`.
     public init(requiring method: AuthenticationMethod, or alternative: AuthenticationMethod? = nil) {
