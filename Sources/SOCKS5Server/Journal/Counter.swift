@@ -23,14 +23,14 @@ public enum Counter: Int, CaseIterable, Sendable {
     case refusedWhileDraining
     /// Requests, by the protocol of the client, see ``ProxyProtocol``.
     case socks5Requests, socks4Requests, httpRequests
-    /// Logins with the right user and password.
+    /// Logins with correct user and password.
     case succeededLogins
     /// Logins with a wrong user or password (RFC 1929).
     case failedLogins
     /// Logins refused without checking them, because too many were waiting or the verdict was
     /// ``LoginVerdict/unavailable``.
     case uncheckedLogins
-    /// Sessions that missed one of ``Configuration/Timeouts``.
+    /// Sessions ended by one of ``Configuration/Timeouts``.
     case timedOut
     /// Sessions that were ended because a quota was used up, see ``UserLimits/quota``.
     case endedByQuota
@@ -40,11 +40,11 @@ public enum Counter: Int, CaseIterable, Sendable {
     case datagramBytesClientToTarget, datagramBytesTargetToClient
     /// The part of these that the kernel has moved by itself (splice(2)).
     case splicedClientToTarget, splicedTargetToClient
-    /// UDP associations that were granted.
+    /// Granted UDP associations.
     case associations
     /// UDP associations that were refused because their source had the maximum.
     case associationsAtLimit
-    /// Datagrams that were relayed.
+    /// Relayed datagrams.
     case datagramsClientToTarget, datagramsTargetToClient
 }
 

@@ -4,23 +4,23 @@ internal import SOCKS5Protocol
 
 /// The counts of one worker since its start.
 ///
-/// Written by the worker's thread alone, read by any.
+/// Written only by the worker's thread, read by any.
 final class Counters: Sendable {
-    /// By ``Counter``.
+    /// Indexed by ``Counter``.
     private let counts = InlineArray<28, Count> { _ in Count() }
-    /// By ``DatagramDrop``.
+    /// Indexed by ``DatagramDrop``.
     private let drops = InlineArray<12, Count> { _ in Count() }
-    /// By ``LimitRefusal``.
+    /// Indexed by ``LimitRefusal``.
     private let refusals = InlineArray<5, Count> { _ in Count() }
-    /// By command and the REP field.
+    /// Indexed by command and the REP field.
     private let replies = InlineArray<45, Count> { _ in Count() }
-    /// By command and ``SessionInfo/Outcome``.
+    /// Indexed by command and ``SessionInfo/Outcome``.
     private let ends = InlineArray<200, Count> { _ in Count() }
-    /// By ``ConnectResult``, IPv4 first, then IPv6.
+    /// Indexed by ``ConnectResult``, IPv4 first, then IPv6.
     private let connects = InlineArray<12, Count> { _ in Count() }
-    /// By ``AcceptError``.
+    /// Indexed by ``AcceptError``.
     private let acceptErrors = InlineArray<5, Count> { _ in Count() }
-    /// By ``PolicyDecision``.
+    /// Indexed by ``PolicyDecision``.
     private let decisions = InlineArray<530, Count> { _ in Count() }
     /// Sessions that haven't sent their complete request yet; a gauge, not a counter.
     private let openHandshakes = Gauge()
@@ -104,7 +104,7 @@ final class Counters: Sendable {
         connects[Self.place(of: result, isIPv6)].value
     }
 
-    /// To all commands.
+    /// The replies to all commands.
     func sum(of reply: Reply) -> UInt64 {
         SOCKSCommand.allCases.reduce(self[reply, nil]) { $0 + self[reply, $1] }
     }

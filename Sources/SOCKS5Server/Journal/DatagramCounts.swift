@@ -1,4 +1,4 @@
-/// The datagrams of one association, or of all that a session had.
+/// The datagrams of one association, or of all associations of a session.
 public struct DatagramCounts: Sendable {
     public internal(set) var clientToTarget: UInt64 = 0
     public internal(set) var targetToClient: UInt64 = 0
@@ -22,7 +22,7 @@ public struct DatagramCounts: Sendable {
 }
 
 extension DatagramDrop {
-    /// In logs and metrics.
+    /// The word in logs and metrics.
     public var word: String {
         switch self {
         case .foreign, .malformed, .fragment, .denied, .unreachable, .unsolicited, .unprotected: "\(self)"

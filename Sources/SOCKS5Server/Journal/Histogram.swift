@@ -35,7 +35,7 @@ final class Histogram: Sendable {
         self.bounds = bounds
     }
 
-    /// The worker's thread.
+    /// Call it on the worker's thread.
     func observe(milliseconds: UInt64) {
         var bucket = 0
         while bucket < bounds.milliseconds.count && milliseconds > bounds.milliseconds[bucket] { bucket += 1 }
@@ -49,7 +49,7 @@ final class Histogram: Sendable {
         other.add(milliseconds: sum.value)
     }
 
-    /// What several workers have observed together.
+    /// The sum of several workers' histograms.
     static func sum(_ all: [Histogram], _ bounds: Bounds) -> HistogramSnapshot {
         all.reduce(into: HistogramSnapshot(boundsInMilliseconds: bounds.milliseconds)) { $1.add(to: &$0) }
     }
@@ -88,7 +88,7 @@ public struct HistogramSnapshot: Sendable {
         }
     }
 
-    /// All observations, also those above the last bound.
+    /// The number of all observations, including those above the last bound.
     public var count: UInt64 { counts.reduce(0, +) }
 
     /// Sum of all observations, in seconds.

@@ -59,7 +59,7 @@ final class Journal {
         if let decision = PolicyDecision(denial) { counters.add(decision) }
     }
 
-    /// A rule that only reports would have denied the request.
+    /// A report-only rule would have denied the request.
     ///
     /// - Parameter record: includes the rule.
     func requestReported(_ record: SessionRecord, _ report: Denial, now: UInt64) {
@@ -69,7 +69,7 @@ final class Journal {
 
     /// Datagrams of an association to a target are denied.
     ///
-    /// - Parameter rule: as logs call the one that denies them, if it is one.
+    /// - Parameter rule: the name in logs of the rule that denies them, if it is a rule.
     func datagramsDenied(
         _ record: SessionRecord,
         to target: Target,
@@ -117,7 +117,7 @@ final class Journal {
 
     /// A route can't carry the datagrams that were sent to it.
     ///
-    /// - Parameter reason: fixed words.
+    /// - Parameter reason: constant text.
     func datagramsLost(_ way: WayTaken, _ reason: String, now: UInt64) {
         guard let events = wayWarning.count(now: now) else { return }
         var metadata: Logger.Metadata = [
@@ -168,7 +168,7 @@ final class Journal {
         )
     }
 
-    /// - Parameter maximum: the sessions that there may be.
+    /// - Parameter maximum: the most sessions allowed.
     func connectionRefusedAtLimit(of maximum: Int, by listener: ListenerName, now: UInt64) {
         counters.add(.refusedAtLimit)
         counters.listeners[listener.index].add(.connections)
@@ -192,7 +192,7 @@ final class Journal {
         )
     }
 
-    /// - Parameter maximum: the sessions that there may be.
+    /// - Parameter maximum: the most sessions allowed.
     func handshakeDisplaced(atLimit maximum: Int, now: UInt64) {
         counters.add(.displacedHandshakes)
         guard let displaced = displacedWarning.count(now: now) else { return }

@@ -4,9 +4,9 @@ internal import SOCKS5Protocol
 /// The counts of one worker at one listener. Written by the worker's thread alone, read by any.
 final class ListenerCounters: Sendable {
     private let accepted = Count()
-    /// By ``ConnectionRefusal``.
+    /// Indexed by ``ConnectionRefusal``.
     private let refusals = InlineArray<14, Count> { _ in Count() }
-    /// By command.
+    /// Indexed by command.
     private let requests = InlineArray<5, Count> { _ in Count() }
     /// By command. A session that was handed to another worker ends there.
     private let ends = InlineArray<5, Count> { _ in Count() }

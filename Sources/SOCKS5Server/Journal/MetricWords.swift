@@ -4,7 +4,7 @@ internal import UVLoop
 
 // The words in metrics for events outside of sessions. They must not change: dashboards use them.
 
-/// Why a connection became no session.
+/// Why a connection didn't become a session.
 public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     /// By ``Configuration/loginBan``.
     case banned
@@ -64,10 +64,10 @@ public enum ConnectionRefusal: Int, CaseIterable, Sendable {
     }
 }
 
-/// How an attempt to connect to one address has ended.
+/// The result of an attempt to connect to one address.
 public enum ConnectResult: Int, CaseIterable, Sendable {
     case connected, refused, unreachable, timedOut
-    /// For another reason.
+    /// Failed for another reason.
     case failed
     /// Given up because another address was faster, or the session had ended.
     case abandoned
@@ -208,7 +208,7 @@ public enum PolicyDecision: Hashable, Sendable {
     }
 }
 
-/// How a handshake has ended.
+/// The result of a handshake.
 public enum HandshakeResult: Hashable, Sendable {
     /// With a request.
     case completed

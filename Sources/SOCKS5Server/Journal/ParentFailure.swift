@@ -16,7 +16,8 @@ enum ParentFailure: Error, Equatable {
     case insecure(String)
     /// Its protocol can't express the request, or the login.
     case unsupported
-    /// `code` is the byte that the parent has sent. Codes above 08 are unassigned (RFC 1928 section 6): the client gets 01.
+    /// `code` is the byte that the parent has sent. Codes above 08 are unassigned (RFC 1928 section 6): the client then
+    /// gets 01.
     case answered(Reply, code: UInt8)
 }
 

@@ -5,7 +5,7 @@ package struct RateLimit {
 
     package init() {}
 
-    /// - Parameter now: milliseconds on the loop's clock. Another worker's may be a turn ahead.
+    /// - Parameter now: milliseconds on the loop's clock. Another worker's clock may be a turn ahead.
     package mutating func count(now: UInt64) -> Int? {
         events += 1
         if let last, now < last &+ 1000 { return nil }

@@ -34,7 +34,7 @@ struct Refusals {
 
     /// The same for an association whose datagrams to a target are dropped.
     ///
-    /// - Parameter rule: as logs call the one that denies them, if it is one.
+    /// - Parameter rule: the name in logs of the rule that denies them, if it is a rule.
     mutating func noteDatagrams(
         _ record: SessionRecord,
         to target: Target,

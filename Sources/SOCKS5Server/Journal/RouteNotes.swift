@@ -11,7 +11,7 @@ struct RouteNotes {
     private(set) var attempts: UInt8 = 0
     /// The address that was dialled last, or whose connection was accepted.
     var address: SocketAddress?
-    /// Our end.
+    /// The address of our end.
     var bound: SocketAddress?
     /// `nil` if no route has matched.
     var way: WayTaken?

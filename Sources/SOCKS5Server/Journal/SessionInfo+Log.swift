@@ -3,7 +3,7 @@ internal import SOCKS5Protocol
 internal import Text
 
 extension SessionInfo {
-    /// One line a session that has ended, at `info`. What came from the wire is escaped. Probes leave none.
+    /// One line per ended session, at `info`. Bytes from the wire are escaped. Probes aren't logged.
     func log(to logger: Logger) {
         guard logger.logLevel <= .info, outcome != .probe else { return }
         let record = record
@@ -13,7 +13,7 @@ extension SessionInfo {
             "milliseconds": "\(milliseconds)",
         ]
         if let rule = record.rule { metadata["rule"] = "\(rule)" }
-        // Refusals are told once a second, and of the others this line alone tells.
+        // Other refusals are already logged once per second; this reason appears only here.
         if case .undecodable? = record.outcome, let reason = record.reason {
             metadata["reason"] = "\(reason)"
         }
@@ -22,7 +22,7 @@ extension SessionInfo {
         }
         if let command = record.command, let destination = record.destination {
             metadata["command"] = "\(command.text)"
-            // Of an association, the destination says little: each datagram has its own target.
+            // For an association the destination means little: each datagram has its own target.
             if command != .udpAssociate {
                 let target = Target(destination)?.description ?? destination.description.escapedForOneLine
                 metadata["destination"] = "\(target)"

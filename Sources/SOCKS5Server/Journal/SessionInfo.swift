@@ -28,7 +28,7 @@ public struct SessionInfo: Sendable {
 
     /// - Parameters:
     ///   - now: milliseconds on the loop's clock.
-    ///   - moment: the same on the system's clock.
+    ///   - moment: the same moment on the system's clock.
     init(
         _ record: SessionRecord,
         _ traffic: SessionTraffic = SessionTraffic(),

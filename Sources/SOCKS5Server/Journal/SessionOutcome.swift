@@ -10,9 +10,9 @@ enum SessionOutcome: Equatable {
 
     /// Both directions were relayed until their end, or the client has ended its UDP association.
     case completed
-    /// Answered with a failure reply.
+    /// A failure reply was sent.
     case refused(Reply)
-    /// Answered with reply 02, for this reason.
+    /// Reply 02 was sent, for this reason.
     case denied(Denial)
     /// No method in common (RFC 1928 section 3).
     case noAcceptableMethod
@@ -40,7 +40,7 @@ enum SessionOutcome: Equatable {
     case endedByAdmin
     /// The current users or rules would refuse it, see ``ProxyServer/endRefused()``.
     case revoked
-    /// The server was stopped, and the time to drain is over.
+    /// The server was stopped, and the time for draining is over.
     case stopped
 
     /// Whether the peers must see a reset, since the relayed bytes are incomplete.
@@ -67,7 +67,7 @@ enum SessionOutcome: Equatable {
         }
     }
 
-    /// For the log: fixed words, no bytes from the wire.
+    /// Constant text for the log, without bytes from the wire.
     var text: String {
         switch self {
         case .completed: "completed"

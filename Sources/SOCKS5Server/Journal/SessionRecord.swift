@@ -14,7 +14,7 @@ struct SessionRecord {
     let listener: ListenerName
     private(set) var username: [UInt8]?
     private var rare: Rare?
-    /// A load balancer until its PROXY header names the client.
+    /// The load balancer, until its PROXY header names the client.
     private(set) var client: Peer
     private(set) var command: SOCKSCommand?
     /// `nil` until the client has sent bytes of a known protocol.
@@ -27,7 +27,7 @@ struct SessionRecord {
     private(set) var dialAttempts: UInt8 = 0
     /// The side whose direction has ended first.
     var firstEnd: SessionOutcome.Side?
-    /// Where the target is, and our end of its connection.
+    /// The address of the target, and our end of its connection.
     private(set) var address: Peer?
     /// The error's code in libuv; 0 if there is none.
     private var errorCode: Int32 = 0
@@ -80,7 +80,7 @@ struct SessionRecord {
     var balancer: Peer? { rare?.notes.balancer }
     /// The user's terms from the credential store.
     var terms: UserTerms? { rare?.notes.terms }
-    /// The name that the client gives itself with SOCKS4, without a login.
+    /// The client's name for itself with SOCKS4, without a login.
     var claimedUser: [UInt8]? { rare?.notes.claimedUser }
     /// The route that was taken; `nil` if none matched.
     var way: WayTaken? { rare?.notes.way }
@@ -241,13 +241,13 @@ extension SessionRecord {
         }
     }
 
-    /// `socks5d.yaml:12`, `rule 3`, `user's rule 3` or `rule set`, if one has refused the request.
+    /// `socks5d.yaml:12`, `rule 3`, `user's rule 3` or `rule set`, if a rule has refused the request.
     var rule: String? { rare?.notes.rule }
 
     /// Details beyond the outcome. May contain any bytes.
     var reason: String? {
         if let unreadable { return unreadable.text }
-        // An association outlives the failures of a parent.
+        // An association continues after failures of a parent.
         if let reason = way?.reasonForLog, reply != .succeeded, outcome?.isRefusal == true { return reason }
         return switch outcome {
         case .refused?: limit?.text

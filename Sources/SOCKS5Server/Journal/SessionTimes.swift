@@ -1,4 +1,4 @@
-/// How long the stages of one session took, in milliseconds on the loop's clock.
+/// The durations of one session's stages, in milliseconds on the loop's clock.
 ///
 /// Each running session has one, so it is small: times above 24 days are recorded as 24 days.
 package struct SessionTimes: Sendable {

@@ -5,7 +5,7 @@ package import SOCKS5Protocol
 extension SessionInfo {
     /// How far a session got.
     public enum Stage: String, CaseIterable, Comparable, Sendable {
-        /// Nothing was received.
+        /// Nothing was received yet.
         case accepted
         /// The client has sent something.
         case handshake
@@ -13,7 +13,7 @@ extension SessionInfo {
         case login
         /// The client has sent its request.
         case policy
-        /// A name is looked up.
+        /// A name is being looked up.
         case lookup
         /// The server connects to the target, or waits for it.
         case dial
@@ -35,10 +35,10 @@ extension SessionInfo {
         public static func < (left: Stage, right: Stage) -> Bool { left.rank < right.rank }
     }
 
-    /// How clients log in.
+    /// The login method.
     public enum Method: String, CaseIterable, Sendable {
         case none, password
-        /// The client's certificate names the user.
+        /// The client's certificate proves the user.
         case certificate
         /// A Kerberos context names the user (RFC 1961).
         case gssapi

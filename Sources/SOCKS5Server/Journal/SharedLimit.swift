@@ -6,7 +6,7 @@ enum SharedLimit {
     /// ``Configuration/maxConnections``.
     case connections
 
-    /// For the log: fixed words.
+    /// Constant text for the log.
     var text: String {
         switch self {
         case .associations: "associations of a source"

@@ -16,7 +16,7 @@ public struct Statistics: Sendable {
     /// Sessions that have not ended yet.
     public var active: Int { self[.accepted] - self[.ended] }
 
-    /// How often a reply was given.
+    /// How often a reply was sent.
     public func replies(_ reply: Reply) -> Int { Int(replies[Int(reply.rawValue)]) }
 
     /// Datagrams that weren't relayed.

@@ -23,9 +23,9 @@ enum Unreadable: Equatable {
     case methods([UInt8])
     /// A SOCKS4 or HTTP request without a login although one is required.
     case noLogin
-    /// A login by GSSAPI that its context refuses, in Kerberos' words.
+    /// A GSSAPI login that its context refuses, with Kerberos' reason.
     case context(String)
-    /// A level of protection that is not granted (RFC 1961 section 4.3).
+    /// A level of protection that isn't granted (RFC 1961 section 4.3).
     case protection(UInt8)
 
     /// For a client that speaks none of the listener's protocols.
@@ -41,7 +41,7 @@ enum Unreadable: Equatable {
             // PROXY header, version 2: CR LF CR LF NUL CR LF QUIT LF.
             case 0x0d: .proxyHeader
             case UInt8(ascii: "P") where bytes.bytes(0..<5)?.elementsEqual("PROXY".utf8) == true: .proxyHeader
-            // The methods of HTTP are words in capitals.
+            // HTTP methods are words in capitals.
             case UInt8(ascii: "A")...UInt8(ascii: "Z"): .http
             default: .version(first)
             }
@@ -105,7 +105,7 @@ enum Unreadable: Equatable {
         return "methods " + (shown + (codes.count > mostMethods ? ["..."] : [])).joined(separator: ", ")
     }
 
-    /// A greeting may offer 255.
+    /// A greeting may offer up to 255.
     private static let mostMethods = 8
 }
 
