@@ -1,11 +1,12 @@
 internal import UVLoop
 
-/// Whoever waits for bandwidth, see ``Clock/wake(_:at:)``.
+/// A pipe or path that waits for bandwidth, see ``Clock/wake(_:at:)``.
 protocol BandwidthWaiter: AnyObject {
     func bandwidthMayHaveCome()
 }
 
-/// The times of one worker: deadlines and turns of its sessions, and waits for bandwidth, behind the loop's one timer.
+/// The times of one worker: deadlines and turns of its sessions, and waits for bandwidth, all driven by the loop's only
+/// timer.
 ///
 /// - Isolation: the worker's thread.
 final class Clock {
@@ -20,7 +21,7 @@ final class Clock {
     @exclusivity(unchecked) private var deadlines: DeadlineQueue<Turn>
     @exclusivity(unchecked) private var turns: DeadlineQueue<Slot>
     @exclusivity(unchecked) private var waiters = TimeHeap<any BandwidthWaiter>()
-    /// When the timer is due; `.max` if it is not armed.
+    /// When the timer is due; `.max` if it isn't armed.
     @exclusivity(unchecked) private var timerExpiry = UInt64.max
 
     /// - Parameter duration: milliseconds, for each kind of deadline.
@@ -30,7 +31,7 @@ final class Clock {
         turns = DeadlineQueue(duration: duration)
     }
 
-    /// Milliseconds, the same for all workers.
+    /// In milliseconds, the same for all workers.
     var now: UInt64 { loop.now }
 
     // MARK: - Sessions
@@ -44,28 +45,28 @@ final class Clock {
         deadlines.remove(slot)
     }
 
-    /// Sets the session's one deadline.
+    /// Sets the session's only deadline.
     func set(_ deadline: Deadline, for slot: Slot) {
         wake(at: deadlines.set(slot, deadline, now: loop.now))
     }
 
     func clearDeadline(of slot: Slot) { deadlines.clear(slot) }
 
-    /// Milliseconds since the session's deadline was set; `nil`: it has none.
+    /// Milliseconds since the session's deadline was set; `nil` if it has none.
     func sinceDeadlineWasSet(of slot: Slot) -> UInt64? { deadlines.age(of: slot, now: loop.now) }
 
     /// Milliseconds.
     func duration(of deadline: Deadline) -> UInt64 { deadlines.duration(of: deadline) }
 
-    /// The session whose deadline of a kind was set the longest time ago.
+    /// The session whose deadline of this kind was set the longest time ago.
     func first(with deadline: Deadline) -> Slot? { deadlines.first(with: deadline) }
 
-    /// The session has a turn within a second, once, unless it awaits one already.
+    /// Gives the session a turn within a second, once, unless it waits for one already.
     func awaitLook(of slot: Slot) {
         if deadlines[slot].slot == nil { awaitTurn(.look, of: slot) }
     }
 
-    /// The session has a turn, once, instead of one that it awaits already.
+    /// Gives the session a turn, once, replacing one that it waits for already.
     ///
     /// - Parameter turn: ``Deadline/turn`` or ``Deadline/look``.
     func awaitTurn(_ turn: Deadline, of slot: Slot) {
@@ -80,8 +81,8 @@ final class Clock {
         turns.remove(place)
     }
 
-    /// ``BandwidthWaiter/bandwidthMayHaveCome()`` is called once: at that time, or within a second, so that a waiter that
-    /// is closed meanwhile isn't kept for long.
+    /// ``BandwidthWaiter/bandwidthMayHaveCome()`` is called once: at that time, or within a second, so that a waiter
+    /// that is closed meanwhile isn't kept for long.
     func wake(_ waiter: any BandwidthWaiter, at time: UInt64) {
         let time = min(time, loop.now + 1000)
         waiters.insert(waiter, at: time)
@@ -90,21 +91,21 @@ final class Clock {
 
     // MARK: - Timer
 
-    /// Deadlines mostly move away before they come: the timer isn't touched for that, but finds out when it
-    /// fires that there is nothing to do yet.
+    /// Deadlines usually move before they come. The timer isn't changed for that: when it fires, it finds out that
+    /// nothing is due yet.
     func wake(at expiry: UInt64) {
         guard expiry < timerExpiry else { return }
         timerExpiry = expiry
         loop.setTimer(after: expiry > loop.now ? expiry - loop.now : 0)
     }
 
-    /// The loop's timer has fired: what is due may be taken now, and ``rearm()`` comes last.
+    /// The loop's timer has fired: take everything that is due now, then call ``rearm()``.
     func timerDidFire() { timerExpiry = .max }
 
     /// A session whose deadline has passed.
     func takeDeadline() -> (slot: Slot, deadline: Deadline)? { deadlines.takeExpired(now: loop.now) }
 
-    /// A session that has its turn.
+    /// A session whose turn has come.
     func takeTurn() -> Slot? { turns.takeExpired(now: loop.now).map { turns[$0.slot] } }
 
     func takeWaiter() -> (any BandwidthWaiter)? { waiters.takeReady(now: loop.now) }

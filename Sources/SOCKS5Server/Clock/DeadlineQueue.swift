@@ -1,15 +1,15 @@
-/// Names an owner in a ``DeadlineQueue``, from its insertion to its removal.
+/// Identifies an owner in a ``DeadlineQueue`` from its insertion to its removal.
 struct DeadlineSlot: Equatable {
     fileprivate let number: Int32
 
-    /// From 0, and no larger than the number of owners that there have been at once.
+    /// Counted from 0, and never larger than the highest number of owners so far.
     var index: Int { Int(number) }
 }
 
 /// Owners with at most one deadline each.
 ///
-/// All deadlines of a kind last equally long, so that a list in the order of setting is one in the order of
-/// expiry: everything here is O(1).
+/// All deadlines of a kind have the same duration, so a list in the order of setting is also in the order of expiry.
+/// Everything here is O(1).
 struct DeadlineQueue<Owner> {
     typealias Slot = DeadlineSlot
 
@@ -62,7 +62,7 @@ struct DeadlineQueue<Owner> {
         firstFree = slot.number
     }
 
-    /// Sets the one deadline of a slot, counted from `now`.
+    /// Sets the only deadline of a slot, counted from `now`.
     ///
     /// - Returns: when it expires.
     @discardableResult
@@ -103,7 +103,7 @@ struct DeadlineQueue<Owner> {
         entries[index].next = Self.none
     }
 
-    /// Milliseconds since the slot's deadline was set; `nil`: it has none.
+    /// Milliseconds since the slot's deadline was set; `nil` if it has none.
     func age(of slot: Slot, now: UInt64) -> UInt64? {
         let entry = entries[slot.index]
         guard let deadline = entry.deadline else { return nil }
@@ -114,7 +114,7 @@ struct DeadlineQueue<Owner> {
 
     /// The earliest expiry of all.
     var next: UInt64? {
-        // Loops over sequences allocate where nothing is optimised, as in tests; the timer fires while bytes move.
+        // Loops over sequences allocate in unoptimised builds, such as tests, and the timer fires while bytes move.
         var earliest: UInt64?
         var kind = 0
         while kind < lists.count {
@@ -136,13 +136,13 @@ struct DeadlineQueue<Owner> {
         set { entries[slot.index].owner = newValue }
     }
 
-    /// The owner whose deadline of a kind was set the longest time ago.
+    /// The owner whose deadline of this kind was set the longest time ago.
     func first(with deadline: Deadline) -> Slot? {
         let first = lists[deadline.rawValue].first
         return first == Self.none ? nil : Slot(number: first)
     }
 
-    /// Takes one deadline that has expired out of the queue; the owner stays in it.
+    /// Takes one expired deadline out of the queue; its owner stays.
     mutating func takeExpired(now: UInt64) -> (slot: Slot, deadline: Deadline)? {
         var kind = 0
         while kind < lists.count {

@@ -1,12 +1,12 @@
-/// Answers that an embedder's code gives a worker later, in tasks of their own.
+/// Answers that an embedder's code gives to a worker later, in tasks of their own.
 ///
-/// Nothing of a session leaves its thread: an answer comes through the mailbox, with the number of a question that may
-/// have been given up meanwhile.
+/// Nothing of a session leaves its thread: an answer comes through the mailbox, with the number of a question. The
+/// question may have been abandoned meanwhile.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: holds who asks until the question is answered or given up.
+/// - Ownership: holds the asker until the question is answered or abandoned.
 final class PendingAnswers<Answer: Sendable> {
-    /// Names a question until it is answered or given up.
+    /// Identifies a question until it is answered or abandoned.
     struct Ticket {
         fileprivate let number: UInt64
     }
@@ -17,14 +17,14 @@ final class PendingAnswers<Answer: Sendable> {
     private var numbers: UInt64 = 0
 
     /// - Parameters:
-    ///   - unavailable: what an error means.
-    ///   - post: hands an answer over to the worker's thread, which calls ``pass(_:to:)``.
+    ///   - unavailable: the answer if the task throws.
+    ///   - post: passes an answer to the worker's thread, which calls ``pass(_:to:)``.
     init(unavailable: Answer, _ post: @escaping @Sendable (UInt64, Answer) -> Void) {
         self.unavailable = unavailable
         self.post = post
     }
 
-    /// - Parameter answered: called once at the most, and never before this returns.
+    /// - Parameter answered: called at most once, and never before this returns.
     func begin(
         _ answer: @escaping @Sendable () async throws -> Answer,
         _ answered: @escaping (Answer) -> Void
@@ -42,12 +42,12 @@ final class PendingAnswers<Answer: Sendable> {
         return Ticket(number: number)
     }
 
-    /// Nobody wants the answer any more.
+    /// Abandons a question whose answer isn't needed any more.
     func giveUp(_ ticket: Ticket) {
         pending.removeValue(forKey: ticket.number)?.task.cancel()
     }
 
-    /// Answers all that is pending with this one.
+    /// Answers all pending questions with this answer.
     func passAll(_ answer: Answer) {
         for (number, question) in pending {
             question.task.cancel()

@@ -1,4 +1,4 @@
-/// Values by the time at which each is due: a binary heap, so that with `n` of them each costs O(log n).
+/// Values ordered by the time at which they are due: a binary heap, so that each of `n` values costs O(log n).
 struct TimeHeap<Value> {
     private struct Entry {
         let time: UInt64
@@ -19,7 +19,7 @@ struct TimeHeap<Value> {
         }
     }
 
-    /// Takes a value whose time has come.
+    /// Takes a value that is due.
     mutating func takeReady(now: UInt64) -> Value? {
         guard let first = entries.first, first.time <= now else { return nil }
         entries.swapAt(0, entries.count - 1)

@@ -12,7 +12,7 @@ public enum ServerStage: String, Sendable {
 /// The life of a server: idle, starting, running, draining, ended. Decides what each call does, at any
 /// moment; for example a stop during the start.
 ///
-/// Pure: the server performs what an event returns.
+/// Pure: the server performs the action that an event returns.
 struct Lifecycle {
     private enum Stage {
         case idle
@@ -24,7 +24,7 @@ struct Lifecycle {
         case ended
     }
 
-    /// What the server has to do.
+    /// The action that the server must perform.
     enum Action: Equatable {
         case nothing
         /// Tell every worker to stop, including those that start later.
@@ -40,7 +40,7 @@ struct Lifecycle {
 
     private var stage = Stage.idle
 
-    /// How far the server has come.
+    /// The current stage of the server.
     var current: ServerStage {
         switch stage {
         case .idle: .idle
@@ -51,7 +51,7 @@ struct Lifecycle {
         }
     }
 
-    /// Whether a stop was asked for, or the start has failed, and no thread runs any more.
+    /// Whether a stop was requested or the start has failed, and no thread is running any more.
     var hasEnded: Bool {
         switch stage {
         case .ended: true
@@ -59,7 +59,7 @@ struct Lifecycle {
         }
     }
 
-    /// Whether a stop was asked for, or the start has failed.
+    /// Whether a stop was requested, or the start has failed.
     var isStopping: Bool {
         switch stage {
         case .idle, .running: false
@@ -81,7 +81,7 @@ struct Lifecycle {
         }
     }
 
-    /// Before a thread is started. A thread that can't be started has ended.
+    /// Call it before starting a thread. A thread that can't be started counts as ended.
     ///
     /// - Returns: false if it must not start because of a stop.
     mutating func threadWillStart() -> Bool {

@@ -3,8 +3,8 @@ internal import ProxyPolicy
 public import SOCKS5Protocol
 internal import UVLoop
 
-/// All numbers of a ``ProxyServer`` at one moment, since its start and over all workers: for a metrics page, or for a
-/// program's own.
+/// All numbers of a ``ProxyServer`` at one moment, since its start and over all workers, for a metrics page or an
+/// embedder's own use.
 ///
 /// The numbers are read one after the other while the workers run: each is correct, but they may be from
 /// slightly different moments. Counts never decrease.
@@ -37,7 +37,7 @@ public struct MetricsSnapshot: Sendable {
         public let name: [UInt8]?
         /// Running sessions with a request.
         public let sessions: Int
-        /// Payload that was relayed; it grows while sessions run.
+        /// Relayed payload; it grows while sessions are running.
         public let bytesClientToTarget: UInt64
         public let bytesTargetToClient: UInt64
         /// Bytes used in the current period; `nil` if there is no quota.
@@ -105,13 +105,13 @@ public struct MetricsSnapshot: Sendable {
     public internal(set) var bufferLimit = 0
     /// Pipes through which bytes are spliced at this moment.
     public internal(set) var pipesInUse = 0
-    /// Password hashes that wait to be computed.
+    /// Password hashes waiting to be computed.
     public internal(set) var loginsQueued = 0
     /// Banned sources.
     public internal(set) var bans = 0
     /// ``ProxyServer/maxConnections``.
     public internal(set) var sessionsLimit = 0
-    /// Whether a stop was asked for.
+    /// Whether a stop was requested.
     public internal(set) var isDraining = false
 }
 

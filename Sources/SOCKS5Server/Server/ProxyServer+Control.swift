@@ -24,13 +24,13 @@ extension ProxyServer {
         )
     }
 
-    /// Ends a session, by ``SessionInfo/id``: both sides see a reset.
+    /// Ends a session, identified by ``SessionInfo/id``: both sides see a reset.
     ///
     /// - Returns: false if there is no such session.
     @discardableResult
     public func end(_ id: UInt64) async -> Bool { await end([id]) > 0 }
 
-    /// Ends sessions, by ``SessionInfo/id``.
+    /// Ends sessions, identified by ``SessionInfo/id``.
     ///
     /// - Returns: how many of them existed.
     @discardableResult
@@ -43,7 +43,7 @@ extension ProxyServer {
     /// and sessions to a target that is now denied. A changed password ends no session. A ``CredentialStore``
     /// is asked which users are gone, see ``CredentialStore/revoked(among:)``.
     ///
-    /// - Returns: how many there were.
+    /// - Returns: the number of these sessions.
     @discardableResult
     public func endRefused() async -> Int {
         let revoked = await revokedUsers()
@@ -56,7 +56,7 @@ extension ProxyServer {
         return users.isEmpty ? [] : await store.revoked(among: users)
     }
 
-    /// Asks all workers at once, and waits for the last answer.
+    /// Asks all workers at the same time, and waits for the last answer.
     ///
     /// - Parameter control: runs with each worker, and returns its answer.
     /// - Returns: the answers in the order of the workers; workers that have ended give none.
@@ -103,7 +103,7 @@ extension ProxyServer {
 
     // MARK: - Bans, quotas, names
 
-    /// The sources that are banned, see ``Configuration/loginBan``.
+    /// The banned sources, see ``Configuration/loginBan``.
     public func bans() -> [Ban] {
         let now = LoopThread.now
         return state.withLock { $0.shared }.map { shared in
@@ -113,7 +113,7 @@ extension ProxyServer {
         } ?? []
     }
 
-    /// Forgets the failed logins of a source, and lets it in again.
+    /// Forgets the failed logins of a source, and lifts its ban.
     ///
     /// - Parameter client: an address, or the text of ``Ban/client``.
     /// - Returns: false if it wasn't banned.
@@ -178,11 +178,11 @@ private final class Gathered<Answer: Sendable>: Sendable {
 
 /// A user's sessions, traffic and quota.
 public struct UserUsage: Sendable {
-    /// As bytes (RFC 1929).
+    /// The name as bytes (RFC 1929).
     public let user: [UInt8]
     /// Running sessions with a request.
     public let sessions: Int
-    /// Payload that was relayed; it grows while sessions run.
+    /// Relayed payload; it grows while sessions are running.
     public let bytesClientToTarget: UInt64
     public let bytesTargetToClient: UInt64
     /// In bytes of both directions; `nil` if there is none.
@@ -199,7 +199,7 @@ public struct UserUsage: Sendable {
     }
 }
 
-/// A source that may not connect for a while.
+/// A source that may not connect for some time.
 public struct Ban: Sendable {
     /// An IPv4 address, or the network of an IPv6 address, such as `2001:db8::/64`.
     public let client: String

@@ -9,7 +9,7 @@ package struct Forecast: Sendable {
         case client
         /// The listener requires a login, and the client has none.
         case noLogin
-        /// The user doesn't exist, or can't log in now or from there.
+        /// The user doesn't exist, or can't log in now or from this address.
         case user
         /// - rule: its name in logs; `nil` if it isn't a rule.
         case denied(Denial, rule: String?)
@@ -22,23 +22,23 @@ package struct Forecast: Sendable {
         case byParent
     }
 
-    /// Where a request that matches a route goes.
+    /// The parents that a request on a route may take.
     package struct Parents: Sendable {
         /// Name of the parent or the group.
         package let name: String
         /// The parents of each chain, in the order in which the chains are tried.
         package let chains: [[String]]
-        /// Whether that order is the same for the next request like this one.
+        /// Whether the order is the same for every request like this one.
         package let isOrderFixed: Bool
         /// Whether any of them carries datagrams.
         package let carriesDatagrams: Bool
     }
 
-    /// A route that matches for certain.
+    /// A route that certainly matches.
     package struct Fallback: Sendable {
         /// The name of the route in logs. If `nil`, no route matches, and the request leaves directly.
         package let route: String?
-        /// `nil`: it leaves straight.
+        /// `nil` if the request goes directly to its target.
         package let parents: Parents?
     }
 
@@ -51,7 +51,7 @@ package struct Forecast: Sendable {
     /// The route of the name if none of its addresses is in the networks of a route. `nil` if ``isCertain``,
     /// since addresses then don't matter.
     package let fallback: Fallback?
-    /// `nil`: it leaves straight.
+    /// `nil` if the request goes directly to its target.
     package let parents: Parents?
     /// `nil` if the target is an address.
     package let lookup: Lookup?
@@ -59,7 +59,7 @@ package struct Forecast: Sendable {
     package let egress: Egress?
 
     package enum Egress: Equatable, Sendable {
-        /// At most one of each family.
+        /// At most one per family.
         case always([IPAddress])
         /// Chosen for each connection.
         case chosen

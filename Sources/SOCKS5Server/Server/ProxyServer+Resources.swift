@@ -5,7 +5,7 @@ extension ProxyServer {
     /// Checks that there are enough threads and memory to start. Otherwise tasks would wait for ever for a
     /// thread that can't start, or the program would end within an allocation. Takes milliseconds.
     ///
-    /// - Throws: ``ProxyServerError/Code/systemFailure``, with the limits to look at.
+    /// - Throws: ``ProxyServerError/Code/systemFailure``, with the limits to check.
     package func checkResources() throws(ProxyServerError) {
         // In addition to the workers: the pool for tasks with one thread per core, and some threads for one
         // purpose each.
@@ -28,7 +28,7 @@ extension ProxyServer {
 
     private static let leastMemory = 128 << 20
 
-    /// Runs `body` in a thread of its own that takes no signals.
+    /// Runs `body` on a separate thread that receives no signals.
     ///
     /// - Parameters:
     ///   - name: at most 15 bytes, which ps(1) and top(1) show.

@@ -17,7 +17,7 @@ extension ProxyServer {
         }
     }
 
-    /// Returns when it listens, or the server stops.
+    /// Returns when it listens, or when the server stops.
     private func listen(_ listener: Listener, every interval: Duration) async {
         var lastTrouble = ""
         while (try? await Task.sleep(for: interval)) != nil {
@@ -43,7 +43,7 @@ extension ProxyServer {
         logger.notice("listening", metadata: ["address": "\(listener.address)"])
     }
 
-    /// Each worker gets its sockets.
+    /// Gives each worker its sockets.
     func give(_ listening: ListeningSet) {
         for (member, sockets) in zip(crew.members, listening.sockets) {
             for (listener, socket) in sockets where !member.mailbox.post(.listen(listener, socket)) {

@@ -17,7 +17,7 @@ public final class ProxyServer: Sendable {
     struct State {
         var lifecycle = Lifecycle()
         var boundAddresses: [ListenAddress] = []
-        /// In the same order.
+        /// In the order of the listeners.
         var listenerNames: [String] = []
         /// Files of unix sockets, which are removed when the server stops.
         var files: [UnixSocketFile] = []
@@ -60,7 +60,7 @@ public final class ProxyServer: Sendable {
     let crew: Crew
     let hashThreads = HashThreads()
     let state = Guarded(State())
-    /// `nil` until the server has started; held by a reload.
+    /// `nil` until the server has started; locked during a reload.
     private let service = Guarded<Service?>(nil)
 
     /// Number of threads that serve.
@@ -111,7 +111,7 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// What has been counted so far.
+    /// The counts so far.
     public var statistics: Statistics { Statistics(crew.members.map(\.counters)) }
 
     /// The embedder's store; `nil` if the users are in the configuration, or there are none.
@@ -121,7 +121,7 @@ public final class ProxyServer: Sendable {
         }
     }
 
-    /// What each worker has counted so far.
+    /// The counts of each worker so far.
     package var statisticsOfWorkers: [Statistics] {
         crew.members.map { Statistics([$0.counters]) }
     }
@@ -309,7 +309,7 @@ public final class ProxyServer: Sendable {
 
     /// Starts a thread that reports its own end; does nothing after a stop.
     ///
-    /// - Parameter purpose: for the error's text.
+    /// - Parameter purpose: for the text of the error.
     private func startThread(
         named name: String,
         for purpose: String,
@@ -345,7 +345,7 @@ public final class ProxyServer: Sendable {
     ///
     /// Returns when all sessions have ended, also if the stop came during the start.
     ///
-    /// - Throws: what ``start()`` throws, except ``ProxyServerError/Code/stopped``.
+    /// - Throws: the errors of ``start()``, except ``ProxyServerError/Code/stopped``.
     public func run() async throws {
         try await withTaskCancellationHandler {
             do throws(ProxyServerError) {
@@ -364,7 +364,7 @@ public final class ProxyServer: Sendable {
         tellOfStop(within: grace)
     }
 
-    /// Of unix sockets.
+    /// Removes the files of unix sockets.
     private func removeFiles() {
         let files = state.withLock { state in
             defer { state.files = [] }

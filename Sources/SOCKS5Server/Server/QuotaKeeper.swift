@@ -13,7 +13,7 @@ struct QuotaKeeper: Sendable {
     private static let warningInterval: Duration = .seconds(60)
     private static let longestFile = 64 << 20
 
-    /// Reads the file into the accounts.
+    /// Loads the file into the accounts.
     ///
     /// - Throws: ``ProxyServerError/Code/invalidConfiguration`` with file and line if it isn't a quota file,
     ///   ``ProxyServerError/Code/systemFailure`` if it can't be read.

@@ -1,5 +1,5 @@
-/// Where a worker reads what parents answer. What follows an answer is handed on with it: it fits into the smallest ring
-/// beside a reply.
+/// The buffer in which a worker reads answers of parents. Bytes after an answer are forwarded with it: they fit into
+/// the smallest ring together with a reply.
 final class AnswerRoom {
     let bytes = UnsafeMutableRawBufferPointer.allocate(
         byteCount: BufferPool.Size.tiny.bytes / 2,

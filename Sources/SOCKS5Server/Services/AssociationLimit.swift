@@ -2,7 +2,7 @@ internal import Locks
 internal import ProxyPolicy
 internal import UVLoop
 
-/// How many associations a source may have at once, over all workers.
+/// The most associations of a source at once, over all workers.
 final class AssociationLimit: Sendable {
     private let maximum: Int
     private let current = Guarded<[ClientSource: Int]>([:])
@@ -13,7 +13,7 @@ final class AssociationLimit: Sendable {
 
     /// Takes a place.
     ///
-    /// - Returns: false where the source has all of its own.
+    /// - Returns: false if the source has reached its limit.
     func enter(_ source: ClientSource) -> Bool {
         current.withLock { current in
             let count = current[source, default: 0]

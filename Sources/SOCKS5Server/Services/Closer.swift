@@ -1,17 +1,17 @@
 internal import UVLoop
 
-/// The delegate of streams and listeners while they close, when nobody wants to hear of them any more: attempts that have
-/// lost a race, and the listener of a BIND.
+/// The delegate of closing streams and listeners whose events nobody needs any more: attempts that have lost a race,
+/// and the listener of a BIND.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the worker's, so that it is there until their close callbacks have come.
+/// - Ownership: owned by the worker, so that it exists until their close callbacks have come.
 final class Closer {
     func close(_ stream: TCPStream) {
         stream.delegate = self
         stream.close()
     }
 
-    /// Connections that are still queued are turned away.
+    /// Connections that are still queued are refused.
     func close(_ listener: TCPListener) {
         listener.delegate = self
         listener.close()

@@ -1,6 +1,6 @@
 internal import SOCKS5Protocol
 
-/// What an embedder's ``TargetConnector`` has come to.
+/// The result of an embedder's ``TargetConnector``.
 enum ConnectAnswer: Sendable {
     case connected(ConnectedSocket)
     case failed(Reply, String?)

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Synchronization
 
-/// How many sessions there may be at once, over all workers.
+/// The limit of sessions at once, over all workers.
 final class ConnectionLimit: Sendable {
     let maximum: Int
     private let current = Atomic<Int>(0)
@@ -12,7 +12,7 @@ final class ConnectionLimit: Sendable {
 
     /// Takes a place.
     ///
-    /// - Returns: false where all are taken.
+    /// - Returns: false if all places are taken.
     func enter() -> Bool {
         if current.wrappingAdd(1, ordering: .relaxed).oldValue < maximum { return true }
         leave()
@@ -25,7 +25,7 @@ final class ConnectionLimit: Sendable {
         current.wrappingSubtract(1, ordering: .relaxed)
     }
 
-    /// Raises the soft limit of descriptors to the hard one, and returns what it is then.
+    /// Raises the soft limit of descriptors to the hard one, and returns it.
     static func raiseDescriptorLimit() -> Int {
         let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
         var limit = rlimit()
@@ -38,11 +38,12 @@ final class ConnectionLimit: Sendable {
         return Int(min(limit.rlim_cur, 1 << 30))
     }
 
-    /// What the descriptor limit of the process allows, after raising the soft limit to the hard one.
+    /// The most sessions that the descriptor limit of the process allows, after raising the soft limit to the hard one.
     ///
-    /// A session has two sockets; one with a UDP association takes another place for two more. Kept in reserve: a
-    /// few descriptors a loop, the listeners, what lookups open (128 at once, a socket or file each, two for a moment),
-    /// dials that try several addresses, pipes (which streams can do without), and some for the program around.
+    /// A session has two sockets; a UDP association takes another place for two more. Reserved are a few descriptors
+    /// per loop, the listeners, the descriptors of lookups (128 at once, each with a socket or file, two for a moment),
+    /// dials that try several addresses, pipes (streams can do without them), and some for the program around the
+    /// server.
     static func allowedByDescriptors(workers: Int, listeners: Int) -> Int {
         let descriptors = raiseDescriptorLimit()
         let lookups = min(256, descriptors / 8)

@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// Lets contexts of GSSAPI take their tokens beside the workers, since that may block: Kerberos reads files, and locks its
-/// replay cache.
+/// Runs GSSAPI contexts outside the worker threads, because taking a token may block: Kerberos reads files, and locks
+/// its replay cache.
 final class ContextThreads: Sendable {
     private typealias Waiter = CheckedContinuation<ContextProgress, Never>
 
@@ -17,14 +17,14 @@ final class ContextThreads: Sendable {
 
         var waiting: Int { works.count }
 
-        /// - Returns: false where too many wait already.
+        /// - Returns: false if too many wait already.
         mutating func add(_ work: Work) -> Bool {
             guard works.count < ContextThreads.mostWaiting else { return false }
             works.append(work)
             return true
         }
 
-        /// `nil`: it has begun.
+        /// `nil` if it has begun.
         mutating func remove(_ number: UInt64) -> Waiter? {
             works.firstIndex { $0.number == number }.map { works.remove(at: $0).waiter }
         }
@@ -40,12 +40,14 @@ final class ContextThreads: Sendable {
     private let threads = SpareThreads(Queue(), named: "socks5d-gssapi", atMost: mostThreads)
     private let numbers = Atomic<UInt64>(0)
 
-    /// Kerberos needs some 0.1 ms for a token, so these are many logins a second, even where some of them hang.
+    /// Kerberos needs about 0.1 ms per token, so these threads handle many logins per second, even if some of them
+    /// hang.
     private static let mostThreads = 8
-    /// Each has a token, of up to 64 KiB.
+    /// Each holds a token of up to 64 KiB.
     private static let mostWaiting = 256
 
-    /// What the context says to the token; ``ContextProgress/unavailable`` where too many wait, or the task was cancelled.
+    /// The context's answer to the token; ``ContextProgress/unavailable`` if too many wait, or if the task was
+    /// cancelled.
     func take(_ token: [UInt8], by context: any SecurityContext) async -> ContextProgress {
         let number = numbers.add(1, ordering: .relaxed).newValue
         return await withTaskCancellationHandler {

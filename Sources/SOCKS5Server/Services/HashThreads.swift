@@ -4,9 +4,9 @@ internal import UVLoop
 
 extension HashSchedule: WorkQueue {}
 
-/// Computes password hashes beside the workers: a few at once, at low priority.
+/// Computes password hashes outside the worker threads: a few at once, at low priority.
 ///
-/// Not in libuv's pool: that is for names, which would wait behind hashes, and a thread that has lowered its
+/// It doesn't use libuv's pool, because names would wait behind hashes there, and because a thread that has lowered its
 /// priority needs a privilege to raise it again.
 final class HashThreads: Sendable {
     private typealias Waiter = CheckedContinuation<Bool?, Never>
@@ -14,7 +14,7 @@ final class HashThreads: Sendable {
     private let threads: SpareThreads<HashSchedule<Waiter>>
     private let numbers = Atomic<UInt64>(0)
 
-    /// - Parameter maximum: hashes at once; `nil`: half of the cores, so that the workers keep the others.
+    /// - Parameter maximum: hashes at once; if `nil`, half of the cores, so that the other half is left to the workers.
     init(maximum: Int? = nil, _ limits: HashLimits = HashLimits()) {
         threads = SpareThreads(
             HashSchedule(limits),
@@ -27,8 +27,8 @@ final class HashThreads: Sendable {
     /// Hashes that wait to be computed.
     var waiting: Int { threads.withQueue { $0.waiting } }
 
-    /// Whether hash and password belong together. `nil`: nobody has looked, since too many wait, the task was
-    /// cancelled, or memory is short.
+    /// Whether hash and password match. `nil` if that wasn't checked: too many are waiting, the task was cancelled, or
+    /// memory is short.
     func compute(_ work: HashWork, for source: ClientSource) async -> Bool? {
         let number = numbers.add(1, ordering: .relaxed).newValue
         return await withTaskCancellationHandler {

@@ -2,27 +2,27 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// What a ``Policy`` has of one listener: whom it serves, how they log in, what they may take, and by what they leave.
+/// A ``Policy``'s terms for one listener: the clients that it serves, their login, their limits, and their egress.
 final class ListenerTerms: Sendable {
     private enum Login {
         case all, none
         case allBut(NetworkTable)
     }
 
-    /// `nil`: anyone.
+    /// If `nil`, anyone.
     private let clients: NetworkTable?
     private let login: Login
     let protocols: ProxyProtocols
     let answersHTTP: Bool
-    /// Through which all bytes of a client pass, one for each; `nil`: they are the client's protocol.
+    /// Makes a codec for each client, which all its bytes pass through. If `nil`, the bytes are the client's protocol.
     let codecs: (any StreamCodecSource)?
-    /// Instead of those for all listeners; `nil`: there are none.
+    /// Replaces the limits of all listeners; `nil` if the listener has none of its own.
     let bounds: SourceBounds?
-    /// Of a listener that has its own; `nil`: connections leave as those of the others.
+    /// The listener's own egress. If `nil`, connections leave like those of other listeners.
     let egress: EgressWay?
-    /// Whose PROXY headers count; `nil`: nobody sends one.
+    /// The peers whose PROXY headers are accepted. If `nil`, no header is expected.
     private let balancers: NetworkTable?
-    /// Of clients that log in by GSSAPI; `nil`: none do.
+    /// Makes contexts for clients that log in by GSSAPI; `nil` if none do.
     let contexts: (any SecurityContextSource)?
     private let hasPasswords: Bool
 
@@ -51,13 +51,14 @@ final class ListenerTerms: Sendable {
     /// Whether a connection begins with a PROXY header.
     var awaitsHeader: Bool { balancers != nil }
 
-    /// Whether a peer may say who the client is. One over a unix socket may.
+    /// Whether a peer may announce the client. A peer over a unix socket may.
     func isBalancer(_ peer: Peer) -> Bool {
         guard let balancers else { return false }
         return peer.address.map { balancers.contains($0) } ?? true
     }
 
-    /// Whether a client may connect at all. One over a unix socket may, and so may a load balancer for itself.
+    /// Whether a client may connect at all. A client over a unix socket may, and so may a load balancer on its own
+    /// behalf.
     ///
     /// - Parameter isNamed: whether a header has named the client.
     func serves(_ client: Peer, isNamed: Bool) -> Bool {
@@ -73,7 +74,7 @@ final class ListenerTerms: Sendable {
         }
     }
 
-    /// The one that is selected for a client, or else the other one.
+    /// The method that is selected for a client, and the alternative.
     func methods(for client: Peer) -> (AuthenticationMethod, or: AuthenticationMethod?) {
         guard asksForLogin(client) else { return (.noAuthentication, nil) }
         guard contexts != nil else { return (.usernamePassword, nil) }

@@ -2,8 +2,8 @@ internal import UVLoop
 
 /// The memory that the control groups of this process permit (cgroups(7)), versions 1 and 2.
 enum MemoryLimit {
-    /// - Parameter root: of the file system, for tests.
-    /// - Returns: bytes; `nil` where nothing limits them, or it can't be told.
+    /// - Parameter root: of the file system; for tests.
+    /// - Returns: bytes; `nil` if there is no limit, or it can't be found out.
     static func ofProcess(root: String = "") -> Int? {
         let groups = lines(of: root + "/proc/self/cgroup").compactMap(Group.init)
         let mounts = lines(of: root + "/proc/self/mountinfo").compactMap(Mount.init)
@@ -12,11 +12,11 @@ enum MemoryLimit {
                 mount.folders(of: group.path).map { "\(root)\($0)/\(mount.file)" }
             }
         }
-        // A number beyond those of an integer, and "max", are none.
+        // "max" and numbers too large for an integer mean no limit.
         return limits.compactMap { lines(of: $0).first.flatMap { Int($0) } }.min()
     }
 
-    /// The one that the process is in, of a hierarchy that limits memory.
+    /// The process's group in a hierarchy that limits memory.
     private struct Group {
         let isVersion2: Bool
         let path: Substring
@@ -31,10 +31,10 @@ enum MemoryLimit {
         }
     }
 
-    /// Where such a hierarchy is to be seen.
+    /// The place where such a hierarchy is mounted.
     private struct Mount {
         let isVersion2: Bool
-        /// The group that is the root of what is mounted.
+        /// The group at the root of the mount.
         let top: Substring
         let folder: Substring
 
@@ -51,7 +51,8 @@ enum MemoryLimit {
             (top, folder) = (words[3], words[4])
         }
 
-        /// That of the group and of all above it. In a container, whose view the path may be beyond, the mounted one.
+        /// The folders of the group and of all groups above it. In a container the path may be outside the view; then
+        /// the mounted folder.
         func folders(of path: Substring) -> [Substring] {
             let prefix = top == "/" ? "" : top
             guard path == top || path.hasPrefix(prefix + "/") else { return [folder] }
@@ -72,8 +73,8 @@ enum MemoryLimit {
 }
 
 extension MemoryBudget {
-    /// Where nobody has set one: a quarter of what the process may have, since the kernel's share of connections counts
-    /// too, but no more than is of use.
+    /// The limit if none is configured: a quarter of the memory that the process may have, since the kernel's share of
+    /// connections counts too, but no more than is useful.
     static func standardLimit(root: String = "") -> Int {
         guard let limit = MemoryLimit.ofProcess(root: root) else { return mostOfUse }
         return max(leastOfUse, min(mostOfUse, limit / 4))

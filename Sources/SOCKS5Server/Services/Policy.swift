@@ -2,19 +2,19 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Who clients are and what they may do: all that a reload replaces, as one value.
+/// Everything that a reload replaces, as one value: the users, and the rules for them.
 ///
-/// Each worker has the one in use, and gets the next one through its mailbox, so that nothing is locked to ask it. A
-/// handshake ends with the policy that it began with; everything else asks the one of the moment, as each datagram of
-/// an association that has long been there.
+/// Each worker has the current one, and gets the next one through its mailbox, so that no lock is needed. A handshake
+/// ends with the policy that it began with. Everything else uses the current one, including each datagram of a
+/// long-running association.
 final class Policy: Sendable {
     let access: AccessPolicy
     let ways: Ways
-    /// What no parent may be.
+    /// Addresses that no parent may have.
     let ownListeners: OwnListeners
     let places: OwnPlaces
     private let listenerTerms: [ListenerTerms]
-    /// `nil`: no login is required.
+    /// If `nil`, no login is required.
     let credentials: (any CredentialStore)?
     let loginBan: LoginBan?
     let limits: LimitTable
@@ -24,9 +24,9 @@ final class Policy: Sendable {
     private let egressPerUser: [[UInt8]: EgressAddresses]
 
     /// - Parameters:
-    ///   - places: where the server listens.
-    ///   - parents: all of the configuration's.
-    ///   - previous: the one in use, of which successful logins are kept.
+    ///   - places: the addresses that the server listens on.
+    ///   - parents: all parents of the configuration.
+    ///   - previous: the policy in use, whose successful logins are kept.
     init(
         _ configuration: Configuration,
         at places: OwnPlaces,
@@ -63,12 +63,12 @@ final class Policy: Sendable {
 
     func terms(of listener: ListenerName) -> ListenerTerms { terms(of: listener.index) }
 
-    /// - Parameter listener: its place among all.
+    /// - Parameter listener: its index among all.
     func terms(of listener: Int) -> ListenerTerms { listenerTerms[listener] }
 
-    /// Whether a session that has come so far would come so far again.
+    /// Whether the current policy would allow a session everything that it has done so far.
     ///
-    /// A credential store that isn't the built-in one is asked by ``ProxyServer/endRefused()``, once for all sessions.
+    /// A credential store other than the built-in one is asked by ``ProxyServer/endRefused()``, once for all sessions.
     func isStillAllowed(_ record: SessionRecord) -> Bool {
         let listener = terms(of: record.listener)
         guard listener.serves(record.client, isNamed: record.balancer != nil) else { return false }
@@ -95,23 +95,23 @@ final class Policy: Sendable {
         return users.admits(user, from: record.client)
     }
 
-    /// Whether somebody who has proved who it is may go on. Users who are listed may where and as long as they may log in;
-    /// the others always.
+    /// Whether a client with a proved identity may continue. Configured users may if they could log in now and from
+    /// there; other users always may.
     func admits(proven user: [UInt8], from client: Peer) -> Bool {
         guard let users = credentials as? UserTable, users.has(user) else { return true }
         return users.admits(user, from: client)
     }
 
-    /// By what one connection for a subject leaves: by an address of the user, else by what the listener says, else the
-    /// common way.
+    /// The egress of one connection for a subject: an address of the user, otherwise the listener's egress, otherwise
+    /// the common one.
     func egress(of subject: Subject, isIPv6: Bool) -> EgressOptions {
         let way = listenerTerms[subject.listener].egress ?? egress
         return way.options(for: subject, isIPv6: isIPv6, own: ownEgress(of: subject))
     }
 
-    /// Which address connections of a subject to a family leave from; `nil`: the system chooses one.
+    /// The source address for a subject's connections to a family; `nil` if the system chooses one.
     ///
-    /// - Parameter way: of its route; it replaces all others.
+    /// - Parameter way: the route's egress; it replaces all others.
     func source(of subject: Subject, isIPv6: Bool, by way: EgressWay?) -> EgressWay.Source? {
         if let way { return way.source(for: subject, isIPv6: isIPv6, own: nil) }
         let way = listenerTerms[subject.listener].egress ?? egress
@@ -124,14 +124,15 @@ final class Policy: Sendable {
         return egressPerUser[user]
     }
 
-    /// Whether the address that clients of the listener have reached counts for ``egress(of:isIPv6:)``.
+    /// Whether ``egress(of:isIPv6:)`` uses the address that clients of the listener have connected to.
     func needsReachedAddress(at listener: ListenerName) -> Bool {
         ways.needReachedAddress || (terms(of: listener).egress ?? egress).needsReachedAddress
     }
 }
 
 extension OwnListeners {
-    /// - Parameter listeners: what the server listens on, which others may reach by its advertised addresses too.
+    /// - Parameter listeners: the server's listening addresses, which others may also reach by its advertised
+    ///   addresses.
     fileprivate init(_ configuration: Configuration, _ listeners: [SocketAddress]) {
         let advertised = configuration.advertisedAddresses.flatMap { address in
             listeners.map { (address, $0.port) }

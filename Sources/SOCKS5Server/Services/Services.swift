@@ -4,32 +4,32 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// What a worker lends to its sessions: its loop and clock, the policy of the moment, and its part of everything that
-/// workers share.
+/// Everything that a worker lends to its sessions: its loop and clock, the current policy, and its part of everything
+/// that workers share.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the worker's, its sessions' and their parts'. It owns none of those, so there is no circle. A constant
-///   that isn't `unowned` costs nothing to use, as each byte's way does.
+/// - Ownership: held by the worker, its sessions and their parts. It holds none of those, so there is no cycle. A
+///   constant reference that isn't `unowned` costs nothing to use, which matters on the path of each byte.
 final class Services {
     let loop: EventLoop
     let clock: Clock
     let pool: BufferPool
     let lookups: Lookups
     let journal: Journal
-    /// Answers of credential stores and of rule sets that take their time.
+    /// Late answers of credential stores and rule sets.
     let logins: PendingAnswers<LoginVerdict>
     let decisions: PendingAnswers<RuleVerdict>
-    /// What contexts of GSSAPI say to tokens.
+    /// Answers of GSSAPI contexts to tokens.
     let contexts: PendingAnswers<ContextProgress>
     let contextThreads: ContextThreads
-    /// Targets of embedders' connectors.
+    /// Results of embedders' connectors.
     let connections: PendingAnswers<ConnectAnswer>
-    /// Ends the streams and listeners of which nobody wants to hear any more.
+    /// Closes streams and listeners whose events nobody needs any more.
     let closer = Closer()
-    /// Memory for nothing until there is an association.
+    /// Allocated with the first association.
     private(set) lazy var datagrams = DatagramRoom()
 
-    /// Where answers of parents are read. No memory until there is one.
+    /// The buffer for answers of parents. Allocated on first use.
     private(set) lazy var answers = AnswerRoom()
 
     let bind: Configuration.Bind
@@ -44,7 +44,7 @@ final class Services {
     let portShortage: PortShortage
     private let throttle: Guarded<LoginThrottle>
 
-    /// Who may do what, from now on.
+    /// The policy from now on.
     var policy: Policy
 
     init(
@@ -86,9 +86,9 @@ final class Services {
     var counters: Counters { journal.counters }
     var logger: Logger { journal.logger }
 
-    /// By what one connection for a subject leaves.
+    /// The egress of one connection for a subject.
     ///
-    /// - Parameter way: of its route, instead of all others.
+    /// - Parameter way: the route's egress; it replaces all others.
     func egress(of subject: Subject, isIPv6: Bool, by way: EgressWay? = nil) -> EgressOptions {
         way?.options(for: subject, isIPv6: isIPv6, own: nil) ?? policy.egress(of: subject, isIPv6: isIPv6)
     }
@@ -97,7 +97,7 @@ final class Services {
         policy.loginBan != nil && throttle.withLock { $0.isBanned(ClientSource(peer), now: clock.now) }
     }
 
-    /// - Returns: whether the source has had so many that the answer comes late.
+    /// - Returns: whether the source has had so many failures that the answer is delayed.
     func noteFailedLogin(from client: Peer) -> Bool {
         counters.add(.failedLogins)
         switch throttle.withLock({ $0.noteFailure(of: ClientSource(client), now: clock.now) }) {

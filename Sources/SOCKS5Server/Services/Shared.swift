@@ -4,7 +4,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// What all workers of a server share.
+/// Everything that all workers of a server share.
 final class Shared: Sendable {
     let timeouts: Configuration.Timeouts
     let bind: Configuration.Bind

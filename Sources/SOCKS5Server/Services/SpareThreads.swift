@@ -1,22 +1,22 @@
 internal import Locks
 internal import UVLoop
 
-/// What threads take their work from.
+/// A queue of work for threads.
 protocol WorkQueue {
     associatedtype Work: Sendable
     associatedtype Waiter
 
-    /// Pieces of work that nobody has taken.
+    /// The number of pieces of work that haven't been taken.
     var waiting: Int { get }
     mutating func next() -> Work?
-    /// - Returns: all who wait for results.
+    /// - Returns: all waiters for results.
     mutating func removeAll() -> [Waiter]
 }
 
-/// Threads beside the workers, for work that may take its time: there are some as long as any waits.
+/// Threads outside the workers, for work that may take time. They exist only while there is work.
 ///
-/// A thread ends when there is nothing left to do, which costs some 50 µs where a piece of work costs more, and leaves nothing to
-/// stop.
+/// A thread ends when no work is left. Starting one costs about 50 µs, less than a piece of work, and there is nothing
+/// to stop at the end.
 final class SpareThreads<Queue: WorkQueue>: Sendable where Queue.Waiter: Sendable {
     private struct State {
         var queue: Queue
@@ -29,8 +29,8 @@ final class SpareThreads<Queue: WorkQueue>: Sendable where Queue.Waiter: Sendabl
     private let isOfLowPriority: Bool
 
     /// - Parameters:
-    ///   - name: of each thread.
-    ///   - maximum: threads at once.
+    ///   - name: the name of each thread.
+    ///   - maximum: the most threads at once.
     init(
         _ queue: sending Queue,
         named name: String,
@@ -47,10 +47,10 @@ final class SpareThreads<Queue: WorkQueue>: Sendable where Queue.Waiter: Sendabl
         state.withLock { body(&$0.queue) }
     }
 
-    /// Starts one more thread, if work waits and there may be one.
+    /// Starts one more thread if work is waiting and the maximum allows it.
     ///
-    /// - Parameter run: what the thread does: it calls ``takeNext()`` until there is nothing.
-    /// - Returns: those who would wait for ever, since there is no thread at all. They wait no longer.
+    /// - Parameter run: the thread's body: it calls ``takeNext()`` until that returns `nil`.
+    /// - Returns: waiters that would wait for ever because no thread exists at all. They are removed from the queue.
     func startIfNeeded(_ run: @escaping @Sendable () -> Void) -> [Queue.Waiter] {
         let isNeeded = state.withLock { state in
             guard state.running < maximum, state.queue.waiting > 0 else { return false }
@@ -69,7 +69,7 @@ final class SpareThreads<Queue: WorkQueue>: Sendable where Queue.Waiter: Sendabl
         }
     }
 
-    /// For a thread. `nil` is its end.
+    /// For a thread, which ends if this is `nil`.
     func takeNext() -> Queue.Work? {
         state.withLock { state in
             let work = state.queue.next()

@@ -2,11 +2,11 @@ internal import Glibc
 internal import Text
 internal import UVLoop
 
-/// A small file that is read whole and replaced whole. Blocks: not for the workers' threads.
+/// A small file that is read and replaced as a whole. Blocks: never use it on a worker thread.
 enum StateFile {
-    /// - Returns: `nil` where there is no file.
-    /// - Throws: what open(2) or read(2) fails with; `EFBIG` beyond `limit` bytes; `ENODEV` for a FIFO, a socket or a
-    ///   device: it may never end, and must not be replaced.
+    /// - Returns: `nil` if there is no file.
+    /// - Throws: the errors of open(2) and read(2); `EFBIG` beyond `limit` bytes; `ENODEV` for a FIFO, a socket or a
+    ///   device, which may never end, and must not be replaced.
     static func read(_ path: String, limit: Int) throws(UVError) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         if descriptor < 0 && errno == ENOENT { return nil }
@@ -29,8 +29,8 @@ enum StateFile {
         }
     }
 
-    /// Whoever reads the file, whenever the machine stops, finds all of the old bytes or all of the new ones: they
-    /// are written beside it, reach the disk, and take its name (rename(2)).
+    /// A reader finds either all old bytes or all new ones, even if the machine stops at any moment: the new bytes are
+    /// written to a file beside it, flushed to the disk, and then renamed (rename(2)).
     static func replace(_ path: String, with bytes: [UInt8]) throws(UVError) {
         let temporary = path + ".new"
         do throws(UVError) {
@@ -59,7 +59,7 @@ enum StateFile {
         try check(fsync(descriptor))
     }
 
-    /// So that the new name is on the disk too. Some file systems can't, and there is nothing to do about it.
+    /// Flushes the new name to the disk too. Some file systems can't, and nothing can be done about that.
     private static func syncFolder(of path: String) {
         let folder = path.folderOfPath
         let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
