@@ -6,39 +6,40 @@ internal import UVLoop
 /// ``RoutedPath``, which chooses between them.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the association's, until ``DatagramPathDelegate/pathDidClose()``.
+/// - Ownership: owned by the association until ``DatagramPathDelegate/pathDidClose()``.
 protocol DatagramPath: AnyObject {
-    /// Sends a payload of the client, now or when the target's address is known. What happens to it is reported.
+    /// Sends a payload of the client, at once or when the target's address is known. The result is reported.
     ///
-    /// - Parameter payload: there until this returns.
+    /// - Parameter payload: valid until this returns.
     func send(_ payload: UnsafeRawBufferPointer, to target: Target)
 
-    /// Comes every 250 ms while something is being opened.
+    /// Called every 250 ms while something is being opened.
     ///
-    /// - Returns: whether it still is.
+    /// - Returns: whether something still is.
     func tick() -> Bool
 
-    /// Once. Nothing but ``DatagramPathDelegate/pathDidClose()`` is reported from then on.
+    /// Call it once. From then on only ``DatagramPathDelegate/pathDidClose()`` is reported.
     func close()
 }
 
-/// Whoever has the client at hand.
+/// The side that knows the client.
 protocol DatagramPathDelegate: AnyObject {
-    /// A target has sent something, which the client may have.
+    /// A target has sent a datagram that the client may receive.
     func pathDidReceive(_ payload: UnsafeRawBufferPointer, from source: SocketAddress)
-    /// A payload of so many bytes is on its way to its target.
+    /// A payload of this many bytes was sent to its target.
     func pathDidSend(_ payload: Int)
-    /// A payload of the client, or of a target, goes no further.
+    /// A payload of the client, or of a target, is dropped.
     func pathDidDrop(_ cause: DatagramDrop)
-    /// Rules or guard deny datagrams to a target. Said once, beside ``pathDidDrop(_:)``.
+    /// Rules or guard deny datagrams to a target. Reported once, in addition to ``pathDidDrop(_:)``.
     func pathDidDeny(_ denial: Denial, to target: Target, on subject: Subject)
-    /// A rule that only reports would drop a datagram. Said once.
+    /// A report-only rule would drop a datagram. Reported once.
     func pathDidReport(_ report: Denial, on subject: Subject)
-    /// A parent has been asked for an association, and has one, or hasn't.
+    /// A parent was asked for an association; it has been opened, or has failed.
     func pathDidTry(_ way: WayTaken)
-    /// The parent's end of an association has come, with an error or without: so has the end of this one.
+    /// The parent's association has ended, with or without an error, so this one must end too.
     func parentDidEnd(_ error: UVError?)
-    /// - Returns: whether there is a place for two sockets of another path. Then ``pathDidClose()`` comes once more.
+    /// - Returns: whether there is a place for two sockets of another path. If so, ``pathDidClose()`` is called once
+    ///   more.
     func takePlaceForPath() -> Bool
     func pathDidClose()
 }

@@ -3,32 +3,32 @@ internal import SOCKS5Protocol
 internal import Tables
 internal import UVLoop
 
-/// Sends datagrams straight to their targets: finds the addresses of names, asks the rules about each, and listens to
-/// what comes back.
+/// Sends datagrams directly to their targets: resolves names, asks the rules about each address, and receives the
+/// answers.
 ///
-/// Up to two sockets face the targets, one a family, opened with the first datagram for it: to all targets the client has
-/// one address and port (endpoint-independent mapping, RFC 4787 section 4.1).
+/// At most two sockets face the targets, one per family, opened with the first datagram that needs it. So the client
+/// has the same address and port for all targets (endpoint-independent mapping, RFC 4787 section 4.1).
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the association's, until all sockets are closed.
+/// - Ownership: owned by the association until all sockets are closed.
 final class DirectPath: LookingPath {
     unowned let delegate: any DatagramPathDelegate
     let services: Services
     private let settings: Configuration.UDP
     let subject: Subject
-    /// By what it leaves; `nil`: as the policy has it.
+    /// The route's egress; if `nil`, the policy's.
     private let egress: EgressWay?
-    /// What limits the payload of the client.
+    /// Limits the payload of the client.
     private let meter: Meter?
-    /// The hosts that the client has sent to, whose datagrams it gets (address-dependent filtering, RFC 4787 section
-    /// 5). One host more takes the place of the one that wasn't sent to for the longest time.
+    /// The hosts that the client has sent to; it receives their datagrams (address-dependent filtering, RFC 4787
+    /// section 5). When the table is full, a new host replaces the one that was sent to the longest time ago.
     private var targets: RecentTable<SocketAddress.Host, Void>
     var recentAnswers = RecentAnswers()
     var waiting: WaitingDatagrams
     private var ipv4Socket: UDPSocket?
     private var ipv6Socket: UDPSocket?
     private var openSockets = 0
-    /// Once is enough: an association has one line in the log.
+    /// Reported once, because an association has one line in the log.
     private var hasReported = false
     var hasTold = false
 
@@ -97,7 +97,7 @@ final class DirectPath: LookingPath {
 
     /// Every datagram to a target passes here, however its address was found.
     ///
-    /// - Parameter name: by which it was found.
+    /// - Parameter name: the name whose lookup found the address.
     func send(_ payload: UnsafeRawBufferPointer, to target: SocketAddress, named name: HostName?) {
         guard isAllowed(target, named: name) else {
             return deny(

@@ -1,4 +1,4 @@
-/// Copies of the datagrams of one association that can't be sent yet. They are few, and so are their bytes.
+/// Copies of the datagrams of one association that can't be sent yet. Their number and bytes are limited.
 struct HeldDatagrams<Destination> {
     struct Datagram {
         let payload: [UInt8]
@@ -18,7 +18,7 @@ struct HeldDatagrams<Destination> {
 
     /// Keeps a copy.
     ///
-    /// - Returns: false where too much is held already.
+    /// - Returns: false if too much is held already.
     mutating func append(_ payload: UnsafeRawBufferPointer, for destination: Destination) -> Bool {
         guard datagrams.count < Self.maxDatagrams, bytes + payload.count <= Self.maxBytes,
             budget.reserve(payload.count)
@@ -28,7 +28,7 @@ struct HeldDatagrams<Destination> {
         return true
     }
 
-    /// Those for some destinations, in the order of arrival; they are held no more.
+    /// Takes the datagrams for some destinations out, in the order of arrival.
     mutating func take(where isWanted: (Destination) -> Bool = { _ in true }) -> [Datagram] {
         let taken = datagrams.filter { isWanted($0.destination) }
         datagrams.removeAll { isWanted($0.destination) }

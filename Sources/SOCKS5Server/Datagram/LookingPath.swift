@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// A path that finds the addresses of names. The datagrams to a name wait for them, and hold up no others.
+/// A path that resolves names. Datagrams to a name wait for its addresses, without delaying others.
 ///
 /// - Isolation: the worker's thread.
 protocol LookingPath: DatagramPath {
@@ -11,15 +11,15 @@ protocol LookingPath: DatagramPath {
     var subject: Subject { get }
     var recentAnswers: RecentAnswers { get set }
     var waiting: WaitingDatagrams { get set }
-    /// Whether a denial has been told: once is enough, since an association has one line in the log.
+    /// Whether a denial was reported. Once is enough, because an association has one line in the log.
     var hasTold: Bool { get set }
 
-    /// Sends to the first address that may be sent to; what happens is reported.
+    /// Sends to the first allowed address; the result is reported.
     func send(_ payload: UnsafeRawBufferPointer, to answer: NameAnswer, of name: HostName, port: UInt16)
 }
 
 extension LookingPath {
-    /// Sends now if the answer is at hand, else when it comes; what happens is reported.
+    /// Sends at once if the answer is cached, otherwise when it comes; the result is reported.
     func lookUp(_ name: HostName, _ port: UInt16, for payload: UnsafeRawBufferPointer) {
         if let denial = services.policy.access.denial(of: name, port: port, to: subject) {
             return deny(denial, to: .name(name, port: port))
@@ -45,13 +45,13 @@ extension LookingPath {
         if !waiting.append(payload, for: name, port: port) { delegate.pathDidDrop(.queueFull) }
     }
 
-    /// Nothing is sent any more to names that are being looked up.
+    /// From now on nothing is sent to names that are being looked up.
     func stopLookingUp() {
         for ticket in waiting.tickets { services.lookups.cancel(ticket) }
         waiting.removeAll()
     }
 
-    /// - Parameter denial: `nil`: neither rules nor guard deny it; it has no port, or the wrong family.
+    /// - Parameter denial: `nil` if neither rules nor guard deny it, but it has no port or the wrong family.
     func deny(_ denial: Denial?, to target: Target) {
         if let denial, !hasTold {
             hasTold = true
@@ -60,7 +60,7 @@ extension LookingPath {
         delegate.pathDidDrop(.denied)
     }
 
-    /// There is no answer.
+    /// Drops a datagram whose name has no answer.
     func drop(_ error: UVError) {
         delegate.pathDidDrop(error == .tryAgain ? .queueFull : .nameNotFound)
     }

@@ -3,26 +3,26 @@ internal import SOCKS5Protocol
 internal import Tables
 internal import UVLoop
 
-/// Sends datagrams through a SOCKS5 parent, and takes what their targets answer from it (RFC 1928 section 7).
+/// Sends datagrams through a SOCKS5 parent, and receives the targets' answers from it (RFC 1928 section 7).
 ///
-/// The first datagram opens an association at the parent; what comes meanwhile is held, within bounds. Whatever the parent
-/// sends to another port than that of its association, or from another one, is nobody's. Its connection ends the
-/// association of the client when it ends, however silent it was before.
+/// The first datagram opens an association at the parent; datagrams that come meanwhile are held, within limits.
+/// Datagrams from or to a port other than the association's are ignored. When the parent's connection ends, the
+/// client's association ends too, even if it had been idle.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the association's, until its socket is closed.
+/// - Ownership: owned by the association until its socket is closed.
 final class ParentPath: DatagramPath {
     private enum State {
-        /// Nothing is tried before a time on the loop's clock.
+        /// Nothing is tried before this time on the loop's clock.
         case resting(until: UInt64)
-        /// - Parameter end: when it is given up, on the same clock.
+        /// - Parameter end: when the attempt is given up, on the same clock.
         case opening(ParentConnector, end: UInt64)
-        /// - Parameter relay: where the parent takes datagrams.
+        /// - Parameter relay: the address where the parent receives datagrams.
         case open(control: TCPStream, UDPSocket, relay: SocketAddress)
         case closed
     }
 
-    /// Milliseconds from a failure to the next try. Datagrams that come in between are dropped.
+    /// Milliseconds from a failure to the next attempt. Datagrams that come in between are dropped.
     private static let rest: UInt64 = 5000
 
     private unowned let delegate: any DatagramPathDelegate
@@ -34,12 +34,12 @@ final class ParentPath: DatagramPath {
     private let meter: Meter?
     private let filtering: Configuration.Filtering
     private var state = State.resting(until: 0)
-    /// Where this counts as a session.
+    /// The parent at which this counts as a session.
     private var parent: ParentRecord?
     private var held: HeldDatagrams<Target>
     /// The hosts that the client has sent to, see ``DirectPath``.
     private var targets: RecentTable<SocketAddress.Host, Void>
-    /// Their addresses are the parent's to know: then so are those that answer.
+    /// Only the parent knows the addresses of names, so it isn't known which hosts may answer.
     private var hasSentToNames = false
 
     init(
@@ -81,7 +81,7 @@ final class ParentPath: DatagramPath {
 
     // MARK: - To a target
 
-    /// Rules and guard have allowed the target.
+    /// Rules and guard have already allowed the target.
     func send(_ payload: UnsafeRawBufferPointer, to target: Target) {
         switch state {
         case .open(_, let socket, let relay):
@@ -166,7 +166,8 @@ final class ParentPath: DatagramPath {
         }
     }
 
-    /// - Parameter bound: an address, as ``ParentConnector`` has made sure. A zone is known of the parent's own alone.
+    /// - Parameter bound: an address, as ``ParentConnector`` has made sure. Only the parent's own address may have a
+    ///   known zone.
     private func relay(_ bound: Destination, _ notes: RouteNotes) throws(UVError) -> SocketAddress {
         guard case .address(let address, let port)? = Target(bound) else { throw .invalidArgument }
         if let parent = notes.address, IPAddress(parent.host) == address {
@@ -221,7 +222,7 @@ extension ParentPath: UDPSocketDelegate {
         let datagram = UnsafeRawBufferPointer(datagram)
         var cursor = ByteCursor()
         do throws(MalformedMessage) {
-            // Clients break on names in answers.
+            // Clients can't handle names in answers.
             guard let header = try DatagramHeader(decoding: datagram.bytes, at: &cursor),
                 case .address(let address, let port)? = Target(header.destination)
             else { return delegate.pathDidDrop(.malformed) }
@@ -248,7 +249,7 @@ extension ParentPath: UDPSocketDelegate {
     func socketDidClose(_ socket: UDPSocket) { delegate.pathDidClose() }
 }
 
-/// Of the connection that the parent's association lasts as long as. Nothing that it carries has a meaning.
+/// Events of the connection that controls the parent's association. Bytes on it mean nothing.
 extension ParentPath: TCPStreamDelegate {
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { services.answers.bytes }
 

@@ -1,20 +1,21 @@
 internal import SOCKS5Protocol
 
-/// Puts the fragments of a client's datagram together (RFC 1928 section 7).
+/// Reassembles the fragments of a client's datagram (RFC 1928 section 7).
 ///
-/// Fragments count from 1, and bit 7 marks the last one. They must come in order: fragment 1 starts anew, any
-/// other out of turn ends what was begun, and so does a datagram that is whole. Holds one datagram at most.
+/// Fragments are numbered from 1, and bit 7 marks the last one. They must come in order: fragment 1 starts anew; a
+/// fragment out of order discards those before, and so does a complete datagram. Holds one datagram at most.
 struct Reassembly {
-    /// The most that one datagram can carry (a UDP length of 65,535 less 8 for its header and 20 for IPv4's).
+    /// The most that one datagram can carry (a UDP length of 65,535, minus 8 for its header and 20 for IPv4's).
     static let longest = 65507
     /// Milliseconds from the first fragment to the last; at least 5 s (RFC 1928 section 7).
     static let patience: UInt64 = 10_000
 
     enum Action: Equatable {
-        /// The fragment is held until the others come.
+        /// The fragment is held until the others have come.
         case hold
         case deliver([UInt8])
-        /// Out of turn, late, too long or for another destination: neither it nor what was held is of use.
+        /// The fragment is out of order, late, too long or for another destination: it is dropped together with those
+        /// held.
         case drop
     }
 
@@ -29,7 +30,7 @@ struct Reassembly {
 
     var isHolding: Bool { sequence != nil }
 
-    /// A datagram with a FRAG other than 0.
+    /// A datagram with a FRAG other than 0 has come.
     mutating func received(
         _ header: DatagramHeader,
         _ payload: UnsafeRawBufferPointer,
@@ -52,7 +53,7 @@ struct Reassembly {
         return .hold
     }
 
-    /// A whole datagram has come, whose FRAG of 0 is below that of any fragment.
+    /// A complete datagram has come, so the fragments held are discarded.
     mutating func abandon() {
         sequence = nil
     }

@@ -1,9 +1,9 @@
 internal import SOCKS5Protocol
 internal import Tables
 
-/// The names that datagrams were sent to last, with their answers, so that nobody is asked for each datagram.
+/// The names that datagrams were recently sent to, with their answers, so that not every datagram needs a query.
 ///
-/// Bounded: one name more takes the place of the one that was used the longest time ago.
+/// Bounded: a new name replaces the least recently used one.
 struct RecentAnswers {
     private var answers = RecentTable<HostName, (answer: NameAnswer, expiry: UInt64)>(maximum: 8)
 
@@ -13,7 +13,7 @@ struct RecentAnswers {
         return known.answer
     }
 
-    /// - Parameter expiry: when the answer isn't good any more, on the same clock.
+    /// - Parameter expiry: when the answer expires, on the same clock.
     mutating func insert(_ answer: NameAnswer, for name: HostName, expiry: UInt64, now: UInt64) {
         if now < expiry { answers[name] = (answer, expiry) }
     }

@@ -2,13 +2,13 @@ internal import Glibc
 internal import SOCKS5Protocol
 internal import Tables
 
-/// The headers of the datagrams that a client has sent to names last.
+/// The headers of the datagrams that a client has recently sent to names.
 ///
-/// A datagram to one of them is known by its first bytes, so that the name isn't decoded again, and finding it allocates
-/// nothing. Bounded: one header more takes the place of the oldest one.
+/// A datagram with one of these headers is recognised by its first bytes, so that the name isn't decoded again, and
+/// nothing is allocated. Bounded: a new header replaces the oldest one.
 struct RecentHeaders {
     struct Entry {
-        /// From RSV to DST.PORT. It tells its own length: no other begins like it.
+        /// The bytes from RSV to DST.PORT. A header contains its own length, so none is a prefix of another.
         fileprivate let header: [UInt8]
         let target: Target
 
@@ -22,15 +22,15 @@ struct RecentHeaders {
         }
     }
 
-    /// Few enough to be looked at one by one: a datagram's header would have to be copied to be a key.
+    /// Few enough to be compared one by one: as a key, a datagram's header would have to be copied.
     private var entries = RecentTable<[UInt8], Entry>(maximum: 8)
 
-    /// What a datagram is for; `nil`: its header must be decoded.
+    /// The target of a datagram; `nil` if its header must be decoded.
     func entry(for datagram: UnsafeRawBufferPointer) -> Entry? {
         entries.first { $0.isAbout(datagram) }
     }
 
-    /// - Parameter destination: as the client has written it.
+    /// - Parameter destination: as the client has sent it.
     mutating func insert(_ destination: Destination, _ target: Target) {
         let header = DatagramHeader(destination: destination).encoded
         entries[header] = Entry(header: header, target: target)

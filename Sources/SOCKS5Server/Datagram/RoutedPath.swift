@@ -2,14 +2,14 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Sends each datagram of an association the way that the route of its target leads: straight, or through a parent.
+/// Sends each datagram of an association by the route of its target: directly, or through a parent.
 ///
-/// An association keeps the routes with which it has begun, as a connection does; rules and guard are those of the
-/// moment. A name goes to the parent as it is. It is looked up before where the route says so, or where only its
-/// addresses tell which route it takes: then that address is sent to.
+/// An association keeps the routes that were valid at its beginning, as a connection does; rules and guard are always
+/// the current ones. A name is sent to the parent unchanged. If the route says so, or if only the name's addresses tell
+/// which route it takes, it is looked up first, and one of its addresses is sent to.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the association's, until all its paths are closed.
+/// - Ownership: owned by the association until all its paths are closed.
 final class RoutedPath: LookingPath {
     private enum Path {
         case straight(DirectPath)
@@ -24,14 +24,14 @@ final class RoutedPath: LookingPath {
     }
 
     private struct Branch {
-        /// `nil`: straight.
+        /// If `nil`, datagrams go directly to their targets.
         let pool: ParentPool?
-        /// Whose egress it has; `nil`: that of the policy.
+        /// The way whose egress is used; if `nil`, the policy's.
         let way: Ways.Way?
         let path: Path
     }
 
-    /// Each has up to two sockets.
+    /// Each branch has up to two sockets.
     private static let maxBranches = 4
 
     unowned let delegate: any DatagramPathDelegate
@@ -43,12 +43,13 @@ final class RoutedPath: LookingPath {
     private let slot: Clock.Slot
     private let ways: Ways
     private let meter: Meter?
-    /// Opened with the first datagram for them. The first one has the place that the association has for its targets.
+    /// Opened with the first datagram for them. The first branch uses the association's own place for its target
+    /// sockets.
     private var branches: [Branch] = []
-    /// Once is enough: an association has one line in the log.
+    /// Reported once, because an association has one line in the log.
     private var hasReported = false
 
-    /// - Parameter slot: of the session.
+    /// - Parameter slot: the session's.
     init(
         _ delegate: any DatagramPathDelegate,
         _ services: Services,
@@ -116,7 +117,7 @@ final class RoutedPath: LookingPath {
         }
     }
 
-    /// - Parameter name: by which the target's address was found.
+    /// - Parameter name: the name whose lookup found the target's address.
     private func pass(
         _ payload: UnsafeRawBufferPointer,
         to target: Target,
@@ -134,7 +135,8 @@ final class RoutedPath: LookingPath {
         }
     }
 
-    /// The path of a way; `nil`: nothing may take it, which is reported. What leaves straight is judged by its path.
+    /// The path of a way; `nil` if the datagram may not take any, which is reported. A direct path checks its datagrams
+    /// itself.
     private func path(by way: Ways.Way?, to target: Target, named name: HostName?) -> Path? {
         let pool = way?.datagramParents
         if let way, pool == nil, !way.leavesStraight, !way.sendsDatagramsDirectly {
@@ -184,7 +186,7 @@ final class RoutedPath: LookingPath {
         target.port != 0 && denial(of: target, named: name) == nil
     }
 
-    /// Of a name, what is known before its lookup: that is the parent's.
+    /// For a name, what can be decided before its lookup: the lookup is up to the parent.
     private func denial(of target: Target, named name: HostName?) -> Denial? {
         let access = services.policy.access
         return switch target {

@@ -1,7 +1,7 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// The ports of one worker that several associations share, one at each address of this machine.
+/// The ports of one worker that several associations share, one for each address of this machine.
 ///
 /// - Isolation: the worker's thread.
 final class SharedPorts {
@@ -12,7 +12,7 @@ final class SharedPorts {
         self.services = services
     }
 
-    /// Binds it for the first association.
+    /// Returns the port; the first association binds it.
     func port(_ number: UInt16, at local: SocketAddress) throws(UVError) -> SharedPort {
         if let port = ports[local.host] { return port }
         let port = try SharedPort(self, services, at: local, number)
@@ -25,15 +25,14 @@ final class SharedPorts {
     }
 }
 
-/// The one port that `udp.ports` allows, at one address of this machine: all associations there share its socket, and
-/// are told apart by where their clients' datagrams come from.
+/// The only port that `udp.ports` allows, at one address of this machine. All associations there share its socket, and
+/// are distinguished by the sources of their clients' datagrams.
 ///
-/// - Isolation: the thread of the one worker that has all associations of the address, see
-///   ``Crew/owner(ofPortAt:)``.
-/// - Ownership: the worker's, from the first association until the last one leaves; then its own until the socket is
-///   closed.
+/// - Isolation: the thread of the worker that has all associations of the address, see ``Crew/owner(ofPortAt:)``.
+/// - Ownership: owned by the worker from the first association until the last one leaves, then by itself until the
+///   socket is closed.
 final class SharedPort {
-    /// Names an association in what the socket reports.
+    /// Identifies an association in reports of the socket.
     typealias Number = Int
 
     private unowned let ports: SharedPorts
@@ -42,12 +41,12 @@ final class SharedPort {
     private var socket: UDPSocket?
     private var associations: [Number: UDPAssociation] = [:]
     private var lastNumber = 0
-    /// The oldest first.
+    /// Ordered from oldest to newest.
     private var associationsOfClient: [IPAddress: [UDPAssociation]] = [:]
     private var latched: [SocketAddress: UDPAssociation] = [:]
     private var closing: SharedPort?
 
-    /// A payload has fewer bytes than that, and the number is beside it.
+    /// The length of a payload fits into these bits; the association's number is stored above them.
     private static let bitsOfPayload = 17
 
     fileprivate init(
@@ -74,7 +73,7 @@ final class SharedPort {
         return lastNumber
     }
 
-    /// The last one closes the socket.
+    /// The last association to leave closes the socket.
     func leave(_ number: Number) {
         guard let association = associations.removeValue(forKey: number) else {
             preconditionFailure("an association that isn't here")
@@ -89,7 +88,7 @@ final class SharedPort {
         socket?.close()
     }
 
-    /// Sends a client what a target has sent, of so many bytes, see ``UDPSocket/send(_:behind:carrying:to:)``.
+    /// Sends the client a target's payload of this many bytes, see ``UDPSocket/send(_:behind:carrying:to:)``.
     func send(
         _ payload: UnsafeRawBufferPointer,
         behind header: UnsafeRawBufferPointer,
@@ -101,7 +100,7 @@ final class SharedPort {
         socket?.send(payload, behind: header, carrying: carried, to: client)
     }
 
-    /// From a port that no association is latched to yet.
+    /// Handles a datagram from a port that no association is latched to yet.
     private func receiveFirst(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
         let associations = associationsOfClient[IPAddress(source.host)] ?? []
         let latches = associations.map(\.latch)
@@ -109,7 +108,7 @@ final class SharedPort {
             return services.counters.add(.foreign)
         }
         associations[index].receiveFromClient(datagram, source)
-        // Unless it made no sense.
+        // True unless the datagram was invalid.
         guard associations[index].latch.address == source else { return }
         if let last = latches[index].address { latched[last] = nil }
         latched[source] = associations[index]

@@ -2,69 +2,68 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Who has asked for an association.
+/// The owner of an association.
 protocol AssociationDelegate: AnyObject {
-    /// Behind ``UDPAssociation/close()``: no socket is open any more.
+    /// Called after ``UDPAssociation/close()``, when no socket is open any more.
     func associationDidClose()
-    /// Rules or guard deny datagrams to a target. Said once.
+    /// Rules or guard deny datagrams to a target. Reported once.
     func associationDidDeny(_ denial: Denial, to target: Target, on subject: Subject)
-    /// A rule that only reports would drop a datagram. Said once.
+    /// A report-only rule would drop a datagram. Reported once.
     func associationDidReport(_ report: Denial, on subject: Subject)
-    /// - Returns: whether there was one more place of the ``ConnectionLimit``, which is the association's then.
+    /// - Returns: whether the ``ConnectionLimit`` had another place, which the association then holds.
     func takePlaceForAssociation() -> Bool
-    /// The same, once the association is open.
+    /// As above, when the association is open already.
     func takePlaceForPath() -> Bool
-    /// A parent has been asked for an association, and has one, or hasn't.
+    /// A parent was asked for an association; it has been opened, or has failed.
     func associationDidTry(_ way: WayTaken)
-    /// A parent has ended, or broken, its part of the association.
+    /// A parent has ended or broken its part of the association.
     func associationDidLoseParent(_ error: UVError?)
 }
 
-/// What a client has asked for with UDP ASSOCIATE (RFC 1928 section 7): relays datagrams between it and any
-/// number of targets.
+/// A client's UDP association (RFC 1928 section 7): relays datagrams between the client and any number of targets.
 ///
-/// One socket faces the client, and is bound where its TCP connection ended; where there is only one port for all, it is
-/// that of a ``SharedPort``. A ``DatagramPath`` knows the targets.
+/// One socket faces the client, bound to the address that its TCP connection has reached; if all associations have only
+/// one port, it is that of a ``SharedPort``. A ``DatagramPath`` handles the targets.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the session's, until all its sockets are closed.
+/// - Ownership: owned by the session until all its sockets are closed.
 final class UDPAssociation {
     private unowned let delegate: any AssociationDelegate
     private let services: Services
-    /// The session's.
+    /// The session's slot.
     private let slot: Clock.Slot
     private let settings: Configuration.UDP
     private let counters: Counters
     private let tally: UserActivity.Tally?
     private let source: ClientSource
     private let downloads: Meter?
-    /// Of all datagrams between client and server; `nil`: they are as they are.
+    /// Protects all datagrams between client and server; `nil` if they are unprotected.
     private let protection: (any DatagramCodec)?
     private(set) var latch: ClientLatch
     private var reassembly = Reassembly()
     private var recentHeaders = RecentHeaders()
     private let ports: SharedPorts
     private var clientSocket: UDPSocket?
-    /// Instead of it.
+    /// Replaces the socket if the port is shared.
     private var shared: (port: SharedPort, number: SharedPort.Number)?
     private var path: (any DatagramPath)?
-    /// Of the client's socket and the paths, those that are not closed yet.
+    /// The client's socket and the paths that aren't closed yet.
     private var openParts = 0
-    /// Of the ``ConnectionLimit``, beside the session's own.
+    /// Places of the ``ConnectionLimit``, in addition to the session's own.
     private var places = 0
-    /// Payload relayed.
+    /// Relayed payload.
     private(set) var bytesClientToTarget = 0
     private(set) var bytesTargetToClient = 0
     private(set) var datagrams = DatagramCounts()
 
     /// - Parameters:
-    ///   - slot: of the session, whose deadline the association sets.
-    ///   - subject: who has asked for it.
+    ///   - slot: the session's, whose deadline the association sets.
+    ///   - subject: the client and its request.
     ///   - address: where the client's TCP connection comes from.
-    ///   - ports: if all associations share one.
+    ///   - ports: used if all associations share one port.
     ///   - tally: counts the payload for the user.
-    ///   - protection: of the client's login.
-    ///   - meter: what limits the payload of a direction.
+    ///   - protection: from the client's login.
+    ///   - meter: limits the payload of a direction.
     init(
         _ delegate: any AssociationDelegate,
         _ services: Services,
@@ -98,14 +97,14 @@ final class UDPAssociation {
 
     /// Binds the socket for the client.
     ///
-    /// - Parameter local: where the client has reached this server.
-    /// - Returns: where the client is to send to, or the reply that says why there is nothing open.
+    /// - Parameter local: the address by which the client has reached this server.
+    /// - Returns: the address that the client must send to, or the reply if the association can't be opened.
     func open(at local: SocketAddress) -> Result<SocketAddress, Refusal> {
         guard services.associations.enter(source) else {
             counters.add(.associationsAtLimit)
             return .failure(Refusal(reply: .notAllowed, limit: .associations))
         }
-        // Up to four descriptors are two places.
+        // Up to four descriptors take two places.
         guard delegate.takePlaceForAssociation() else {
             services.associations.leave(source)
             return .failure(Refusal(reply: .generalFailure, limit: .connections))
@@ -127,11 +126,11 @@ final class UDPAssociation {
 
     struct Refusal: Error {
         let reply: Reply
-        /// The one that is exceeded.
+        /// The limit that was exceeded.
         var limit: SharedLimit?
     }
 
-    /// - Returns: where the client is to send.
+    /// - Returns: the address that the client must send to.
     private func openClientSide(at local: SocketAddress) throws(UVError) -> SocketAddress {
         if let number = settings.sharedPort {
             let port = try ports.port(number, at: local)
@@ -159,7 +158,7 @@ final class UDPAssociation {
     /// See ``DatagramPath/tick()``.
     func tick() -> Bool { path?.tick() ?? false }
 
-    /// Once, after a successful ``open(at:)``.
+    /// Call it once, after a successful ``open(at:)``.
     func close() {
         downloads?.giveBack()
         abandonFragments()
@@ -193,7 +192,7 @@ final class UDPAssociation {
 
     // MARK: - Client to target
 
-    /// A datagram to the client's address of this machine.
+    /// A datagram has come to the association's port for its client.
     func receiveFromClient(_ datagram: UnsafeRawBufferPointer, _ source: SocketAddress) {
         let now = services.clock.now
         guard latch.accepts(source, now: now) else { return drop(.foreign) }
@@ -275,7 +274,7 @@ final class UDPAssociation {
 
 extension UDPAssociation: DatagramPathDelegate {
     func pathDidReceive(_ payload: UnsafeRawBufferPointer, from source: SocketAddress) {
-        // A path knows no target before the client has sent something.
+        // A path has no target before the client has sent something.
         guard let client = latch.address else { return }
         guard downloads?.admits(payload.count) ?? true else { return drop(.overBandwidth) }
         DatagramHeader(destination: Destination(source)).withEncoded { header in
@@ -290,7 +289,7 @@ extension UDPAssociation: DatagramPathDelegate {
         }
     }
 
-    /// - Parameter length: of the payload as its sender knows it.
+    /// - Parameter length: the length of the payload before protection.
     @inline(__always)
     private func send(
         _ payload: UnsafeRawBufferPointer,
@@ -335,7 +334,7 @@ extension UDPAssociation: DatagramPathDelegate {
     func pathDidClose() { partDidClose() }
 }
 
-/// Of the client's socket.
+/// Events of the client's socket.
 extension UDPAssociation: UDPSocketDelegate {
     func bufferForReceiving(_ socket: UDPSocket) -> UnsafeMutableRawBufferPointer {
         services.datagrams.receiving
@@ -357,7 +356,7 @@ extension UDPAssociation: UDPSocketDelegate {
 }
 
 extension DatagramHeader {
-    /// The bytes, on the stack: they are few. Inlined, since each answer passes here.
+    /// Encodes the header on the stack, since it is short. Inlined, since each answer passes here.
     @inline(__always)
     func withEncoded(_ body: (UnsafeRawBufferPointer) -> Void) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: encodedLength) { bytes in

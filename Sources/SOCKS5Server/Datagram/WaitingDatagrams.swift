@@ -2,7 +2,7 @@ internal import SOCKS5Protocol
 
 /// The datagrams of one association that wait for the addresses of their names.
 ///
-/// Nothing here holds up datagrams to other targets, and everything has a bound: names, datagrams and bytes.
+/// They don't delay datagrams to other targets, and everything is limited: names, datagrams and bytes.
 struct WaitingDatagrams {
     private static let maxNames = 8
 
@@ -26,12 +26,12 @@ struct WaitingDatagrams {
 
     /// Keeps a copy of a datagram until ``takeAll(for:)``.
     ///
-    /// - Returns: false where too much waits already.
+    /// - Returns: false if too much is waiting already.
     mutating func append(_ payload: UnsafeRawBufferPointer, for name: HostName, port: UInt16) -> Bool {
         held.append(payload, for: (name, port))
     }
 
-    /// What has waited for the name, in the order of arrival; nothing waits for it any more.
+    /// Takes the datagrams that wait for the name, in the order of arrival.
     mutating func takeAll(for name: HostName) -> [(payload: [UInt8], port: UInt16)] {
         lookups[name] = nil
         return held.take { $0.name == name }.map { ($0.payload, $0.destination.port) }
