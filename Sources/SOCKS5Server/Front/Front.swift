@@ -1,9 +1,10 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 
-/// The protocol that a client speaks until its request: messages in, what they ask for out, and the bytes of each answer.
+/// The protocol that a client speaks until its request: messages come in, actions and the bytes of each answer come
+/// out.
 ///
-/// Pure. Keeps no bytes: what isn't consumed is shown again, with more behind it.
+/// Pure. Keeps no bytes: bytes that aren't consumed are passed in again, followed by later ones.
 enum Front {
     /// Nothing has come yet.
     case choosing(FrontChoice)
@@ -14,33 +15,33 @@ enum Front {
     enum Action: Equatable {
         /// The next message isn't complete.
         case receiveMore
-        /// Send it, and go on with the next message.
+        /// Send it, and continue with the next message.
         case answer([UInt8])
         /// Ask the credential store, then call ``decided(_:)``.
         case verify(Credentials)
-        /// Let the context of GSSAPI take the token, then call ``advanced(_:)``.
+        /// Pass the token to the GSSAPI context, then call ``advanced(_:)``.
         case establish([UInt8])
-        /// Let it read the protection level that is asked for, then call ``advanced(_:)``.
+        /// Have it read the level of protection that the client asks for, then call ``advanced(_:)``.
         case agree([UInt8])
-        /// Send it. All that follows is protected as was agreed.
+        /// Send it. After that everything is protected as agreed.
         case protect([UInt8])
         /// Close: the client has given up its login.
         case leave
-        /// Carry out the request. What follows is payload.
+        /// Carry out the request. The bytes that follow are payload.
         case open(SOCKSRequest)
-        /// Send it and close. The client can't be served, for this reason.
+        /// Send it and close. The outcome is the reason why the client can't be served.
         case refuse([UInt8], SessionOutcome)
-        /// The login is wrong: send it and close, maybe later.
+        /// The login is wrong: send it, possibly late, and close.
         case refuseLogin([UInt8])
         /// Answer the request with this reply, and close.
         case reject(Reply)
-        /// Another protocol: close without a word, which could mean something in it.
+        /// Another protocol: close without sending anything, because it could mean something in that protocol.
         case abort
     }
 
-    /// Deals with the next message at the front of `bytes`.
+    /// Processes the next message at the front of `bytes`.
     ///
-    /// - Returns: how many bytes the message had, 0 unless it is complete, and what to do.
+    /// - Returns: the length of the message in bytes, 0 if it isn't complete, and the action.
     mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         switch self {
         case .choosing(let choice):
@@ -85,7 +86,7 @@ enum Front {
         }
     }
 
-    /// What the context of ``Action/establish(_:)`` or ``Action/agree(_:)`` says.
+    /// The answer of the context of ``Action/establish(_:)`` or ``Action/agree(_:)``.
     mutating func advanced(_ step: ServerHandshake.ContextStep) -> Action {
         switch self {
         case .socks5(var handshake):
@@ -97,7 +98,7 @@ enum Front {
         }
     }
 
-    /// `nil`: nothing has come by which it could be known.
+    /// `nil` if nothing has come that identifies it.
     var `protocol`: ProxyProtocol? {
         switch self {
         case .choosing: nil
@@ -107,7 +108,7 @@ enum Front {
         }
     }
 
-    /// The name that the client gives itself without a login.
+    /// The client's name for itself without a login.
     var claimedUser: [UInt8]? {
         switch self {
         case .choosing, .socks5, .http: nil
@@ -123,7 +124,7 @@ enum Front {
         }
     }
 
-    /// The refusal of a login on which nobody has decided.
+    /// The refusal of a login that wasn't decided.
     var loginRefusal: [UInt8] {
         switch self {
         case .socks5(let handshake) where handshake.isEstablishing: GSSAPIMessage.abort.encoded

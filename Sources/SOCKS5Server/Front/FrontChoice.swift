@@ -1,15 +1,15 @@
 internal import SOCKS5Protocol
 
-/// By which protocol a client is understood: its first byte says which one it speaks, and the listener which ones it
+/// Chooses the protocol of a client: its first byte says which one it speaks, and the listener's settings which ones it
 /// may speak.
 struct FrontChoice: Equatable {
-    /// The one method of SOCKS5 that is selected, or the other one where the client doesn't offer it.
+    /// The SOCKS5 method that is selected; the alternative is used if the client doesn't offer it.
     let method: AuthenticationMethod
     let alternative: AuthenticationMethod?
     let protocols: ProxyProtocols
     let answersHTTP: Bool
 
-    /// For a client that nobody has named yet: nothing is understood.
+    /// For a client that isn't known yet: no protocol is accepted.
     static var nobody: FrontChoice { FrontChoice(method: .noAcceptable, protocols: [], answersHTTP: false) }
 
     private init(method: AuthenticationMethod, protocols: ProxyProtocols, answersHTTP: Bool) {
@@ -25,7 +25,7 @@ struct FrontChoice: Equatable {
         answersHTTP = listener.answersHTTP
     }
 
-    /// For a client that has proved otherwise who it is.
+    /// For a client that has proved its identity in another way.
     var withoutLogin: FrontChoice {
         FrontChoice(method: .noAuthentication, protocols: protocols, answersHTTP: answersHTTP)
     }
@@ -33,15 +33,15 @@ struct FrontChoice: Equatable {
     enum Guess: Equatable {
         case unknownYet
         case known(ProxyProtocol)
-        /// HTTP, which the listener doesn't speak, to which it answers that.
+        /// HTTP at a listener without HTTP that tells such clients so.
         case misledHTTP
-        /// None that the listener speaks.
+        /// A protocol that the listener doesn't speak.
         case foreign
     }
 
     var needsLogin: Bool { method != .noAuthentication }
 
-    /// - Parameter bytes: what has come so far.
+    /// - Parameter bytes: all bytes so far.
     func `protocol`(of bytes: RawSpan) -> Guess {
         guard bytes.byteCount > 0 else { return .unknownYet }
         switch bytes.unsafeLoad(fromByteOffset: 0, as: UInt8.self) {
@@ -54,7 +54,7 @@ struct FrontChoice: Equatable {
         }
     }
 
-    /// Other protocols begin with letters too: only a whole method is answered.
+    /// Other protocols begin with letters too, so only a complete method is answered.
     private static func guess(atText bytes: RawSpan) -> Guess {
         for method in methods {
             let shown = min(bytes.byteCount, method.count)

@@ -1,8 +1,8 @@
 package import UVLoop
 
-/// The listening sockets of a server, for the process that takes its place.
+/// The listening sockets of a server, for the process that replaces it.
 package struct HandedListener: Sendable {
-    /// As in the configuration, so that the next process finds its own by it.
+    /// As in the configuration, so that the next process can match it.
     package let address: ListenAddress
     package let sockets: [ListeningSocket]
 
@@ -11,15 +11,16 @@ package struct HandedListener: Sendable {
         self.sockets = sockets
     }
 
-    /// Lets the configuration know where sockets listen that only have a name there.
+    /// Tells the configuration the addresses of sockets that have only a name there.
     func noteAddresses() {
         guard case .inherited(let name) = address.endpoint else { return }
         InheritedSockets.adopt(sockets.filter { !$0.isUnix }.map(\.boundAddress), named: name)
     }
 
-    /// Descriptors that have come from another process.
+    /// Descriptors that were received from another process.
     ///
-    /// - Throws: ``ProxyServerError/Code/cannotInherit`` if one of them doesn't listen. Then all stay the caller's.
+    /// - Throws: ``ProxyServerError/Code/cannotInherit`` if one of them doesn't listen. Then the caller keeps all of
+    ///   them.
     package init(address: ListenAddress, adopting descriptors: [Int32]) throws(ProxyServerError) {
         do throws(UVError) {
             let sockets = try descriptors.map { descriptor throws(UVError) in

@@ -4,21 +4,21 @@ internal import UVLoop
 struct ListeningSet: Sendable {
     /// In the order of ``Configuration/listeners``.
     private(set) var listeners: [Listener] = []
-    /// By worker. Each has one or more of each listener: one of its own, or one that it shares with others.
+    /// Indexed by worker. Each has one or more sockets of each listener: its own, or one shared with others.
     private(set) var sockets: [[(listener: Listener, socket: ListeningSocket)]]
-    /// Of the unix sockets that this server has made.
+    /// The files of unix sockets that this server has created.
     private(set) var files: [UnixSocketFile] = []
-    /// Of those that another process has made.
+    /// The files of unix sockets that another process has created.
     private(set) var handedFiles: [UnixSocketFile] = []
-    /// Of IP, with the ports that the system chose.
+    /// IP addresses, with the ports that the system chose.
     private(set) var ipAddresses: [SocketAddress] = []
 
-    /// Listeners whose addresses aren't there yet, and may come.
+    /// Listeners whose addresses don't exist yet, but may appear.
     private(set) var awaited: [Listener] = []
 
-    /// Opens all or none.
+    /// Opens all sockets or none.
     ///
-    /// - Parameter handed: sockets to listen on rather than to open new ones; taken over, also when this throws.
+    /// - Parameter handed: sockets to use instead of opening new ones; taken over even if this throws.
     init(
         _ configuration: Configuration,
         workers: Int,
@@ -50,27 +50,27 @@ struct ListeningSet: Sendable {
         }
     }
 
-    /// What is listened on, as ``ListenAddress/description`` says it.
+    /// The listening addresses in the form of ``ListenAddress/description``.
     var boundAddresses: [ListenAddress] { listeners.map(\.address) }
 
-    /// Asks the sockets, so it is for the time before workers take them.
+    /// Reads the sockets' addresses, so call it before workers take the sockets.
     var places: OwnPlaces {
         let files = sockets.joined().compactMap { $0.socket.unixPath.flatMap { FileIdentity(at: $0) } }
         return OwnPlaces(addresses: ipAddresses, sockets: Set(files))
     }
 
-    /// Closes what no worker has taken.
+    /// Closes the sockets that no worker has taken.
     func close() {
         removeFiles()
         for (_, socket) in sockets.joined() { socket.close() }
     }
 
-    /// Nobody finds the unix sockets any more.
+    /// Removes the files of unix sockets, so that no client can connect any more.
     func removeFiles() {
         for file in files { file.remove() }
     }
 
-    /// One of ``awaited`` alone, which may be there now.
+    /// Opens a single listener of ``awaited``, whose address may exist now.
     init(_ listener: Listener, _ configuration: Configuration, workers: Int) throws(ProxyServerError) {
         sockets = Array(repeating: [], count: workers)
         let opened = try open(configuration.listeners[listener.name.index], configuration, workers)
@@ -84,7 +84,7 @@ struct ListeningSet: Sendable {
 
     // MARK: - Opening
 
-    /// - Returns: empty where the address isn't there, and is looked for again.
+    /// - Returns: empty if the address doesn't exist, and is tried again later.
     private mutating func openIfThere(
         _ settings: Configuration.ListenerSettings,
         _ configuration: Configuration,
@@ -135,7 +135,7 @@ struct ListeningSet: Sendable {
         }
     }
 
-    /// One for each worker: the kernel spreads connections over them.
+    /// Opens a socket for each worker: the kernel spreads connections over them.
     private static func open(
         _ socketAddress: SocketAddress,
         _ address: ListenAddress,
@@ -146,7 +146,7 @@ struct ListeningSet: Sendable {
         var opened: [ListeningSocket] = []
         do throws(UVError) {
             if !configuration.sharesPort { try ListeningSocket.probe(socketAddress, options) }
-            // With port 0 the first socket gets one from the system, and the others share it.
+            // With port 0 the system chooses a port for the first socket, and the others share it.
             var shared = socketAddress
             for _ in 0..<workers {
                 let socket = try ListeningSocket(shared, options.union(.shared))
@@ -160,7 +160,7 @@ struct ListeningSet: Sendable {
         }
     }
 
-    /// `[::]` takes IPv4 too, unless another address of the list wants its port for IPv4.
+    /// `[::]` also takes IPv4, unless another address of the list uses its port for IPv4.
     private static func options(
         for address: ListenAddress,
         among all: [ListenAddress]
@@ -186,7 +186,7 @@ struct ListeningSet: Sendable {
         }
         var opened: [ListeningSocket] = []
         do throws(UVError) {
-            // Copies, so that the sockets are there as long as the process is.
+            // Duplicates, because the process keeps the inherited descriptors for its whole life.
             for socket in found { opened.append(try socket.get().duplicated()) }
             return opened
         } catch {
@@ -197,9 +197,9 @@ struct ListeningSet: Sendable {
 
     // MARK: - Spreading
 
-    /// Gives each worker a socket. Where there are fewer sockets than workers, several accept from one queue.
+    /// Gives each worker a socket. If there are fewer sockets than workers, several accept from one queue.
     ///
-    /// - Parameter opened: taken over, also when this throws.
+    /// - Parameter opened: taken over even if this throws.
     private mutating func spread(
         _ opened: [ListeningSocket],
         by listener: Listener
