@@ -3,39 +3,38 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// The way to a worker that has asked for a name. Any thread.
+/// The way back to a worker that has asked for a name. Any thread.
 struct NamePost: Sendable {
-    /// Hands an answer over; nothing happens where the worker has ended.
+    /// Delivers an answer; does nothing if the worker has ended.
     let answer: @Sendable (NameTicket, FoundName) -> Void
-    /// Asks it to look a name up. False where it takes nothing any more.
+    /// Asks the worker to look a name up. Returns false if it accepts nothing any more.
     let lookUp: @Sendable (String) -> Bool
 }
 
-/// What was found, and when somebody began to look, in milliseconds on the loop's clock.
+/// The answer, and when its lookup began, in milliseconds on the loop's clock.
 struct FoundName: Sendable {
     let answer: NameAnswer
     let began: UInt64
 }
 
-/// The names of all workers.
+/// The table of names of all workers.
 typealias SharedNames = Guarded<NameTable<NamePost>>
 
-/// Finds the addresses of names for one worker: asks the ``NameTable`` of all workers, and does the lookups that
-/// it hands out.
+/// Resolves names for one worker: asks the ``NameTable`` of all workers, and performs the lookups that it assigns.
 ///
-/// An answer comes through the mailbox of the worker that asked, whichever worker's loop has looked it up.
+/// An answer comes through the mailbox of the worker that asked, regardless of which worker's loop has looked it up.
 ///
 /// - Isolation: the worker's thread.
 final class Lookups: NameLookupDelegate {
     enum Outcome {
-        /// Good until a time of the loop's.
+        /// Valid until this time on the loop's clock.
         case answer(NameAnswer, expiry: UInt64)
-        /// The answer is passed on later, unless the ticket is cancelled.
+        /// The answer follows later, unless the ticket is cancelled.
         case pending(NameTicket)
     }
 
     private let names: SharedNames
-    /// `nil`: the system's.
+    /// If `nil`, the system's resolver is used.
     private let nameResolver: (any NameResolver)?
     private let resolutions: PendingAnswers<ResolvedName>
     private let loop: EventLoop
@@ -58,8 +57,8 @@ final class Lookups: NameLookupDelegate {
     }
 
     /// - Parameters:
-    ///   - client: who wants to know, for the share of the lookups that a source may have.
-    ///   - answered: called once at the most, and never before this returns.
+    ///   - client: the client that asks; lookups are limited per source.
+    ///   - answered: called at most once, and never before this returns.
     func resolve(
         _ name: HostName,
         for client: Peer,
@@ -80,14 +79,14 @@ final class Lookups: NameLookupDelegate {
         }
     }
 
-    /// Nobody could be reached at the addresses of an answer from the cache: forgets it, unless a newer one is there.
+    /// No address of a cached answer could be reached: forgets the answer, unless a newer one is there.
     ///
-    /// - Parameter expiry: as ``resolve(_:for:_:)`` has told it.
+    /// - Parameter expiry: the one that ``resolve(_:for:_:)`` returned.
     func forget(_ name: HostName, goodUntil expiry: UInt64) {
         names.withLock { $0.forget(name.description, goodUntil: expiry) }
     }
 
-    /// Names may be looked up from now on; what all workers have been asked for begins here.
+    /// Lookups may run from now on; those that all workers are waiting for begin here.
     func open(atOnce count: Int) {
         lookUp(names.withLock { [now = loop.now] in $0.open(parallel: count, now: now) })
     }
@@ -97,24 +96,24 @@ final class Lookups: NameLookupDelegate {
         names.withLock { $0.cancel(ticket) }
     }
 
-    /// An answer has come through the mailbox, maybe after it was cancelled.
+    /// An answer has come through the mailbox, possibly after the ticket was cancelled.
     func pass(_ found: FoundName, to ticket: NameTicket) {
         asking.removeValue(forKey: ticket)?(found)
     }
 
-    /// Looks up what another worker can't any more, for sessions of this one.
+    /// Looks up a name for sessions of this worker, because the assigned worker can't any more.
     func takeOver(_ name: String) {
         lookUp([name])
     }
 
-    /// Nobody of this worker waits for anything any more. What sessions of others wait for is handed over to them,
-    /// but for the system's lookups, which go on.
+    /// No session of this worker waits for anything any more. Lookups that others' sessions wait for are handed over to
+    /// their workers, except lookups by the system, which continue.
     func close() {
         isClosed = true
         resolutions.passAll(.unavailable)
     }
 
-    /// Begins lookups; for one that libuv refuses, the next ones.
+    /// Starts lookups. For each one that libuv refuses, the next ones are started.
     private func lookUp(_ names: [String]) {
         var names = names
         while let name = names.popLast() {
@@ -129,13 +128,13 @@ final class Lookups: NameLookupDelegate {
             do throws(UVError) {
                 _ = try NameLookup(name, on: loop, delegate: self)
             } catch {
-                // libuv has found the name itself impossible, as one with an empty label.
+                // libuv itself has rejected the name, for example because of an empty label.
                 names += finish(name, .failure(error == .outOfMemory ? error : .nameNotFound))
             }
         }
     }
 
-    /// - Returns: the names to be looked up next, where this one is answered at once.
+    /// - Returns: the names to look up next, if this one was answered at once.
     private func ask(_ nameResolver: any NameResolver, _ name: String) -> [String] {
         switch nameResolver.resolve(name) {
         case .now(let found):
@@ -148,18 +147,18 @@ final class Lookups: NameLookupDelegate {
         }
     }
 
-    /// Has one of the workers whose sessions wait for the name look it up.
+    /// Asks one of the workers whose sessions wait for the name to look it up.
     ///
-    /// - Returns: the names to be looked up next, where there is none.
+    /// - Returns: the names to look up next, if there is no such worker.
     private func handOver(_ name: String) -> [String] {
         let askers = names.withLock { $0.askers(of: name) }
         if askers.contains(where: { $0.lookUp(name) }) { return [] }
         return finish(name, .failure(.hostUnreachable))
     }
 
-    /// Tells all who wait for the name.
+    /// Delivers the answer to all that wait for the name.
     ///
-    /// - Returns: the names to be looked up next.
+    /// - Returns: the names to look up next.
     private func finish(_ name: String, _ answer: NameAnswer) -> [String] {
         let now = loop.now
         let began = names.withLock { $0.begin(of: name) } ?? now

@@ -2,13 +2,13 @@ internal import ProxyPolicy
 internal import Tables
 internal import UVLoop
 
-/// The addresses of a name, or why there are none.
+/// The addresses of a name, or the error if there are none.
 typealias NameAnswer = Result<[SocketAddress], UVError>
 
-/// Answers that are still good.
+/// A cache of answers that haven't expired.
 ///
-/// getaddrinfo(3) tells no TTL, so that all answers of a kind live equally long. Bounded: the answer that came first
-/// goes first, however often it is asked for.
+/// getaddrinfo(3) reports no TTL, so all answers of a kind have the same lifetime. Bounded: the oldest answer is
+/// replaced first, regardless of how often it is used.
 struct NameCache {
     private struct Entry {
         let answer: NameAnswer
@@ -17,7 +17,7 @@ struct NameCache {
 
     private let hitLifetime: UInt64
     private let missLifetime: UInt64
-    /// `nil`: nothing is kept.
+    /// `nil` if nothing is cached.
     private var entries: RecentTable<String, Entry>?
 
     init(_ settings: Configuration.Resolver) {
@@ -26,24 +26,24 @@ struct NameCache {
         if settings.cachedNames > 0 { entries = RecentTable(maximum: settings.cachedNames) }
     }
 
-    /// The answer, and the time at which it isn't good any more.
+    /// The answer, and the time at which it expires.
     func answer(to name: String, now: UInt64) -> (answer: NameAnswer, expiry: UInt64)? {
         guard let entry = entries?.peek(name), now < entry.expiry else { return nil }
         return (entry.answer, entry.expiry)
     }
 
-    /// Forgets the answer that is good until then; one that has come since stays.
+    /// Forgets the answer that expires at this time; a newer one stays.
     mutating func forget(_ name: String, goodUntil expiry: UInt64) {
         if entries?.peek(name)?.expiry == expiry { entries?[name] = nil }
     }
 
-    /// - Returns: how many there were.
+    /// - Returns: the number of answers.
     mutating func removeAll() -> Int {
         defer { entries?.removeAll() }
         return entries?.count ?? 0
     }
 
-    /// Keeps what the name's servers have said; not what failed on this machine.
+    /// Caches answers of the name's servers, but not failures on this machine.
     mutating func insert(_ answer: NameAnswer, for name: String, now: UInt64) {
         let lifetime =
             switch answer {

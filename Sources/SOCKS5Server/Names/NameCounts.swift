@@ -1,12 +1,13 @@
 internal import Locks
 
-/// What the ``NameTable`` counts, for those who must not wait for its lock. Written under that lock, read by any thread.
+/// The counts of the ``NameTable``, for readers that must not wait for its lock. Written under that lock, read by any
+/// thread.
 final class NameCounts: Sendable {
-    /// Answered from the cache.
+    /// Names answered from the cache.
     let hits = Count()
-    /// Looked up, or to be looked up.
+    /// Names looked up, or to be looked up.
     let misses = Count()
-    /// Of these, refused since too many names wait.
+    /// Of these, refused because too many names were waiting.
     let refusals = Count()
     let running = Gauge()
     let waiting = Gauge()

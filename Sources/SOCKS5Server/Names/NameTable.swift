@@ -3,57 +3,59 @@ internal import ProxyPolicy
 internal import Tables
 internal import UVLoop
 
-/// One wish to know the addresses of a name.
+/// Identifies one request for the addresses of a name.
 struct NameTicket: Hashable, Sendable {
     fileprivate let name: String
     fileprivate let number: UInt64
 }
 
-/// What is known about names, who waits for which, and which are looked up next: one for all workers.
+/// The known names, the requests that wait for names, and the order of lookups: one table for all workers.
 ///
-/// A name is looked up once however many ask. There are only so many threads to look up with, and a name may hold one
-/// for as long as its servers like: no source gets more of them than it leaves to all others, and names beyond that
-/// wait in a ``FairQueue``. A name waits in the queue of each source that asks for it, so that none waits behind
-/// another's. Pure: who calls it does the lookups.
+/// A name is looked up once, regardless of how many requests there are. The number of lookup threads is limited, and a
+/// name may occupy one for as long as its servers like. So no source gets more threads than it leaves to all others,
+/// and further names wait in a ``FairQueue``. A name waits in the queue of each source that asks for it, so that no
+/// source waits behind another's queue. Pure: the caller performs the lookups.
 ///
-/// Locked by all workers, so everything is O(1), but for telling those who have waited, and for the sources that have
-/// no room when the next lookup is chosen: each of them has one running, so they are fewer than there may be lookups.
+/// Locked by all workers, so everything is O(1), with two exceptions: delivering answers, and passing over sources
+/// without room when the next lookup is chosen. Each such source has a lookup running, so there are fewer of them than
+/// lookups.
 struct NameTable<Asker: Sendable> {
     private typealias Queue = FairQueue<ClientSource, String>
 
     enum Outcome {
-        /// Known already, and good until then; or too much waits already, `EAGAIN`, which is good for this time.
+        /// Known already, and valid until `expiry`; or too much is waiting already: then the answer is `EAGAIN`, and
+        /// isn't cached.
         case answer(NameAnswer, expiry: UInt64)
-        /// ``finished(_:_:now:)`` will have the answer.
+        /// ``finished(_:_:now:)`` will return the answer.
         case wait(NameTicket)
-        /// The same, and the caller is to look the name up.
+        /// As above, and the caller must look the name up.
         case lookUp(NameTicket)
     }
 
     private struct Pending {
-        /// Who pays for the lookup that runs; `nil`: it waits.
+        /// The source that the running lookup counts for; `nil` if the name waits.
         var payer: ClientSource?
-        /// When that has begun.
+        /// When the lookup began.
         var began: UInt64 = 0
         var askers: [NameTicket: (asker: Asker, source: ClientSource)] = [:]
-        /// Where it waits, and how many of the source ask for it.
+        /// Where the name waits, and how many requests of each source ask for it.
         var places: [ClientSource: (place: Queue.Place, askers: Int)] = [:]
     }
 
     private var parallel: Int
     private let parallelPerSource: Int
-    /// Answers that nobody is asked for.
+    /// Configured answers, which need no lookup.
     private let hosts: [String: NameAnswer]
     private var cache: NameCache
     private var pending: [String: Pending] = [:]
     private var queue: Queue
     private var running = 0
-    /// Sources that pay for a lookup.
+    /// Running lookups per source.
     private var runningPerSource: [ClientSource: Int] = [:]
     private var lastNumber: UInt64 = 0
     let counts = NameCounts()
 
-    /// - Parameter parallel: how many lookups may run at once; none: all wait for ``open(parallel:)``.
+    /// - Parameter parallel: how many lookups may run at once; with 0, all wait for ``open(parallel:)``.
     init(_ settings: Configuration.Resolver, parallel: Int = 0) {
         self.parallel = parallel
         parallelPerSource = settings.lookupsPerSource
@@ -89,18 +91,18 @@ struct NameTable<Asker: Sendable> {
         return .lookUp(ticket)
     }
 
-    /// An answer that was good until then has turned out to be old: the next to ask has the name looked up.
+    /// A cached answer that expires at this time has proved to be out of date: the next request looks the name up.
     mutating func forget(_ name: String, goodUntil expiry: UInt64) {
         cache.forget(name, goodUntil: expiry)
     }
 
-    /// Forgets all answers; lookups that run go on.
+    /// Empties the cache; running lookups continue.
     ///
-    /// - Returns: how many there were.
+    /// - Returns: the number of cached answers.
     mutating func forgetAll() -> Int { cache.removeAll() }
 
-    /// Nothing is to be told to this one any more. A lookup that runs goes on, and its answer is kept; one that
-    /// nobody waits for any more doesn't begin.
+    /// The request doesn't need its answer any more. A running lookup continues, and its answer is cached; a waiting
+    /// one without requests doesn't begin.
     mutating func cancel(_ ticket: NameTicket) {
         let name = ticket.name
         guard let source = pending[name]?.askers.removeValue(forKey: ticket)?.source,
@@ -116,14 +118,14 @@ struct NameTable<Asker: Sendable> {
         if pending[name]?.askers.isEmpty == true { pending[name] = nil }
     }
 
-    /// When the lookup of a name has begun; `nil`: none runs.
+    /// When the lookup of a name began; `nil` if none is running.
     func begin(of name: String) -> UInt64? {
         pending[name].flatMap { $0.payer == nil ? nil : $0.began }
     }
 
     /// A lookup has ended.
     ///
-    /// - Returns: whom to tell, and the names that the caller is to look up next.
+    /// - Returns: the requests to answer, and the names that the caller must look up next.
     mutating func finished(
         _ name: String,
         _ answer: NameAnswer,
@@ -139,14 +141,14 @@ struct NameTable<Asker: Sendable> {
         return (lookup.askers.map { ($0.key, $0.value.asker) }, startWaiting(now))
     }
 
-    /// Who waits for a name.
+    /// The requests that wait for a name.
     func askers(of name: String) -> [Asker] {
         pending[name]?.askers.values.map(\.asker) ?? []
     }
 
-    /// So many lookups may run at once from now on.
+    /// From now on this many lookups may run at once.
     ///
-    /// - Returns: the names that the caller is to look up.
+    /// - Returns: the names that the caller must look up.
     mutating func open(parallel: Int, now: UInt64) -> [String] {
         self.parallel = parallel
         return startWaiting(now)
@@ -159,7 +161,7 @@ struct NameTable<Asker: Sendable> {
         return names
     }
 
-    /// The first source to come gets half of all lookups, the second half of the rest, and so on.
+    /// The first source gets half of all lookups, the second half of the rest, and so on.
     private var mostPerSource: Int { min(parallelPerSource, parallel - running) }
 
     private mutating func startNext(_ now: UInt64) -> String? {
@@ -176,7 +178,7 @@ struct NameTable<Asker: Sendable> {
         counts.waiting.set(queue.count)
     }
 
-    /// It waits nowhere any more.
+    /// Removes the name from all queues.
     private mutating func start(_ name: String, payer: ClientSource, _ now: UInt64) {
         running += 1
         runningPerSource[payer, default: 0] += 1
@@ -186,7 +188,7 @@ struct NameTable<Asker: Sendable> {
         pending[name]?.began = now
     }
 
-    /// - Returns: false where too much waits already.
+    /// - Returns: false if too much is waiting already.
     private mutating func enqueue(_ name: String, for source: ClientSource) -> Bool {
         if let waiting = pending[name]?.places[source]?.askers {
             pending[name]?.places[source]?.askers = waiting + 1
