@@ -3,12 +3,11 @@ internal import UVLoop
 
 /// Lends rings to the sessions of one worker.
 ///
-/// Most loans begin and end inside one callback, so that connection after connection gets the same memory,
-/// still warm in the cache. Only what a sink refuses stays on loan. What is not lent out is freed but for a
-/// few rings.
+/// Most loans begin and end within one callback, so that consecutive connections get the same memory, still warm in the
+/// cache. Only bytes that a sink doesn't accept keep a ring on loan. All but a few unused rings are freed.
 ///
 /// - Isolation: the worker's thread; ``MemoryBudget`` is shared by all workers.
-/// - Ownership: every loan must come back before the pool goes.
+/// - Ownership: every loan must be returned before the pool is freed.
 final class BufferPool {
     /// The sizes of a ring.
     enum Size: Int, CaseIterable, Comparable {
@@ -23,7 +22,7 @@ final class BufferPool {
             }
         }
 
-        /// Rings of this size that a worker keeps while nobody uses them.
+        /// The most unused rings of this size that a worker keeps.
         fileprivate var kept: Int {
             switch self {
             case .tiny: 16
@@ -32,14 +31,14 @@ final class BufferPool {
             }
         }
 
-        /// The largest one that isn't larger than so many bytes, or the smallest.
+        /// The largest size of at most this many bytes, or the smallest size.
         static func within(_ bytes: Int) -> Size {
             var size = Size.large
             while size > .tiny && size.bytes > bytes { size = size.smaller }
             return size
         }
 
-        /// The smallest one that isn't smaller than so many bytes, or the largest.
+        /// The smallest size of at least this many bytes, or the largest size.
         static func holding(_ bytes: Int) -> Size {
             var size = Size.tiny
             while size < .large && size.bytes < bytes { size = size.larger }
@@ -52,16 +51,16 @@ final class BufferPool {
         static func < (left: Size, right: Size) -> Bool { left.rawValue < right.rawValue }
     }
 
-    /// What a ring on loan is.
+    /// The kind of a ring on loan.
     enum Loan {
         case counted(Size)
-        /// The last resort beyond the budget, ``Size/tiny``.
+        /// The last resort when the budget is used up, ``Size/tiny``.
         case beyondBudget
-        /// A part of a message in memory of its own size, which is less than the session takes anyway.
+        /// A part of a message in memory of exactly its size, which is less than the session takes anyway.
         case exact
     }
 
-    /// Beside the rings, for what isn't copied.
+    /// In addition to the rings, for bytes that aren't copied.
     let pipes: PipePool
     private let budget: MemoryBudget
     @exclusivity(unchecked) private var idle = InlineArray<4, IdleRings>(repeating: IdleRings())
@@ -74,9 +73,9 @@ final class BufferPool {
 
     var isShort: Bool { budget.isShort }
 
-    /// A ring of the wanted size, or a smaller one where memory is short; never none.
+    /// A ring of the wanted size, or a smaller one if memory is short; never none.
     ///
-    /// - Parameter isBrief: whether it comes back at once.
+    /// - Parameter isBrief: whether it will be returned at once.
     func lend(_ wanted: Size, isBrief: Bool = false) -> RingBuffer {
         lent += 1
         var size = wanted
@@ -95,7 +94,7 @@ final class BufferPool {
         return RingBuffer(memory, .tiny, .beyondBudget)
     }
 
-    /// A ring that has room for so many bytes and no more, beside the budget.
+    /// A ring with room for exactly this many bytes, outside the budget.
     func lendExactly(_ bytes: Int) -> RingBuffer {
         lent += 1
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 1)
@@ -118,7 +117,7 @@ final class BufferPool {
         }
     }
 
-    /// Large rings are mapped, so that the system gets them back as soon as they are freed.
+    /// Large rings are mapped, so that freeing them returns the memory to the system at once.
     private static func allocate(_ size: Size) -> UnsafeMutableRawPointer? {
         if size < .medium { return .allocate(byteCount: size.bytes, alignment: 16) }
         let memory = mmap(nil, size.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -144,7 +143,7 @@ final class BufferPool {
     }
 }
 
-/// Bytes that are encoded and not sent count as those in rings.
+/// Encoded bytes that aren't sent count like bytes in rings.
 extension BufferPool: WireMemory {
     func wireIsHeld(_ bytes: Int) { budget.hold(bytes) }
     func wireIsFreed(_ bytes: Int) { budget.release(bytes) }
@@ -156,8 +155,8 @@ extension RingBuffer {
     }
 }
 
-/// Rings of one size that nobody uses, the warmest first. Each says in its first bytes which one is next, so that
-/// keeping one allocates nothing.
+/// Unused rings of one size, the most recently used first. Each stores the next one in its first bytes, so that keeping
+/// one allocates nothing.
 private struct IdleRings {
     private var first: UnsafeMutableRawPointer?
     private(set) var count = 0

@@ -1,23 +1,23 @@
-/// When one direction of a relay reads, writes, waits and ends.
+/// Decides when one direction of a relay reads, writes, waits and ends.
 ///
-/// Full means pause; half drained means resume; ended means drain first. Pure: events in, actions out. Peers
-/// can't cause an illegal pair of state and event; one is a bug of ours, and traps.
+/// Full means pause; half drained means resume; ended means drain first. Pure: events in, actions out. Peers can't
+/// cause an illegal pair of state and event; such a pair is our bug, and traps.
 struct FlowControl {
-    /// Paused for want of room, held back for want of bandwidth.
+    /// `paused` waits for room, `heldBack` for bandwidth.
     private enum Source { case reading, paused, heldBack, ended }
     private enum Sink { case detached, idle, writing, finished }
 
     enum Action: Equatable {
         case none
-        /// Write what the ring holds; ``wrote(_:)`` comes when that, or a part of it, is written.
+        /// Write the contents of the ring; ``wrote(_:)`` must be called when they are written, completely or in part.
         case write
         case pauseSource
         case resumeSource
-        /// The ring is empty and not needed until the source has more.
+        /// The ring is empty and not needed until the source sends more.
         case returnBuffer
         case returnBufferAndResumeSource
         case resumeSourceAndWrite
-        /// Tell the sink the end: this direction is over.
+        /// Send the end to the sink: this direction is over.
         case returnBufferAndFinish
     }
 
@@ -45,7 +45,7 @@ struct FlowControl {
         }
     }
 
-    /// The owner has dealt with bytes itself, before there was a sink.
+    /// The owner has consumed bytes itself, before there was a sink.
     mutating func consumed(_ fill: RingBuffer.Fill) -> Action {
         precondition(sink == .detached, "bytes taken from a relay")
         switch (source, fill) {
@@ -59,7 +59,7 @@ struct FlowControl {
         }
     }
 
-    /// The owner needs more than is held, and has made room for it.
+    /// The owner needs more than the bytes held, and has made room for them.
     mutating func madeRoom() -> Action {
         precondition(sink == .detached, "room made in a relay")
         switch source {
@@ -71,7 +71,7 @@ struct FlowControl {
         }
     }
 
-    /// What was asked for by ``Action/write`` is written, and so much is left.
+    /// Bytes of ``Action/write`` were written; `fill` is what is left.
     mutating func wrote(_ fill: RingBuffer.Fill) -> Action {
         precondition(sink == .writing, "written without a write")
         guard fill == .empty else { return wroteAPart(fill) }
@@ -89,8 +89,8 @@ struct FlowControl {
         }
     }
 
-    /// Of what was asked for by ``Action/write``, the sink has taken a part or nothing at once, so much is left, and
-    /// ``wrote(_:)`` is still to come.
+    /// The sink has accepted only a part of the bytes of ``Action/write``, or none; `fill` is what is left.
+    /// ``wrote(_:)`` will still be called.
     mutating func wroteNotAll(_ fill: RingBuffer.Fill) -> Action {
         precondition(sink == .writing, "written without a write")
         guard source == .reading, fill == .full else { return .none }
@@ -108,7 +108,7 @@ struct FlowControl {
         }
     }
 
-    /// There is somewhere to write to from now on.
+    /// There is a sink from now on.
     mutating func sinkAttached(_ fill: RingBuffer.Fill) -> Action {
         precondition(sink == .detached, "a second sink")
         if fill != .empty {
@@ -125,14 +125,14 @@ struct FlowControl {
         }
     }
 
-    /// The source has bytes, but they may not be taken yet.
+    /// The source has bytes, but they may not be read yet.
     mutating func heldBack() -> Action {
         precondition(source == .reading, "a source held back that isn't read")
         source = .heldBack
         return .pauseSource
     }
 
-    /// They may be taken from now on.
+    /// They may be read from now on.
     mutating func released() -> Action {
         precondition(source == .heldBack, "a source released that isn't held back")
         source = .reading

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// The one number that bounds the memory of all rings of all workers.
+/// The one number that limits the memory of all rings of all workers.
 final class MemoryBudget: Sendable {
     let limit: Int
     private let used = Atomic<Int>(0)
@@ -9,18 +9,18 @@ final class MemoryBudget: Sendable {
         self.limit = limit
     }
 
-    /// Bytes in use, idle rings that are kept among them.
+    /// Bytes in use, including unused rings that are kept.
     var bytes: Int { min(max(0, used.load(ordering: .relaxed)), limit) }
 
-    /// Half of it is used: by streams that stall, since others give their memory back at once.
+    /// Half of the budget is used, and only by stalled streams, since others return their memory at once.
     var isShort: Bool { used.load(ordering: .relaxed) > limit / 2 }
 
-    /// Takes `bytes` out of the budget. Near its end only small pieces are given, so that what is left goes
-    /// round: at most an eighth of what remains, except for the smallest ring. And an eighth is left to those that
-    /// give it back at once.
+    /// Takes `bytes` from the budget. Near its end only small pieces are granted, so that enough is left for everyone:
+    /// at most an eighth of the rest, except for the smallest ring. An eighth of the budget is reserved for loans that
+    /// are returned at once.
     ///
-    /// - Parameter isBrief: whether it is one of those.
-    /// - Returns: false where nothing was taken.
+    /// - Parameter isBrief: whether this is such a loan.
+    /// - Returns: false if nothing was taken.
     func reserve(_ bytes: Int, isBrief: Bool = false) -> Bool {
         let before = used.wrappingAdd(bytes, ordering: .relaxed).oldValue
         let isTiny = bytes == BufferPool.Size.tiny.bytes
@@ -30,7 +30,7 @@ final class MemoryBudget: Sendable {
         return false
     }
 
-    /// Takes what can't be refused, since it is there already: others get less.
+    /// Takes bytes that can't be refused, because they exist already: others get less.
     func hold(_ bytes: Int) {
         used.wrappingAdd(bytes, ordering: .relaxed)
     }

@@ -1,19 +1,19 @@
 internal import ProxyPolicy
 internal import UVLoop
 
-/// What one direction of a session may take, and what it has taken: within the bandwidth of the connection, and
-/// within its user's, which all connections of the user share; and counts it for the user's quota.
+/// Limits what one direction of a session may take, and records what it has taken: within the bandwidth of the
+/// connection and of its user, which all connections of the user share. It also counts the bytes for the user's quota.
 ///
-/// Who finds a bucket empty takes a portion nevertheless, and is told from when on that may be used. So those who
-/// wait get one portion after the other in turn, whatever the worker, and each waits for its own time alone.
+/// An empty bucket still grants a portion, dated in the future. So waiting directions get their portions in turn,
+/// across all workers, and each waits only for its own time.
 ///
 /// - Isolation: the worker's thread; the account is shared by all.
-/// - Ownership: that of a pipe or an association, from the beginning of its payload.
+/// - Ownership: owned by a pipe or an association, from the beginning of its payload.
 final class Meter {
     enum Allowance: Equatable {
-        /// So many may be taken now.
+        /// This many bytes may be taken now.
         case bytes(Int)
-        /// Nothing may be taken before that, in milliseconds on the loop's clock.
+        /// Nothing may be taken before this time, in milliseconds on the loop's clock.
         case notBefore(UInt64)
     }
 
@@ -30,9 +30,9 @@ final class Meter {
 
     /// - Parameters:
     ///   - connectionRate: of the connection, in each direction.
-    ///   - account: whose limits are `user`.
-    /// - Returns: `nil` where nothing limits the direction. A failing initializer would allocate to find that out, for
-    ///   each session that has no limits.
+    ///   - account: the account with the limits `user`.
+    /// - Returns: `nil` if nothing limits the direction. A failable initialiser would allocate before it found that
+    ///   out, for each session without limits.
     static func of(
         _ direction: Direction,
         _ clock: Clock,
@@ -65,7 +65,7 @@ final class Meter {
 
     private var now: UInt64 { clock.now &* 1_000_000 }
 
-    /// What may be taken: asked when there is something to take, since who has to wait has got in the queue.
+    /// How much may be taken. Call it only when there is something to take, because waiting takes a place in the queue.
     func allowance() -> Allowance {
         let now = now
         if let grant {
@@ -86,7 +86,7 @@ final class Meter {
         return .notBefore((grant.start + 999_999) / 1_000_000)
     }
 
-    /// So many bytes were taken: more than allowed for a datagram, which can't be divided.
+    /// Records bytes that were taken. A datagram can't be divided, so it may exceed the allowance.
     func take(_ bytes: Int) {
         var rest = bytes
         if let held = grant {
@@ -98,10 +98,10 @@ final class Meter {
         if account.use(bytes, quota, accounts.today) { accounts.quotaDidEnd(account) }
     }
 
-    /// Whether a datagram may be relayed; then it is taken.
+    /// Whether a datagram may be relayed; if so, it is taken.
     func admits(_ datagram: Int) -> Bool {
         guard case .bytes = allowance() else {
-            // A datagram that is dropped doesn't come back for its portion.
+            // A dropped datagram doesn't return for its portion.
             grant?.isAwaited = false
             return false
         }
@@ -117,7 +117,7 @@ final class Meter {
         if let userRate { account?.giveBack(userRate.cost(of: grant.bytes), direction) }
     }
 
-    /// Lets the pipe know when it may read again.
+    /// Tells the pipe when it may read again.
     func wake(_ pipe: Pipe, at time: UInt64) {
         clock.wake(pipe, at: time)
     }
@@ -127,7 +127,7 @@ final class Meter {
             && (userRate == nil || account?.isReady(direction, now) ?? true)
     }
 
-    /// - Returns: from when on the bytes may be used.
+    /// - Returns: when the bytes may be used.
     private func charge(_ bytes: Int, _ now: UInt64) -> UInt64 {
         var start: UInt64 = 0
         if let connectionRate {
@@ -144,14 +144,14 @@ final class Meter {
 struct Grant {
     enum State {
         case early, usable
-        /// Nobody may save portions up.
+        /// The portion has expired, because portions can't be saved up.
         case lapsed
     }
 
     let bytes: Int
     /// When they may be used.
     let start: UInt64
-    /// Whoever waits for them may come late: a worker with a lot to do doesn't cost a place in the queue.
+    /// A waiting direction may be late: a busy worker must not lose its place in the queue.
     var isAwaited = false
 
     func state(_ now: UInt64) -> State {
@@ -159,7 +159,7 @@ struct Grant {
         return isAwaited || now - start <= Rate.credit ? .usable : .lapsed
     }
 
-    /// What is left when so many bytes are taken; `nil`: nothing.
+    /// The rest after this many bytes are taken; `nil` if nothing is left.
     func without(_ taken: Int, _ now: UInt64) -> Grant? {
         taken < bytes ? Grant(bytes: bytes - taken, start: isAwaited ? max(start, now) : start) : nil
     }

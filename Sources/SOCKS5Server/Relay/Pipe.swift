@@ -1,38 +1,37 @@
 internal import ProxyPolicy
 internal import UVLoop
 
-/// One direction of a session: what its source sends goes to its sink, with backpressure.
+/// One direction of a session: sends the bytes of its source to its sink, with backpressure.
 ///
-/// The ring is on loan from the first byte that is read until the last one is written, and most of the time
-/// that is within one callback.
+/// The ring is on loan from the first byte that is read until the last one is written, usually within one callback.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the relay's; streams are the relay's too and outlive the pipe's use of them.
+/// - Ownership: owned by the relay. The relay also owns the streams, which outlive the pipe's use of them.
 final class Pipe: BandwidthWaiter {
-    /// What it is a part of, and reports to.
+    /// The relay that it belongs to and reports to.
     unowned var relay: Relay?
     private let pool: BufferPool
     private let counters: Counters
     @exclusivity(unchecked) private var source: TCPStream?
     @exclusivity(unchecked) private var sink: TCPStream?
-    // The small ones stand together, so that they share a word.
+    // The small members are adjacent, so that they share a word.
     @exclusivity(unchecked) private var flow = FlowControl()
-    /// What the next loan is for: it follows how full the reads come back.
+    /// The size of the next loan: it follows how many bytes the reads return.
     @exclusivity(unchecked) private var size = BufferPool.Size.tiny
-    /// Of the payload, once there is some.
+    /// The counter of the payload, once there is some.
     @exclusivity(unchecked) private var counter: Counter?
     @exclusivity(unchecked) private var acknowledgements = Acknowledgements()
     @exclusivity(unchecked) private var ring = RingBuffer()
     @exclusivity(unchecked) private var lane = SpliceLane()
-    /// The bytes of the queued write, which the ring holds until it is over.
+    /// The bytes of the queued write, which stay in the ring until it is finished.
     @exclusivity(unchecked) private var pendingWrite = 0
-    /// How much may be read, once there is payload. `nil`: anything.
+    /// Limits the bytes read, once there is payload. `nil` for no limit.
     @exclusivity(unchecked) var meter: Meter?
-    /// Counts what is written, once there is payload, for the user.
+    /// Counts the bytes written for the user, once there is payload.
     @exclusivity(unchecked) var tally: UserActivity.Tally?
-    /// Payload handed to the sink.
+    /// Payload passed to the sink.
     @exclusivity(unchecked) private(set) var bytesWritten = 0
-    /// ``bytesWritten`` when the acknowledgements were last looked at, or a number that it never is.
+    /// ``bytesWritten`` at the last check of acknowledgements, or a number that it never has.
     @exclusivity(unchecked) private var bytesLookedAt = Int.min
 
     init(_ pool: BufferPool, _ counters: Counters, from source: TCPStream? = nil, to sink: TCPStream? = nil) {
@@ -42,22 +41,22 @@ final class Pipe: BandwidthWaiter {
         if let sink { attach(sink: sink) }
     }
 
-    /// What follows is payload, behind a reply that may still wait in the ring. The small ring that did for the
-    /// handshake no longer will.
+    /// The bytes that follow are payload, after a reply that may still wait in the ring. The small ring of the
+    /// handshake is replaced.
     ///
-    /// - Parameter mayBeSpliced: whether the bytes of both sockets are the payload.
+    /// - Parameter mayBeSpliced: whether the bytes of both sockets are the payload itself.
     func beginPayload(behind reply: Bool, mayBeSpliced: Bool) {
         counter = reply ? .bytesTargetToClient : .bytesClientToTarget
         size = .medium
         bytesWritten = reply ? -ring.count : 0
         lane.beginPayload(mayBeSpliced ? pool.pipes.splicing : .never)
-        // What has come behind the request.
+        // Bytes that have come after the request.
         if !reply && !ring.isEmpty { meter?.take(ring.count) }
     }
 
     var isEmpty: Bool { ring.isEmpty }
 
-    /// Otherwise the source waits for room or for bandwidth, or has ended, and no event tells that it has gone.
+    /// If false, the source waits for room or for bandwidth, or has ended, and no event reports that it has gone.
     var isReading: Bool { flow.isReading }
 
     var hasFinished: Bool { flow.hasFinished }
@@ -65,8 +64,8 @@ final class Pipe: BandwidthWaiter {
 
     // MARK: Source
 
-    /// - Returns: nothing where nothing may be read yet, or is to be spliced; then ``didRead(_:)`` follows at once, and
-    ///   pauses or splices.
+    /// - Returns: an empty buffer if nothing may be read yet, or if the bytes are to be spliced; then ``didRead(_:)``
+    ///   follows at once, and pauses or splices.
     func bufferForReading() -> UnsafeMutableRawBufferPointer {
         let nothing = UnsafeMutableRawBufferPointer(start: nil, count: 0)
         if lane.isOpen && ring.loan == nil { return nothing }
@@ -79,13 +78,13 @@ final class Pipe: BandwidthWaiter {
 
     private func room() -> UnsafeMutableRawBufferPointer {
         if ring.loan == nil { ring = pool.isShort ? briefRing() : pool.lend(size) }
-        // A full ring pauses its source, but for one that holds a part of a message.
+        // A full ring pauses its source, except a ring that holds a part of a message.
         if ring.count == ring.capacity { move(to: pool.lend(size)) }
         return ring.writable
     }
 
-    /// Where memory is short, no more is read than the sink takes at once: what it refuses would occupy memory for
-    /// as long as it stalls. So streams that don't stall have large rings beside thousands that do.
+    /// If memory is short, no more is read than the sink accepts at once: the rest would occupy memory for as long as
+    /// the sink stalls. So streams that don't stall get large rings even beside thousands that do.
     private func briefRing() -> RingBuffer {
         let fitting = BufferPool.Size.within(sink?.sendRoom ?? 0)
         return pool.lend(min(size, fitting), isBrief: fitting > .tiny)
@@ -137,13 +136,13 @@ final class Pipe: BandwidthWaiter {
         }
     }
 
-    /// The time is over for which the source was held back, or a part of it, or the pipe is closed.
+    /// The time for which the source was held back is over, completely or in part, or the pipe is closed.
     func bandwidthMayHaveCome() {
         guard let meter else { return }
         switch meter.allowance() {
         case .bytes: perform(flow.released())
         case .notBefore(let time):
-            // Who waits for a turn isn't idle.
+            // A pipe that waits for bandwidth isn't idle.
             relay?.noteActivity()
             meter.wake(self, at: time)
         }
@@ -156,7 +155,7 @@ final class Pipe: BandwidthWaiter {
         perform(flow.sourceEnded())
     }
 
-    /// Payload that has come before the source was attached.
+    /// Payload that came before the source was attached.
     func receive(early bytes: [UInt8]) {
         meter?.take(bytes.count)
         let room = room()
@@ -166,7 +165,7 @@ final class Pipe: BandwidthWaiter {
         perform(flow.received(ring.fill))
     }
 
-    /// Bytes of our own making instead of a source's.
+    /// Sends bytes of the server itself instead of the source's.
     func send(_ bytes: [UInt8]) {
         let room = room()
         precondition(bytes.count <= room.count, "a message larger than the room for it")
@@ -175,7 +174,7 @@ final class Pipe: BandwidthWaiter {
         perform(flow.received(ring.fill))
     }
 
-    /// Bulk transfers grow into large rings, where a system call moves more; interactive ones leave them.
+    /// Bulk transfers grow into large rings, where a system call moves more; interactive ones return to small rings.
     private func adaptSize(to count: Int) {
         if ring.isEmpty && count == ring.capacity {
             size = size.larger
@@ -186,30 +185,30 @@ final class Pipe: BandwidthWaiter {
 
     // MARK: Before there is a sink
 
-    /// The bytes that have come so far and weren't consumed. ``awaitMore()`` leaves a message at the ring's first byte, so
-    /// that it lies in one piece.
+    /// Passes the bytes that have come and weren't consumed to `body`. ``awaitMore()`` keeps a message at the ring's
+    /// first byte, so that it is contiguous.
     func withHeldBytes<Result, Failure>(
         _ body: (RawSpan) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body(ring.readable().first.bytes)
     }
 
-    /// Gives away the bytes that have come so far and weren't consumed.
+    /// Hands the bytes that have come and weren't consumed over to `body`.
     func passHeldBytes<Failure>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
         try body(ring.readable().first)
         discard()
     }
 
-    /// What is consumed is overwritten: a password would stay in memory that others borrow.
+    /// Consumed bytes are overwritten: otherwise a password would stay in memory that others borrow.
     func consume(_ count: Int) {
         ring.erase(count)
         ring.removeFirst(count)
         perform(flow.consumed(ring.fill))
     }
 
-    /// Holds a part of a message until more of it comes, and makes room for that. The messages before it may have
-    /// filled the ring, which has paused the source. Nearly all messages are shorter than the smallest ring; a token of
-    /// GSSAPI gets a larger one each time that it has filled its own.
+    /// Holds a part of a message until more of it comes, and makes room for that, since earlier messages may have
+    /// filled the ring and paused the source. Nearly all messages are shorter than the smallest ring; a GSSAPI token
+    /// gets a larger one each time it has filled its own.
     func awaitMore() {
         holdSparingly()
         ring.moveToFront()
@@ -218,7 +217,7 @@ final class Pipe: BandwidthWaiter {
         perform(flow.madeRoom())
     }
 
-    /// - Returns: false where memory is short.
+    /// - Returns: false if memory is short.
     private func grow() -> Bool {
         let larger = pool.lend(.holding(ring.count + 1))
         guard larger.capacity > ring.count else {
@@ -229,7 +228,7 @@ final class Pipe: BandwidthWaiter {
         return true
     }
 
-    /// Holds bytes in memory of their own size, so that a client that stalls costs no more than its bytes.
+    /// Holds bytes in memory of exactly their size, so that a stalled client costs no more than its bytes.
     func holdSparingly() {
         let most = min(ring.capacity, BufferPool.Size.tiny.bytes) / 2
         if !ring.isEmpty && ring.count <= most { move(to: pool.lendExactly(ring.count)) }
@@ -239,7 +238,7 @@ final class Pipe: BandwidthWaiter {
         consume(ring.count)
     }
 
-    /// Leaves in the socket what comes, until ``release()``.
+    /// Leaves new bytes in the socket until ``release()``.
     func holdBack() {
         if flow.isReading { perform(flow.heldBack()) }
     }
@@ -266,14 +265,14 @@ final class Pipe: BandwidthWaiter {
         perform(flow.wrote(fill))
     }
 
-    /// A lane that holds bytes can't take others, nor can a ring whose sink stalls while memory is short.
+    /// A lane that holds bytes can't accept others, nor can a ring whose sink stalls while memory is short.
     private var fill: RingBuffer.Fill {
         lane.holdsBytes || pendingWrite > 0 && pool.isShort ? .full : ring.fill
     }
 
-    /// Hands the sink what it takes at once, and queues the rest, though not more than half of the ring: a
-    /// queued write reports only its end, and the source is to go on when half is free. What the sink refuses of a
-    /// lane goes on so too, out of a ring of the stream's size.
+    /// Writes as much as the sink accepts at once, and queues the rest, but at most half of the ring: a queued write
+    /// reports only its end, and the source must continue when half is free. Bytes of a lane that the sink doesn't
+    /// accept are treated in the same way, in a ring of the stream's size.
     private func write() {
         guard let sink else { preconditionFailure("a write to nowhere") }
         do {
@@ -289,16 +288,16 @@ final class Pipe: BandwidthWaiter {
         }
     }
 
-    /// Apart, so that nobody else pays for it.
+    /// A separate function, so that other paths don't pay for it.
     @inline(never)
     private func countForUser(_ payload: Int) {
         tally?.add(UInt64(payload), direction)
     }
 
-    /// Of the payload.
+    /// The direction of the payload.
     private var direction: Direction { counter == .bytesTargetToClient ? .targetToClient : .clientToTarget }
 
-    /// Bytes of the reply, before the payload, are below zero.
+    /// Bytes of the reply, before the payload, count as negative.
     private func count(_ written: Int) {
         let before = max(0, bytesWritten)
         bytesWritten += written
@@ -323,9 +322,9 @@ final class Pipe: BandwidthWaiter {
         ring.append(try lane.spill(into: ring.writable, pool.pipes))
     }
 
-    /// Whether the sink's peer owes acknowledgements for so long that it must have vanished.
+    /// Whether the sink's peer has owed acknowledgements for so long that it must have vanished.
     ///
-    /// - Parameter interval: milliseconds since the last look.
+    /// - Parameter interval: milliseconds since the last check.
     func sinkHasVanished(_ interval: UInt64) -> Bool {
         guard let sink, bytesLookedAt != bytesWritten || !acknowledgements.isSettled || !ring.isEmpty else {
             return false
@@ -370,7 +369,7 @@ final class Pipe: BandwidthWaiter {
         }
     }
 
-    /// The sink's peer is told the end, and this direction is over.
+    /// Sends the end to the sink's peer: this direction is over.
     private func finish() {
         do {
             bytesLookedAt = .min
@@ -396,7 +395,7 @@ final class Pipe: BandwidthWaiter {
         pool.takeBack(returned)
     }
 
-    /// Gives the memory back, whatever it holds. The streams must be closed, since a queued write reads it.
+    /// Returns the memory with its contents. The streams must be closed, since a queued write reads it.
     func close() {
         lane.discard(pool.pipes)
         returnBuffer()

@@ -1,58 +1,59 @@
 internal import UVLoop
 
-/// What a relay reports to its session.
+/// The events that a relay reports to its session.
 protocol RelayDelegate: AnyObject {
-    /// Before there is a target.
+    /// Only before there is a target.
     func clientDidSend()
-    /// Before there is a target, maybe behind bytes that aren't read yet.
+    /// Only before there is a target; possibly after bytes that aren't read yet.
     func clientDidEnd()
     func relayDidEnd(_ how: Relay.End)
-    /// Behind ``Relay/close(byReset:)``: no stream is open any more.
+    /// Called after ``Relay/close(byReset:)``, when no stream is open any more.
     func relayDidClose()
 }
 
-/// Client and target of a session, and the two pipes between them, from accept to the end.
+/// Client and target of a session, and the two pipes between them, from the accept to the end.
 ///
-/// Until there is a target, the session looks at what the client sends. Bytes of the handshake are read into the pipe
-/// that will carry the payload, and replies go through the opposite one, so that order comes for free. From then on
-/// the relay looks after itself: it moves bytes, sets the deadlines of idleness, looks for peers that have gone, and
-/// reports how it has ended.
+/// Until there is a target, the session reads the client's bytes. Bytes of the handshake are read into the pipe that
+/// will carry the payload, and replies are sent through the opposite pipe, so that their order is always right. From
+/// then on the relay works on its own: it moves bytes, sets the idle deadlines, detects peers that have gone, and
+/// reports its end.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the session's. It owns the streams and the pipes, and is the delegate of the streams until they are
-///   closed.
+/// - Ownership: owned by the session. It owns the streams and the pipes, and is the delegate of the streams until they
+///   are closed.
 final class Relay: TCPStreamDelegate {
-    /// The session ends with it.
+    /// How the relay has ended; the session ends with it.
     enum End: Equatable {
-        /// Both directions have ended, or a client of whom nothing more is expected has left.
+        /// Both directions have ended, or a client from which nothing more is expected has left.
         case completed
         case aborted(by: SessionOutcome.Side, UVError)
-        /// The bytes of a side make no sense to its codec.
+        /// A side has sent bytes that its codec can't decode.
         case undecodable(by: SessionOutcome.Side, CodecFailure)
         /// A refused client doesn't stop sending.
         case flooded
     }
 
     private enum Stage {
-        /// The session looks at what the client sends.
+        /// The session reads the client's bytes.
         case opening
         case relaying
-        /// Nothing that the client sends is of use.
+        /// The client's bytes are discarded.
         case discarding
-        /// The last message is on its way, and so many bytes were drained behind it.
+        /// The last message is being sent, and this many bytes were drained since.
         case refusing(drained: Int)
         case closing
     }
 
-    /// What a client may send behind a refusal, so that it reads the answer before it is reset.
+    /// The most bytes that a client may send after a refusal. Draining them lets it read the answer before the
+    /// connection is reset.
     private static let mostDrained = 1 << 20
 
     private unowned let delegate: any RelayDelegate
     private let loop: EventLoop
     private let clock: Clock
-    /// The session's.
+    /// The session's slot.
     private let slot: Clock.Slot
-    // With the slot in one word.
+    // Stored together with the slot in one word.
     @exclusivity(unchecked) private var openStreams: UInt8 = 0
     @exclusivity(unchecked) private var finishedPipes: UInt8 = 0
     @exclusivity(unchecked) private var hasKeepalive = false
@@ -90,15 +91,15 @@ final class Relay: TCPStreamDelegate {
 
     /// Begins to read the client's handshake.
     ///
-    /// - Parameter codec: through which all bytes of the client pass.
+    /// - Parameter codec: converts all bytes of the client.
     func open(_ accepted: consuming AcceptedDescriptor, through codec: (any StreamCodec)?) throws(UVError) {
         try client.adopt(accepted)
         if let codec { try client.install(codec, on: loop) }
         try client.startReading()
     }
 
-    /// Lets the client's bytes pass through a codec from now on. Those that have come and weren't consumed are its first; what
-    /// was sent to the client must have left.
+    /// From now on a codec converts the client's bytes, starting with those that have come and weren't consumed.
+    /// Everything for the client must have been sent before.
     func install(_ codec: any StreamCodec) throws(UVError) {
         precondition(targetToClient.isEmpty, "bytes for the client are in front of a codec")
         try clientToTarget.passHeldBytes { bytes throws(UVError) in
@@ -107,13 +108,13 @@ final class Relay: TCPStreamDelegate {
         if clientToTarget.isReading { try client.startReading() }
     }
 
-    /// Sends the reply, then what the client has sent already, and goes on by itself.
+    /// Sends the reply, then the client's early bytes, and continues on its own.
     ///
     /// - Parameters:
-    ///   - target: connected, and the relay's from now on.
-    ///   - early: what it has sent already.
+    ///   - target: connected, and owned by the relay from now on.
+    ///   - early: bytes that it has sent already.
     ///   - tally: counts the payload for the user.
-    ///   - meter: what limits a direction.
+    ///   - meter: limits a direction.
     func begin(
         with target: TCPStream,
         _ reply: [UInt8],
@@ -139,7 +140,7 @@ final class Relay: TCPStreamDelegate {
         guard case .relaying = stage else { return }
         targetToClient.attach(source: target)
         do throws(UVError) {
-            // Where the client hasn't taken the reply, the pipe resumes the target itself.
+            // If the client hasn't accepted the reply yet, the pipe resumes the target itself.
             if targetToClient.isReading { try target.startReading() }
         } catch {
             return stream(target, didFail: error)
@@ -147,18 +148,18 @@ final class Relay: TCPStreamDelegate {
         clientToTarget.attach(sink: target)
     }
 
-    /// The client's connection for another worker, which goes on with it when this one is closed. `nil`: descriptors have
-    /// run out, or bytes for the client are still here.
+    /// The client's connection for another worker, where it continues after this one is closed. `nil` if descriptors
+    /// have run out, or if bytes for the client are still here.
     func passClientOn() -> HandedDescriptor? { targetToClient.isEmpty ? client.passOn() : nil }
 
-    /// From now on the client's stream only tells when the client leaves.
+    /// From now on the client's stream only reports when the client leaves.
     func discard() {
         stage = .discarding
         clientToTarget.discard()
     }
 
-    /// Sends the last message, ends our direction, and drains the client's: closing with bytes unread would
-    /// reset the connection, and the reset would overtake the message.
+    /// Sends the last message, ends our direction, and drains the client's: closing with unread bytes would reset the
+    /// connection, and the reset would overtake the message.
     func refuse(sending message: [UInt8]) {
         stage = .refusing(drained: 0)
         targetToClient.send(message)
@@ -174,7 +175,7 @@ final class Relay: TCPStreamDelegate {
         clientToTarget.discard()
     }
 
-    /// A refusal is over when the client has all of it and has left.
+    /// A refusal is over when the client has received all of it and has left.
     private func endIfRefusalIsOver() {
         if finishedPipes > 0 && clientToTarget.sourceHasEnded { delegate.relayDidEnd(.completed) }
     }
@@ -187,7 +188,7 @@ final class Relay: TCPStreamDelegate {
         }
     }
 
-    /// The streams are closed: no queued write needs the memory any longer.
+    /// The streams are closed, so no queued write needs the memory any longer.
     func giveMemoryBack() {
         clientToTarget.close()
         targetToClient.close()
@@ -195,8 +196,8 @@ final class Relay: TCPStreamDelegate {
 
     // MARK: - Pipes
 
-    /// Whether the end of one more pipe closes both streams, which says the end as well as a shutdown: nothing is
-    /// left unread that would turn it into a reset.
+    /// Whether the end of one more pipe closes both streams. Closing announces the end as well as a shutdown does,
+    /// since no unread bytes are left that would turn it into a reset.
     var closesWithNextPipe: Bool { finishedPipes == 1 }
 
     func pipeDidFinish() {
@@ -208,7 +209,7 @@ final class Relay: TCPStreamDelegate {
         }
     }
 
-    /// Bytes have moved, or wait for their turn.
+    /// Bytes have moved, or wait for bandwidth.
     func noteActivity() {
         guard case .relaying = stage else { return }
         clock.set(finishedPipes == 0 ? .idle : .halfClosed, for: slot)
@@ -226,16 +227,16 @@ final class Relay: TCPStreamDelegate {
 
     // MARK: - Peers that have gone
 
-    /// A stream isn't read from now on. Costs nothing where a look is due anyway.
+    /// A stream isn't read from now on. Costs nothing if a check is due anyway.
     func streamFellSilent() {
         clock.awaitLook(of: slot)
     }
 
-    /// Looks for the ends of streams that aren't read, of which no event tells.
+    /// Checks whether streams that aren't read have ended, because no event reports that.
     ///
-    /// - Returns: whether to look again.
+    /// - Returns: whether to check again.
     func look() -> Bool {
-        // Only now, since setting keepalive up takes four calls, and most sessions are over before.
+        // Only now, since setting keepalive up takes four system calls, and most sessions end earlier.
         if case .relaying = stage, !hasKeepalive {
             hasKeepalive = true
             target?.keepAlive()
@@ -246,7 +247,7 @@ final class Relay: TCPStreamDelegate {
         return isClientSilent || isTargetSilent
     }
 
-    /// - Returns: whether the stream isn't read.
+    /// - Returns: whether the stream isn't being read.
     private func look(at stream: TCPStream) -> Bool {
         if case .closing = stage { return false }
         guard isSilent(stream) else { return false }
@@ -258,15 +259,15 @@ final class Relay: TCPStreamDelegate {
         return true
     }
 
-    /// A stream that has ended both ways has nothing more to tell.
+    /// A stream that has ended both ways has nothing more to report.
     private func isSilent(_ stream: TCPStream) -> Bool {
         let source = pipe(from: stream)
         return !source.isReading && !(source.sourceHasEnded && pipe(to: stream).hasFinished)
     }
 
-    /// Ends where a peer has vanished, and bytes that were sent to it are never acknowledged.
+    /// Ends the relay if a peer has vanished, so that bytes sent to it are never acknowledged.
     ///
-    /// - Parameter interval: milliseconds since the last look.
+    /// - Parameter interval: milliseconds since the last check.
     func lookForVanishedPeers(_ interval: UInt64) {
         if case .closing = stage { return }
         if clientToTarget.sinkHasVanished(interval) {
@@ -283,7 +284,7 @@ final class Relay: TCPStreamDelegate {
     }
 
     func bufferForReading(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
-        // Not by `pipe(from:)`, which would retain the pipe.
+        // Not through `pipe(from:)`, which would retain the pipe.
         stream === client ? clientToTarget.bufferForReading() : targetToClient.bufferForReading()
     }
 

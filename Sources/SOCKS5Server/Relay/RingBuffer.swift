@@ -1,17 +1,17 @@
 internal import ProxyPolicy
 
-/// Bytes on their way through one direction of a session, in memory on loan from a ``BufferPool``.
+/// Bytes in one direction of a session, in memory borrowed from a ``BufferPool``.
 ///
-/// Without a loan the capacity is 0. Noncopyable, so that memory has one holder and goes back once.
+/// Without a loan the capacity is 0. Noncopyable, so that the memory has one holder and is returned once.
 struct RingBuffer: ~Copyable {
-    /// What the pool needs to know to take the memory back.
+    /// The information that the pool needs to take the memory back.
     let loan: BufferPool.Loan?
     private let storage: UnsafeMutableRawBufferPointer
-    /// Where the oldest byte is.
+    /// The position of the oldest byte.
     private var head = 0
     private(set) var count = 0
 
-    /// No loan.
+    /// A ring without a loan.
     init() {
         loan = nil
         storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -32,7 +32,7 @@ struct RingBuffer: ~Copyable {
         return capacity - count >= count ? .halfFree : .partial
     }
 
-    /// The free bytes that lie in one piece behind the newest byte.
+    /// The contiguous free bytes after the newest byte.
     var writable: UnsafeMutableRawBufferPointer {
         let tail = head + count
         return tail < capacity
@@ -40,7 +40,7 @@ struct RingBuffer: ~Copyable {
             : UnsafeMutableRawBufferPointer(rebasing: storage[(tail - capacity)..<head])
     }
 
-    /// The oldest bytes, in the one or two pieces in which they lie, at most `limit` of them.
+    /// At most `limit` of the oldest bytes, in one or two contiguous pieces.
     func readable(limit: Int = .max) -> (first: UnsafeRawBufferPointer, second: UnsafeRawBufferPointer) {
         let wanted = min(count, limit)
         let first = min(wanted, capacity - head)
@@ -50,7 +50,7 @@ struct RingBuffer: ~Copyable {
         )
     }
 
-    /// Takes what another ring holds, for which there must be room in one piece.
+    /// Appends the bytes of another ring, which must fit into one contiguous piece.
     mutating func append(_ other: borrowing RingBuffer) {
         let room = writable
         let (first, second) = other.readable()
@@ -66,7 +66,7 @@ struct RingBuffer: ~Copyable {
         ProxyPolicy.erase(UnsafeMutableRawBufferPointer(mutating: second))
     }
 
-    /// Moves the bytes, which lie in one piece, to the first byte of the memory, and overwrites the place they leave.
+    /// Moves the bytes, which must be contiguous, to the start of the memory, and overwrites their old place.
     mutating func moveToFront() {
         guard head > 0, let memory else { return }
         let left = max(head, count)..<(head + count)
@@ -76,25 +76,25 @@ struct RingBuffer: ~Copyable {
         head = 0
     }
 
-    /// So many bytes were put into ``writable``.
+    /// This many bytes were put into ``writable``.
     mutating func append(_ length: Int) {
         precondition(length <= writable.count, "more than the room there was")
         count += length
     }
 
-    /// So many of the oldest bytes are dealt with.
+    /// This many of the oldest bytes are consumed.
     mutating func removeFirst(_ length: Int) {
         precondition(length <= count, "more than the bytes there were")
         count -= length
         head = count == 0 ? 0 : (head + length) % capacity
     }
 
-    /// How full a ring is, as far as flow control cares.
+    /// The fill level of a ring, as flow control needs it.
     enum Fill {
         case empty
-        /// Bytes are held, and at least half of the ring is free.
+        /// There are bytes, and at least half of the ring is free.
         case halfFree
-        /// Bytes are held, and less than half of the ring is free.
+        /// There are bytes, and less than half of the ring is free.
         case partial
         case full
     }

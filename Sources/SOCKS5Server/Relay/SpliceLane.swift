@@ -1,23 +1,23 @@
 internal import UVLoop
 
-/// The way of a stream that has proved to be bulk: past this process, through a pipe(2) of the kernel.
+/// The fast path of a bulk stream: its bytes bypass this process, through a pipe(2) of the kernel.
 ///
-/// A pipe is on loan from the bytes' arrival until the sink has taken them, most of the time within one callback, as
-/// a ring is. While the lane holds bytes, flow control sees a full ring. What is in the ring is older.
+/// Like a ring, a pipe is on loan from the arrival of bytes until the sink has accepted them, usually within one
+/// callback. While the lane holds bytes, flow control sees a full ring. Bytes in the ring are older.
 ///
-/// - Ownership: the ``Pipe``'s.
+/// - Ownership: owned by the ``Pipe``.
 struct SpliceLane {
     /// On loan while it holds bytes.
     private var pipe: SplicePipe?
-    /// `nil`: what comes is a handshake still, which must be looked at.
+    /// `nil` during the handshake, whose bytes must be read.
     private var splicing: Splicing?
-    /// Whether the next bytes go through a pipe, so that the stream is not to be read into a ring.
+    /// Whether the next bytes are spliced, so that the stream must not be read into a ring.
     private(set) var isOpen = false
     private var shortFills: UInt8 = 0
 
-    /// Bytes of a read.
+    /// The size of a read that proves a stream to be bulk, in bytes.
     private static let bulk = 64 << 10
-    /// With fewer bytes a call than these, so many times in a row, copying costs less.
+    /// If calls move fewer bytes than this, this many times in a row, copying costs less.
     private static let short = (bytes: 32 << 10, inARow: 8 as UInt8)
 
     var carriesPayload: Bool { splicing != nil }
@@ -29,8 +29,8 @@ struct SpliceLane {
         isOpen = splicing == .always
     }
 
-    /// Bytes have been read into a ring: so many that copying them costs more than two calls, and that the sink takes
-    /// at once, prove the stream to be bulk.
+    /// Bytes were read into a ring. A stream counts as bulk if there were so many that copying them costs more than two
+    /// calls, and if the sink has accepted them at once.
     mutating func note(_ count: Int, wasTakenAtOnce: Bool, _ pool: PipePool) {
         switch splicing {
         case nil, .never: break
@@ -39,9 +39,9 @@ struct SpliceLane {
         }
     }
 
-    /// Takes what the source has, while the lane holds nothing.
+    /// Takes bytes from the source; the lane must be empty.
     ///
-    /// - Returns: the number of bytes; 0: the lane is closed, and the stream is to be read.
+    /// - Returns: the number of bytes; if 0, the lane is closed, and the stream must be read.
     mutating func fill(
         from source: TCPStream,
         atMost limit: Int,
@@ -73,7 +73,7 @@ struct SpliceLane {
         return count
     }
 
-    /// Gives the sink what it takes at once; returns how many bytes.
+    /// Writes as many bytes as the sink accepts at once, and returns their number.
     mutating func drain(to sink: TCPStream, _ pool: PipePool) throws(UVError) -> Int {
         guard let pipe else { return 0 }
         let count = try pipe.drain(to: sink)
@@ -81,8 +81,8 @@ struct SpliceLane {
         return count
     }
 
-    /// Moves the oldest bytes into a ring, where the sink has refused them; returns how many. While a sink waits, the
-    /// pipe is for others.
+    /// Moves the oldest bytes into a ring, after the sink has refused them, and returns their number. So the pipe is
+    /// free for others while the sink stalls.
     mutating func spill(into room: UnsafeMutableRawBufferPointer, _ pool: PipePool) throws(UVError) -> Int {
         guard let pipe else { return 0 }
         isOpen = splicing == .always
@@ -91,7 +91,7 @@ struct SpliceLane {
         return count
     }
 
-    /// Gives the pipe back, whatever it holds.
+    /// Returns the pipe with its contents.
     mutating func discard(_ pool: PipePool) {
         guard let pipe else { return }
         self.pipe = nil
@@ -99,15 +99,15 @@ struct SpliceLane {
     }
 }
 
-/// Lends pipes to the streams of one worker. What they hold counts as the memory of rings does.
+/// Lends pipes to the streams of one worker. Bytes in them count like the memory of rings.
 ///
 /// - Isolation: the worker's thread; ``MemoryBudget`` is shared by all workers.
 final class PipePool {
-    /// Of a pipe, in bytes. What a user may have in large pipes without privileges is 64 MiB (pipe(7)).
+    /// The capacity of a pipe in bytes. Without privileges a user may have 64 MiB in large pipes (pipe(7)).
     static let capacity = 256 << 10
-    /// Pipes of a worker, each of two descriptors.
+    /// The most pipes of a worker, each of two descriptors.
     static let atMost = 16
-    /// Of these stay open while nobody uses them.
+    /// The most unused pipes that stay open.
     private static let kept = 4
 
     let splicing: Splicing
@@ -115,7 +115,7 @@ final class PipePool {
     private let counters: Counters
     private var idle: [SplicePipe] = []
     private var lent = 0
-    /// Fewer where the system has denied one.
+    /// Lowered if the system has denied a pipe.
     private var limit = atMost
 
     init(_ budget: MemoryBudget, _ splicing: Splicing, _ counters: Counters) {
@@ -128,12 +128,12 @@ final class PipePool {
         assert(lent == 0, "a pipe is still on loan")
     }
 
-    /// Whether another pipe may be lent, but for memory.
+    /// Whether another pipe may be lent, apart from memory.
     var hasRoom: Bool { lent < limit }
 
-    /// `nil` where there are too many, or memory is short.
+    /// `nil` if there are too many, or if memory is short.
     ///
-    /// - Parameter isBrief: whether it comes back at once.
+    /// - Parameter isBrief: whether it will be returned at once.
     func lend(isBrief: Bool = false) -> SplicePipe? {
         guard hasRoom, budget.reserve(Self.capacity, isBrief: isBrief) else { return nil }
         guard let pipe = idle.popLast() ?? open() else {
@@ -156,7 +156,7 @@ final class PipePool {
         do throws(UVError) {
             return try SplicePipe(capacity: Self.capacity)
         } catch {
-            // The user has as many large pipes as there may be; out of descriptors is for a moment.
+            // The user has reached the limit of large pipes. A lack of descriptors, in contrast, is temporary.
             if error == .notPermitted { limit = lent }
             return nil
         }
