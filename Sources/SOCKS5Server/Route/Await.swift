@@ -2,23 +2,23 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Awaits the one connection of a BIND request (RFC 1928 section 4): listens, turns strangers away, and hands the
-/// awaited host's connection to the session.
+/// Waits for the connection of a BIND request (RFC 1928 section 4): listens, refuses other hosts, and passes the
+/// expected host's connection to the session.
 ///
 /// - Isolation: the worker's thread.
 final class Await: Connector, TCPListenerDelegate {
     private unowned let delegate: any ConnectorDelegate
     private let services: Services
-    /// Whose connection is awaited, from any of its addresses; `nil`: anyone's.
+    /// The host whose connection is awaited, at any of its addresses; `nil` for anyone's.
     private let target: Target?
     private let subject: Subject
-    /// The address of this machine that the client has reached.
+    /// The address of this machine that the client has connected to.
     private let clientSide: SocketAddress
-    /// By what the peer is awaited; `nil`: as the policy has it.
+    /// The route's egress; if `nil`, the policy's.
     private let egress: EgressWay?
     private let search: CandidateSearch
     private var listener: TCPListener?
-    /// Who may connect; empty: anyone.
+    /// The hosts that may connect; empty for anyone.
     private var awaited: [SocketAddress.Host] = []
 
     init(
@@ -84,10 +84,10 @@ final class Await: Connector, TCPListenerDelegate {
         return .ttlExpired
     }
 
-    /// There is nothing to do but wait.
+    /// It only has to wait.
     func tick() {}
 
-    /// Whether anyone who is awaited may be this peer.
+    /// Whether this peer may be the expected one.
     private func mayAccept(_ peer: SocketAddress) -> Bool {
         services.policy.access.denial(
             of: IPAddress(peer.host),

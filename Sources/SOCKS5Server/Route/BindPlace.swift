@@ -1,7 +1,7 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Where a BIND request listens, and what its client is told of that (RFC 1928 sections 4 and 6).
+/// The address on which a BIND request listens, and the address reported to its client (RFC 1928 sections 4 and 6).
 struct BindPlace {
     /// An address of this machine, with port 0.
     let listen: SocketAddress
@@ -9,10 +9,10 @@ struct BindPlace {
     private let advertisedHost: SocketAddress.Host?
 
     /// - Parameters:
-    ///   - peer: whose connection is awaited; `nil`: anyone's.
-    ///   - clientSide: the address of this machine that the client has reached.
-    ///   - egress: by what connections to the peer leave.
-    /// - Throws: `ENETUNREACH` and the like, where no address of this machine leads to the peer.
+    ///   - peer: the host whose connection is awaited; `nil` for anyone's.
+    ///   - clientSide: the address of this machine that the client has connected to.
+    ///   - egress: the egress for connections to the peer.
+    /// - Throws: `ENETUNREACH` and similar errors if no address of this machine leads to the peer.
     init(
         for peer: SocketAddress?,
         clientSide: SocketAddress,
@@ -21,7 +21,7 @@ struct BindPlace {
     ) throws(UVError) {
         var listen = clientSide
         if let peer {
-            // The way to the peer is the way from it.
+            // The peer connects to the address from which it would be reached.
             let source = peer.isIPv6 ? egress?.ipv6Source : egress?.ipv4Source
             if let source { listen = source } else { listen = try SocketAddress(towards: peer) }
         }
@@ -29,11 +29,11 @@ struct BindPlace {
         listen.port = 0
         advertisedHost =
             advertisedAddresses.first { $0.family == listen.family }.map { SocketAddress($0, port: 0).host }
-        // Behind NAT there is no telling on which address the connection arrives.
+        // Behind NAT it isn't known on which address the connection arrives.
         self.listen = advertisedHost == nil ? listen : listen.asUnspecified
     }
 
-    /// What the client is told.
+    /// The address reported to the client.
     func advertised(_ bound: SocketAddress) -> SocketAddress {
         SocketAddress(host: advertisedHost ?? bound.host, port: bound.port)
     }

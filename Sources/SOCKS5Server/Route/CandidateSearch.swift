@@ -2,26 +2,26 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Finds the addresses that the target of one request has and may have: a literal's own, or those of a name by
-/// way of the ``Resolver``, judged by the policy.
+/// Finds the candidate addresses for the target of one request: the address itself, or the addresses of a name by
+/// ``Lookups``, all checked by the policy.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the ``Connector``'s that wants to know.
+/// - Ownership: owned by the ``Connector`` that needs it.
 final class CandidateSearch {
     private let services: Services
     let subject: Subject
     private let isJudged: Bool
-    /// Which addresses count at all; `nil`: all.
+    /// Which addresses are considered at all; `nil` for all.
     private let admits: ((SocketAddress) -> Bool)?
     private var ticket: NameTicket?
-    /// The answer of the cache that the candidates come from, until it is forgotten.
+    /// The cached answer that the candidates come from, until it is forgotten.
     private var cached: (name: HostName, port: UInt16, expiry: UInt64)?
-    /// The connector's. Of the first lookup, its times.
+    /// The connector's notes, with the times of the first lookup.
     var notes = RouteNotes()
 
     /// - Parameters:
-    ///   - isJudged: whether rules and guard decide about the addresses. Else only this server itself is denied.
-    ///   - admits: which addresses count at all.
+    ///   - isJudged: whether rules and guard decide about the addresses. If false, only this server itself is denied.
+    ///   - admits: which addresses are considered at all.
     init(
         _ services: Services,
         _ subject: Subject,
@@ -34,7 +34,7 @@ final class CandidateSearch {
         self.admits = admits
     }
 
-    /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
+    /// - Parameter found: called once, possibly before this returns, unless ``cancel()`` is called first.
     func start(_ target: Target, _ found: @escaping (Candidates) -> Void) {
         switch target {
         case .address(let address, let port):
@@ -44,18 +44,18 @@ final class CandidateSearch {
         }
     }
 
-    /// Whether the candidates were in the cache already, so that ``startAgain(_:)`` may find others.
+    /// Whether the candidates came from the cache, so that ``startAgain(_:)`` may find others.
     var mayBeStale: Bool { cached != nil }
 
-    /// Nobody was reached: no other request gets the cached answer, if there was one.
+    /// No candidate could be reached: removes the cached answer, if there is one, so that other requests don't get it.
     func forget() {
         if let cached { services.lookups.forget(cached.name, goodUntil: cached.expiry) }
         cached = nil
     }
 
-    /// Forgets the cached answer, and looks the name up.
+    /// Removes the cached answer, and looks the name up again.
     ///
-    /// - Parameter found: called once, maybe at once, unless ``cancel()`` comes before.
+    /// - Parameter found: called once, possibly before this returns, unless ``cancel()`` is called first.
     func startAgain(_ found: @escaping (Candidates) -> Void) {
         guard let (name, port, _) = cached else { preconditionFailure("nothing was cached") }
         forget()
@@ -93,7 +93,7 @@ final class CandidateSearch {
         }
     }
 
-    /// Every address that is ever dialled, or whose connection is ever awaited, passes here.
+    /// Every address that is ever dialled, or whose connection is ever accepted for a BIND, passes here.
     private func candidates(_ addresses: [SocketAddress], named name: HostName?) -> Candidates {
         let (families, policy) = (services.families, services.policy.access)
         let addresses = admits.map { addresses.filter($0) } ?? addresses

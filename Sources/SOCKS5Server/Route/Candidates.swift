@@ -2,25 +2,24 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// The addresses of a target that may be dialled, in the order in which they are tried; or the reply where there
-/// is none.
+/// The addresses of a target that may be dialled, in the order in which they are tried, or the reply if there are none.
 enum Candidates: Equatable {
     case addresses([SocketAddress])
     case none(Reply)
-    /// Why the first of them is denied, where all are.
+    /// All are denied; this is the reason for the first one.
     case denied(Denial)
 
-    /// More than these aren't tried: a name may have hundreds.
+    /// The most addresses that are tried: a name may have hundreds.
     static let limit = 16
 
-    /// The families take turns, so that a broken one costs one attempt (RFC 8305 section 4); among themselves the
+    /// The families alternate, so that a broken one costs only one attempt (RFC 8305 section 4). Within a family the
     /// addresses keep the order of getaddrinfo(3) (RFC 6724).
     ///
     /// - Parameters:
-    ///   - found: with the port. What is checked here is what will be dialled.
-    ///   - preferred: the family that goes first; `nil`: that of the first address.
-    ///   - only: the one family there is; `nil`: both.
-    ///   - denial: asked for each address; those that are denied are passed over.
+    ///   - found: with the port. The checked form is the one that is dialled.
+    ///   - preferred: the family that comes first; if `nil`, the family of the first address.
+    ///   - only: the only family; `nil` for both.
+    ///   - denial: called for each address; denied ones are skipped.
     init(
         _ found: [SocketAddress],
         preferred: IPAddress.Family? = nil,
@@ -43,7 +42,7 @@ enum Candidates: Equatable {
         self = .addresses(allowed.count == 1 ? allowed : Self.takingTurns(allowed, preferred ?? first.family))
     }
 
-    /// The first of the addresses that ``init(_:preferred:only:denial:)`` finds, without a list being made.
+    /// The first address that ``init(_:preferred:only:denial:)`` would find, without building a list.
     static func first(
         of found: [SocketAddress],
         port: UInt16,

@@ -2,53 +2,53 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Gets a session its target: by dialling (``Direct``), by waiting to be dialled (``Await``), through other proxies
-/// (``ParentConnector``), or no more than its address (``Resolve``).
+/// Connects a session to its target: by dialling (``Direct``), by waiting for a connection (``Await``), or through
+/// other proxies (``ParentConnector``). ``Resolve`` only finds its address.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the session's, from the request until a target is there or none can be. The connector owns the streams
-///   and listeners that it opens, but for the stream that it reports.
+/// - Ownership: owned by the session from the request until there is a target, or there can't be one. The connector
+///   owns the streams and listeners that it opens, except the stream that it reports.
 protocol Connector: AnyObject {
-    /// What it has done so far.
+    /// The notes so far.
     var notes: RouteNotes { get }
 
-    /// Begins. The first report may come before this returns.
+    /// Starts. The first report may come before this returns.
     func start()
 
-    /// Comes every 250 ms, or that long after the last attempt began.
+    /// Called every 250 ms, or that long after the last attempt began.
     func tick()
 
-    /// Time is up: nothing more is reported.
+    /// The time is over: nothing more is reported.
     ///
-    /// - Returns: what to answer.
+    /// - Returns: the reply.
     func timeOut() -> Reply
 
     /// The session has ended: nothing more is reported.
     func cancel()
 }
 
-/// What a connector reports: any number of ``listening(_:)``, then one of the others.
+/// The reports of a connector: any number of ``listening(_:)``, then one of the others.
 enum ConnectEvent {
-    /// The target may connect there now.
+    /// The peer may connect to this address now.
     case listening(Destination)
     /// - Parameters:
-    ///   - stream: without a delegate of its own; the receiver's from now on.
-    ///   - bound: what the client is told.
-    ///   - early: what the target has sent already. Fits into the smallest ring beside a reply.
+    ///   - stream: without a delegate; the receiver owns it from now on.
+    ///   - bound: the address for the reply.
+    ///   - early: bytes that the target has sent already. They fit into the smallest ring together with a reply.
     case connected(TCPStream, bound: Destination, early: [UInt8] = [])
-    /// The address that was asked for.
+    /// The requested address.
     case resolved(SocketAddress)
     case failed(Reply)
     case denied(Denial)
 }
 
-/// Who has asked for a target.
+/// The receiver of a connector's reports.
 protocol ConnectorDelegate: AnyObject {
     func connectorDidReport(_ event: ConnectEvent)
-    /// An attempt begins: the next ``Connector/tick()`` is to come 250 ms from now.
+    /// An attempt begins: the next ``Connector/tick()`` is due in 250 ms.
     func connectorDidBeginAttempt()
-    /// A parent is used from now on, until the session ends or another one is. May be said again.
+    /// From now on a parent is used, until the session ends or uses another one. May be called repeatedly.
     ///
-    /// - Parameter parent: `nil`: none.
+    /// - Parameter parent: `nil` for none.
     func connectorDidTurn(to parent: ParentRecord?)
 }

@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Has an embedder's ``TargetConnector`` get a target.
+/// Lets an embedder's ``TargetConnector`` connect to a target.
 ///
 /// - Isolation: the worker's thread.
 final class Custom: Connector {
@@ -33,7 +33,7 @@ final class Custom: Connector {
         notes.way = WayTaken(way.name)
     }
 
-    /// It can do nothing but connect.
+    /// A custom connector supports only CONNECT.
     func start() {
         guard command == .connect, let target else {
             return delegate.connectorDidReport(.failed(.commandNotSupported))
@@ -90,6 +90,6 @@ final class Custom: Connector {
         return .ttlExpired
     }
 
-    /// There is nothing to do but wait.
+    /// It only has to wait.
     func tick() {}
 }

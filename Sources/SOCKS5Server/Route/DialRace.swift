@@ -1,24 +1,24 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Several addresses of one target, tried one after the other without waiting for each to fail: Happy Eyeballs
-/// (RFC 8305 section 5).
+/// Tries several addresses of one target one after the other, without waiting for each to fail: Happy Eyeballs (RFC
+/// 8305 section 5).
 ///
-/// The next attempt begins when one has failed, or when it is the next one's turn because the last one has had
-/// 250 ms; the first to connect wins. Addresses from a cache may be old: when all of them have failed, or have been
-/// silent for a second, the name is looked up once more. Pure: events in, actions out.
+/// The next attempt begins when one has failed, or 250 ms after the last one began; the first to connect wins. Cached
+/// addresses may be out of date: when all of them have failed, or none has answered for a second, the name is looked up
+/// once more. Pure: events in, actions out.
 struct DialRace {
-    /// An attempt, by the place of its address.
+    /// An attempt, identified by the index of its address.
     typealias Attempt = Int
 
     enum Action: Equatable {
-        /// Begin to connect, and close the attempt `dropped`: it has had its time, and descriptors are few.
-        /// The time to the next turn begins anew.
+        /// Begin to connect, and close the attempt `dropped`: it has had its time, and descriptors are limited. The
+        /// time until the next turn starts anew.
         case connect(Attempt, to: SocketAddress, dropped: Attempt?)
         case wait
-        /// This one has won; close the others.
+        /// This attempt has won; close the others.
         case take(Attempt, losers: [Attempt])
-        /// Look the name up, and say by ``foundAgain(_:)`` what it has; attempts that run go on meanwhile.
+        /// Look the name up again, and report the result by ``foundAgain(_:)``; running attempts continue meanwhile.
         case lookUpAgain
         /// All have failed.
         case giveUp(Reply)
@@ -29,34 +29,34 @@ struct DialRace {
         case over
     }
 
-    /// What may still bring other addresses.
+    /// Whether a second lookup can still bring other addresses.
     private enum SecondLookup {
         case possible
         case running
-        /// It has ended, or there is none.
+        /// It has ended, or isn't possible.
         case over
     }
 
-    /// Attempts that run at once. With a turn every 250 ms the oldest has had a second before another takes its
-    /// place, and the last ones have all the time there is.
+    /// The most attempts at once. With a turn every 250 ms, the oldest has had a second before another replaces it, and
+    /// the last ones have all the remaining time.
     static let attemptsAtOnce = 4
 
-    /// After so many turns without an answer the addresses are taken for old: a second, as above.
+    /// After this many turns without an answer, the addresses are assumed to be out of date: a second, as above.
     static let turnsOfSilence = 4
 
     private var addresses: [SocketAddress]
     private var state = State.racing
     private var secondLookup: SecondLookup
     private var begun = 0
-    /// Turns in a row at which no address was left to begin.
+    /// Consecutive turns without an untried address.
     private var silentTurns = 0
-    /// The oldest first.
+    /// Ordered from oldest to newest.
     private var running: [Attempt] = []
-    /// What has gone wrong so far, at its most telling.
+    /// The most informative failure so far.
     private var failure = Reply.generalFailure
 
     /// - Parameters:
-    ///   - addresses: at least one; the race has begun with ``nextTurn()``.
+    ///   - addresses: at least one; ``nextTurn()`` starts the race.
     ///   - mayBeStale: whether a second lookup may find others.
     init(_ addresses: [SocketAddress], mayBeStale: Bool = false) {
         precondition(!addresses.isEmpty, "a race needs somewhere to go")
@@ -64,7 +64,7 @@ struct DialRace {
         secondLookup = mayBeStale ? .possible : .over
     }
 
-    /// It is the next address's turn.
+    /// The next address's turn has come.
     mutating func nextTurn() -> Action {
         switch state {
         case .racing:
@@ -96,7 +96,7 @@ struct DialRace {
         }
     }
 
-    /// The second lookup has ended. Addresses that were tried aren't tried again.
+    /// The second lookup has ended. Addresses that were tried already aren't tried again.
     mutating func foundAgain(_ candidates: Candidates) -> Action {
         switch (state, secondLookup) {
         case (.racing, .running):
@@ -114,7 +114,7 @@ struct DialRace {
         }
     }
 
-    /// No time is left: the reply, to which also those count that still run.
+    /// The time is over. Returns the reply, which also considers attempts that are still running.
     mutating func timedOut() -> Reply {
         switch state {
         case .racing:
@@ -140,7 +140,7 @@ struct DialRace {
         return .connect(attempt, to: addresses[attempt], dropped: dropped)
     }
 
-    /// No address is left to begin.
+    /// There is no untried address.
     private mutating func awaitOrEnd() -> Action {
         switch secondLookup {
         case .possible:

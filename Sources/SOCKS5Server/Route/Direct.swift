@@ -1,8 +1,8 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Finds and connects the target of one request: a literal at once, a name through the ``Resolver``, and of several
-/// addresses the first to answer in a ``DialRace``.
+/// Finds and connects the target of one request: an address at once, a name after its lookup by ``Lookups``, and of
+/// several addresses the first to answer in a ``DialRace``.
 ///
 /// - Isolation: the worker's thread.
 final class Direct: Connector, TCPStreamDelegate {
@@ -10,15 +10,15 @@ final class Direct: Connector, TCPStreamDelegate {
     private let services: Services
     private let target: Target
     private let search: CandidateSearch
-    /// By what it leaves; `nil`: as the policy has it.
+    /// The route's egress; if `nil`, the policy's.
     private let egress: EgressWay?
     @exclusivity(unchecked) private var race: DialRace?
     @exclusivity(unchecked) private var attempts:
         [(attempt: DialRace.Attempt, stream: TCPStream, address: SocketAddress)] = []
 
     /// - Parameters:
-    ///   - isParent: whether the target is a proxy of the operator's, which no rule is asked about.
-    ///   - admits: which of its addresses count at all.
+    ///   - isParent: whether the target is a proxy of the operator, which rules don't apply to.
+    ///   - admits: which of its addresses are considered at all.
     init(
         _ delegate: any ConnectorDelegate,
         _ services: Services,
@@ -47,7 +47,7 @@ final class Direct: Connector, TCPStreamDelegate {
         for attempt in attempts { abandon(attempt.attempt) }
     }
 
-    /// A name that isn't found in time is one that isn't found, as glibc has it for a resolver that doesn't answer.
+    /// A name whose lookup takes too long counts as not found, as glibc does for a resolver that doesn't answer.
     func timeOut() -> Reply {
         if race != nil { search.forget() }
         cancel()
@@ -113,7 +113,7 @@ final class Direct: Connector, TCPStreamDelegate {
         if let action = race?.foundAgain(candidates) { perform(action) }
     }
 
-    /// - Returns: what follows where it fails at once.
+    /// - Returns: the next action if it fails at once.
     private func connect(_ attempt: DialRace.Attempt, to address: SocketAddress) -> DialRace.Action? {
         delegate.connectorDidBeginAttempt()
         search.notes.attemptDidBegin(to: address, now: services.clock.now)

@@ -1,24 +1,24 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One connection through a chain, as its parents' health sees it: their trials are taken at its begin, and what it has
-/// shown is told once.
+/// One connection through a chain, for the health of its parents: takes their trials at its beginning, and reports its
+/// result once.
 ///
 /// - Isolation: the worker's thread.
 final class ParentAttempt {
     let chain: ParentChain
     /// Milliseconds on the loop's clock.
     private let began: UInt64
-    /// By hop; `nil`: the hop needs none. Empty if none of them does.
+    /// The trial of each hop; `nil` if the hop needs none. Empty if none of them does.
     private var trials: [UInt64?] = []
-    /// Whether an active check makes it.
+    /// Whether an active check makes the attempt.
     private let isCheck: Bool
     private let wasDown: Bool
     private var isOver = false
 
     /// - Parameters:
-    ///   - evenIfDown: there is no other, or the attempt is to find out.
-    /// - Returns: `nil` if a parent of the chain is down, or on trial by somebody else.
+    ///   - evenIfDown: there is no alternative, or the attempt is a check.
+    /// - Returns: `nil` if a parent of the chain is down, or is being tried by another attempt.
     init?(_ chain: ParentChain, evenIfDown: Bool, isCheck: Bool = false, now: UInt64) {
         self.chain = chain
         self.isCheck = isCheck
@@ -41,7 +41,7 @@ final class ParentAttempt {
         }
     }
 
-    /// Whether a parent of the chain has gone down meanwhile by what others have met.
+    /// Whether a parent of the chain has gone down since, by other attempts' failures.
     func isLost(now: UInt64) -> Bool {
         !wasDown && trials.allSatisfy { $0 == nil } && chain.standing(now: now) == .down
     }
@@ -52,16 +52,16 @@ final class ParentAttempt {
         end(.opened, of: chain.last, now, isTimed: true)
     }
 
-    /// The last parent listens for a BIND: all work, whether or not anyone comes.
+    /// The last parent listens for a BIND: all parents work, whether or not a peer connects.
     func isListening(now: UInt64) {
         for hop in chain.hops { succeeded(hop, isProven: true, now) }
         endTrials()
         trials = []
     }
 
-    /// The last parent has said that the target can't be: of no check the success.
+    /// The last parent has replied that the target can't be reached. For a check that isn't a success.
     ///
-    /// - Parameter code: its reply.
+    /// - Parameter code: the code of its reply.
     func answered(_ code: UInt8, now: UInt64) {
         passed(chain.hops.dropLast(), now)
         if isCheck {
@@ -72,7 +72,7 @@ final class ParentAttempt {
         end(.answered, of: chain.last, now, isTimed: true)
     }
 
-    /// - Parameter place: of the hop that has failed.
+    /// - Parameter place: the index of the hop that has failed.
     func failed(_ failure: ParentFailure, at place: Int, now: UInt64) {
         passed(chain.hops[..<place], now)
         switch failure {
@@ -97,19 +97,19 @@ final class ParentAttempt {
         end(ParentResult(failure), of: chain.hops[place], now)
     }
 
-    /// Nobody waits for it any more.
+    /// The attempt is abandoned.
     ///
-    /// - Parameter place: of the hop that hasn't answered yet; `nil`: it isn't a parent that was waited for.
+    /// - Parameter place: the index of the hop that hasn't answered yet; `nil` if no parent was being waited for.
     func abandoned(at place: Int?, now: UInt64) {
-        // A client that isn't as patient as the server must not keep a silent parent in use.
+        // A client that is less patient than the server must not keep a silent parent in use.
         if let place, now.since(began) >= Self.patience { failed(place, .quick, "parent too slow", now) }
         end(.abandoned, of: chain.last, now)
     }
 
     private static let patience: UInt64 = 2000
 
-    /// Each hop has connected to the next one, but no target was reached. This doesn't outweigh a hop's own check: the
-    /// checks of two failing members, one behind the other, would take the first one up and down in turn.
+    /// Each hop has connected to the next one, but the target wasn't reached. This doesn't outweigh a hop's own check:
+    /// otherwise the checks of two failing members in one chain would alternately mark the first one up and down.
     private func passed(_ hops: ArraySlice<ParentChain.Hop>, _ now: UInt64) {
         for hop in hops { hop.record.succeeded(isProven: false, "it has connected", now: now) }
     }
@@ -124,7 +124,7 @@ final class ParentAttempt {
         chain.hops[place].record.failed(failure, in: trial, reason, now: now)
     }
 
-    /// Checks aren't counted: nobody wanted a connection.
+    /// Checks aren't counted, because no client wanted the connection.
     private func end(_ result: ParentResult, of hop: ParentChain.Hop, _ now: UInt64, isTimed: Bool = false) {
         precondition(!isOver, "an attempt ends twice")
         isOver = true
@@ -158,7 +158,7 @@ extension ParentResult {
 }
 
 extension UVError {
-    /// Whether this machine lacks something, which says nothing about anyone else.
+    /// Whether this machine lacks a resource, which says nothing about the parent.
     fileprivate var isOwn: Bool {
         [
             .addressInUse, .addressNotAvailable, .noBuffers, .outOfMemory, .tooManyFiles,

@@ -1,15 +1,16 @@
 internal import ProxyPolicy
 internal import SOCKS5Protocol
 
-/// Connects through one chain every so often, for nobody, and thereby tells its parents' health whether they work.
+/// Connects through one chain at regular intervals, without a client, and reports to its parents' health whether they
+/// work.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: that of ``ParentChecks``.
+/// - Ownership: owned by ``ParentChecks``.
 final class ParentCheck: ConnectorDelegate {
     private let plan: ParentCheckPlan
     private let services: Services
     private var connector: ParentConnector?
-    // Milliseconds on the loop's clock: the next begin, and of the check that runs the end and the next turn.
+    // Times in milliseconds on the loop's clock: the next beginning, and the end and next turn of the running check.
     private var due: UInt64
     private var deadline: UInt64 = 0
     private var turn: UInt64 = 0
@@ -71,14 +72,14 @@ final class ParentCheck: ConnectorDelegate {
 
     func connectorDidBeginAttempt() { turn = services.clock.now + services.clock.duration(of: .turn) }
 
-    /// It is no session.
+    /// A check isn't a session.
     func connectorDidTurn(to parent: ParentRecord?) {}
 }
 
-/// The checks of all parents of a server, in one of its workers.
+/// The checks of all parents of a server, on one of its workers.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the worker's.
+/// - Ownership: owned by the worker.
 final class ParentChecks {
     private let services: Services
     private var checks: [ParentCheck] = []
@@ -87,10 +88,10 @@ final class ParentChecks {
         self.services = services
     }
 
-    /// When ``timeDidCome()`` is to be called, in milliseconds on the loop's clock; `nil`: never.
+    /// When ``timeDidCome()`` must be called, in milliseconds on the loop's clock; `nil` for never.
     var next: UInt64? { checks.lazy.map(\.next).min() }
 
-    /// Begins anew, at once. Those that run end without having shown anything.
+    /// Starts over at once. Running checks end without a result.
     func adopt(_ plans: [ParentCheckPlan]) {
         close()
         checks = plans.map { ParentCheck($0, services) }

@@ -2,8 +2,8 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Gets a session its target through other proxies. Where a parent itself fails, the next one of the pool is tried; what
-/// a parent answers to the request is the answer. Nothing is tried again once the target is there.
+/// Connects a session to its target through other proxies. If a parent itself fails, the next one of the pool is tried;
+/// a parent's reply to the request is final. Nothing is tried again once the target is connected.
 ///
 /// - Isolation: the worker's thread.
 final class ParentConnector: Connector {
@@ -14,21 +14,21 @@ final class ParentConnector: Connector {
     private let way: Ways.Way
     private let isCheck: Bool
     private var rest: ArraySlice<ParentChain>
-    /// Those that are down, or on trial by somebody else: for the case that no other works.
+    /// Chains that are down, or being tried by another session, in case no other works.
     private var passedOver: [ParentChain] = []
-    /// From the begin of the dial until it is known how it has ended.
+    /// From the beginning of the dial until its result is known.
     private var attempt: ParentAttempt?
     /// Connects to the first hop.
     private var dial: Direct?
-    /// Asks it, and those behind it.
+    /// Asks the first hop, and those after it.
     private var link: ParentLink?
-    /// Of those that were tried before, and of this one.
+    /// The notes of earlier attempts and of this one.
     private var ownNotes = RouteNotes()
     /// Milliseconds on the loop's clock.
     private let began: UInt64
-    /// When the next one is tried, whatever this one does.
+    /// When the next parent is tried, even if this one hasn't failed.
     private var patience = UInt64.max
-    /// What the client is told when nobody is left.
+    /// The client's reply when no parent is left.
     private var reply = Reply.generalFailure
 
     /// - Parameters:
@@ -74,14 +74,15 @@ final class ParentConnector: Connector {
         }
     }
 
-    /// Only the last one that was tried may still work; those before it have failed.
+    /// Only the last one that was tried may still work; the earlier ones have failed.
     func timeOut() -> Reply {
         let reply = link?.awaitsTarget == true ? Reply.ttlExpired : .generalFailure
         note(.timedOut, at: silentPlace)
         if isCheck || link?.awaitsTarget != true {
             end { $0.failed(.timedOut, at: silentPlace, now: $1) }
         } else if link?.hasHeardNothing == true {
-            // A parent of HTTP or SOCKS4 is silent until the target is there, so that one such client says little.
+            // A parent of HTTP or SOCKS4 says nothing until the target is connected, so one silent attempt proves
+            // little.
             end { $0.failed(.broken("it is silent"), at: place, now: $1) }
         }
         cancel()
@@ -120,7 +121,7 @@ final class ParentConnector: Connector {
         }
     }
 
-    /// Those that are down are tried as well when no other is left.
+    /// Chains that are down are tried as well when no other is left.
     private func nextAttempt() -> ParentAttempt? {
         let now = services.clock.now
         while let next = rest.popFirst() {
@@ -138,9 +139,9 @@ final class ParentConnector: Connector {
         return ParentAttempt(passedOver.removeFirst(), evenIfDown: true, now: now)
     }
 
-    /// Of the hop that has to do something.
+    /// The index of the hop whose turn it is.
     private var place: Int { link?.hop ?? 0 }
-    /// Of the hop that keeps it waiting.
+    /// The index of the hop that is being waited for.
     private var silentPlace: Int { link?.silentHop ?? 0 }
 
     private var lastPlace: Int { (attempt?.chain.hops.count ?? 1) - 1 }
@@ -151,7 +152,7 @@ final class ParentConnector: Connector {
         how(ended, services.clock.now)
     }
 
-    /// Milliseconds that one of so many has of the time that is left.
+    /// The milliseconds for one of this many parents in the time that is left.
     private func share(of count: Int) -> UInt64 {
         let whole = services.clock.duration(of: .dial)
         return (whole - min(whole, services.clock.now.since(began))) / UInt64(count)
@@ -189,7 +190,7 @@ final class ParentConnector: Connector {
         let place = place
         switch event {
         case .listening(let place):
-            // The client is told of this one, so that no other will do.
+            // The client has been told about this parent, so no other can be used.
             (rest, passedOver) = ([], [])
             attempt?.isListening(now: services.clock.now)
             delegate.connectorDidReport(.listening(reachable(place)))
@@ -201,7 +202,7 @@ final class ParentConnector: Connector {
             note(.answered(reply, code: code), at: place)
             end { $0.answered(code, now: $1) }
             delegate.connectorDidTurn(to: nil)
-            // An association isn't about any target: the parent has spoken of itself.
+            // An association isn't about a target: the reply is about the parent itself.
             if request.command == .udpAssociate { return tryNext() }
             delegate.connectorDidReport(.failed(reply))
         case .failed(let failure, _, _):
@@ -210,7 +211,8 @@ final class ParentConnector: Connector {
         }
     }
 
-    /// 0.0.0.0 and :: stand for the address on which the parent was reached, which is known of the first of a chain alone.
+    /// 0.0.0.0 and :: stand for the address by which the parent was reached, which is known only for the first of a
+    /// chain.
     private func reachable(_ place: Destination) -> Destination {
         guard place.isUnspecified, attempt?.chain.hops.count == 1, let parent = ownNotes.address else {
             return place
@@ -250,8 +252,8 @@ final class ParentConnector: Connector {
         }
     }
 
-    /// Where the parent takes datagrams: where it says, or where it was reached if it says only the port. Whatever it says,
-    /// no datagram goes to this machine unless the parent is here.
+    /// The address where the parent receives datagrams: the one that it reports, or the one by which it was reached if
+    /// it reports only a port. A reported address never directs datagrams to this machine, unless the parent is here.
     private func relay(told bound: Destination) -> SocketAddress? {
         guard bound.port != 0, let parent = ownNotes.address else { return nil }
         if bound.isUnspecified { return SocketAddress(host: parent.host, port: bound.port) }
@@ -260,8 +262,8 @@ final class ParentConnector: Connector {
         return relay.host == parent.host || !relay.isOfThisMachine || parent.isOfThisMachine ? relay : nil
     }
 
-    /// What rules and guard say about an address that only the parent has found: of a name to resolve, or of whoever has
-    /// connected to a BIND that awaits anyone.
+    /// What rules and guard say about an address that only the parent has found: that of a name to resolve, or of the
+    /// peer of a BIND for anyone.
     private func denial(of found: Destination) -> Denial? {
         guard case .address(let address, let port)? = Target(found) else { return nil }
         switch (request.command, Target(request.destination)) {
@@ -276,7 +278,7 @@ final class ParentConnector: Connector {
 
     /// It is the parent's own fault: the next one is tried.
     ///
-    /// - Parameter place: of the hop.
+    /// - Parameter place: the index of the hop.
     private func fail(_ failure: ParentFailure, at place: Int) {
         note(failure, at: place)
         end { $0.failed(failure, at: place, now: $1) }
@@ -295,7 +297,7 @@ final class ParentConnector: Connector {
     }
 }
 
-/// Of the dial to the first hop.
+/// Events of the dial to the first hop.
 extension ParentConnector: ConnectorDelegate {
     func connectorDidReport(_ event: ConnectEvent) {
         guard let dial else { preconditionFailure("a report of no dial") }

@@ -2,21 +2,22 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One connection through a chain of parents: asks each for the next one, and the last one for what the client wants.
+/// One connection through a chain of parents: asks each for the next one, and the last one for the client's target.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the connector's, until it reports its end or is closed. The stream is the link's until it is reported.
+/// - Ownership: owned by the connector until it reports its end or is closed. The stream is the link's until it is
+///   reported.
 final class ParentLink: TCPStreamDelegate {
     enum Event {
-        /// The last parent listens there for a BIND.
+        /// The last parent listens for a BIND at this address.
         case listening(Destination)
         /// The last parent has carried the request out.
         ///
         /// - Parameters:
-        ///   - bound: what it has said; `nil`: its protocol doesn't.
-        ///   - early: what has come behind its answer.
+        ///   - bound: the address in its reply; `nil` if its protocol has none.
+        ///   - early: bytes that have come after its reply.
         case opened(TCPStream, bound: Destination?, early: [UInt8])
-        /// - Parameter isLast: whether it is the one that carries the request out.
+        /// - Parameter isLast: whether it is the parent that carries out the request.
         case failed(ParentFailure, at: ParentChain.Hop, isLast: Bool)
     }
 
@@ -25,21 +26,21 @@ final class ParentLink: TCPStreamDelegate {
     private let request: SOCKSRequest
     private let room: AnswerRoom
     private let loop: EventLoop
-    /// Who hears of it, until ``Event/opened(_:bound:early:)`` or a failure, or until ``close()``.
+    /// Receives events until ``Event/opened(_:bound:early:)`` or a failure, or until ``close()``.
     @exclusivity(unchecked) private unowned var connector: ParentConnector?
-    /// The place of the one that is asked.
+    /// The index of the hop that is being asked.
     @exclusivity(unchecked) private(set) var hop = 0
     @exclusivity(unchecked) private var handshake: ParentHandshake
-    /// A part of an answer, until the rest of it comes.
+    /// A part of an answer, until the rest has come.
     @exclusivity(unchecked) private var held: [UInt8] = []
-    /// What the socket didn't take at once. It stays where it is while the stream writes.
+    /// Bytes that the socket didn't accept at once. They stay in place while the stream writes.
     @exclusivity(unchecked) private var outgoing: UnsafeMutableRawBufferPointer?
-    /// From the closing on, until the stream needs the memory no more.
+    /// Set while closing, until the stream doesn't need the memory any more.
     private var keptAlive: ParentLink?
 
     /// - Parameters:
     ///   - stream: connected to the first hop.
-    ///   - room: shared with others, since it is used within one call.
+    ///   - room: shared with others, since it is used only within one call.
     ///   - loop: the stream's.
     init(
         _ stream: TCPStream,
@@ -56,8 +57,8 @@ final class ParentLink: TCPStreamDelegate {
         handshake = Self.handshake(0, chain, request)
     }
 
-    /// Whether it is the target that is waited for: the last parent has been asked, and a request for an association or a
-    /// place to listen isn't about any.
+    /// Whether it waits for the target itself: the last parent has been asked, and the request isn't for an association
+    /// or a listening address.
     var awaitsTarget: Bool {
         guard isLast, handshake.hasAsked else { return false }
         return switch request.command {
@@ -67,18 +68,19 @@ final class ParentLink: TCPStreamDelegate {
         }
     }
 
-    /// The place of the one that has to say something. One of SOCKS5 shows that it is there before it asks the next.
+    /// The index of the hop that must answer next. A SOCKS5 parent has already answered before it connects to the next
+    /// one.
     var silentHop: Int {
         !isLast && handshake.hasAsked && chain.hops[hop].kind == .socks5 ? hop + 1 : hop
     }
 
-    /// Whether nothing has come from the one that is asked: nobody knows whether it is there.
+    /// Whether nothing has come from the hop that is being asked, so that it may not be there at all.
     @exclusivity(unchecked) private(set) var hasHeardNothing = true
     private var hasListened = false
 
     var name: String { chain.hops[hop].name }
 
-    /// - Parameter connector: hears of it, maybe at once.
+    /// - Parameter connector: receives events, possibly before this returns.
     func start(for connector: ParentConnector) {
         self.connector = connector
         stream.delegate = self
@@ -134,7 +136,7 @@ final class ParentLink: TCPStreamDelegate {
         }
     }
 
-    /// - Parameter wire: what has come already, which is TLS's where the hop has that.
+    /// - Parameter wire: bytes that have come already; they are TLS's if the hop uses it.
     private func begin(behind wire: UnsafeRawBufferPointer) {
         let first = handshake.begin()
         guard !first.isEmpty else { return fail(.unsupported) }
@@ -142,7 +144,7 @@ final class ParentLink: TCPStreamDelegate {
         if connector != nil { send(first) }
     }
 
-    /// Lets the bytes pass through TLS from now on.
+    /// From now on TLS converts the bytes.
     private func protect(behind wire: UnsafeRawBufferPointer) {
         guard let codecs = chain.hops[hop].codecs else { preconditionFailure("TLS without terms") }
         do throws(CodecFailure) {
@@ -170,10 +172,10 @@ final class ParentLink: TCPStreamDelegate {
         stream.codecFailure.map { .insecure($0.text) } ?? .unreachable(error)
     }
 
-    /// - Parameter bytes: all that has come and isn't consumed.
+    /// - Parameter bytes: all bytes that have come and aren't consumed.
     private func receive(_ bytes: UnsafeRawBufferPointer) {
         var bytes = bytes
-        // An answer that has come says what to do next; without any there is nothing to look at.
+        // Each answer determines the next step; without bytes there is nothing to do.
         while connector != nil, !bytes.isEmpty {
             let (consumed, action) = handshake.receive(bytes.bytes)
             bytes = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
@@ -187,14 +189,14 @@ final class ParentLink: TCPStreamDelegate {
                 connector?.linkDidReport(.listening(place))
             case .open(let bound):
                 open(bound, behind: bytes)
-                // They are those of its wire, which TLS decodes.
+                // The rest are wire bytes, which TLS decodes.
                 if connector != nil, chain.hops[hop].isProtectedByTLS { return }
             case .fail(let failure): fail(failure)
             }
         }
     }
 
-    /// - Parameter rest: the bytes that have come after the answer. They are the target's, or the next parent's.
+    /// - Parameter rest: the bytes after the answer. They belong to the target, or to the next parent.
     private func open(_ bound: Destination?, behind rest: UnsafeRawBufferPointer) {
         guard isLast else {
             hop += 1
@@ -211,7 +213,7 @@ final class ParentLink: TCPStreamDelegate {
         connector?.linkDidReport(.opened(stream, bound: bound, early: [UInt8](rest)))
     }
 
-    /// What is sent may have a password in it.
+    /// Sent bytes may contain a password.
     private func giveOutputBack() {
         if let outgoing { erase(outgoing) }
         outgoing?.deallocate()
@@ -249,7 +251,7 @@ final class ParentLink: TCPStreamDelegate {
 }
 
 extension Parent.Place {
-    /// As another parent is asked for it. `nil`: no other machine reaches it.
+    /// The destination in a request to another parent. `nil` if no other machine can reach it.
     var destination: Destination? {
         switch self {
         case .tcp(let target): Destination(target)

@@ -4,8 +4,8 @@ internal import UVLoop
 extension Reply {
     /// The reply for a failed lookup or connect: by code, never by text.
     ///
-    /// Names that fail, whatever the reason, are hosts that can't be reached: glibc says `EAI_AGAIN` for
-    /// SERVFAIL and for a resolver that doesn't answer.
+    /// Every failed lookup means an unreachable host: glibc reports `EAI_AGAIN` for SERVFAIL and for a resolver that
+    /// doesn't answer.
     init(_ error: UVError) {
         self =
             switch error {
@@ -16,13 +16,13 @@ extension Reply {
             case .timedOut: .ttlExpired
             case .addressFamilyNotSupported: .addressTypeNotSupported
             case .lookupFamilyUnavailable, .lookupFamilyNotSupported: .addressTypeNotSupported
-            // No local port is free: a shortage of the proxy's, which says nothing about the target.
+            // No local port is free: that is a shortage of the proxy, and says nothing about the target.
             case .addressInUse: .generalFailure
             default: .generalFailure
             }
     }
 
-    /// Of several addresses that failed, the reply that tells the client most has the lowest rank.
+    /// If several addresses fail, the reply that tells the client most has the lowest rank.
     var rank: Int {
         switch self {
         case .connectionRefused: 0
@@ -37,7 +37,7 @@ extension Reply {
 }
 
 extension RouteNotes {
-    /// Keeps the error if its reply tells the client more than that of the last one.
+    /// Keeps the error if its reply tells the client more than the previous one's.
     mutating func note(_ error: UVError) {
         if let last = self.error, Reply(last).rank <= Reply(error).rank { return }
         self.error = error

@@ -2,8 +2,8 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Finds the address of a target for RESOLVE, and dials nobody. The address is one that CONNECT would dial: rules and
-/// guard have allowed it, and of several it is the first.
+/// Finds the address of a target for RESOLVE, without dialling. It is an address that CONNECT would dial: the first one
+/// that rules and guard allow.
 ///
 /// - Isolation: the worker's thread.
 final class Resolve: Connector {
@@ -31,12 +31,12 @@ final class Resolve: Connector {
 
     func cancel() { search.cancel() }
 
-    /// As a name that isn't found in time is answered to CONNECT.
+    /// The same reply as for CONNECT when a name isn't found in time.
     func timeOut() -> Reply {
         cancel()
         return .hostUnreachable
     }
 
-    /// There is nothing to do but wait.
+    /// It only has to wait.
     func tick() {}
 }

@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Looks a name up to see which route its address takes, and has another connector go that way.
+/// Looks a name up to find the route of its address, and lets another connector use that route.
 ///
 /// - Isolation: the worker's thread.
 final class Routed: Connector {
@@ -51,7 +51,7 @@ final class Routed: Connector {
         let way = way(of: address)
         let next: any Connector
         if way?.leavesStraight ?? true {
-            // All of its addresses are tried, but for those that another route leads elsewhere.
+            // All of its addresses are tried, except those that another route leads elsewhere.
             next = Direct(delegate, services, to: target, for: subject, by: way) { [unowned self] in
                 self.way(of: $0) === way
             }
@@ -86,7 +86,7 @@ final class Routed: Connector {
 }
 
 extension Services {
-    /// What gets a target for CONNECT or RESOLVE, by the route that there is for it.
+    /// The connector for CONNECT or RESOLVE to a target, by its route.
     func connector(
         _ delegate: any ConnectorDelegate,
         to target: Target,
@@ -103,15 +103,15 @@ extension Services {
     }
 
     enum BindWay {
-        /// - Parameter way: `nil`: no route matches.
+        /// - Parameter way: `nil` if no route matches.
         case straight(Ways.Way?)
         case elsewhere(any Connector)
     }
 
-    /// How the connection of a BIND is awaited. Who awaits anyone takes the first route that matches whoever comes.
+    /// How the connection of a BIND is awaited. A BIND for anyone takes the first route that matches every peer.
     ///
-    /// - Returns: `nil` where only the addresses of a name say which route it takes, or where the route wants them: they
-    ///   are looked up for those who connect.
+    /// - Returns: `nil` if only the addresses of a name tell which route it takes, or if the route needs them: they are
+    ///   looked up to check the peer that connects.
     func bindWay(_ delegate: any ConnectorDelegate, _ target: Target?, _ subject: Subject) -> BindWay? {
         guard !policy.ways.isEmpty,
             let (way, isCertain) = policy.ways.way(
@@ -124,7 +124,7 @@ extension Services {
         return bindConnector(delegate, by: way, target, subject).map { .elsewhere($0) } ?? .straight(way)
     }
 
-    /// `nil`: the way leads straight.
+    /// `nil` if the way leads directly to targets.
     private func bindConnector(
         _ delegate: any ConnectorDelegate,
         by way: Ways.Way,
