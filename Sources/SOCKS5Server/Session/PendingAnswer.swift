@@ -1,6 +1,6 @@
 internal import ProxyPolicy
 
-/// What a session waits for, and gives up where it doesn't wait to the end.
+/// A pending question of a session. It is abandoned if the session doesn't wait for the answer.
 enum PendingAnswer {
     case nothing
     case login(PendingAnswers<LoginVerdict>.Ticket)

@@ -2,14 +2,14 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-// What stands before the protocol of a client: the PROXY header of a load balancer that passes it on, and behind it the
-// admission of the client that it names; and a codec, as of TLS.
+// Everything before the protocol of a client: the PROXY header of a load balancer, the admission of the client that it
+// names, and a codec, such as TLS.
 
 extension Services {
-    /// Asks whether a client may begin a session, and takes its places, but for the one of ``ConnectionLimit``.
+    /// Checks whether a client may begin a session, and takes its places, except the one of ``ConnectionLimit``.
     ///
     /// - Parameter isNamed: whether a header has named the client.
-    /// - Returns: false where it may not, which is counted.
+    /// - Returns: false if it may not, which is counted.
     func admit(
         _ client: Peer,
         isNamed: Bool = false,
@@ -32,7 +32,7 @@ extension Services {
         return true
     }
 
-    /// The same for one that is to say by a header who the client is. No limit of a source binds it, and nothing bans it.
+    /// As above, for a peer that must announce the client by a header. No limit of a source applies to it, and no ban.
     func admit(
         balancer: Peer,
         at listener: ListenerName,
@@ -49,14 +49,14 @@ extension Services {
 }
 
 extension Session {
-    /// Reads the header, if all of it has come. What stands behind it is the client's.
+    /// Reads the header, if all of it has come. The bytes after it are the client's.
     func receiveHeader(from pipe: Pipe) {
         do throws(MalformedProxyHeader) {
             let decoded = try pipe.withHeldBytes { bytes throws(MalformedProxyHeader) in
                 try ProxyHeader.decode(bytes)
             }
             guard let (header, length) = decoded else { return pipe.awaitMore() }
-            // A reload may have come since it has connected.
+            // A reload may have happened since it connected.
             let terms = services.policy.terms(of: record.listener)
             guard terms.isBalancer(record.client) else {
                 return perform(machine.on(.headerFailed(.headerFromElsewhere)))
@@ -79,9 +79,9 @@ extension Session {
         }
     }
 
-    /// The header has named the client, by whom everything goes from now on.
+    /// The header has named the client; from now on everything refers to that client.
     ///
-    /// - Parameter named: `nil`: whoever has sent it.
+    /// - Parameter named: `nil` if the sender itself is the client.
     private func begin(for named: Peer?, under terms: ListenerTerms) {
         record.note(namedClient: named)
         handshakePolicy = services.policy
@@ -90,7 +90,7 @@ extension Session {
         noteBegin()
     }
 
-    /// Lets the client's bytes pass through the codec of the listener, if it has one.
+    /// Converts the client's bytes by the listener's codec, if it has one.
     private func protect(under terms: ListenerTerms) {
         guard let codecs = terms.codecs else { return }
         do throws(CodecFailure) {
@@ -105,7 +105,7 @@ extension Session {
         }
     }
 
-    /// A client that its codec has proved to be somebody needs no other login.
+    /// A client that has proved its identity to its codec needs no other login.
     func noteProvenClient() {
         guard case .choosing(let choice) = front, record.username == nil,
             let name = relay?.client.codec?.peerName

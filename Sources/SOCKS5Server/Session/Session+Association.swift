@@ -7,7 +7,7 @@ internal import UVLoop
 extension Session {
     /// Carries out a UDP ASSOCIATE request.
     func associate(_ subject: Subject) {
-        // Behind a unix socket there is no address of this machine that the client could send datagrams to.
+        // A client on a unix socket has no address of this machine to send datagrams to.
         guard services.udp.isEnabled, let relay, let address = record.client.address,
             record.connected.address != nil, !isBehindObstacle(subject)
         else {
@@ -40,7 +40,7 @@ extension Session {
         }
     }
 
-    /// Whether all routes lead to parents that don't pass datagrams on.
+    /// Whether all routes lead to parents that don't carry datagrams.
     private func isBehindObstacle(_ subject: Subject) -> Bool {
         let ways = services.policy.ways
         guard !ways.isEmpty, let way = ways.obstacleToDatagrams(of: subject) else { return false }

@@ -1,10 +1,10 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// What a session has of a login by GSSAPI until the login is over.
+/// The state of a GSSAPI login until it is over.
 final class ContextLogin {
     let context: any SecurityContext
-    /// For all that follows, once that is agreed.
+    /// For everything that follows, once it is agreed.
     var codec: (any StreamCodec)?
 
     init(_ context: any SecurityContext) {
@@ -15,14 +15,14 @@ final class ContextLogin {
 // MARK: - Logins by GSSAPI (RFC 1961)
 
 extension Session {
-    /// Lets the client's context take a token, beside the loop.
+    /// Passes a token to the client's context, on another thread.
     func establish(_ token: [UInt8]) {
         if login == nil {
             record.loginDidBegin(now: services.clock.now)
             let terms = handshakePolicy?.terms(of: record.listener)
             login = terms?.contexts.map { ContextLogin($0.makeContext()) }
         }
-        // A reload may have taken the method away.
+        // A reload may have removed the method.
         guard let context = login?.context else { return contextDidAnswer(.unavailable) }
         let threads = services.contextThreads
         let ticket = services.contexts.begin({ await threads.take(token, by: context) }) { [unowned self] in
@@ -52,7 +52,7 @@ extension Session {
         perform(machine.on(.contextAnswered(step)))
     }
 
-    /// The user is known from now on, though the login is over only when the protection is agreed.
+    /// The user is known from now on, but the login is over only when the protection is agreed.
     private func admit(_ user: [UInt8]) -> Bool {
         guard services.policy.admits(proven: user, from: record.client) else {
             noteFailure(nil, as: user)
@@ -68,7 +68,7 @@ extension Session {
         services.journal.loginDidFail(record, as: user)
     }
 
-    /// Agrees with the client on what protects all that follows.
+    /// Agrees with the client on the protection of everything that follows.
     func agree(to token: [UInt8]) {
         guard let login else { preconditionFailure("a protection level before a context") }
         switch login.context.agree(to: token) {
@@ -86,12 +86,12 @@ extension Session {
         }
     }
 
-    /// Says which protection is agreed. It begins behind that, in both directions.
+    /// Sends the agreed protection. It applies after that message, in both directions.
     func protect(behind answer: [UInt8]) {
         relay?.targetToClient.send(answer)
         guard let codec = login?.codec, let relay, machine.isNegotiating else { return }
         login = nil
-        // What the client doesn't take now would be protected too.
+        // Bytes that the client doesn't accept now would be protected too.
         guard relay.targetToClient.isEmpty else { return perform(machine.on(.relayEnded(.completed))) }
         do throws(UVError) {
             try relay.install(codec)

@@ -11,14 +11,15 @@ extension Session {
         perform(machine.on(.deadlinePassed(deadline)))
     }
 
-    /// Beside its deadline; may be said again while it ends.
+    /// The session has reached its longest duration, independent of its deadline. May be called repeatedly while it
+    /// ends.
     func lastsTooLong() {
         guard !machine.hasEnded else { return }
         if machine.missesDeadlines { services.counters.add(.timedOut) }
         perform(machine.on(.deadlinePassed(.session)))
     }
 
-    /// - Returns: the turn to wait for next; `nil`: none.
+    /// - Returns: the next turn to wait for; `nil` for none.
     func turnCame() -> Deadline? {
         let looksAgain = relay?.look() ?? false
         if machine.isOpening {
@@ -29,7 +30,7 @@ extension Session {
         return looksAgain && !machine.hasEnded ? .look : nil
     }
 
-    /// - Parameter interval: milliseconds since the last look.
+    /// - Parameter interval: milliseconds since the last check.
     func lookForVanishedPeers(_ interval: UInt64) { relay?.lookForVanishedPeers(interval) }
 
     func quotaDidEnd(of accounts: Set<ObjectIdentifier>) {
@@ -37,7 +38,7 @@ extension Session {
         perform(machine.on(.quotaUsedUp))
     }
 
-    /// A new client gets the place of this session, which has not sent its request.
+    /// A new client takes the place of this session, whose request hasn't come.
     func giveWay() {
         places.passOnPlace(services)
         perform(machine.on(.displaced))
@@ -47,7 +48,8 @@ extension Session {
 
     func endByAdmin() { perform(machine.on(.endedByAdmin)) }
 
-    /// Ends where the policy of the moment would not let it come so far. A handshake goes on with that policy's users.
+    /// Ends the session if the current policy wouldn't have allowed it so far. A handshake continues with the current
+    /// policy's users.
     ///
     /// - Parameter users: all of their sessions end.
     /// - Returns: whether it has ended.
@@ -67,8 +69,8 @@ extension Session {
 extension Session: RelayDelegate {
     func clientDidSend() { receive() }
 
-    /// Nobody may be left to read the answer to a request whose client has ended, so that such a session counts as a
-    /// handshake until there is one.
+    /// A client that has ended its direction may not be there to read the answer to its request, so its session counts
+    /// as a handshake until there is an answer.
     func clientDidEnd() {
         perform(machine.on(.clientEnded(isHalfClose: relay?.clientToTarget.isEmpty == false)))
         if machine.isOpening { places.beginHandshake(of: record.client, services) }
@@ -107,7 +109,7 @@ extension Session: ConnectorDelegate {
 
 extension Session: AssociationDelegate {
     func takePlaceForAssociation() -> Bool {
-        // Its own handshake is over, and must not give way.
+        // Its own handshake is over, and must not be displaced.
         services.clock.clearDeadline(of: slot)
         return keeper.takePlace()
     }
@@ -143,11 +145,11 @@ extension Front {
 }
 
 extension SessionOutcome {
-    /// Of a session whose relay has ended before there was a target.
+    /// The outcome of a session whose relay has ended before there was a target.
     init(before end: Relay.End) {
         self =
             switch end {
-            // Not by a reset, which would overtake what the codec says to the client.
+            // Not by a reset, which would overtake the codec's last message to the client.
             case .undecodable(let side, let failure): .undecodable(by: side, failure.layer)
             case .completed, .aborted, .flooded: .clientLeft
             }

@@ -3,9 +3,9 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// What a session tells of itself.
+/// A session's reports about itself.
 extension Session {
-    /// - Parameter moment: of the system's clock.
+    /// - Parameter moment: on the system's clock.
     func info(_ moment: Timestamp = .now()) -> SessionInfo {
         let now = services.clock.now
         var record = record
@@ -30,25 +30,25 @@ extension Session {
         )
     }
 
-    /// Whether a target was connected. Looks at one field: a property of the record would copy all of it.
+    /// Whether a target was connected. Reads one field: a property of the record would copy all of it.
     var hasRelayed: Bool { record.stage == .relay }
 
-    /// While the session's deadline is still set.
+    /// Call it while the session's deadline is still set.
     func noteIdle() {
         if let idle { record.noteIdle(idle) }
     }
 
-    /// Milliseconds since the last byte. Bytes set the deadline, so that nothing else has to be kept for it.
+    /// Milliseconds since the last byte. Since bytes set the deadline, nothing else needs to be stored for it.
     private var idle: UInt64? { hasRelayed ? services.clock.sinceDeadlineWasSet(of: slot) : nil }
 
     func noteLoginFailure(_ message: [UInt8]) {
-        // Credentials that make no sense get no verdict.
+        // Malformed credentials get no verdict.
         if record.stage < .login { services.journal.loginDidFail(record, as: nil) }
         let isLate = services.noteFailedLogin(from: record.client)
         perform(machine.on(.loginFailureNoted(message, isLate: isLate)))
     }
 
-    /// A refusal has its outcome before its end, which repeats it.
+    /// A refusal sets the outcome before the end, which then repeats it.
     func note(_ outcome: SessionOutcome) {
         guard record.outcome == nil else { return }
         record.outcome = outcome
@@ -58,7 +58,7 @@ extension Session {
         if outcome.isRefusal { services.journal.sessionDidFail(record, now: services.clock.now) }
     }
 
-    /// A rule that only reports would deny the request. The first one counts.
+    /// A report-only rule would deny the request. The first report counts.
     func note(_ report: Denial?, on subject: Subject) {
         guard let report, record.wouldDeny == nil,
             let rule = services.policy.access.name(of: report, to: subject)
@@ -67,7 +67,7 @@ extension Session {
         services.journal.requestReported(record, report, now: services.clock.now)
     }
 
-    /// The target of a name, and whoever has connected to a BIND, are known only now.
+    /// The address of a name, and the peer of a BIND, are known only now.
     func noteReportOnAddress() {
         guard services.policy.access.mayReport(under: record.terms), let command = record.command,
             record.way?.parent == nil, case .ip(let address, let port)? = record.address
@@ -79,7 +79,7 @@ extension Session {
         note(access.report(of: address, port: port, named: name, to: subject), on: subject)
     }
 
-    /// The connector has ended, or comes to its end.
+    /// The connector has ended, or is about to.
     func noteRoute() {
         guard case .target(let connector) = pending else { return }
         record.note(connector.notes, now: services.clock.now)
@@ -90,7 +90,7 @@ extension Session {
 extension SessionRecord {
     /// The client's next message was read.
     ///
-    /// - Parameter bytes: with the message at the front.
+    /// - Parameter bytes: begin with the message.
     mutating func note(_ action: Front.Action, of front: Front, to bytes: RawSpan) {
         switch action {
         case .receiveMore: return
@@ -109,7 +109,7 @@ extension SessionRecord {
 }
 
 extension Policy {
-    /// How the client of a session logs in.
+    /// The login method of a session's client.
     func method(of record: SessionRecord) -> SessionInfo.Method {
         terms(of: record.listener).asksForLogin(record.client) ? .password : .none
     }

@@ -3,7 +3,7 @@ internal import SOCKS5Protocol
 internal import UVLoop
 
 extension Session {
-    /// Who asks for what, with all that counts for the address that its connections come from.
+    /// The client and its request, with everything that determines the source address of its connections.
     func subject(_ command: SOCKSCommand) -> Subject {
         let isReachedNeeded = services.policy.needsReachedAddress(at: record.listener)
         return Subject(
@@ -14,7 +14,7 @@ extension Session {
         )
     }
 
-    /// `nil`: there is none to connect from. A link-local one is of no use without its interface.
+    /// `nil` if no connection can leave from it. A link-local address is of no use without its interface.
     private var addressReached: IPAddress? {
         guard let client = relay?.client, record.connected.address != nil else { return nil }
         do throws(UVError) {
@@ -27,7 +27,7 @@ extension Session {
 }
 
 extension Policy {
-    /// Takes the session id off the user's name, and notes it.
+    /// Removes the session id from the user's name, and records it.
     func login(_ credentials: Credentials, of record: inout SessionRecord) -> Login {
         guard hasSessionIDs, let name = SessionName(parsing: credentials.username) else {
             return Login(credentials: credentials, client: record.client)
@@ -39,7 +39,7 @@ extension Policy {
 }
 
 extension IPAddress {
-    /// Of IPv6: fe80::/10.
+    /// For IPv6: fe80::/10.
     fileprivate var isLinkLocal: Bool {
         switch self {
         case .ipv4: false

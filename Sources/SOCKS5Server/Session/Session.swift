@@ -2,37 +2,38 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// One client, from accept to the end: performs what ``SessionMachine`` says, and leaves bytes and streams to its
-/// ``Relay``.
+/// One client, from the accept to the end: performs the actions of ``SessionMachine``, and leaves bytes and streams to
+/// its ``Relay``.
 ///
 /// - Isolation: the worker's thread.
-/// - Ownership: the worker's table holds the session until no stream or socket of it is open.
+/// - Ownership: held by the worker's table until none of its streams and sockets is open.
 final class Session {
-    // In an order that leaves no gaps: there may be many.
+    // The members are ordered to leave no gaps: there may be many sessions.
     unowned let keeper: any SessionKeeper
     let services: Services
     @exclusivity(unchecked) var record: SessionRecord
-    /// Whether there is a client: before, a load balancer has connected, and nothing is counted or logged as a session.
+    /// Whether there is a client. Before that, a load balancer has connected, and nothing is counted or logged as a
+    /// session.
     var hasBegun = true
-    /// Whether another worker goes on with the client: there is nothing to count or log here.
+    /// Whether the client has moved to another worker, so that nothing is counted or logged here.
     var isHandedOver = false
-    /// Of relay and association, those that are not closed yet.
+    /// The number of relay and association that aren't closed yet.
     @exclusivity(unchecked) var openParts: UInt8 = 0
-    /// The place in the clock, and in the worker's table.
+    /// Its place in the clock, and in the worker's table.
     let slot: Clock.Slot
     @exclusivity(unchecked) var places: SessionPlaces
     @exclusivity(unchecked) var machine: SessionMachine
     @exclusivity(unchecked) var front: Front
-    /// A handshake ends with the policy that it began with; everything before and behind it asks the one of the moment.
+    /// A handshake ends with the policy that it began with; everything before and after it uses the current one.
     @exclusivity(unchecked) var handshakePolicy: Policy?
     @exclusivity(unchecked) var pending = PendingAnswer.nothing
-    /// From ``start(_:)`` on.
+    /// Set from ``start(_:)`` on.
     @exclusivity(unchecked) private(set) var relay: Relay?
     @exclusivity(unchecked) var association: UDPAssociation?
-    /// Of a client that logs in by GSSAPI.
+    /// For a client that logs in by GSSAPI.
     @exclusivity(unchecked) var login: ContextLogin?
 
-    /// - Parameter terms: they say whether the peer is to tell by a PROXY header who the client is.
+    /// - Parameter terms: say whether the peer must announce the client by a PROXY header.
     init(
         _ keeper: any SessionKeeper,
         _ services: Services,
@@ -59,7 +60,7 @@ final class Session {
         )
     }
 
-    /// Goes on with a session of another worker, see ``goOn(_:)``.
+    /// Continues a session of another worker, see ``goOn(_:)``.
     init(_ keeper: any SessionKeeper, _ services: Services, _ slot: Clock.Slot, _ handed: HandedSession) {
         self.keeper = keeper
         self.services = services
@@ -70,13 +71,13 @@ final class Session {
         record = handed.record
     }
 
-    /// Begins to read what comes by an accepted connection.
+    /// Begins to read from an accepted connection.
     ///
-    /// - Parameter terms: of its listener.
+    /// - Parameter terms: the terms of its listener.
     func start(_ accepted: consuming AcceptedDescriptor, under terms: ListenerTerms) {
         services.clock.set(.handshake, for: slot)
         guard hasBegun else {
-            // Behind the header, which nothing protects.
+            // The codec starts after the header, which isn't protected.
             _ = open(accepted, through: nil)
             return
         }
@@ -95,7 +96,7 @@ final class Session {
         if open(accepted, through: codec) { associate(subject(.udpAssociate)) }
     }
 
-    /// - Returns: false where the session has ended.
+    /// - Returns: false if the session has ended.
     private func open(_ accepted: consuming AcceptedDescriptor, through codec: (any StreamCodec)?) -> Bool {
         do throws(UVError) {
             let relay = try Relay(self, services.loop, services.clock, slot, services.pool, services.counters)
@@ -127,7 +128,7 @@ final class Session {
         case .open(let intent): open(intent)
         case .announce(let address): relay?.targetToClient.send(success(address))
         case .timeOutConnector: timeOutConnector()
-        // Whoever has the target at hand goes on.
+        // The caller has the target and continues.
         case .relay, .associate: break
         case .tell(let address): tell(address)
         case .refuse(let answer, let outcome): refuse(answer, outcome)
@@ -170,7 +171,7 @@ final class Session {
         record.method = front.isEstablishingContext ? .gssapi : handshakePolicy?.method(of: record)
     }
 
-    /// Whether a login is being judged by users who may no longer be the right ones.
+    /// Whether a login is being checked by a policy whose users may be out of date.
     var isLoginPending: Bool {
         switch pending {
         case .login, .context: true
@@ -178,7 +179,7 @@ final class Session {
         }
     }
 
-    /// - Parameter policy: asks for logins where the one that the handshake began with does.
+    /// - Parameter policy: requires logins if the policy that the handshake began with does.
     func adoptForHandshake(_ policy: Policy) {
         let asksForLogin = policy.credentials != nil || policy.terms(of: record.listener).contexts != nil
         if handshakePolicy != nil, asksForLogin { handshakePolicy = policy }
@@ -189,7 +190,7 @@ final class Session {
         guard let policy = handshakePolicy else { preconditionFailure("a login that nobody asked for") }
         let login = policy.login(credentials, of: &record)
         let username = login.username
-        // HTTP knows no other login, also where all users are known by GSSAPI.
+        // HTTP has no other login, even if all users are known by GSSAPI.
         guard let store = policy.credentials else { return loginDidEnd(.refused, username) }
         switch store.verify(login) {
         case .now(let verdict):
@@ -205,7 +206,7 @@ final class Session {
         }
     }
 
-    /// Looks at what the client has sent meanwhile.
+    /// Processes the bytes that the client has sent meanwhile.
     func goOnBehindLogin() {
         receive()
         if machine.isNegotiating, relay?.clientToTarget.sourceHasEnded == true {
@@ -284,7 +285,7 @@ final class Session {
         case .connect(let target):
             connect(by: services.connector(self, to: target, .connect, subject), .dial)
         case .bind(let target):
-            // On which address a process of this machine awaits a peer, only that peer's address could say.
+            // For a process on this machine, only the peer's address could determine the listening address.
             let hasPlace = record.connected.address != nil || target != nil
             guard services.bind.isEnabled, let client = relay?.client,
                 let bindWay = services.bindWay(self, target, subject)
@@ -335,9 +336,9 @@ final class Session {
         perform(machine.on(.failed(reply)))
     }
 
-    /// Says success with an address, then leaves client and target to the relay.
+    /// Sends a success reply with an address, then leaves client and target to the relay.
     ///
-    /// - Parameter early: what the target has sent already.
+    /// - Parameter early: bytes that the target has sent already.
     func relay(_ target: TCPStream, boundTo bound: Destination, _ early: [UInt8]) {
         guard case .relay = machine.on(.opened) else { return services.closer.close(target) }
         record.enter(.relay)

@@ -1,6 +1,6 @@
 internal import UVLoop
 
-/// A client on its way to another worker, at its UDP ASSOCIATE request, with all places that it has taken.
+/// A client that moves to another worker, at its UDP ASSOCIATE request, with all places that it has taken.
 struct HandedSession: Sendable {
     let client: HandedDescriptor
     let front: Front
@@ -15,19 +15,19 @@ struct HandedSession: Sendable {
     }
 }
 
-/// Whoever keeps sessions until they have ended.
+/// The owner of sessions until they have ended.
 protocol SessionKeeper: AnyObject {
     var sharedPorts: SharedPorts { get }
 
-    /// Whether the associations at a local address are another worker's, since they share a port.
+    /// Whether the associations at a local address belong to another worker, because they share a port.
     func isForeign(portAt local: SocketAddress) -> Bool
 
-    /// - Returns: false where that worker takes no more.
+    /// - Returns: false if that worker accepts no more.
     func handOver(_ session: HandedSession, toOwnerOfPortAt local: SocketAddress) -> Bool
 
-    /// Takes one more place of the ``ConnectionLimit``, at the cost of an unfinished handshake if need be.
+    /// Takes another place of the ``ConnectionLimit``; if necessary, the oldest unfinished handshake is ended for it.
     func takePlace() -> Bool
 
-    /// Nothing of the session is open any more.
+    /// No part of the session is open any more.
     func sessionDidEnd(_ session: Session)
 }

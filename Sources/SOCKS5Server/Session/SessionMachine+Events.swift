@@ -2,40 +2,40 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-// What a session's machine is told, and what it says.
+// The events and actions of a session's machine.
 
 extension SessionMachine {
     enum Event {
         /// The PROXY header has named a client.
         case headerRead(isAdmitted: Bool)
         case headerFailed(ConnectionRefusal)
-        /// The client's next message, as its front has read it.
+        /// The client's next message, as parsed by its front.
         case message(Front.Action)
         case loginAnswered(LoginVerdict)
-        /// A context of GSSAPI has taken a token. `nil`: it can't now.
+        /// A GSSAPI context has taken a token. `nil` if it can't now.
         case contextAnswered(ServerHandshake.ContextStep?)
-        /// - Parameter isLate: whether the answer is to come late.
+        /// - Parameter isLate: whether the answer must be delayed.
         case loginFailureNoted([UInt8], isLate: Bool)
         case denied(Denial)
         case allowed(Intent)
-        /// A rule set will answer.
+        /// A rule set will answer later.
         case undecided(Intent)
         case ruleSetAnswered(RuleVerdict)
-        /// The connector of a BIND listens there.
+        /// The connector of a BIND listens at this address.
         case listening(Destination)
         /// There is a target, or an association.
         case opened
-        /// The address that a RESOLVE has asked for.
+        /// The address requested by a RESOLVE.
         case resolved(SocketAddress)
-        /// Another worker goes on with the client.
+        /// The client moves to another worker.
         case handedOver
         case failed(Reply)
-        /// - Parameter isHalfClose: whether bytes stand before the end, so that an answer may still be wanted.
+        /// - Parameter isHalfClose: whether bytes precede the end, so that an answer may still be wanted.
         case clientEnded(isHalfClose: Bool)
         case relayEnded(Relay.End)
         case deadlinePassed(Deadline)
         case quotaUsedUp
-        /// A new client gets the place of this one.
+        /// A new client takes the place of this one.
         case displaced
         case endedByAdmin
         /// New users or rules would refuse the session.
@@ -45,55 +45,55 @@ extension SessionMachine {
 
     enum Action: Equatable {
         case none
-        /// Send it, and look at the client's next message.
+        /// Send it, and process the client's next message.
         case answer([UInt8])
         /// Ask the credential store.
         case verify(Credentials)
-        /// Let the front say what the verdict means.
+        /// Pass the verdict to the front, and perform its action.
         case conclude(isRight: Bool)
-        /// Let the context take the token, beside the loop.
+        /// Pass the token to the context, on another thread.
         case establish([UInt8])
-        /// Let it read which protection is asked for.
+        /// Let the context read which protection the client asks for.
         case agree([UInt8])
-        /// Let the front say what the context's answer means.
+        /// Pass the context's answer to the front, and perform its action.
         case advance(ServerHandshake.ContextStep)
-        /// Send it, and let the context protect all that follows.
+        /// Send it, and let the context protect everything that follows.
         case protect([UInt8])
-        /// Count it, and say whether the answer is to come late.
+        /// Count it, and report whether the answer must be delayed.
         case noteLoginFailure([UInt8])
-        /// Let the deadline of a late refusal pass.
+        /// Wait for the deadline of a late refusal.
         case delayRefusal
-        /// Ask rules and limits.
+        /// Check rules and limits.
         case judge(SOCKSRequest)
         /// Wait for the rule set.
         case awaitRuleSet
         /// Find the target.
         case open(Intent)
-        /// Tell the client where its BIND listens.
+        /// Tell the client the listening address of its BIND.
         case announce(Destination)
-        /// Let the connector say which reply fits.
+        /// Ask the connector for the matching reply.
         case timeOutConnector
-        /// Tell the client of its target, and relay.
+        /// Tell the client that its target is connected, and relay.
         case relay
-        /// Tell the client of its association.
+        /// Tell the client the address of its association.
         case associate
-        /// Tell the client the address that it has asked for, which is the last answer, and let the client read it.
+        /// Tell the client the requested address, which is the last answer, and let it read that.
         case tell(SocketAddress)
-        /// Send the last answer, and let the client read it. Gives up what is waited for.
+        /// Send the last answer, and let the client read it. Abandons pending questions.
         case refuse(LastAnswer, SessionOutcome)
-        /// Close everything, of which nobody is told.
+        /// Close everything, without reporting it.
         case leave
         /// Count that no header has named a client, and close.
         case refuseHeader(ConnectionRefusal)
-        /// Close everything. Gives up what is waited for.
+        /// Close everything. Abandons pending questions.
         ///
-        /// - Parameter byReset: whether the peers see a reset, since what was relayed so far isn't all there is.
+        /// - Parameter byReset: whether the peers see a reset, because the relayed bytes are incomplete.
         case end(SessionOutcome, byReset: Bool)
     }
 
     enum LastAnswer: Equatable {
         case message([UInt8])
-        /// To a login on which nobody has decided.
+        /// The answer to a login that wasn't decided.
         case loginRefusal
         case reply(Reply)
     }

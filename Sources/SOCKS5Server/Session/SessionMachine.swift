@@ -2,32 +2,33 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// What a session does next, from accept to the end. Pure: events in, one action out; ``Session`` performs it.
+/// Decides the next step of a session, from the accept to the end. Pure: events in, one action out; ``Session``
+/// performs it.
 ///
-/// Owed, whatever comes in which order: at most one last answer to the client, exactly one end, and the cancellation of
-/// whatever is waited for when a stage is left before its time. Not on the path of payload.
+/// It guarantees, for any order of events: at most one last answer to the client, exactly one end, and the cancellation
+/// of pending work when a stage is left early. Not used on the path of payload.
 struct SessionMachine {
     private enum Stage {
         /// Reads the PROXY header of a load balancer: there is no client yet.
         case awaitingHeader
         /// Reads the client's messages.
         case negotiating
-        /// A credential store thinks.
+        /// Waits for the credential store.
         case verifying
-        /// The credential store has answered, and the client isn't told yet.
+        /// The credential store has answered; the client hasn't been told yet.
         case concluding
-        /// A login has failed like too many before, and is answered later.
+        /// A login has failed after too many failures, and is answered late.
         case delayingRefusal([UInt8])
-        /// Rules and limits are asked.
+        /// Rules and limits are being checked.
         case judging(SOCKSCommand)
-        /// A rule set thinks.
+        /// Waits for a rule set.
         case deciding(Intent)
-        /// A connector is at work. For a BIND also behind its first reply.
+        /// A connector is working. For a BIND also after its first reply.
         case connecting(SOCKSCommand)
         case relaying
         /// Datagrams are relayed.
         case associated
-        /// The last answer is on its way.
+        /// The last answer is being sent.
         case answering(SessionOutcome)
         case ended
     }
@@ -38,15 +39,15 @@ struct SessionMachine {
         stage = awaitsHeader ? .awaitingHeader : .negotiating
     }
 
-    /// Of a session that another worker has handed over, at its UDP ASSOCIATE request.
+    /// For a session that another worker has handed over, at its UDP ASSOCIATE request.
     init(handedOver command: SOCKSCommand) {
         stage = .connecting(command)
     }
 
     var awaitsHeader: Bool { if case .awaitingHeader = stage { true } else { false } }
-    /// Whether the client's next message is of interest.
+    /// Whether the client's next message must be processed.
     var isNegotiating: Bool { if case .negotiating = stage { true } else { false } }
-    /// Whether a connector or an answer is waited for, which may take several turns.
+    /// Whether it waits for a connector or an answer, which may take several turns.
     var isOpening: Bool {
         switch stage {
         case .deciding, .connecting: true
@@ -57,7 +58,7 @@ struct SessionMachine {
         }
     }
 
-    /// Whether a deadline that passes is missed. In the other stages it does what it is there for.
+    /// Whether an expired deadline is a failure. In the other stages it triggers the planned step.
     var missesDeadlines: Bool {
         switch stage {
         case .negotiating, .verifying, .deciding, .connecting, .relaying, .associated: true
@@ -252,8 +253,8 @@ struct SessionMachine {
 
     // MARK: - The end
 
-    /// An end behind payload may be the half-close of a CONNECT, whose answer is still wanted. Without payload the
-    /// client has left, and so it has from a BIND and an association in any case.
+    /// An end after payload may be the half-close of a CONNECT, whose answer is still wanted. Without payload the
+    /// client has left; for a BIND or an association an end always means that.
     private mutating func clientEnded(_ isHalfClose: Bool) -> Action {
         switch stage {
         case .awaitingHeader:
@@ -333,7 +334,7 @@ struct SessionMachine {
         }
     }
 
-    /// The outcome of a refusal stays what it is, however the client takes it.
+    /// The outcome of a refusal doesn't change, however the client reacts to it.
     private mutating func end(_ outcome: SessionOutcome, byReset: Bool = false) -> Action {
         switch stage {
         case .ended:

@@ -2,23 +2,23 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// The places that a session has taken of those that limits count, and gives back.
+/// The places counted by limits that a session has taken, and gives back.
 struct SessionPlaces {
     private var isConnected = false
     private var isInHandshake = false
-    /// Without a request, so that it may have to give way to a new connection.
+    /// Its request hasn't come, so a new connection may displace it.
     private var isUnfinished = false
-    /// Where the source is counted.
+    /// The scope in which the source is counted.
     private var scope = SourceScope.common
-    /// Of those that ``ConnectionLimit`` has.
+    /// Whether it holds a place of ``ConnectionLimit``.
     private var hasPlace = false
-    /// Of the user, behind the request, and the limits that bind it, if there are any.
+    /// The user's account after the request, and the user's limits, if there are any.
     private var account: Account?
     private var user: UserBounds?
-    /// The one that carries the session, or is to.
+    /// The parent that carries the session, or is about to.
     private var parent: ParentRecord?
 
-    /// Takes the places of a connection, but for the one of ``ConnectionLimit``.
+    /// Takes the places of a connection, except the one of ``ConnectionLimit``.
     ///
     /// - Returns: the limit that it would exceed; then nothing is taken.
     mutating func enter(
@@ -41,7 +41,8 @@ struct SessionPlaces {
         return nil
     }
 
-    /// Waits for a PROXY header, and gives way to others like a handshake. May be said before ``enter(from:at:under:_:)``.
+    /// Waits for a PROXY header, and can be displaced like a handshake. May be called before
+    /// ``enter(from:at:under:_:)``.
     mutating func awaitHeader(_ services: Services) {
         if !isUnfinished { services.counters.handshakeDidBegin() }
         isUnfinished = true
@@ -52,26 +53,26 @@ struct SessionPlaces {
         hasPlace = true
     }
 
-    /// The place is another session's from now on.
+    /// The place belongs to another session from now on.
     mutating func passOnPlace(_ services: Services) {
         hasPlace = false
         requestDidCome(services)
     }
 
-    /// There is a request, or there won't be one. May be said again.
+    /// There is a request, or there won't be one. May be called repeatedly.
     mutating func requestDidCome(_ services: Services) {
         if isUnfinished { services.counters.handshakeDidEnd() }
         isUnfinished = false
     }
 
-    /// Counts as a handshake again. May be said again.
+    /// Counts as a handshake again. May be called repeatedly.
     mutating func beginHandshake(of peer: Peer, _ services: Services) {
         guard isConnected, !isInHandshake else { return }
         isInHandshake = true
         services.sources.beginHandshake(ClientSource(peer), in: scope)
     }
 
-    /// The source is told that the handshake is over. May be said again.
+    /// For the source's limits the handshake is over. May be called repeatedly.
     mutating func endHandshake(of peer: Peer, _ services: Services) {
         requestDidCome(services)
         guard isInHandshake else { return }
@@ -82,8 +83,8 @@ struct SessionPlaces {
     /// Takes the place of a request.
     ///
     /// - Parameters:
-    ///   - user: `nil`: no login is required.
-    ///   - terms: what a credential store has granted to the user.
+    ///   - user: `nil` if no login is required.
+    ///   - terms: the terms that a credential store has granted to the user.
     /// - Returns: the limit that it would exceed; then nothing is taken.
     mutating func enter(as user: [UInt8]?, _ terms: UserTerms?, _ services: Services) -> LimitRefusal? {
         guard let name = user else { return nil }
@@ -97,16 +98,16 @@ struct SessionPlaces {
         }
     }
 
-    /// Takes a place at a parent, and gives that at another one back.
+    /// Takes a place at a parent, and gives back the one at another parent.
     ///
-    /// - Parameter parent: `nil`: at none.
+    /// - Parameter parent: `nil` for none.
     mutating func turn(to parent: ParentRecord?) {
         parent?.counts.sessionDidCome()
         self.parent?.counts.sessionDidLeave()
         self.parent = parent
     }
 
-    /// Whether the user has one of these accounts.
+    /// Whether the user's account is one of these.
     func isOne(of accounts: Set<ObjectIdentifier>) -> Bool {
         guard let account else { return false }
         return accounts.contains(ObjectIdentifier(account))
@@ -117,7 +118,7 @@ struct SessionPlaces {
         return account.hasUsedUp(quota, services.accounts.today)
     }
 
-    /// - Returns: `nil` where nothing limits the direction.
+    /// - Returns: `nil` if nothing limits the direction.
     func meter(of direction: Direction, at listener: ListenerName, _ services: Services) -> Meter? {
         let own = services.policy.terms(of: listener).bounds
         return Meter.of(
@@ -130,12 +131,12 @@ struct SessionPlaces {
         )
     }
 
-    /// Where the worker counts the user's payload. `nil`: nobody has logged in.
+    /// The tally in which the worker counts the user's payload. `nil` if nobody has logged in.
     func tally(_ services: Services) -> UserActivity.Tally? {
         account?.activity.tally(ofWorker: services.journal.worker)
     }
 
-    /// Gives all of them back.
+    /// Gives all places back.
     mutating func leave(_ peer: Peer, _ services: Services) {
         endHandshake(of: peer, services)
         if isConnected { services.sources.leave(ClientSource(peer), in: scope) }

@@ -1,4 +1,4 @@
-/// The sessions of a worker, by their slots in the clock.
+/// The sessions of a worker, indexed by their slots in the clock.
 ///
 /// - Ownership: holds them until they have ended.
 struct SessionTable {
@@ -17,7 +17,7 @@ struct SessionTable {
         count -= 1
     }
 
-    /// `nil`: it has ended.
+    /// `nil` if it has ended.
     subscript(slot: Clock.Slot) -> Session? { sessions[slot.index] }
 
     var all: [Session] { sessions.compactMap(\.self) }
