@@ -2,18 +2,20 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// By what connections leave that go the same way: made once of a ``Configuration/Egress``, and asked for each connection.
+/// The egress of connections that leave in the same way: made once from a ``Configuration/Egress``, and asked for each
+/// connection.
 ///
 /// Any thread.
 final class EgressWay: Sendable {
-    /// With the addresses of families that have one alone.
+    /// Includes the address of each family that has only one.
     private let options: EgressOptions
     private let addresses: EgressAddresses
     private let hasChoice: Bool
     private let choice: EgressChoice
     private let leavesByReachedAddress: Bool
 
-    /// - Parameter leavesByReachedAddress: whether the address that the client has reached comes before the addresses.
+    /// - Parameter leavesByReachedAddress: whether the address that the client has connected to takes precedence over
+    ///   the addresses.
     init(_ egress: Configuration.Egress, leavesByReachedAddress: Bool = false) {
         addresses = EgressAddresses(egress.addresses)
         hasChoice = addresses.hasChoice
@@ -28,12 +30,12 @@ final class EgressWay: Sendable {
         self.options = options
     }
 
-    /// Whether ``Subject/reached`` counts.
+    /// Whether ``Subject/reached`` is used.
     var needsReachedAddress: Bool { leavesByReachedAddress || choice == .incoming }
 
-    /// For one connection to a target of the family.
+    /// The options for one connection to a target of the family.
     ///
-    /// - Parameter own: the addresses of the user, which come first.
+    /// - Parameter own: the user's addresses, which take precedence.
     func options(for subject: Subject, isIPv6: Bool, own: EgressAddresses?) -> EgressOptions {
         if !hasChoice, own == nil, subject.reached == nil { return options }
         var options = options
@@ -53,16 +55,16 @@ final class EgressWay: Sendable {
 }
 
 extension EgressWay {
-    /// Which address connections to a family leave from.
+    /// The source address of connections to a family.
     enum Source: Equatable {
         case always(IPAddress)
         /// Chosen for each connection.
         case chosen
     }
 
-    /// `nil`: the system chooses one.
+    /// `nil` if the system chooses one.
     ///
-    /// - Parameter own: the addresses of the user, which come first.
+    /// - Parameter own: the user's addresses, which take precedence.
     func source(for subject: Subject, isIPv6: Bool, own: EgressAddresses?) -> Source? {
         let ofUser = own?.pool(isIPv6: isIPv6)
         if ofUser == nil, leavesByReachedAddress { return .chosen }

@@ -1,11 +1,11 @@
 internal import Glibc
 
-/// Says in which order the members of a group are tried. Those that work come first; among the others the same order
-/// holds, since one of them may work again.
+/// Orders the members of a group for an attempt. Working members come first; the others follow in the same order, since
+/// one of them may work again.
 ///
 /// Pure: the same calls with a generator of the same seed give the same orders.
 struct MemberChooser<Generator: RandomNumberGenerator> {
-    /// One of the group, at this moment.
+    /// A member of the group, in its current state.
     struct Member {
         let isWorking: Bool
         let sessions: Int
@@ -13,11 +13,11 @@ struct MemberChooser<Generator: RandomNumberGenerator> {
 
     private let choice: ParentGroup.Choice
     private let weights: [Int]
-    /// Of the members' names, the same in each process.
+    /// Hashes of the members' names, the same in each process.
     private let names: [UInt64]
-    /// What members have to their credit, for turns: each gets its weight at each turn, and pays for all at its own.
+    /// The members' credits for turns: each gains its weight at each turn, and pays for all weights at its own turn.
     private var credits: [Int]
-    /// Those that take turns. When others do, all begin anew.
+    /// The members that take turns. When this changes, all credits start over.
     private var working: [Int] = []
     private var generator: Generator
 
@@ -29,11 +29,11 @@ struct MemberChooser<Generator: RandomNumberGenerator> {
         self.generator = generator
     }
 
-    /// The places of all members, each once. O(n log n) for n members.
+    /// The indices of all members, each once. O(n log n) for n members.
     ///
     /// - Parameters:
     ///   - members: in the order of the group.
-    ///   - key: what the same member is wanted for, see ``ParentGroup/Choice``.
+    ///   - key: selects the member that stays the same, see ``ParentGroup/Choice``.
     mutating func order(_ members: [Member], for key: @autoclosure () -> StableHash) -> [Int] {
         let ranks = ranks(of: members, key)
         return members.indices.sorted { one, other in
@@ -42,7 +42,7 @@ struct MemberChooser<Generator: RandomNumberGenerator> {
         }
     }
 
-    /// The lower, the earlier.
+    /// Members with lower ranks come first.
     private mutating func ranks(of members: [Member], _ key: () -> StableHash) -> [Double] {
         switch choice {
         case .inOrder:
@@ -50,7 +50,7 @@ struct MemberChooser<Generator: RandomNumberGenerator> {
         case .roundRobin:
             return takeTurn(among: members)
         case .leastSessions:
-            // Below 1 for members that are even, so that not all clients of a quiet group get the first one.
+            // Below 1 for equal members, so that not all clients of an idle group get the first one.
             return members.indices.map { index in
                 let load = Double(members[index].sessions + 1) / Double(weights[index])
                 return load * (1 + Double.random(in: 0..<1e-6, using: &generator))
@@ -63,7 +63,7 @@ struct MemberChooser<Generator: RandomNumberGenerator> {
         }
     }
 
-    /// The one with the most credit has its turn: so that turns of a member of great weight don't come in a row.
+    /// The member with the most credit has its turn, so that turns of a member with a large weight don't come in a row.
     private mutating func takeTurn(among members: [Member]) -> [Double] {
         let nowWorking = members.indices.filter { members[$0].isWorking }
         if nowWorking != working {
@@ -79,8 +79,9 @@ struct MemberChooser<Generator: RandomNumberGenerator> {
         return ranks
     }
 
-    /// When something that happens so many times a second happens first, for an even number: the shortest wait of several
-    /// is one member's as often as its weight is a part of all weights. Without others' numbers, it changes nobody else's.
+    /// The waiting time until an event with this rate first occurs, for a uniform number: the shortest of several waits
+    /// is a member's in proportion to its weight. It depends on no other member, so changing one member doesn't move
+    /// the others' clients.
     private static func wait(_ part: Double, _ weight: Int) -> Double { -log(part) / Double(weight) }
 
     /// Above 0, at most 1.

@@ -1,9 +1,10 @@
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// A parent as it is reached: which proxies are asked one after the other. One for all sessions.
+/// The chain of proxies by which a parent is reached, in the order in which they are asked. One for all sessions.
 final class ParentChain: Sendable {
-    /// One of them. A class, since a session asks each several times and a copy would count the references of all.
+    /// One proxy of the chain. A class, since a session uses each several times and a copy would retain all its
+    /// references.
     final class Hop: Sendable {
         let name: String
         let record: ParentRecord
@@ -12,7 +13,7 @@ final class ParentChain: Sendable {
         let credentials: Credentials?
         let isPipelined: Bool
         let isProtectedByTLS: Bool
-        /// For TLS to it, of a server that serves.
+        /// For TLS to it, if the server is running.
         let codecs: (any StreamCodecSource)?
 
         fileprivate init(_ parent: Parent, _ record: ParentRecord, _ codecs: (any StreamCodecSource)?) {
@@ -27,16 +28,16 @@ final class ParentChain: Sendable {
         }
     }
 
-    /// Of the last hop, which carries requests out.
+    /// The name of the last hop, which carries out requests.
     let name: String
-    /// From the one that is dialled to the one that carries requests out. At least one.
+    /// From the hop that is dialled to the one that carries out requests. At least one.
     let hops: [Hop]
 
     /// - Parameters:
-    ///   - parent: whose `through` leads to others.
+    ///   - parent: its `through` leads to other parents.
     ///   - parents: by name, without circles.
     ///   - records: of all of them.
-    ///   - codecs: for TLS, by the names of parents that have it.
+    ///   - codecs: for TLS, by the names of parents that use it.
     init(
         _ parent: Parent,
         among parents: [String: Parent],
@@ -63,7 +64,7 @@ final class ParentChain: Sendable {
         return !handshake.begin().isEmpty
     }
 
-    /// Of its worst hop.
+    /// The standing of its worst hop.
     ///
     /// - Parameter now: milliseconds on the loops' clock.
     func standing(now: UInt64) -> ParentHealth.Standing {
@@ -80,8 +81,8 @@ final class ParentChain: Sendable {
 
     func isDown(now: UInt64) -> Bool { hops.contains { $0.record.isDown(now: now) } }
 
-    /// Whether it can have a UDP association: only SOCKS5 has them, and behind another proxy the datagrams wouldn't come
-    /// from the client of the association. TLS would protect the request alone, and none of the datagrams.
+    /// Whether it can carry a UDP association. Only SOCKS5 has them, and through another proxy the datagrams wouldn't
+    /// come from the client of the association. TLS would protect the request, but not the datagrams.
     var passesDatagramsOn: Bool {
         guard hops.count == 1, last.kind == .socks5, !last.isProtectedByTLS else { return false }
         return if case .tcp = last.place { true } else { false }

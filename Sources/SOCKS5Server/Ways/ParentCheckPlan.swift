@@ -1,12 +1,12 @@
 internal import SOCKS5Protocol
 
-/// How often to look whether a parent works, and by what.
+/// How often a parent is checked, and how.
 struct ParentCheckPlan: Sendable {
     let pool: ParentPool
-    /// By which the first parent is reached.
+    /// The way to the first parent.
     let way: Ways.Way
     let target: Target
-    /// Milliseconds.
+    /// In milliseconds.
     let interval: UInt64
 
     init(_ check: ParentGroup.Check, of chain: ParentChain, by way: Ways.Way) {

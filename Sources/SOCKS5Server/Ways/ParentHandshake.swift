@@ -1,22 +1,23 @@
 internal import SOCKS5Protocol
 
-/// What a parent speaks.
+/// The protocol of a parent.
 enum ParentKind: Hashable, Sendable { case socks5, socks4, http }
 
-/// What one parent is asked, in its own protocol, without I/O.
+/// The requests to one parent, in its own protocol, without I/O.
 ///
-/// Send what ``begin()`` returns, then call ``receive(_:)`` until it opens or fails; at first without bytes, since it fails
-/// at once where the protocol can't express the request. It keeps no bytes, and the credentials until they are sent.
+/// Send what ``begin()`` returns, then call ``receive(_:)`` until it opens or fails. The first call has no bytes, since
+/// it fails at once if the protocol can't express the request. It keeps no bytes, and keeps the credentials only until
+/// they are sent.
 struct ParentHandshake {
     enum Action: Equatable {
         /// The answer isn't complete.
         case receiveMore
         case send([UInt8])
-        /// The parent listens for a BIND at this address. 0.0.0.0 and :: stand for the one on which it was reached.
+        /// The parent listens for a BIND at this address. 0.0.0.0 and :: stand for the address by which it was reached.
         case awaitPeer(Destination)
-        /// The request is carried out. What follows is the target's.
+        /// The request is carried out. The bytes that follow are the target's.
         ///
-        /// With the bound address; `nil` if the parent names none.
+        /// The bound address; `nil` if the parent reports none.
         case open(Destination?)
         case fail(ParentFailure)
     }
@@ -32,13 +33,13 @@ struct ParentHandshake {
     private var credentials: Credentials?
     private let request: SOCKSRequest
     private let isPipelined: Bool
-    /// Whether the request has been sent, and the parent has shown what a parent shows before it carries it out: from then
-    /// on the time is the target's.
+    /// Whether the request was sent, and the parent has shown everything that it shows before it carries the request
+    /// out. From then on the waiting time counts for the target.
     private(set) var hasAsked = false
 
     /// - Parameters:
-    ///   - credentials: offered to the parent. Of SOCKS4 only the user is sent.
-    ///   - isPipelined: whether a SOCKS5 parent gets the request with the greeting. Of no effect with credentials.
+    ///   - credentials: offered to the parent. With SOCKS4 only the user is sent.
+    ///   - isPipelined: whether a SOCKS5 parent gets the request together with the greeting. Ignored with credentials.
     init(_ kind: ParentKind, _ credentials: Credentials?, _ request: SOCKSRequest, isPipelined: Bool) {
         self.credentials = credentials
         self.request = request
@@ -77,10 +78,10 @@ struct ParentHandshake {
         return bytes ?? []
     }
 
-    /// Deals with what is at the front of `bytes`.
+    /// Processes the answer at the front of `bytes`.
     ///
-    /// - Parameter bytes: all that was received and not consumed.
-    /// - Returns: how many bytes to drop, and what to do then.
+    /// - Parameter bytes: all bytes that were received and not yet consumed.
+    /// - Returns: how many bytes to drop, and the action that follows.
     mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: Action) {
         switch machine {
         case .socks5(let handshake):
@@ -126,7 +127,7 @@ struct ParentHandshake {
         return (consumed + rest.consumed, rest.action)
     }
 
-    /// A name says nothing of the connection to a target, and some clients read an address whatever comes.
+    /// A name says nothing about the connection to a target, and some clients expect an address in any case.
     private func reported(_ bound: Destination) -> Destination? {
         if request.command == .connect, case .name = bound.host { return nil }
         return bound

@@ -1,23 +1,24 @@
-/// Whether a parent works, from what becomes of connections to it.
+/// The state of a parent, derived from the results of connections to it.
 ///
-/// Failures in a row take it down, or one that costs a client time. While it is down, clients go elsewhere; one at a time
-/// tries it again when it has rested, which takes twice as long each time. A success brings it up.
+/// Consecutive failures mark it as down, or a single one that costs a client time. While it is down, clients use
+/// others. After a rest, one client at a time tries it again; each rest is twice as long as the one before. A success
+/// marks it as up.
 ///
 /// Pure. Times are milliseconds on the loops' clock.
 struct ParentHealth {
-    /// How grave a failure is.
+    /// The severity of a failure.
     enum Failure {
-        /// Known at once: the next parent is asked without delay.
+        /// Noticed at once: the next parent is asked without delay.
         case quick
-        /// A client has waited for nothing.
+        /// A client has waited in vain.
         case slow
-        /// An active check says that the parent doesn't do what it is for.
+        /// An active check has found that the parent doesn't work.
         case check
     }
 
     enum Standing: Equatable {
         case up
-        /// It has rested: the one that has ``beginTrial(now:)`` tries it.
+        /// It has rested: the holder of ``beginTrial(now:)`` tries it.
         case onTrial
         case down
     }
@@ -25,20 +26,21 @@ struct ParentHealth {
     private enum Stage {
         case up(failures: Int)
         /// - Parameters:
-        ///   - rests: since it was up last; the longer, the more there were.
-        ///   - trial: the one that runs.
+        ///   - rests: since it was last up; the more, the longer.
+        ///   - trial: the running one.
         case down(rests: Int, until: UInt64, trial: UInt64?)
     }
 
-    /// So many in a row take a parent down.
+    /// This many consecutive failures mark a parent as down.
     static let mostFailures = 3
-    /// The first rest. Each is from three quarters to all of its length, so that not all proxies try at once.
+    /// The first rest. Each lasts from three quarters to all of its length, so that not all proxies try at the same
+    /// time.
     static let firstRest: UInt64 = 1000
     static let longestRest: UInt64 = 60_000
 
     private var stage = Stage.up(failures: 0)
     private var trials: UInt64 = 0
-    /// Whether active checks bring it up, so that no client has to try.
+    /// Whether active checks mark it as up, so that no client has to try.
     var isChecked = false
 
     var isUp: Bool { if case .up = stage { true } else { false } }
@@ -50,7 +52,7 @@ struct ParentHealth {
         }
     }
 
-    /// Whether it is of no use now, and no client is to find out whether that has changed.
+    /// Whether it can't be used now, and no client may find out whether that has changed.
     func isDown(now: UInt64) -> Bool {
         switch stage {
         case .up: false
@@ -58,9 +60,9 @@ struct ParentHealth {
         }
     }
 
-    /// Takes the one trial that there is at a time.
+    /// Takes the trial; there is only one at a time.
     ///
-    /// - Returns: its number, for ``failed(_:in:now:random:)`` and ``endTrial(_:)``; `nil`: there is none.
+    /// - Returns: its number, for ``failed(_:in:now:random:)`` and ``endTrial(_:)``; `nil` if there is none.
     mutating func beginTrial(now: UInt64) -> UInt64? {
         guard standing(now: now) == .onTrial, case .down(let rests, let end, nil) = stage else { return nil }
         trials += 1
@@ -68,14 +70,14 @@ struct ParentHealth {
         return trials
     }
 
-    /// The trial has shown nothing, or its failure was said before.
+    /// The trial had no result, or its failure was reported before.
     mutating func endTrial(_ number: UInt64) {
         guard case .down(let rests, let end, number) = stage else { return }
         stage = .down(rests: rests, until: end, trial: nil)
     }
 
     /// - Parameters:
-    ///   - trial: which has failed; `nil`: somebody tries it without one.
+    ///   - trial: the trial that has failed; `nil` for an attempt without one.
     ///   - random: from 0 to 1, for the length of a rest.
     mutating func failed(_ failure: Failure, in trial: UInt64?, now: UInt64, random: Double) {
         switch (stage, failure) {
@@ -86,12 +88,12 @@ struct ParentHealth {
         case (.down(let rests, let end, let running), _) where running == trial && now >= end:
             stage = Self.rest(rests + 1, now, random)
         case (.down, _):
-            // Somebody who was under way before, or to whom it was all the same.
+            // An attempt that began before, or that ignores the state.
             break
         }
     }
 
-    /// - Parameter isProven: whether it has done what it is for, or else has only answered. An answer doesn't outweigh an
+    /// - Parameter isProven: whether it has carried out a request, or has only answered. An answer doesn't outweigh an
     ///   active check.
     mutating func succeeded(isProven: Bool) {
         switch stage {

@@ -3,7 +3,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// Parents any of which will do, as a route names them: one, or a group.
+/// Interchangeable parents, as a route names them: one parent, or a group.
 ///
 /// Any thread.
 final class ParentPool: Sendable {
@@ -12,7 +12,7 @@ final class ParentPool: Sendable {
     private let choice: ParentGroup.Choice
     private let chooser: Guarded<MemberChooser<SplitMix>>
 
-    /// - Parameter chains: of the members, in their order.
+    /// - Parameter chains: the members' chains, in their order.
     init(_ group: ParentGroup, _ chains: [ParentChain]) {
         name = group.name
         choice = group.choice
@@ -21,15 +21,15 @@ final class ParentPool: Sendable {
         chooser = Guarded(MemberChooser(group.choice, of: group.members, generator))
     }
 
-    /// Whether any of them does.
+    /// Whether any of them carries datagrams.
     var passesDatagramsOn: Bool { chains.contains(where: \.passesDatagramsOn) }
 
-    /// Of a parent that is in no group.
+    /// For a parent that is in no group.
     convenience init(_ chain: ParentChain) {
         self.init(ParentGroup(chain.name, anyOf: [.init(chain.name)]), [chain])
     }
 
-    /// In the order in which they are tried, those that work first. At least one.
+    /// In the order in which they are tried, working ones first. At least one.
     func candidates(for target: Target?, _ subject: Subject) -> [ParentChain] {
         guard chains.count > 1 else { return chains }
         let now = LoopThread.now
@@ -45,7 +45,7 @@ final class ParentPool: Sendable {
         return order.map { chains[$0] }
     }
 
-    /// Whether none of them works, and no client is to find out whether that has changed.
+    /// Whether none of them works, and no client may find out whether that has changed.
     var isDown: Bool {
         let now = LoopThread.now
         return chains.allSatisfy { $0.isDown(now: now) }

@@ -2,17 +2,18 @@ internal import Locks
 internal import Logging
 internal import Text
 
-/// What all workers know of one parent: whether it works, who uses it, and what becomes of connections through it.
+/// The state of one parent for all workers: whether it works, how many sessions use it, and the results of connections
+/// through it.
 ///
-/// Any thread. Asked when connections begin and end, never for what they carry.
+/// Any thread. Used when connections begin and end, never for their bytes.
 final class ParentRecord: Sendable {
     fileprivate struct State {
         var health = ParentHealth()
         var random = SplitMix(seed: .random(in: 0...UInt64.max))
-        /// What the log says, and since when.
+        /// The state in the log, and its time.
         var isSaidUp = true
         var said: UInt64?
-        /// How often that has changed since.
+        /// How often the state has changed since.
         var changes = 0
     }
 
@@ -20,14 +21,14 @@ final class ParentRecord: Sendable {
     /// The parents on the way to it.
     let before: [ParentRecord]
     let counts: ParentCounts
-    /// It, behind those on the way, as they are configured.
+    /// The settings of the parents on the way to it, then its own.
     private let terms: [Parent]
     private let state = Guarded(State())
     private let logger: Logger
 
     /// - Parameters:
-    ///   - terms: the parents on the way to it, then its own.
-    ///   - before: in the same order.
+    ///   - terms: the settings of the parents on the way to it, then its own.
+    ///   - before: the records in the same order.
     init(_ terms: [Parent], before: [ParentRecord], _ counts: ParentCounts, _ logger: Logger) {
         self.terms = terms
         self.before = before
@@ -46,11 +47,11 @@ final class ParentRecord: Sendable {
 
     func setChecked(_ isChecked: Bool) { state.withLock { $0.health.isChecked = isChecked } }
 
-    /// - Returns: the number of the trial that is the caller's to end; `nil`: there is none to have.
+    /// - Returns: the number of the trial, which the caller must end; `nil` if there is none to take.
     func beginTrial(now: UInt64) -> UInt64? { state.withLock { $0.health.beginTrial(now: now) } }
     func endTrial(_ number: UInt64) { state.withLock { $0.health.endTrial(number) } }
 
-    /// - Parameter reason: for the log.
+    /// - Parameter reason: the reason for the log.
     func failed(_ failure: ParentHealth.Failure, in trial: UInt64?, _ reason: String, now: UInt64) {
         let news = state.withLock { state in
             state.change(now) { state in
@@ -83,7 +84,8 @@ final class ParentRecord: Sendable {
 }
 
 extension ParentRecord.State {
-    /// - Returns: what the log is to say, at most once a second; a change that was passed over is said with the next one.
+    /// - Returns: the message for the log, at most once per second; a change that was skipped is reported with the next
+    ///   one.
     fileprivate mutating func change(_ now: UInt64, _ body: (inout Self) -> Void) -> (
         isUp: Bool, changes: Int
     )? {
@@ -98,19 +100,19 @@ extension ParentRecord.State {
     }
 }
 
-/// How an attempt to connect through a parent has ended.
+/// The result of an attempt to connect through a parent.
 public enum ParentResult: Int, CaseIterable, Sendable {
     /// There was a connection to the target.
     case opened
-    /// The parent has answered that there is none.
+    /// The parent has replied that there is none.
     case answered
     case unreachable, timedOut
     case loginRefused
-    /// It doesn't keep to its protocol.
+    /// It has violated its protocol.
     case broken
-    /// Its protocol can't do what was asked for.
+    /// Its protocol doesn't support the request.
     case unsupported
-    /// Given up, since the session had ended.
+    /// Abandoned, because the session had ended.
     case abandoned
 
     public var word: String {
@@ -127,13 +129,13 @@ public enum ParentResult: Int, CaseIterable, Sendable {
     }
 }
 
-/// What is counted of a parent, by its name, whatever a reload makes of it. Any thread.
+/// The counts of a parent by its name, which survive reloads. Any thread.
 final class ParentCounts: Sendable {
     struct Numbers {
-        /// Those that have it now.
+        /// Sessions that use it now.
         var sessions = 0
         var results = ParentResult.allCases.map { _ in UInt64(0) }
-        /// From the first step to the connection, or to the parent's answer that there is none.
+        /// From the first step to the connection, or to the parent's reply that there is none.
         var times = HistogramSnapshot(boundsInMilliseconds: Histogram.Bounds.stage.milliseconds)
     }
 
@@ -151,7 +153,7 @@ final class ParentCounts: Sendable {
         }
     }
 
-    /// - Parameter milliseconds: that it took; `nil`: it says nothing about the parent's speed.
+    /// - Parameter milliseconds: its duration; `nil` if it says nothing about the parent's speed.
     func add(_ result: ParentResult, milliseconds: UInt64?) {
         current.withLock { numbers in
             numbers.results[result.rawValue] += 1

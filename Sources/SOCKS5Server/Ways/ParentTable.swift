@@ -15,10 +15,10 @@ final class ParentTable: Sendable {
 
     var all: [ParentRecord] { records.withLock { $0 } }
 
-    /// Takes the parents of a configuration, without circles, into use. What is known of one stays while it and those on
-    /// the way to it stay as they are, and what is counted while there is one of its name.
+    /// Adopts the parents of a configuration, which have no circles. The state of a parent stays while it and those on
+    /// the way to it stay unchanged; its counts stay while there is a parent of its name.
     ///
-    /// - Returns: by name.
+    /// - Returns: the records by name.
     func adopt(_ configuration: Configuration) -> [String: ParentRecord] {
         let adopted = adopt(configuration.parents)
         let checked = Set(configuration.checkedGroups.flatMap(\.members).map(\.name))

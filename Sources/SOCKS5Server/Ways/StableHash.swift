@@ -9,11 +9,11 @@ struct StableHash: Hashable, Sendable {
         value = hash
     }
 
-    /// Even over all numbers, and another one for each of the others.
+    /// Uniformly distributed, and different for each `other`.
     func mixed(with other: UInt64) -> UInt64 { SplitMix(seed: value ^ SplitMix(seed: other).first).first }
 }
 
-/// SplitMix64: as good as needed here, and without a system call.
+/// SplitMix64: good enough here, and without a system call.
 struct SplitMix: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
@@ -21,7 +21,7 @@ struct SplitMix: RandomNumberGenerator, Sendable {
         state = seed
     }
 
-    /// The first number of the seed.
+    /// The first number for the seed.
     var first: UInt64 {
         var generator = self
         return generator.next()

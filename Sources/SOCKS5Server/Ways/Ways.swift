@@ -2,20 +2,19 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import UVLoop
 
-/// The routes of a policy in the form in which they are asked: those of the listener, then those of the user, then those
-/// for all.
+/// The routes of a policy in a form for fast checks: those of the listener, then those of the user, then those for all.
 final class Ways: Sendable {
-    /// What a route leads to. One for all its requests.
+    /// The way of a route. One for all its requests.
     final class Way: Sendable {
-        /// As logs call the route.
+        /// The route's name in logs.
         let name: String
         let parents: ParentPool?
         let connector: (any TargetConnector)?
-        /// Whether this server connects by itself.
+        /// Whether this server itself connects to the targets.
         var leavesStraight: Bool { parents == nil && connector == nil }
         let looksNamesUp: Bool
         let sendsDatagramsDirectly: Bool
-        /// `nil`: as without the route.
+        /// If `nil`, the same as without the route.
         let egress: EgressWay?
 
         fileprivate init(_ route: Route, _ name: String, _ pools: [String: ParentPool]) {
@@ -30,9 +29,9 @@ final class Ways: Sendable {
             egress = route.egress.map { EgressWay($0) }
         }
 
-        /// Where datagrams go. `nil`: straight.
+        /// The parents for datagrams. If `nil`, datagrams go directly to their targets.
         var datagramParents: ParentPool? { sendsDatagramsDirectly ? nil : parents }
-        /// Whether a datagram can take it.
+        /// Whether it can carry datagrams.
         var passesDatagramsOn: Bool {
             leavesStraight || sendsDatagramsDirectly || parents?.passesDatagramsOn == true
         }
@@ -61,15 +60,16 @@ final class Ways: Sendable {
     private let listeners: [Table]
     private let users: [[UInt8]: Table]
     private let common: Table
-    /// Whether everything leaves straight.
+    /// Whether there are no routes, so that everything goes directly to its target.
     let isEmpty: Bool
     let checks: [ParentCheckPlan]
-    /// Of the first route for all that has no criteria; `nil`: it leads straight, or there is none.
+    /// The parents of the first route for all without criteria; `nil` if it leads directly to targets, or there is
+    /// none.
     let defaultParents: ParentPool?
-    /// Whether the address that a client has reached counts for where a connection comes from.
+    /// Whether the address that a client has connected to influences source addresses.
     let needReachedAddress: Bool
 
-    /// - Parameter records: of all parents.
+    /// - Parameter records: the records of all parents.
     init(_ configuration: Configuration, _ records: [String: ParentRecord]) {
         let pools = configuration.parentPools(records)
         let common = Table(configuration.routes, "route", pools)
@@ -96,7 +96,7 @@ final class Ways: Sendable {
         }
     }
 
-    /// The first way of the subject, if each of its datagrams would have to go to parents that don't pass datagrams on.
+    /// The first way of the subject, if all its datagrams would have to go to parents that don't carry datagrams.
     func obstacleToDatagrams(of subject: Subject) -> Way? {
         let own = listeners.isEmpty ? nil : listeners[subject.listener]
         let ofUser = subject.user.flatMap { users[$0] }
@@ -110,13 +110,13 @@ final class Ways: Sendable {
             }
             if isLastCertain { return first }
         }
-        // Whatever no route matches leaves straight.
+        // A request that no route matches goes directly to its target.
         return nil
     }
 
     /// The first route that matches, or may match when the addresses of a name are known; then it isn't certain.
     ///
-    /// - Parameter isCertain: if true, a route that only may match doesn't count.
+    /// - Parameter isCertain: if true, only routes that certainly match count.
     func way(
         for known: RuleTable.Known,
         _ subject: Subject,
@@ -143,7 +143,7 @@ extension RuleTable.Known {
 }
 
 extension Configuration {
-    /// What routes can name.
+    /// The pools that routes can name.
     fileprivate func parentPools(_ records: [String: ParentRecord]) -> [String: ParentPool] {
         let byName = Dictionary(parents.map { ($0.name, $0) }) { first, _ in first }
         let chains = byName.mapValues { ParentChain($0, among: byName, records, parentCodecs) }
