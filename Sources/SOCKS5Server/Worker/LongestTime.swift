@@ -1,18 +1,19 @@
-/// When a worker ends the sessions that have lasted as long as they may, see ``Configuration/Timeouts/session``.
+/// Decides when a worker ends the sessions that have reached the longest duration, see
+/// ``Configuration/Timeouts/session``.
 ///
-/// All sessions are looked at when the oldest one is due, and not again within a second: however many there are, this
-/// costs next to nothing, and a session without such a limit costs nothing.
+/// All sessions are checked when the oldest one is due, and not again within a second. That costs next to nothing for
+/// any number of sessions, and nothing at all without a limit.
 struct LongestTime {
-    /// In milliseconds; `nil`: there is no limit.
+    /// In milliseconds; `nil` for no limit.
     let limit: UInt64?
-    /// When to look next, in milliseconds on the loop's clock; `nil`: there is no session.
+    /// The next check, in milliseconds on the loop's clock; `nil` if there is no session.
     private(set) var look: UInt64?
 
     init(_ limit: Duration?) {
         self.limit = limit?.milliseconds
     }
 
-    /// - Returns: when to look, if that is new.
+    /// - Returns: the next check, if it has changed.
     mutating func sessionDidBegin(_ began: UInt64) -> UInt64? {
         guard let limit, look == nil else { return nil }
         look = began &+ limit
@@ -24,9 +25,9 @@ struct LongestTime {
         return began &+ limit <= now
     }
 
-    /// Sessions have been looked at.
+    /// All sessions were checked.
     ///
-    /// - Parameter oldest: when the oldest of those that are left began; `nil`: none is left.
+    /// - Parameter oldest: when the oldest remaining session began; `nil` if none remains.
     mutating func didLook(oldest: UInt64?, now: UInt64) {
         guard let limit, let oldest else {
             look = nil

@@ -6,8 +6,8 @@ internal import UVLoop
 
 /// One thread with one loop: accepts clients, and owns their sessions until they end.
 ///
-/// - Isolation: its thread, but for ``mailbox``.
-/// - Ownership: keeps itself alive in ``run(_:)``; sessions point back unowned.
+/// - Isolation: its own thread, except for ``mailbox``.
+/// - Ownership: keeps itself alive in ``run(_:)``; sessions refer to it unowned.
 final class Worker {
     let services: Services
     let sharedPorts: SharedPorts
@@ -21,24 +21,25 @@ final class Worker {
     private var openListeners = 0
     @exclusivity(unchecked) private(set) var sessions = SessionTable()
     private var drainEnd: UInt64?
-    /// Whether new clients are taken.
+    /// Whether new clients are accepted.
     var isIntakeOpen = true
     private var isStopping = false
     private var isFinished = false
     private var acceptRetry: UInt64?
-    /// When to look for peers that have vanished, while there are sessions.
+    /// The next check for vanished peers, while there are sessions.
     private var acknowledgementLook: UInt64?
     private let acknowledgementInterval: UInt64
     private var longestTime: LongestTime
-    /// The first worker has those of all.
+    /// The first worker runs the checks of all parents.
     private let checks: ParentChecks?
 
-    /// At the limit a connection looks for an unfinished handshake, which may end before it comes.
+    /// How often a connection may be passed on at the limit, in search of an unfinished handshake: the handshake may
+    /// have ended before the connection arrives.
     private static let mostPasses = 32
-    /// Bytes of a stream in a turn of the loop.
+    /// The most bytes of a stream in one turn of the loop.
     private static let readBudget = 512 << 10
 
-    /// Throws where the system denies what a loop needs.
+    /// Throws if the system denies a resource that a loop needs.
     init(
         _ index: Int,
         of crew: Crew,
@@ -85,7 +86,7 @@ final class Worker {
 
     /// Serves until it is stopped.
     ///
-    /// - Parameter didOpen: called when it can be given connections.
+    /// - Parameter didOpen: called when connections can be handed to it.
     func run(didOpen: () -> Void) {
         mailbox.open(on: loop)
         member.open()
@@ -107,14 +108,14 @@ final class Worker {
             let socket = try TCPListener(socket, on: loop, delegate: self)
             listeners.append((listener, socket))
             openListeners += 1
-            // Whoever has connected already is served.
+            // Clients that have connected already are served.
             if isStopping { socket.close() }
         } catch {
             services.logger.error("a worker can't listen", metadata: ["error": "\(error)"])
         }
     }
 
-    /// Copies of all, by their listeners, for another process.
+    /// Copies of all listening sockets, by listener, for another process.
     func copyOfListeners() -> [(listener: Int, socket: ListeningSocket)] {
         if isStopping { return [] }
         return listeners.compactMap { listener, socket in
@@ -124,7 +125,8 @@ final class Worker {
 
     // MARK: - Sessions
 
-    /// Hands the connection to a worker that has less to do, if there is one. Not while it stops: the others do too.
+    /// Hands the connection to a worker with less work, if there is one. Not while stopping, because the other workers
+    /// are stopping too.
     private func place(_ accepted: consuming AcceptedDescriptor, _ arrival: Arrival) {
         guard !isStopping else {
             member.enter()
@@ -133,7 +135,7 @@ final class Worker {
         pass(accepted, arrival, to: crew.enter(acceptedBy: index))
     }
 
-    /// - Parameter taker: has counted the connection as a session.
+    /// - Parameter taker: has already counted the connection as a session.
     private func pass(
         _ accepted: consuming AcceptedDescriptor,
         _ arrival: Arrival,
@@ -150,13 +152,14 @@ final class Worker {
         if let accepted = handed.take() { admit(accepted, passed) }
     }
 
-    /// Connections still come from other workers until those stop, and are served as those that came before the stop.
+    /// Other workers may still hand over connections until they stop too. These are served like connections from before
+    /// the stop.
     private func takeOver(_ handed: HandedDescriptor, _ arrival: Arrival) {
         guard !isStopping || drainEnd != nil, let accepted = handed.take() else { return member.leave() }
         admit(accepted, arrival)
     }
 
-    /// - Parameter accepted: counted among the sessions of ``member`` already.
+    /// - Parameter accepted: already counted among the sessions of ``member``.
     private func admit(_ accepted: consuming AcceptedDescriptor, _ arrival: Arrival) {
         if services.limit.isReached, counters.handshakes == 0, arrival.passes < Self.mostPasses,
             let taker = crew.memberWithHandshakes
@@ -186,10 +189,10 @@ final class Worker {
         watch(session)
     }
 
-    /// Takes one of the places that ``ConnectionLimit`` has, or that of the oldest unfinished handshake: silent
+    /// Takes a place of the ``ConnectionLimit``, or the place of the oldest unfinished handshake, so that silent
     /// connections keep nobody out.
     ///
-    /// - Returns: false where all places are taken by sessions that have sent their request.
+    /// - Returns: false if all places are taken by sessions with a request.
     func takePlace() -> Bool {
         if services.limit.enter() { return true }
         guard let slot = clock.first(with: .handshake) ?? clock.first(with: .lateRefusal) else {
@@ -200,7 +203,7 @@ final class Worker {
         return true
     }
 
-    /// The session is counted among those of ``member`` and of all already.
+    /// The session is already counted among those of ``member`` and of all workers.
     private func takeOver(_ handed: HandedSession) {
         guard !isStopping || drainEnd != nil, let accepted = handed.client.take() else {
             var (places, record) = (handed.places, handed.record)
@@ -227,7 +230,7 @@ final class Worker {
         return false
     }
 
-    /// Nothing of the session is open any more.
+    /// No part of the session is open any more.
     func sessionDidEnd(_ session: Session) {
         sessions.remove(session)
         clock.leave(session.slot)
@@ -239,7 +242,7 @@ final class Worker {
         finishIfStopped()
     }
 
-    /// The last one is handed to another thread: freeing one of 10,000 users here would hold up the sessions.
+    /// The previous policy is released on another thread: freeing one with 10,000 users here would delay the sessions.
     private func adopt(_ policy: Policy) {
         let last = services.policy
         services.policy = policy
@@ -247,7 +250,7 @@ final class Worker {
         Task { withExtendedLifetime(last) {} }
     }
 
-    /// Looks at all sessions once, for however many users.
+    /// Goes through all sessions once, for any number of users.
     private func endSessions(of usedUp: [Account]) {
         guard !usedUp.isEmpty else { return }
         let accounts = Set(usedUp.map { ObjectIdentifier($0) })
@@ -381,7 +384,7 @@ extension Worker: TCPListenerDelegate {
         guard let listener = listeners.first(where: { $0.socket === socket })?.listener else {
             preconditionFailure("a connection by a listener that the worker doesn't have")
         }
-        // What isn't taken is closed, so that the client tries another server.
+        // Connections that aren't served are closed, so that the client tries another server.
         guard isIntakeOpen else {
             return services.journal.connectionRefusedWhileDraining(by: listener.name)
         }
@@ -389,7 +392,7 @@ extension Worker: TCPListenerDelegate {
         place(descriptor, Arrival(listener: listener, peer: client))
     }
 
-    /// Accepting goes on as soon as a session has ended, or after a second, should others have freed some.
+    /// Accepting continues as soon as a session has ended, or after a second in case others have freed descriptors.
     func listener(_ listener: TCPListener, didPauseFor error: UVError) {
         services.journal.acceptingDidPause(for: error, now: clock.now)
         acceptRetry = clock.now + 1000

@@ -2,37 +2,37 @@ internal import ProxyPolicy
 internal import UVLoop
 
 extension Worker {
-    /// What comes through a worker's mailbox.
+    /// The commands in a worker's mailbox.
     enum Command: Sendable {
         /// A connection that another worker has accepted.
         case handedOver(HandedDescriptor, Arrival)
-        /// A client with a UDP ASSOCIATE request for the port that this worker has.
+        /// A client with a UDP ASSOCIATE request for the port of this worker.
         case associate(HandedSession)
-        /// From somebody who looks after the server.
+        /// A command of an operator.
         case control(WorkerControl)
-        /// Accept by this socket too.
+        /// Accept on this socket too.
         case listen(Listener, ListeningSocket)
-        /// Stop listening, where another process has the sockets without a last accept; end what still runs after so many
-        /// milliseconds.
+        /// Stop listening, and end the sessions that are left after this many milliseconds. If another process has the
+        /// sockets, there is no last accept.
         case stop(grace: UInt64, TCPListener.End)
-        /// Ask this one from now on.
+        /// Use this policy from now on.
         case adopt(Policy)
-        /// Names can be looked up from now on, so many at once.
+        /// From now on this many names can be looked up at once.
         case lookupsStarted(atOnce: Int)
-        /// A name that this worker has asked for.
+        /// The answer for a name that this worker has asked for.
         case nameAnswered(NameTicket, FoundName)
-        /// A name that sessions of this worker wait for, and that the worker which was to look it up can't any more.
+        /// A name that sessions of this worker wait for, because the worker that should look it up can't any more.
         case lookUp(String)
-        /// What a ``CredentialStore`` says to a login that waits for it, by its number.
+        /// The answer of a ``CredentialStore`` to a waiting login, identified by its number.
         case loginAnswered(UInt64, LoginVerdict)
-        /// What a context of GSSAPI says to a token.
+        /// The answer of a GSSAPI context to a token.
         case contextAnswered(UInt64, ContextProgress)
         /// The sessions of this user have to end.
         case quotaEnded(Account)
-        /// What a ``RuleSet`` says to a request, and what a ``TargetConnector`` has come to.
+        /// The answer of a ``RuleSet`` to a request, and the result of a ``TargetConnector``.
         case requestDecided(UInt64, RuleVerdict)
         case targetConnected(UInt64, ConnectAnswer)
-        /// What a ``NameResolver`` says to a name that this worker has asked it for.
+        /// The answer of a ``NameResolver`` to a question of this worker.
         case nameResolved(UInt64, ResolvedName)
     }
 }

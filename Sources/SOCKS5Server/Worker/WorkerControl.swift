@@ -1,21 +1,21 @@
 internal import Text
 internal import UVLoop
 
-/// What somebody who looks after the server asks a worker for. Answers come in the worker's thread.
+/// An operator's commands to a worker. Answers are delivered on the worker's thread.
 enum WorkerControl: Sendable {
-    /// Say which sessions there are.
+    /// List the sessions.
     case list(@Sendable ([SessionInfo]) -> Void)
-    /// Say which sessions have ended lately.
+    /// List the sessions that have ended recently.
     case listEnded(@Sendable ([SessionInfo]) -> Void)
-    /// End these, by their numbers; say how many of them there were.
+    /// End the sessions with these numbers; answer how many existed.
     case end(Set<UInt64>, @Sendable (Int) -> Void)
-    /// End the sessions that the policy of the moment refuses, and those of these users; say how many there were.
+    /// End the sessions that the current policy refuses, and those of these users; answer how many there were.
     case endRefused(Set<[UInt8]>, @Sendable (Int) -> Void)
-    /// Say that the loop turns.
+    /// Answer, to show that the loop is running.
     case answer(@Sendable (Bool) -> Void)
-    /// Copy the listening sockets, by the places of their listeners.
+    /// Copy the listening sockets, with the indices of their listeners.
     case copyListeners(@Sendable ([(listener: Int, socket: ListeningSocket)]) -> Void)
-    /// Whether new clients are taken.
+    /// Start or stop accepting new clients.
     case setIntake(isOpen: Bool)
 }
 
