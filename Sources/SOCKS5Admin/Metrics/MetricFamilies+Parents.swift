@@ -7,7 +7,7 @@ extension MetricFamily {
             .gauge,
             "socks5d_parent_up",
             ["parent"],
-            "1 if a parent and those on the way to it work, as far as is known. Otherwise 0."
+            "1 if a parent and the parents on the way to it work, as far as is known. Otherwise 0."
         ) { for parent in $0.server.parents { $1.add(parent.isUp ? 1 : 0, of: [text(parent)]) } },
         MetricFamily(
             .gauge,
@@ -19,8 +19,8 @@ extension MetricFamily {
             .counter,
             "socks5d_parent_connections_total",
             ["parent", "result"],
-            "Attempts to get a target through a parent: opened, or answered that there is none; otherwise the parent "
-                + "was to blame, or the client had left."
+            "Attempts to connect to a target through a parent: opened, or answered with a failure of the target; "
+                + "otherwise the parent failed, or the client had left."
         ) { input, writer in
             for parent in input.server.parents {
                 for (result, count) in parent.connections {
@@ -32,7 +32,7 @@ extension MetricFamily {
             .histogram,
             "socks5d_parent_connect_seconds",
             ["parent"],
-            "From the first step to the target that a parent has connected, or to its answer that there is none."
+            "Time from the first step until a parent has connected the target, or has answered that it can't."
         ) { for parent in $0.server.parents { $1.add(parent.connectTimes, of: [text(parent)]) } },
     ]
 

@@ -15,7 +15,7 @@ extension MetricFamily {
             writer.add(numbers[.associationsAtLimit], "associations_per_source")
             writer.add(input.server.lookups.refused, "lookups")
         },
-        MetricFamily(.gauge, "socks5d_bans", "Sources that are banned after failed logins.") {
+        MetricFamily(.gauge, "socks5d_bans", "Sources that are banned because of failed logins.") {
             $1.add($0.server.bans)
         },
     ]
@@ -36,7 +36,7 @@ extension MetricFamily {
             .counter,
             "socks5d_name_cache_total",
             ["result"],
-            "Questions for names: hit if the cache had the answer, otherwise miss."
+            "Requests for names: hit if the cache had the answer, otherwise miss."
         ) {
             $1.add($0.server.lookups.cacheHits, "hit")
             $1.add($0.server.lookups.cacheMisses, "miss")
@@ -48,7 +48,7 @@ extension MetricFamily {
             .histogram,
             "socks5d_worker_turn_seconds",
             ["worker"],
-            "How long the work of one turn of a worker's loop took, to the millisecond."
+            "Time that the work of one turn of a worker's loop took, to the millisecond."
         ) { for (index, worker) in $0.server.workers.enumerated() { $1.add(worker.turns, "\(index)") } },
         MetricFamily(
             .counter,
@@ -83,7 +83,7 @@ extension MetricFamily {
         MetricFamily(
             .gauge,
             "process_start_time_seconds",
-            "When the process has started, in seconds since 1970 (UTC)."
+            "When the process started, in seconds since 1970 (UTC)."
         ) { if let seconds = $0.process.startSeconds { $1.add(seconds) } },
     ]
 }

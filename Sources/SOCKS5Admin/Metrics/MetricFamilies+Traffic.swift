@@ -6,7 +6,7 @@ extension MetricFamily {
             .counter,
             "socks5d_bytes_total",
             ["direction", "transport"],
-            "Payload that was relayed; sent: from clients to targets. Grows while sessions run."
+            "Relayed payload; sent means from clients to targets. Grows while sessions run."
         ) { input, writer in
             let numbers = input.server.statistics
             let datagrams = (
@@ -21,7 +21,7 @@ extension MetricFamily {
             .counter,
             "socks5d_spliced_bytes_total",
             ["direction"],
-            "Of the payload, what the kernel has moved by itself."
+            "The part of the payload that the kernel has moved by itself (splice)."
         ) {
             $1.add($0.server.statistics[.splicedClientToTarget], "sent")
             $1.add($0.server.statistics[.splicedTargetToClient], "received")
@@ -30,7 +30,7 @@ extension MetricFamily {
             .counter,
             "socks5d_datagrams_total",
             ["direction"],
-            "Datagrams that were relayed; sent: from clients to targets."
+            "Relayed datagrams; sent means from clients to targets."
         ) {
             $1.add($0.server.statistics[.datagramsClientToTarget], "sent")
             $1.add($0.server.statistics[.datagramsTargetToClient], "received")
@@ -51,8 +51,11 @@ extension MetricFamily {
         MetricFamily(.gauge, "socks5d_buffer_limit_bytes", "Memory that buffers may use.") {
             $1.add($0.server.bufferLimit)
         },
-        MetricFamily(.gauge, "socks5d_pipes_in_use", "Pipes that hold bytes on their way past this process.")
-        {
+        MetricFamily(
+            .gauge,
+            "socks5d_pipes_in_use",
+            "Pipes through which the kernel moves bytes at this moment."
+        ) {
             $1.add($0.server.pipesInUse)
         },
     ]
@@ -63,13 +66,13 @@ extension MetricFamily {
             .gauge,
             "socks5d_user_sessions",
             ["user"],
-            "Sessions of a user that run, with a request; other: users who have no numbers of their own."
+            "Running sessions of a user, with a request; other stands for users without their own numbers."
         ) { for user in $0.server.users { $1.add(user.sessions, of: [text(user)]) } },
         MetricFamily(
             .counter,
             "socks5d_user_bytes_total",
             ["user", "direction"],
-            "Payload of a user that was relayed; sent: from the client to targets."
+            "Relayed payload of a user; sent means from the client to targets."
         ) {
             for user in $0.server.users {
                 let name = text(user)
@@ -81,7 +84,7 @@ extension MetricFamily {
             .gauge,
             "socks5d_user_quota_used_bytes",
             ["user"],
-            "What a user with a quota has used of it in the period that goes on."
+            "The used part of a user's quota in the current period."
         ) { for user in $0.server.users { if let used = user.quotaUsed { $1.add(used, of: [text(user)]) } } },
     ]
 

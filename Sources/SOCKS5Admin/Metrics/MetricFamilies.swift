@@ -14,12 +14,12 @@ extension MetricFamily {
             .gauge,
             "socks5d_config_info",
             ["hash"],
-            "1, with a hash of the settings that hold, secrets and what other files have left out."
+            "1, with a hash of the current settings, without secrets and the contents of other files."
         ) { if let hash = $0.settingsHash { $1.add(1, hash) } },
         MetricFamily(
             .gauge,
             "socks5d_draining",
-            "1 if a stop was asked for: no new client is accepted. Otherwise 0."
+            "1 if the server was told to stop, and accepts no new clients. Otherwise 0."
         ) { $1.add($0.server.isDraining ? 1 : 0) },
         MetricFamily(.counter, "socks5d_reloads_total", ["result"], "Reloads of the configuration.") {
             $1.add($0.server.reloads.succeeded, "succeeded")
@@ -28,7 +28,7 @@ extension MetricFamily {
         MetricFamily(
             .gauge,
             "socks5d_last_reload_success_timestamp_seconds",
-            "When the last successful reload was, or else the start, in seconds since 1970 (UTC)."
+            "Time of the last successful reload, or of the start if there was none, in seconds since 1970 (UTC)."
         ) { input, writer in
             let seconds = input.server.reloads.lastSuccess.map { $0 / .milliseconds(1) / 1000 }
             writer.add(seconds ?? 0)
@@ -36,7 +36,7 @@ extension MetricFamily {
         MetricFamily(
             .counter,
             "socks5d_log_lines_dropped_total",
-            "Lines of logs that were lost, since what they go to was too slow."
+            "Log lines that were lost because their reader was too slow."
         ) { $1.add($0.logLinesDropped) },
     ]
 
@@ -51,8 +51,8 @@ extension MetricFamily {
             .counter,
             "socks5d_connections_refused_total",
             ["listener", "reason"],
-            "Connections that were closed before they became sessions: by a ban or a limit, as not a client, "
-                + "or for want of a good PROXY header."
+            "Connections that were closed before they became sessions, because of a ban, a limit, an address "
+                + "that isn't a client's, or an invalid PROXY header."
         ) { input, writer in
             for listener in input.server.listeners {
                 for (reason, count) in listener.refused { writer.add(count, listener.name, reason.word) }
@@ -62,13 +62,13 @@ extension MetricFamily {
             .counter,
             "socks5d_accept_errors_total",
             ["errno"],
-            "How often accepting has paused, since the system lacked something."
+            "How often accepting has paused because the system lacked a resource."
         ) { for (error, count) in $0.server.acceptErrors { $1.add(count, error.word) } },
         MetricFamily(
             .counter,
             "socks5d_proxy_headers_total",
             ["version", "result"],
-            "PROXY headers of load balancers; connections without a good one are refused, and have no version."
+            "PROXY headers of load balancers. Connections without a valid one are refused, and have no version."
         ) {
             $1.add($0.server.statistics[.version1Headers], "1", "accepted")
             $1.add($0.server.statistics[.version2Headers], "2", "accepted")
@@ -78,7 +78,7 @@ extension MetricFamily {
             .counter,
             "socks5d_handshakes_total",
             ["listener", "result"],
-            "Handshakes that have ended: completed by a request, or as the session has ended before."
+            "Handshakes that have ended: completed by a request, or with the outcome of a session that ended before."
         ) { input, writer in
             for listener in input.server.listeners {
                 for (result, count) in listener.handshakes { writer.add(count, listener.name, result.word) }
@@ -88,7 +88,7 @@ extension MetricFamily {
             .counter,
             "socks5d_requests_total",
             ["protocol"],
-            "Requests of clients, by the protocol that they speak."
+            "Requests of clients, by protocol."
         ) { input, writer in
             for spoken in ProxyProtocol.allCases {
                 writer.add(input.server.statistics[spoken.requests], spoken.rawValue)
@@ -98,7 +98,7 @@ extension MetricFamily {
             .counter,
             "socks5d_logins_total",
             ["result"],
-            "Logins: accepted, refused, or unchecked and refused, since nobody could look at them in time."
+            "Logins: accepted, refused, or unchecked (refused because they couldn't be checked in time)."
         ) {
             $1.add($0.server.statistics[.succeededLogins], "accepted")
             $1.add($0.server.statistics[.failedLogins], "refused")
@@ -111,13 +111,13 @@ extension MetricFamily {
             .gauge,
             "socks5d_sessions",
             ["listener", "command"],
-            "Sessions that run, by the command of the request; none: it hasn't come yet."
+            "Running sessions, by the command of the request; none if it hasn't arrived yet."
         ) { input, writer in
             for listener in input.server.listeners {
                 for (command, count) in listener.sessions { writer.add(count, listener.name, word(command)) }
             }
         },
-        MetricFamily(.gauge, "socks5d_sessions_limit", "Sessions that may run at once.") {
+        MetricFamily(.gauge, "socks5d_sessions_limit", "Largest number of sessions at once.") {
             $1.add($0.server.sessionsLimit)
         },
         MetricFamily(
@@ -144,7 +144,7 @@ extension MetricFamily {
             .counter,
             "socks5d_policy_decisions_total",
             ["decision", "rule"],
-            "Requests that were carried out or denied, and what rules that only report would deny; by the rule."
+            "Requests that were carried out or denied, and requests that reporting rules would deny, by rule."
         ) {
             for (decision, count) in $0.server.decisions { $1.add(count, decision.word, decision.rule) }
         },
@@ -152,26 +152,31 @@ extension MetricFamily {
             .counter,
             "socks5d_connect_attempts_total",
             ["family", "result"],
-            "Attempts to connect to an address of a target; abandoned: another one was faster, or nobody waited."
+            "Attempts to connect to an address of a target; abandoned if another one was faster, or the session had ended."
         ) {
             for (isIPv6, result, count) in $0.server.connectAttempts {
                 $1.add(count, isIPv6 ? "ipv6" : "ipv4", result.word)
             }
         },
-        MetricFamily(.histogram, "socks5d_handshake_seconds", "From the accept to the whole request.") {
+        MetricFamily(.histogram, "socks5d_handshake_seconds", "Time from the accept to the complete request.")
+        {
             $1.add($0.server.handshakeTimes)
         },
         MetricFamily(
             .histogram,
             "socks5d_lookup_seconds",
-            "For the addresses of a target's name, from the cache too, time in the queue included."
+            "Time for the lookup of a target's name, including time in the queue; also counts answers from the cache."
         ) { $1.add($0.server.lookupTimes) },
         MetricFamily(
             .histogram,
             "socks5d_dial_seconds",
-            "From the first attempt to connect to the connected target, or to the failure."
+            "Time from the first attempt until the target is connected, or the attempts have failed."
         ) { $1.add($0.server.dialTimes) },
-        MetricFamily(.histogram, "socks5d_session_seconds", "Of sessions that have ended, accept to end.") {
+        MetricFamily(
+            .histogram,
+            "socks5d_session_seconds",
+            "Duration of ended sessions, from the accept to the end."
+        ) {
             $1.add($0.server.sessionTimes)
         },
     ]
