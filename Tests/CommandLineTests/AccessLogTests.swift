@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func aClientThatOnlyLooksHasNoLine() async throws {
+    @Test func aProbingClientHasNoLine() async throws {
         try await withAccessLog("--log-level", "info") { child, port, path in
             for greets in [false, true, false] {
                 let client = try TestSocket(connectingTo: port)

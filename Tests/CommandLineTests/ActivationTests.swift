@@ -85,7 +85,7 @@ import Testing
 
     /// Each has a copy of the one socket.
     @Test(.enabled(if: access(activator, X_OK) == 0, "systemd-socket-activate isn't installed"))
-    func noWorkerGoesHungryBesideOneInheritedSocket() async throws {
+    func allWorkersGetConnectionsFromOneInheritedSocket() async throws {
         try await onThread {
             let port = try freePorts(1).lowerBound
             let child = try Invocation(
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func placesThatCantBeAreRefusedWithTheirSetting() async throws {
+    @Test func invalidPlacesAreRefusedWithTheirSetting() async throws {
         let long = "unix:/tmp/" + String(repeating: "x", count: 120)
         for (place, part) in [
             (long, "a path of 1 to 107 bytes"), ("unix:", "a path of 1 to 107 bytes"),

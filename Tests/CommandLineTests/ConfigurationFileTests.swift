@@ -293,7 +293,7 @@ struct Inn: Equatable {
         #expect(secret == "SOCKS5D_PASSWORD has the wrong form (its value isn't shown); expected a word")
     }
 
-    @Test func whatIsShownIsReadAsTheSame() {
+    @Test func shownSettingsAreReadBackAsTheSame() {
         let (inn, _) = Inn.read(Self.whole)
         let (again, lines) = Inn.read(Inn.table.render(inn))
         #expect(lines == [])

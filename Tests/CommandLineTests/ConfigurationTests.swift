@@ -184,7 +184,7 @@ import Testing
         }
     }
 
-    @Test func theUserFileIsFoundBesideTheFileThatNamesIt() async throws {
+    @Test func theUserFileIsRelativeToTheFileThatNamesIt() async throws {
         try await withFile(Array("alice:{plain}secret".utf8)) { users in
             let name = users.split(separator: "/").last.map(String.init) ?? ""
             try await withFile(Array("listen: [127.0.0.1:0]\nuser-file: \(name)\n".utf8)) { file in
@@ -270,7 +270,7 @@ import Testing
         }
     }
 
-    @Test func whatOnlyTheWholeShowsIsNamedToo() async throws {
+    @Test func contradictionsBetweenSettingsAreReportedToo() async throws {
         let cases = [
             ("listen: []", ":1:9: 'listen' is an empty list; expected at least one address"),
             (

@@ -18,7 +18,7 @@ import Testing
         #expect(reply == expected, "\(name)")
     }
 
-    @Test func anExposedListenerIsGuardedAndTheLogSaysWhatRefused() async throws {
+    @Test func anExposedListenerIsGuardedAndTheLogGivesTheReason() async throws {
         try await withSocks5d(Self.exposed) { child, port in
             for (name, reason) in [
                 ("127.0.0.1", "loopback"), ("0x7f.1", "loopback"), ("10.0.0.1", "private"),
@@ -34,8 +34,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func whatIsAllowedIsDialledAndNothingElse(_ origin: Origin) async throws
-    {
+    @Test(arguments: Origin.allCases) func onlyAllowedDestinationsAreDialled(_ origin: Origin) async throws {
         let some = Invocation("allow-destinations", "192.0.2.0/24,127.0.0.1", by: origin)
         try await withSocks5d(Self.exposed.adding(some)) { child, port in
             let allowed = try child.waitForLine("destinations: ")
@@ -63,7 +62,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func whatCanNotBeAllowedIsRefused(_ origin: Origin) async throws {
+    @Test(arguments: Origin.allCases) func invalidExceptionsOfTheGuardAreRefused(_ origin: Origin)
+        async throws
+    {
         for (value, message) in [
             ("10.0.0.1/8", "expected 10.0.0.0/8"), ("privat", "expected private, all or a network"),
             ("", "expected private, all or a network"),

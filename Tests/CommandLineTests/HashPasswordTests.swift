@@ -17,7 +17,7 @@ import Testing
         (["--method", "bcrypt", "--cost", "4"], "$2b$04$"),
         (["--method=sha512", "--cost=1000"], "$6$rounds=1000$"), ([], "$y$j9T$"),
     ])
-    func whatIsMadeLetsItsUserIn(_ arguments: [String], _ prefix: String) async throws {
+    func aUserCanLogInWithANewHash(_ arguments: [String], _ prefix: String) async throws {
         let password = "sécret: \"x\" "
         let made = try await Self.hash("\(password)\n", arguments.joined(separator: " "))
         #expect(made.exitCode == 0 && made.errors.isEmpty)
@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(arguments: ["", "\n", "a\nb", "a\nb\n", "a\n\n", String(repeating: "x", count: 256)])
-    func whatIsNoPasswordIsRefused(_ input: String) async throws {
+    func invalidPasswordsAreRefused(_ input: String) async throws {
         let result = try await Self.hash(input, "--cost 1")
         #expect(result.exitCode == 1 && result.output.isEmpty)
         #expect(result.errors.hasPrefix("socks5d: ") && result.errors.utf8.count < 200)

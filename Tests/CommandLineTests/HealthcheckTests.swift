@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func aPortThatNobodyListensOnIsNot() async throws {
+    @Test func aPortWithoutAListenerIsUnhealthy() async throws {
         let deaf = try DeafPort()
         defer { deaf.close() }
         try await expectRefusal(
@@ -74,7 +74,7 @@ import Testing
                 + "SOCKS5 server"
         ),
     ])
-    func whatIsNotSOCKSIsNot(_ answer: String, _ complaint: String) async throws {
+    func serversThatDontSpeakSOCKSAreUnhealthy(_ answer: String, _ complaint: String) async throws {
         let listener = try TestListener()
         defer { listener.close() }
         let result = try await onThread {

@@ -232,7 +232,7 @@ import Testing
         }
     }
 
-    @Test func flagsOfTheShortFormDontStandBesideListeners() async throws {
+    @Test func flagsOfTheShortFormExcludeListeners() async throws {
         try await withFile(Array("listeners: [{address: 127.0.0.1:0}]".utf8)) { file in
             for (name, value) in [
                 ("listen", "127.0.0.1:0"), ("clients", "10.0.0.0/8"), ("login-except", "10.0.0.1"),

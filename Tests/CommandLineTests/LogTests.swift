@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    @Test func aLogThatNobodyTakesEndsNothing() async throws {
+    @Test func anUnreadLogEndsNothing() async throws {
         try await withSocks5d(Invocation("--log-level", "info")) { child, port in
             child.closeOutput()
             for _ in 0..<20 { try expectRelaying(through: port) }
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func aLogThatNobodyReadsCostsLinesAndNotService() async throws {
+    @Test func anUnreadLogLosesLinesButDoesNotStopTheService() async throws {
         try await withSocks5d(LongLines.invocation) { child, port in
             try child.shrinkErrors()
             try LongLines.overflow(port)
@@ -149,8 +149,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true]) func aTerminalThatNobodyReadsStopsNothing(_ isStopped: Bool) async throws
-    {
+    @Test(arguments: [false, true]) func anUnreadTerminalStopsNothing(_ isStopped: Bool) async throws {
         try await onThread {
             let terminal = try TestTerminal()
             defer { terminal.close() }
@@ -176,7 +175,7 @@ import Testing
         }
     }
 
-    @Test func aFatalErrorThatNobodyReadsStillEndsTheProgram() async throws {
+    @Test func anUnreadFatalErrorStillEndsTheProgram() async throws {
         try await onThread {
             let terminal = try TestTerminal()
             defer { terminal.close() }

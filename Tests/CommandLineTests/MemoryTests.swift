@@ -171,7 +171,7 @@ struct MemoryTests {
     }
 
     /// With so little memory rings are small, so that they are full when the sink refuses all they hold.
-    @Test func stalledReadersLeaveTheProcessorAloneWhereMemoryIsShort() async throws {
+    @Test func stalledReadersUseNoProcessorTimeWhenMemoryIsShort() async throws {
         try await withSocks5d(Invocation("--buffer-memory", "1M")) { child, port in
             let tunnels = try Tunnels(150, through: port)
             try tunnels.stall()
@@ -201,7 +201,7 @@ struct MemoryTests {
     }
 
     /// Readers that stall must not occupy the memory that makes a transfer cheap.
-    @Test func aTransferCostsNoMoreBesideReadersThatStall() async throws {
+    @Test func stalledReadersDoNotMakeATransferCostMore() async throws {
         try await withSocks5d(Invocation("--buffer-memory", "8M", "--workers", "1")) { child, port in
             let alone = try Self.costOfTransfer(child, port)
             let stalled = try Tunnels(200, through: port)
@@ -243,7 +243,7 @@ struct MemoryTests {
         return child.processorMilliseconds - before
     }
 
-    @Test func aHealthyTransferCompletesBesideFourThousandStalledReaders() async throws {
+    @Test func aHealthyTransferCompletesDespiteFourThousandStalledReaders() async throws {
         try await withSocks5d(Invocation("--buffer-memory", "8M")) { child, port in
             _ = try Self.warmUp(child, port)
             let base = child.anonymousBytes
@@ -259,7 +259,7 @@ struct MemoryTests {
         }
     }
 
-    @Test func reloadsLeaveNoMemoryBehind() async throws {
+    @Test func reloadsDoNotLeakMemory() async throws {
         let users = (0..<1000).map { "user\($0):{plain}secret\($0)\n" }.joined()
         try await withFile(Array(users.utf8)) { file in
             try await withSocks5d(Invocation("--user-file", file)) { child, _ in

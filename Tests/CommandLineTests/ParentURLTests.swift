@@ -202,7 +202,7 @@ import Testing
         }
     }
 
-    @Test func theSettingsShowWhereTheyComeFromAndNoPassword() async throws {
+    @Test func theSettingsShowTheirOriginAndNoPassword() async throws {
         let file = "parents: {other: {socks5: 127.0.0.1:1}}\nroutes: [{via: other}]"
         try await withFile(Array(file.utf8)) { file in
             let invocation = Invocation(

@@ -24,7 +24,7 @@ import Testing
         ("probe --vai x y:1", "no option is called '--vai'; did you mean '--via'?"),
         ("probe --port 1 y:1", "no option is called '--port'"),
     ])
-    func anUnknownOptionIsToldWithWhatWasMeant(_ line: String, _ start: String) throws {
+    func anUnknownOptionIsReportedWithASuggestion(_ line: String, _ start: String) throws {
         let answer = try Self.answer(line)
         #expect(answer.hasPrefix("\(start); see 'socks5d "), "\(answer)")
     }
@@ -58,7 +58,7 @@ import Testing
         ("kill first", "<ids> is 'first'; expected a whole number; see 'socks5d kill --help'"),
         ("sessions --limit x", "--limit is 'x'; expected a whole number; see 'socks5d sessions --help'"),
     ])
-    func aSlipSaysWhatIsExpected(_ line: String, _ answer: String) throws {
+    func aMistakeIsReportedWithTheExpectedForm(_ line: String, _ answer: String) throws {
         #expect(try Self.answer(line) == answer)
     }
 

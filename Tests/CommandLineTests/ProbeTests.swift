@@ -171,7 +171,7 @@ import Testing
         )
     }
 
-    @Test func aServerThatBreaksOffIsToldByWhatItWasAsked() async throws {
+    @Test func anAbruptEndIsReportedWithTheLastRequest() async throws {
         let login = ["--user", "alice:secret"]
         let cases: [([Deed], [String], String)] = [
             (
@@ -249,7 +249,7 @@ import Testing
         }
     }
 
-    @Test func aProxyThatIsNotThereIsTold() async throws {
+    @Test func aMissingProxyIsReported() async throws {
         let port = TestListener.unusedPort()
         let result = try await Self.probe("127.0.0.1:80", via: port).run()
         #expect(

@@ -30,7 +30,7 @@ import Testing
         "[127.0.0.1]:80", "127.0.0.1:-1", "127.0.0.1:+1", "127.1:80", "", ":", "[]:80", "127.0.0.1:1\n2",
         "é:80",
     ])
-    func aBadAddressIsShownBesideAGoodOne(_ address: String) async throws {
+    func aBadAddressIsReportedTogetherWithAGoodOne(_ address: String) async throws {
         try await expectRefusal(
             of: Invocation("--listen", address),
             exitCode: 64,
@@ -49,7 +49,7 @@ import Testing
         ("0.0.0.0:1080", "127.0.0.1:1080"), ("127.0.0.1:1080", "0.0.0.0:1080"), ("[::]:1080", "[::1]:1080"),
         ("[::1]:1080", "[::]:1080"),
     ])
-    func addressesThatOverlapAreToldTogether(_ first: String, _ second: String) async throws {
+    func overlappingAddressesAreReportedTogether(_ first: String, _ second: String) async throws {
         let wide = [first, second].first { $0.hasPrefix("0.0.0.0:") || $0.hasPrefix("[::]:") }
         let expected = wide.map { "\($0) alone, which takes both, or another port" } ?? ""
         let complaint = "has \(first) and \(second), which overlap; expected \(expected)"
@@ -176,7 +176,7 @@ import Testing
         }
     }
 
-    @Test func aWayOutThatThereIsNotIsNamed() async throws {
+    @Test func aMissingWayOutIsNamed() async throws {
         try await expectRefusal(
             of: Invocation("--egress-address", "127.0.0.1", "--egress-address", "127.0.0.0/8"),
             exitCode: 64,
@@ -245,7 +245,7 @@ import Testing
     }
 
     @Test(arguments: ["0.0.0.0:0", "[::]:0"], Origin.allCases)
-    func anAddressThatOthersReachNeedsUsersOrAWord(_ address: String, _ origin: Origin) async throws {
+    func anAddressThatOthersReachNeedsUsersOrOpen(_ address: String, _ origin: Origin) async throws {
         let exposed = Invocation("listen", address, by: origin)
         try await expectRefusal(
             of: exposed,
@@ -263,7 +263,7 @@ import Testing
         }
     }
 
-    @Test func anExposedAddressBesideALoopbackOneIsStillRefused() async throws {
+    @Test func anExposedAddressIsRefusedEvenWithALoopbackOne() async throws {
         try await expectRefusal(
             of: Invocation("--listen", "127.0.0.1:0", "--listen", "0.0.0.0:0"),
             exitCode: 78,

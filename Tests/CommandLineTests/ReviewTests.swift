@@ -164,7 +164,7 @@ import Testing
         "parents: {tor: {socks5: 127.0.0.1:9050}}\nroutes: [{ports: [80], via: tor}]",
         "egress: {addresses: [127.0.0.1, 127.0.0.2], choose: same-for-session-id}\nsession-ids: true",
     ])
-    func whatMayBeMeantIsNotTold(_ text: String) async throws {
+    func plausibleSettingsCauseNoWarning(_ text: String) async throws {
         let warnings = try await Self.warnings(text)
         #expect(warnings == [])
     }
@@ -175,7 +175,7 @@ import Testing
         #expect(warnings == [])
     }
 
-    @Test func aHashBehindPlainIsToldWithItsLine() async throws {
+    @Test func aHashAfterPlainIsReportedWithItsLine() async throws {
         let text = "a:{plain}x\nb:{plain}\(Self.hash)\nc:{plain}$6$rounds=5000$abcdefgh$ijk\n"
         try await withFile(Array(text.utf8)) { users in
             let result = try await Invocation("check", "--user-file", users).run()

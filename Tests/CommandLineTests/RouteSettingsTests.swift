@@ -69,7 +69,7 @@ import Testing
         #expect(ofUser.map(\.way) == [.parent("all")] && ofUser[0].domains?.count == 1)
     }
 
-    @Test func whatIsShownReadsBackAsTheSame() async throws {
+    @Test func shownRoutesAreReadBackAsTheSame() async throws {
         var shown = ""
         try await withFile(Array(Self.parents.utf8)) { file in
             shown = try await Invocation("config", "show", "--config", file).run().output
@@ -107,7 +107,8 @@ import Testing
 
     // MARK: - Passwords
 
-    @Test(arguments: ["secret", "secret\n", "secret\r\n"]) func aPasswordFileIsFoundBesideItsFile(
+    @Test(arguments: ["secret", "secret\n", "secret\r\n"])
+    func aPasswordFileIsFoundNextToTheConfigurationFile(
         _ text: String
     ) throws {
         try withFolder { folder in
@@ -143,7 +144,7 @@ import Testing
         }
     }
 
-    @Test func aPasswordFileThatOthersMayReadIsTold() throws {
+    @Test func aPasswordFileThatOthersMayReadIsReported() throws {
         try withFolder { folder in
             try writeFile("\(folder)/password", Array("secret".utf8))
             chmod("\(folder)/password", 0o644)
@@ -270,7 +271,7 @@ import Testing
         ("routes: [{via: direct, udp: parent}]", "1:29: 'udp' is 'parent'; expected direct"),
         ("users: [{name: a, password: x, routes: [{users: [a], via: direct}]}]", "1:42: unknown key 'users'"),
     ])
-    func whatIsWronglyWrittenIsToldWithItsPlace(_ text: String, _ told: String) async throws {
+    func mistakesAreReportedWithTheirPlace(_ text: String, _ told: String) async throws {
         try await Self.expectProblem(text, told)
     }
 
@@ -347,7 +348,7 @@ import Testing
             "1:61: 'through' beside a unix socket, which no other parent reaches"
         ),
     ])
-    func whatDoesNotGoTogetherIsToldWithItsPlace(_ text: String, _ told: String) async throws {
+    func contradictorySettingsAreReportedWithTheirPlace(_ text: String, _ told: String) async throws {
         try await Self.expectProblem(text, told)
     }
 

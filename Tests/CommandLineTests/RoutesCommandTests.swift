@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func anyMemberMayComeFirstWhereChanceDecides() async throws {
+    @Test func withRandomChoiceAnyMemberMayComeFirst() async throws {
         let file =
             "parents: {a: {socks5: h:1}, b: {socks5: h:2}, g: {any-of: [a, b], choose: random}}\nroutes: [{via: g}]"
         try await withFile(Array(file.utf8)) { file in
@@ -204,7 +204,7 @@ import Testing
         (["a:80", "--client", "here"], "--client is 'here'; expected an address"),
         (["a:80", "--listener", "x"], "--listener is 'x'; expected one of 127.0.0.1:1080"),
     ])
-    func whatItCannotReadIsTold(_ arguments: [String], _ told: String) async throws {
+    func unreadableArgumentsAreReported(_ arguments: [String], _ told: String) async throws {
         try await expectRefusal(of: Invocation(["routes"] + arguments), exitCode: 64, saying: told)
     }
 }

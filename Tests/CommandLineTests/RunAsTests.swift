@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: geteuid() == 0), .overOwnThreads) func aLowPortIsListenedOnWithTheRightToThatAlone()
+    @Test(.enabled(if: geteuid() == 0), .overOwnThreads) func aLowPortNeedsOnlyItsOwnCapability()
         async throws
     {
         let listen = "127.83.10.80:\(Int.random(in: 600..<1000))"
@@ -47,7 +47,7 @@ import Testing
             "listeners: [{address: '127.0.0.1:0', egress: {mark: 7}}]",
         ]
     )
-    func whoMarksConnectionsKeepsTheRightToThatAlone(_ settings: String) async throws {
+    func markingConnectionsKeepsOnlyThatCapability(_ settings: String) async throws {
         try await withFile(Array("\(settings)\nrun-as: nobody\n".utf8)) { file in
             try await onThread {
                 let child = try Invocation("--config", file).start()
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: geteuid() == 0)) func aFileThatOnlyRootReadsIsToldOfAtTheStart() async throws {
+    @Test(.enabled(if: geteuid() == 0)) func aFileThatOnlyRootCanReadIsReportedAtTheStart() async throws {
         try await withFile(Array("alice:{plain}one".utf8)) { users in
             let invocation = Invocation("--run-as", Self.numbers, "--user-file", users)
             try await withSocks5d(invocation) { child, port in
@@ -112,7 +112,7 @@ import Testing
             ),
             ("4294967295:1", "--run-as: user '4294967295' doesn't exist"),
         ]
-    ) func aUserWhoCannotBeIsRefused(_ text: String, _ complaint: String) async throws {
+    ) func anImpossibleUserIsRefused(_ text: String, _ complaint: String) async throws {
         let result = try await Invocation("--run-as", text).run()
         #expect(result.exitCode == 78)
         #expect(result.errors == "socks5d: \(complaint)\n")

@@ -58,7 +58,7 @@ private let hasLandlock = test_landlock_version() > 0
         }
     }
 
-    @Test func theBannerSaysWhatIsRestricted() async throws {
+    @Test func theBannerNamesTheRestrictions() async throws {
         let files = hasLandlock ? "files (Landlock \(test_landlock_version())), " : ""
         try await withSocks5d(Self.on) { child, _ in
             let line = try child.waitForLine("sandbox: ")

@@ -83,7 +83,7 @@ private final class NotifySocket: Sendable {
         }
     }
 
-    @Test func aDrainSaysEachSecondWhatIsLeft() async throws {
+    @Test func aDrainReportsTheRemainingSessionsEachSecond() async throws {
         try await Self.withNotified(["--drain-timeout", "3"]) { child, port, notify in
             try withTunnel(through: port) { client, _ in
                 child.signal(SIGTERM)
@@ -124,7 +124,7 @@ private final class NotifySocket: Sendable {
         }
     }
 
-    @Test func variablesThatMakeNoSenseAreLeftAside() {
+    @Test func invalidVariablesAreIgnored() {
         func manager(_ variables: [String: String]) -> ServiceManager {
             ServiceManager(process: 42) { variables[$0] }
         }

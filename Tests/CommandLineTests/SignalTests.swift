@@ -163,7 +163,9 @@ import Testing
     }
 
     /// However many wait to be accepted, on whichever of the listeners.
-    @Test(arguments: [1, 4]) func whatTheKernelHasCompletedIsServedAtAStop(_ workers: Int) async throws {
+    @Test(arguments: [1, 4]) func connectionsThatTheKernelHasCompletedAreServedAtAStop(_ workers: Int)
+        async throws
+    {
         _ = try raiseDescriptorLimit()
         try await withSocks5d(Invocation("--workers", "\(workers)")) { child, port in
             let listener = try TestListener()
@@ -184,7 +186,7 @@ import Testing
     }
 
     /// Connections that come while the listeners close, one after the other, are served or refused.
-    @Test func noneThatConnectsDuringAStopIsReset() async throws {
+    @Test func connectionsDuringAStopAreNotReset() async throws {
         for _ in 0..<10 {
             try await withSocks5d(Invocation("--workers", "4")) { child, port in
                 let clients = (0..<4).map { _ in

@@ -120,7 +120,7 @@ import Testing
         ("limits:\n\tconnections-per-source: 1", "2:1: a tab; expected spaces to indent"),
         ("\topen: true", "1:1: a tab; expected spaces to indent"),
     ])
-    func anIndentThatIsMissingIsTold(_ text: String, _ line: String) {
+    func aMissingIndentIsReported(_ text: String, _ line: String) {
         #expect(Self.lines(text).last == line)
     }
 

@@ -89,7 +89,7 @@ import Testing
         #expect(problems.count { $0.contains(problem) } == 1, "\(problems)")
     }
 
-    @Test func aParentIsVerifiedByWhatItsEntrySays() throws {
+    @Test func aParentIsVerifiedAsItsEntrySays() throws {
         let pin = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
         let text =
             "parents: {p: {socks5+tls: h:1, ca: ca.pem, server-name: A.example, pin: \(pin)}, q: {https: h:2}}"
@@ -105,7 +105,7 @@ import Testing
         #expect(other.kind == .http && other.tls == Parent.TLS())
     }
 
-    @Test func filesOfTLSAreBesideTheConfigurationFile() throws {
+    @Test func filesOfTLSAreRelativeToTheConfigurationFile() throws {
         try withFolder { folder in
             let text = """
                 listeners: [{address: 127.0.0.1:0, tls: {certificate: a.pem, key: k/a.key, client-ca: /c.pem}}]

@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func theOldProcessGoesOnWhereTheNewOneFails() async throws {
+    @Test func theOldProcessContinuesIfTheNewOneFails() async throws {
         try await onThread {
             try withFolder { folder in
                 let old = try Self.server(folder)

@@ -77,7 +77,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func badFilteringIsRefusedWithWhatThereIs(_ origin: Origin) async throws
+    @Test(arguments: Origin.allCases) func badFilteringIsRefusedWithTheValidValues(_ origin: Origin)
+        async throws
     {
         try await expectRefusal(
             of: Invocation("udp-filtering", "cone", by: origin),

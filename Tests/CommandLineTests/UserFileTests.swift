@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test func whatIsNoFileIsRefused() async throws {
+    @Test func userFilesThatAreNotFilesAreRefused() async throws {
         try await expectRefusal(
             of: Invocation("--user-file", "/nonexistent/users"),
             exitCode: 78,

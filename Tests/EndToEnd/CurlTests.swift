@@ -64,7 +64,7 @@ extension EndToEnd {
         }
 
         @Test(arguments: ["socks5", "socks5h"])
-        func aPortThatNobodyListensOnIsAnErrorWithTheReply(_ scheme: String) async throws {
+        func aPortWithoutAListenerIsAnErrorWithTheReply(_ scheme: String) async throws {
             let deaf = try DeafPort()
             defer { deaf.close() }
             let (page, sessions) = try await withRig {

@@ -20,7 +20,7 @@
                 #expect(sessions.map(\.sent) == Array(repeating: 500_000, count: 4))
             }
 
-            @Test func whatIsNotGrantedIsRefused() async throws {
+            @Test func protectionLevelsThatAreNotGrantedAreRefused() async throws {
                 let log = try await withProxy { proxy in
                     try expect(proxy.client(0, "echo"), "refused\n")
                     try expect(proxy.client(7, "echo"), "refused\n")
@@ -61,7 +61,7 @@
                 #expect(log.sessions.map(\.user) == [Realm.user, Realm.user])
             }
 
-            @Test func whatIsNotAuthenticEndsTheSessionWithTheReason() async throws {
+            @Test func aForgedMessageEndsTheSessionWithTheReason() async throws {
                 let reasons = [
                     "replay": "a message was repeated", "order": "a message was repeated",
                     "plain": "a message that isn", "forged": "a message that isn", "weak": "confidentiality",

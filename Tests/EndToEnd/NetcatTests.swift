@@ -26,7 +26,7 @@ extension EndToEnd {
             #expect(sessions.map(\.sent) == [text.utf8.count])
         }
 
-        @Test func aPortThatNobodyListensOnIsAnError() async throws {
+        @Test func aPortWithoutAListenerIsAnError() async throws {
             let deaf = try DeafPort()
             defer { deaf.close() }
             let (result, sessions) = try await withRig { try $0.netcat("127.0.0.1", deaf.port) }

@@ -61,7 +61,7 @@ extension EndToEnd {
             #expect(sessions.allSatisfy { $0.outcome == "login refused" })
         }
 
-        @Test func aPortThatNobodyListensOnIsAnError() async throws {
+        @Test func aPortWithoutAListenerIsAnError() async throws {
             let deaf = try DeafPort()
             defer { deaf.close() }
             let (page, sessions) = try await withRig { rig in

@@ -47,7 +47,7 @@ extension EndToEnd {
             #expect(sessions.map(\.outcome) == [outcome])
         }
 
-        @Test func aPortThatNobodyListensOnIsAnErrorWithTheReply() async throws {
+        @Test func aPortWithoutAListenerIsAnErrorWithTheReply() async throws {
             let deaf = try DeafPort()
             defer { deaf.close() }
             let (result, sessions) = try await withRig { try $0.pySocks("127.0.0.1", deaf.port) }

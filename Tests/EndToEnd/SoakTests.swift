@@ -5,7 +5,7 @@ extension EndToEnd {
     /// `make soak`, for two minutes instead of twenty.
     @Suite(.client("python3", package: "python3"))
     struct SoakTests {
-        @Test func noByteIsLostAndMemoryStaysFlatBesideFaultsAndReloads() async throws {
+        @Test func noByteIsLostAndMemoryStaysFlatDespiteFaultsAndReloads() async throws {
             let tunnels = min(1000, (try raiseDescriptorLimit() - 3000) / 2)
             try #require(tunnels >= 100, "too few descriptors to say anything")
             let result = try await soak([ChildProcess.socks5d], seconds: 120, tunnels: tunnels, new: 200)
@@ -13,7 +13,7 @@ extension EndToEnd {
             #expect(result.output.hasSuffix("soak: passed\n"))
         }
 
-        @Test func theSoakSeesWhatAFaultyServerDoes() async throws {
+        @Test func theSoakDetectsAFaultyServer() async throws {
             let faulty = ["python3", projectFolder + "/Tests/Soak/faulty.py", ChildProcess.socks5d]
             let result = try await soak(faulty, seconds: 10, tunnels: 60, new: 20)
             #expect(result.exitCode == 1)

@@ -54,7 +54,7 @@
             }
 
             /// The first proxy is asked in the clear, and sees only TLS with the second one.
-            @Test func tlsBeginsBehindAPlainParent() async throws {
+            @Test func tlsBeginsAfterAPlainParent() async throws {
                 try await withTestCertificates { files in
                     let (first, firstPort) = try await onThread {
                         let first = try Invocation.anyPort.start()
@@ -86,7 +86,7 @@
                 ),
                 ("https: 'WEB', ca: ca.pem", "not TLS: looks like HTTP"),
             ])
-            func aParentThatIsSomebodyElseIsPassedOver(keys: String, reason: String) async throws {
+            func aParentWithAWrongIdentityIsSkipped(keys: String, reason: String) async throws {
                 try await withTestCertificates { files in
                     try files.makeAuthority("stranger")
                     // It answers whatever comes.

@@ -95,7 +95,7 @@
             }
 
             /// As balancers and this program's own health check do.
-            @Test func whoeverConnectsAndLeavesIsNoFailure() async throws {
+            @Test func aClientThatConnectsAndLeavesIsNoFailure() async throws {
                 try await withTestCertificates { files in
                     try await withSocks5d(Invocation(files.flags() + ["--log-level", "info"])) {
                         child,

@@ -75,7 +75,7 @@
                 }
             }
 
-            @Test func whatCanNotBeUsedIsRefusedAtTheStartAndByCheck() async throws {
+            @Test func unusableFilesAreRefusedAtTheStartAndByCheck() async throws {
                 try await withTestCertificates { files in
                     try files.makeExpired("old")
                     try files.makeServer("open")

@@ -38,7 +38,7 @@
                 }
             }
 
-            @Test func whoAsksForAnotherProtocolIsServedToo() async throws {
+            @Test func clientsThatAskForAnotherProtocolAreServedToo() async throws {
                 try await withTestCertificates { files in
                     let (result, _) = try await withRig(files.flags()) { try $0.python(files, ["alpn=h2"]) }
                     #expect(
@@ -125,7 +125,7 @@
                 }
             }
 
-            @Test func aClientCanNotNegotiateAnew() async throws {
+            @Test func aClientCannotRenegotiate() async throws {
                 try await withTestCertificates { files in
                     let (result, _) = try await withRig(files.flags()) { rig in
                         try rig.openssl(files, ["-tls1_2"], input: Array("R\n".utf8))

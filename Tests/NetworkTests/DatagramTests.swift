@@ -5,7 +5,7 @@ import Testing
 
 /// Datagrams to names, and the way that they leave by.
 @Suite(.inNamespace, .serialized) struct DatagramTests {
-    @Test func aSlowNameHoldsUpNoOtherDatagramAndWhatWaitsForItIsBounded() async throws {
+    @Test func aSlowNameDelaysNoOtherDatagramAndItsQueueIsBounded() async throws {
         try await withNetwork(dns: { _ in (.addresses([Network.live]), 1500) }) { network in
             let association = try TestAssociation(through: network.port)
             defer { association.close() }

@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func aLivingAddressBehindSeveralDeadOnesIsFound() async throws {
+    @Test func aLivingAddressAfterSeveralDeadOnesIsFound() async throws {
         try await withNetwork(["--prefer", "4"], dns: Self.answering(Self.dead(7) + [Network.live6])) {
             network in
             let listener = try TestListener(host: Network.live6)
@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test func whoLeavesADialIsForgottenWithAllItsAttempts() async throws {
+    @Test func aClientThatLeavesEndsAllAttemptsOfItsDial() async throws {
         try await withNetwork(["--workers", "1"], dns: Self.answering(Self.dead(5))) { network in
             try network.expect(.hostUnreachable, for: "nowhere.test")
             let base = network.server.descriptorCount

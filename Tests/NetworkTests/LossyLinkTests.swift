@@ -6,7 +6,7 @@ import Testing
 /// Clients and targets behind a line that loses packets, doubles them and changes their order.
 @Suite(.overLossyLink, .serialized) struct LossyLinkTests {
     /// Both legs of each session pass the line: from the client to socks5d, and from there to the target.
-    @Test func whatIsRelayedIsExactInEachDirectionAndSoIsItsEnd() async throws {
+    @Test func bytesAndEndOfEachDirectionAreRelayedExactly() async throws {
         try await withLinkedServer(seed: 271) { linked in
             let link = linked.link
             link.set(.init(loss: 0.02, delay: 5...20))
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func whoVanishesIsForgottenAfterTheIdleLimits() async throws {
+    @Test func aVanishedPeerIsForgottenAfterTheIdleLimits() async throws {
         let arguments = [
             "--workers", "1", "--log-level", "info", "--idle-timeout", "2", "--udp-idle-timeout", "2",
         ]

@@ -32,7 +32,7 @@ private final class Flag: Sendable {
         }
     }
 
-    @Test func aSlowNameDelaysNobodyElse() async throws {
+    @Test func aSlowNameDelaysNoOtherClient() async throws {
         try await withNetwork(dns: { name in
             (.addresses([Network.live]), name.hasPrefix("slow") ? 5000 : 0)
         }) { network in
@@ -50,7 +50,7 @@ private final class Flag: Sendable {
         }
     }
 
-    @Test func aThousandStuckNamesOfOneClientDelayNobodyElse() async throws {
+    @Test func aThousandStuckNamesOfOneClientDelayNoOtherClient() async throws {
         try await withNetwork(
             resolver: "options timeout:30 attempts:1",
             dns: { name in
@@ -206,7 +206,7 @@ private final class Flag: Sendable {
         }
     }
 
-    @Test func oneWhoLeavesDoesNotTakeTheNameFromTheOthers() async throws {
+    @Test func aLeavingWaiterDoesNotTakeTheNameFromOthers() async throws {
         try await withNetwork(dns: { _ in (.addresses([Network.live]), 1000) }) { network in
             let listener = try TestListener(host: Network.live)
             defer { listener.close() }
@@ -241,7 +241,7 @@ private final class Flag: Sendable {
         }
     }
 
-    @Test func whoLeavesALookupIsForgottenAtOnce() async throws {
+    @Test func aClientThatLeavesALookupIsForgottenAtOnce() async throws {
         try await withNetwork(resolver: "options timeout:30 attempts:1", dns: { _ in (.silence, 0) }) {
             network in
             let clients = try (0..<20).map { try network.ask("name\($0 / 2).test") }

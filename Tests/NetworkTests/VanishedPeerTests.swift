@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func aPeerThatVanishesBehindAClosedWindowIsFound() async throws {
+    @Test func aPeerThatVanishesWithAClosedWindowIsFound() async throws {
         try await Self.withTunnel(farIsClient: true) { link, near, _ in
             try Self.stall(near)
             link.set(.dark)

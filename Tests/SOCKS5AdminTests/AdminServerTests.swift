@@ -210,7 +210,7 @@ import Testing
     }
 
     /// Of a request that is being answered, nothing more is read.
-    @Test func serverStopsBesideOpenConnections() async throws {
+    @Test func serverStopsDespiteOpenConnections() async throws {
         let socket = try await withAdmin { rig in
             let socket = try rig.connect()
             try socket.send(Array("GET ".utf8))

@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func answersThatNobodyReadsAreBoundedTogether() async throws {
+    @Test func unreadAnswersAreBoundedTogether() async throws {
         try await withAdmin(actions: Self.actions, limits: { $0.waitingAnswers = 8 << 20 }) { rig in
             let stalled = try (0..<8).map { _ in try TestSocket(connectingTo: rig.port, receiveBuffer: 4096) }
             defer { for socket in stalled { socket.close() } }

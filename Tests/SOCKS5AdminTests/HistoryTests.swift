@@ -3,14 +3,14 @@ import Testing
 @testable import SOCKS5Admin
 
 @Suite struct HistoryTests {
-    @Test func theFirstSecondHasNoTrafficSinceNobodyKnowsWhenItWas() {
+    @Test func theFirstSecondHasNoTraffic() {
         var history = History()
         history.note(second: 100, sent: 5000, received: 7000, sessions: 3)
         #expect(history.samples(since: nil).from == 100)
         #expect(history.samples(since: nil).1 == [History.Sample(sent: 0, received: 0, sessions: 3)])
     }
 
-    @Test func eachSecondHasWhatWasCountedInIt() {
+    @Test func eachSecondHasItsOwnCounts() {
         var history = History()
         for second in 0..<5 {
             history.note(
@@ -26,7 +26,7 @@ import Testing
         #expect(samples.map(\.sessions) == [3, 4])
     }
 
-    @Test func missedSecondsShareWhatWasCountedAndNoByteIsLost() {
+    @Test func missedSecondsShareTheCountsAndNoByteIsLost() {
         var history = History()
         history.note(second: 10, sent: 0, received: 0, sessions: 1)
         history.note(second: 13, sent: 100, received: 2, sessions: 2)

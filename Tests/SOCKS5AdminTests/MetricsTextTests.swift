@@ -33,7 +33,7 @@ import Testing
         (["application/openmetrics-text;q=0"], .prometheus), ([";;,,;q", "text/html"], .prometheus),
         (["text/plain;q=0.1", "application/openmetrics-text;version=1.0.0;q=0.9"], .openMetrics),
     ])
-    func openMetricsComesToThoseWhoAskForIt(_ accept: [String], _ expected: MetricsFormat) {
+    func openMetricsIsChosenOnRequest(_ accept: [String], _ expected: MetricsFormat) {
         #expect(MetricsFormat(accept: accept) == expected, "\(accept)")
     }
 

@@ -83,7 +83,7 @@ import Text
         #expect(!html.contains("<script>"))
     }
 
-    @Test func bytesThatAreNoTextAreShownAsSuch() {
+    @Test func bytesThatAreNoTextAreShownAsEscapes() {
         #expect(page([row("x", user: [0x61, 0xff, 0xc3])]).contains("<bdi>a\u{fffd}\u{fffd}</bdi>"))
     }
 

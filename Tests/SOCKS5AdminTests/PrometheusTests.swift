@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func openMetricsIsServedToThoseWhoAskForIt() async throws {
+    @Test func openMetricsIsServedOnRequest() async throws {
         try await withAdmin { rig in
             let answer = try rig.ask("GET /metrics", "Accept: application/openmetrics-text;version=1.0.0")
             #expect(answer.headers["content-type"] == MetricsFormat.openMetrics.contentType)
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test(.promtool) func alertRulesAreRightAndRaiseWhatTheyShould() throws {
+    @Test(.promtool) func alertRulesAreValidAndRaiseTheRightAlerts() throws {
         _ = try Self.promtool(["check", "rules", Self.folder + "/prometheus/socks5d.rules.yml"])
         _ = try Self.promtool(["test", "rules", Self.folder + "/prometheus/socks5d.rules.test.yml"])
     }

@@ -104,7 +104,7 @@ import Testing
         }
     }
 
-    @Test func whatAFilterShowsIsEnded() async throws {
+    @Test func sessionsThatMatchTheFilterAreEnded() async throws {
         try await withAdmin(token: "0123456789abcdef") { rig in
             let clients = try Clients(3, through: rig.proxyPort)
             defer { clients.close() }

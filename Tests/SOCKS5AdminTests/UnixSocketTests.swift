@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func socketOfALivingServerIsLeftAlone() async throws {
+    @Test func socketOfALivingServerIsNotReplaced() async throws {
         try await withPath { path in
             try await withAdmin(at: "unix:\(path)") { rig in
                 let error = #expect(throws: AdminError.self) { try server(at: path).start() }
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test func socketThatNobodyListensOnIsReplaced() async throws {
+    @Test func socketWithoutAListenerIsReplaced() async throws {
         try await withPath { path in
             let left = try TestSocket(listeningOnUnix: path)
             left.close()
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func otherFilesAreLeftAlone() async throws {
+    @Test func otherFilesAreNotChanged() async throws {
         try await withPath { path in
             try writeFile(path, [1])
             let error = #expect(throws: AdminError.self) { try server(at: path).start() }
@@ -99,7 +99,7 @@ import Testing
     }
 
     /// As where another server has taken the path over.
-    @Test func socketThatHasReplacedItsOwnIsLeftAlone() async throws {
+    @Test func socketThatHasReplacedItsOwnIsNotRemoved() async throws {
         try await withPath { path in
             let admin = try server(at: path)
             try admin.start()

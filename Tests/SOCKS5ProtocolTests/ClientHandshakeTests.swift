@@ -177,7 +177,7 @@ private struct Feeder {
     }
 
     /// Some servers close behind the code, or send an address that is none.
-    @Test(arguments: 1...255) func aRefusalIsToldByItsCodeAlone(_ code: Int) {
+    @Test(arguments: 1...255) func aRefusalIsRecognisedByItsCode(_ code: Int) {
         let byte = UInt8(code)
         let expected =
             Reply(rawValue: byte).map { ClientHandshake.Failure.refused($0) } ?? .unknownReply(byte)

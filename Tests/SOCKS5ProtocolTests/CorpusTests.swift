@@ -6,7 +6,7 @@ import Testing
     private static let corpus = projectFolder + "/Tests/Fuzz/Corpus"
 
     /// Bytes written by hand, and those with which fuzzing has reached new branches or broken something.
-    @Test(arguments: FuzzTarget.allCases) func whatWasFuzzedHolds(_ target: FuzzTarget) throws {
+    @Test(arguments: FuzzTarget.allCases) func theFuzzingCorpusPasses(_ target: FuzzTarget) throws {
         let folder = "\(Self.corpus)/\(target)"
         let names = try namesIn(folder)
         #expect(names.count >= 3)

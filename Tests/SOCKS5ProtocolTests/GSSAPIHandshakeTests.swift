@@ -63,7 +63,7 @@ private let payload: [UInt8] = Array("payload".utf8)
         #expect(feeder.actions == actions)
     }
 
-    @Test func gssapiComesBeforeAPasswordWhereBothAreOffered() {
+    @Test func gssapiIsPreferredIfBothMethodsAreOffered() {
         var both = ServerFeeder(.gssapi, or: .usernamePassword)
         both.feed(greeting.encoded)
         #expect(both.actions == [Self.selected])
@@ -89,7 +89,7 @@ private let payload: [UInt8] = Array("payload".utf8)
         }
     }
 
-    @Test func aClientThatGivesUpIsLeftWithoutAWord() {
+    @Test func aClientThatGivesUpGetsNoAnswer() {
         for bytes in [greeting.encoded, greeting.encoded + Self.first.encoded] {
             var feeder = ServerFeeder(.gssapi, [.established([8])])
             feeder.feed(bytes + GSSAPIMessage.abort.encoded)

@@ -87,7 +87,7 @@ private let payload = Array("HTTP/1.1 407 \r\n\r\n".utf8)
 
     /// A proxy may close before the end of its response.
     @Test(arguments: ["", "Forbidden", "\0", "\n", "Forbidden\r\nX"])
-    func aRefusalIsToldByItsStatusAlone(_ rest: String) {
+    func aRefusalIsRecognisedByItsStatus(_ rest: String) {
         #expect(Self.action("HTTP/1.1 403 \(rest)") == .fail(.refused(status: 403)))
         #expect(Self.action("HTTP/1.1 407\r\(rest)") == .fail(.loginRefused))
         #expect(Self.action("HTTP/1.1 100 \r\n\r\nHTTP/1.0 502 \(rest)") == .fail(.refused(status: 502)))

@@ -73,7 +73,7 @@ private let credentials = Credentials(username: "alice", password: "secret")
         "example.com:80a", "::1:80", "[::1]", "[::1%25lo]:80", "[example.com]:80", "[]:80", "[:80", "a@b:80",
         "a/b:80", "a b:80",
         "http://example.com:80/", "a\u{e9}:80", "/", "*", "\(String(repeating: "a", count: 256)):80",
-    ]) func whatIsNoTargetIsMalformed(_ target: String) {
+    ]) func invalidTargetsAreMalformed(_ target: String) {
         #expect(Self.action("CONNECT \(target) HTTP/1.0\r\n\r\n") == .refuse(.malformed))
     }
 
@@ -94,7 +94,7 @@ private let credentials = Credentials(username: "alice", password: "secret")
         "CONNECT example.com:443 HTTP/1.10\r\n\(host)\r\n",
         "C(ONNECT example.com:443 HTTP/1.1\r\n\(host)\r\n",
         "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n\r\n",
-    ]) func whatCouldBeReadInTwoWaysIsRefused(_ text: String) {
+    ]) func ambiguousRequestsAreRefused(_ text: String) {
         #expect(Self.action(text) == .refuse(.malformed), "\(text.debugDescription)")
     }
 
@@ -138,7 +138,7 @@ private let credentials = Credentials(username: "alice", password: "secret")
         "Basic YTp",
         "Basic YTo6 YTo6", "Basic a:b", "Basic YTpiYh==", "Basic ", "Basic =",
         "Basic \(String(repeating: "YWFh", count: 86))Og==",
-    ]) func whatIsNoLoginIsAWrongOne(_ value: String) {
+    ]) func malformedLoginsCountAsWrong(_ value: String) {
         let text = "\(line)\(host)Proxy-Authorization: \(value)\r\n\r\n"
         let expected: HTTPHandshake.Action = value == "Basic " ? .refuse(.loginRequired) : .refuseLogin
         #expect(Self.action(text, needsLogin: true) == expected)

@@ -108,7 +108,7 @@ private let payload: [UInt8] = Array("GET / HTTP/1.1\r\n".utf8)
         }
     }
 
-    @Test func aBadLoginEndsBeforeTheRequestBehindIt() {
+    @Test func aBadLoginEndsBeforeTheFollowingRequest() {
         var feeder = ServerFeeder(.usernamePassword, accepts: false)
         feeder.feed(greeting.encoded + credentials.encoded + request.encoded)
         #expect(feeder.actions.last == .refuseLogin(AuthenticationStatus(succeeded: false)))

@@ -32,7 +32,7 @@ private let messages: [any SOCKSMessage] =
 
 @Suite struct MessageTests {
     @Test(arguments: messages.indices)
-    func decodingWhatWasEncodedGivesTheSameMessageAndLength(_ index: Int) throws {
+    func encodedMessagesAreDecodedToTheSameMessageAndLength(_ index: Int) throws {
         func check<Kind: SOCKSMessage>(_ message: Kind) throws {
             let encoded = message.encoded
             let decoded = try #require(try Kind.decode(encoded + [0xaa, 0x05]))
@@ -142,7 +142,7 @@ private let messages: [any SOCKSMessage] =
     @Test(arguments: [
         ("::1", "[::1]:80"), ("[::1]", "[::1]:80"), ("example.com", "example.com:80"),
     ])
-    func aDestinationShowsWhereItsPortBegins(_ name: String, _ text: String) {
+    func aDestinationSeparatesItsPort(_ name: String, _ text: String) {
         #expect(Destination(name: name, port: 80).description == text)
     }
 

@@ -83,7 +83,7 @@ private let payload: [UInt8] = [0, 0x5b, 5, 0]
         }
     }
 
-    @Test(arguments: 0...255) func eachCodeIsToldByItsByteAlone(_ byte: Int) {
+    @Test(arguments: 0...255) func eachCodeIsRecognisedByItsByte(_ byte: Int) {
         let code = UInt8(byte)
         guard code != 0x5a else { return }
         let failure: SOCKS4ClientHandshake.Failure =

@@ -28,7 +28,7 @@ import Testing
         #expect(IPAddress(text) == Self.system(text))
     }
 
-    @Test func whatIsWrittenIsReadAgain() {
+    @Test func descriptionsAreParsedBack() {
         var random = SeededGenerator(seed: 4291)
         for _ in 0..<10_000 {
             let mask = UInt64.random(in: 0...UInt64.max, using: &random)
@@ -78,7 +78,7 @@ import Testing
         #expect(HostName("a") != HostName("b"))
     }
 
-    @Test(arguments: 0...255) func aNameHasOnlyBytesThatNoResolverReadsOtherwise(_ byte: Int) {
+    @Test(arguments: 0...255) func aNameHasOnlyUnambiguousBytes(_ byte: Int) {
         let isPlain = UInt8(byte) < 0x80 && Character(Unicode.Scalar(UInt8(byte))).isLetter
         let isAllowed = isPlain || (0x30...0x39).contains(byte) || [0x2d, 0x2e, 0x5f].contains(byte)
         #expect((HostName([0x61, UInt8(byte), 0x62]) != nil) == isAllowed)
@@ -88,7 +88,7 @@ import Testing
         "", ".", "..", "a..b", ".a", "a..", "secret.c\\111rp.example", "c\\o\\rp.example", "a b",
         "bücher.example",
         "1", "1.2.3.256", "a.1", "a.0x1f", "0x", "127.0.0.1", "::1", String(repeating: "a", count: 256),
-    ]) func whatResolversReadDifferentlyIsNoName(_ text: String) {
+    ]) func ambiguousNamesAreRefused(_ text: String) {
         #expect(HostName(text) == nil)
     }
 
@@ -141,7 +141,7 @@ import Testing
         "256.1", "1.2.3.4.5", "0x100000000", "4294967296", "08", "1.2.3.0x", "0x", "1..2", "[127.0.0.1]",
         "[a]", "[]",
         "::1.", "fe80::1%lo", "a%", "*", "a:b", "secret.c\\111rp.example",
-    ]) func whatIsNeitherAnAddressNorANameIsNoTarget(_ text: String) throws {
+    ]) func onlyAddressesAndNamesAreTargets(_ text: String) throws {
         #expect(try Self.target(text) == nil)
     }
 

@@ -30,7 +30,7 @@ import UVLoop
         #expect(looks(states) == [false, false, false, false])
     }
 
-    @Test func eachAcknowledgementBeginsAnew() {
+    @Test func eachAcknowledgementRestartsTheCount() {
         let states = (1...50).map { (3 as UInt32, 0 as UInt32, UInt32($0 % 4 * 1000), 200 as UInt32) }
         #expect(!looks(states).contains(true))
     }
@@ -45,7 +45,7 @@ import UVLoop
         #expect(!looks(states).contains(true))
     }
 
-    @Test func probesThatNobodyAnswersAre() {
+    @Test func unansweredProbesCountAsLost() {
         #expect(looks([(0, 1, 3000, 200), (0, 2, 3900, 200), (0, 2, 4000, 200)]) == [false, false, true])
     }
 }

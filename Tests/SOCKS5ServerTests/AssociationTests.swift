@@ -11,7 +11,7 @@ import Testing
     @Test(arguments: [
         ("0.0.0.0:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "127.0.0.1"), ("[::]:0", "::1"),
     ])
-    func theBoundAddressIsWhereTheClientHasReachedTheServer(_ listen: String, _ host: String) async throws {
+    func theBoundAddressIsTheOneThatTheClientConnectedTo(_ listen: String, _ host: String) async throws {
         let address = try ListenAddress(parsing: listen)
         try await withServer({
             $0.listen = [address]
@@ -90,7 +90,7 @@ import Testing
         Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 0),
         .loopback(5555), Destination(host: .ipv6(IPv6Address(high: 0, low: 0xffff_7f00_0001)), port: 5555),
     ])
-    func whateverTheClientExpectsItsFirstDatagramSettlesThePort(_ expected: Destination) async throws {
+    func theFirstDatagramDeterminesTheClientsPort(_ expected: Destination) async throws {
         try await withServerObject { server, port in
             let association = try TestAssociation(through: port, expecting: expected)
             defer { association.close() }
@@ -266,7 +266,7 @@ import Testing
         }
     }
 
-    @Test func bytesBehindTheRequestAreIgnored() async throws {
+    @Test func bytesAfterTheRequestAreIgnored() async throws {
         try await withServer { port in
             let connection = try TestSocket(connectingTo: port)
             let request = SOCKSRequest(command: .udpAssociate, destination: .unspecified).encoded
@@ -300,7 +300,7 @@ import Testing
         }
     }
 
-    @Test func whatIsDroppedKeepsNoAssociation() async throws {
+    @Test func droppedDatagramsDoNotKeepAnAssociationAlive() async throws {
         try await withServer({ $0.udp.idle = .milliseconds(300) }) { port in
             let association = try TestAssociation(through: port)
             defer { association.close() }

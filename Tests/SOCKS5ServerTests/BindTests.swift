@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func whatTheClientSendsEarlyReachesThePeer() async throws {
+    @Test func earlyBytesOfTheClientReachThePeer() async throws {
         try await withServer { port in
             let (client, bound) = try Self.bind(through: port)
             defer { client.close() }
@@ -200,7 +200,7 @@ import Testing
     @Test(arguments: [
         "", "localhost", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1", "192.0.2.1:80",
     ])
-    func whatNobodyReachesIsNotAdvertised(_ text: String) {
+    func unreachableAddressesAreNotAdvertised(_ text: String) {
         guard let address = IPAddress(text) else { return }
         expectInvalid([{ $0.advertisedAddresses = [address] }]) { $0.contains(text) }
     }
@@ -215,7 +215,7 @@ import Testing
     }
 
     @Test(arguments: ["", "-", "0-1", "2-1", "1-", "-1", "1-65536", "1-2-3", "a-b", "+1-2", "1 - 2"])
-    func whatIsNoRangeOfPortsIsRefused(_ text: String) {
+    func invalidPortRangesAreRefused(_ text: String) {
         #expect(throws: ConfigurationError.self) { try PortRange(parsing: text) }
     }
 }

@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func theReplyIsReadThoughMuchWasSentBehindTheRequest() async throws {
+    @Test func theReplyIsReadThoughMuchWasSentAfterTheRequest() async throws {
         try await withServer { port in
             let listener = try TestListener()
             listener.close()
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func aResetBehindEarlyDataThatIsNotReadIsSeenWhileDialling() async throws {
+    @Test func aResetAfterUnreadEarlyDataIsSeenWhileDialling() async throws {
         try await withServerObject { server, port in
             let hole = try Blackhole()
             defer { hole.close() }
@@ -160,7 +160,7 @@ import Testing
         }
     }
 
-    @Test func anEndBehindEarlyDataIsAHalfClose() async throws {
+    @Test func anEndAfterEarlyDataIsAHalfClose() async throws {
         try await withServer { port in
             let listener = try TestListener()
             defer { listener.close() }

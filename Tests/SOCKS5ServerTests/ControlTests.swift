@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func sessionsWithoutALoginAreEndedWhereOneIsRequiredNow() async throws {
+    @Test func sessionsWithoutALoginAreEndedIfOneIsNowRequired() async throws {
         try await withServerObject { server, port in
             let listener = try TestListener()
             defer { listener.close() }
@@ -275,7 +275,7 @@ import Testing
         #expect(ClientSource(.local(uid: 1)).description == "local")
     }
 
-    @Test func quotaCanBeUsedAgainBehindAReset() async throws {
+    @Test func aQuotaCanBeUsedAgainAfterAReset() async throws {
         try await withServerObject({
             $0.users = [ProxyUser(name: "alice", password: "secret")]
             $0.limits.user.quota = Quota(bytes: 1, period: .month)

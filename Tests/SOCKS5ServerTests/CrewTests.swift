@@ -23,7 +23,7 @@ extension ProxyServer {
         ([9, 8], 0), ([10, 8], 1), ([18, 16], 0), ([19, 16], 1), ([1125, 1000], 0), ([1126, 1000], 1),
         ([1, 0, 0], 1), ([2, 1, 0], 2), ([2, 1, 1], 1), ([3, 3, 3], 0), ([2, 9, 1], 2),
         ([5, 1 << 40, 4], 2), ([5, 1 << 40, 5], 0), ([5, 1 << 40], 0),
-    ]) func whoHasTheFewestTakesWhatAnotherHasTooMany(_ loads: [Int], _ taker: Int) {
+    ]) func theWorkerWithTheFewestSessionsGetsTheSurplus(_ loads: [Int], _ taker: Int) {
         #expect(Crew.taker(from: 0, of: loads.count) { loads[$0] } == taker)
         // The same seen by each worker, since nobody's number matters.
         for shift in 1..<max(2, loads.count) {
@@ -48,7 +48,7 @@ extension ProxyServer {
         }
     }
 
-    @Test func whoDoesNotServeYetOrHasToStopTakesNothing() {
+    @Test func startingAndStoppingWorkersGetNoConnections() {
         let crew = Crew(workers: 3)
         crew.members[0].open()
         crew.members[2].open()
@@ -85,7 +85,7 @@ extension ProxyServer {
     }
 
     /// Many enough that the spread would be that of the kernel, were they counted for good.
-    @Test func whatWasRefusedOrHasEndedCountsNoMore() async throws {
+    @Test func refusedAndEndedSessionsNoLongerCount() async throws {
         let configure = { (configuration: inout Configuration) in
             configuration.workers = 4
             configuration.maxConnections = 16

@@ -28,7 +28,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(latch.address == Self.source(2))
     }
 
-    @Test func anotherPortTakesThePlaceOfOneThatWasSilentForFiveSeconds() {
+    @Test func aPortThatWasSilentForFiveSecondsCanBeReplaced() {
         var latch = Self.latch()
         latch.latch(to: Self.source(1), now: 1000)
         latch.latch(to: Self.source(1), now: 3000)
@@ -141,7 +141,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(Self.receive(0x81, [], in: &reassembly) == .deliver([]))
     }
 
-    @Test func theFirstFragmentStartsAnew() {
+    @Test func theFirstFragmentRestartsTheSequence() {
         var reassembly = Reassembly()
         #expect(Self.receive(1, [1], in: &reassembly) == .hold)
         #expect(Self.receive(2, [2], in: &reassembly) == .hold)
@@ -150,7 +150,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     }
 
     @Test(arguments: [0x80, 2, 0x82, 1 + 3, 0x84, 127, 0xff] as [UInt8])
-    func whatIsOutOfTurnEndsWhatWasBegun(_ fragment: UInt8) {
+    func aFragmentOutOfOrderEndsItsSequence(_ fragment: UInt8) {
         for begun in [[], [1], [1, 2], [1, 2, 3, 4]] as [[UInt8]]
         where Int(fragment & 0x7f) != begun.count + 1 {
             var reassembly = Reassembly()
@@ -168,7 +168,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(Self.receive(0x82, [2], for: .loopback(8), in: &reassembly) == .drop)
     }
 
-    @Test func aWholeDatagramEndsWhatWasBegun() {
+    @Test func aWholeDatagramEndsASequenceOfFragments() {
         var reassembly = Reassembly()
         #expect(Self.receive(1, [1], in: &reassembly) == .hold)
         reassembly.abandon()

@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func whatIsRelayedIsCountedAndNothingIsDropped() async throws {
+    @Test func relayedDatagramsAreCountedAndNoneIsDropped() async throws {
         try await withServerObject { server, port in
             let association = try TestAssociation(through: port)
             defer { association.close() }
@@ -185,7 +185,8 @@ import Testing
     }
 
     @Test(arguments: Configuration.Filtering.allCases)
-    func aStrangerIsHeardOnlyWhereFilteringSaysSo(_ filtering: Configuration.Filtering) async throws {
+    func aStrangersDatagramIsRelayedOnlyIfFilteringAllowsIt(_ filtering: Configuration.Filtering) async throws
+    {
         try await withServerObject({ $0.udp.filtering = filtering }) { server, port in
             let association = try TestAssociation(through: port)
             defer { association.close() }
@@ -238,7 +239,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [65_498, 65_507]) func whatCannotBeWrappedIsDroppedAndCounted(_ length: Int) async throws
+    @Test(arguments: [65_498, 65_507]) func datagramsTooLongForAHeaderAreDroppedAndCounted(_ length: Int)
+        async throws
     {
         try await withServerObject { server, port in
             let association = try TestAssociation(through: port)

@@ -267,7 +267,7 @@ private struct ModelRace {
         #expect(Candidates(Array(Self.six[..<2]), preferred: .ipv4) == .addresses(Array(Self.six[..<2])))
     }
 
-    @Test func onlyOneFamilyIsDialledWhereOneIsAskedFor() {
+    @Test func onlyTheConfiguredFamilyIsDialled() {
         let found = Array(Self.six[..<1] + Self.four[..<2])
         #expect(Candidates(found, only: .ipv4) == .addresses(Array(Self.four[..<2])))
         #expect(Candidates(found, preferred: .ipv4, only: .ipv6) == .addresses(Array(Self.six[..<1])))
@@ -283,7 +283,7 @@ private struct ModelRace {
         #expect(order.count { $0.isIPv6 } == Candidates.limit / 2)
     }
 
-    @Test func aDeniedAddressIsPassedOverAndTheFirstDenialCountsWhereAllAre() {
+    @Test func deniedAddressesAreSkippedAndTheFirstDenialCountsIfAllAre() {
         let found = Array(Self.four[..<3])
         let all = { (address: SocketAddress) -> Denial? in .rule(address == Self.four[0] ? 1 : 2) }
         let second = { (address: SocketAddress) -> Denial? in address == Self.four[1] ? .rule(1) : nil }
@@ -299,7 +299,7 @@ private struct ModelRace {
         #expect(Candidates([mapped], only: .ipv6) == .none(.addressTypeNotSupported))
     }
 
-    @Test func theFirstAloneIsTheFirstOfTheList() {
+    @Test func theFirstChoiceIsTheFirstOfTheList() {
         var random = SeededGenerator(seed: 41)
         for _ in 0..<10_000 {
             let found = (Self.six[..<3] + Self.four[..<3]).shuffled(using: &random)

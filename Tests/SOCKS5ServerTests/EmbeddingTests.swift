@@ -141,7 +141,7 @@ actor Database {
         }
     }
 
-    @Test func whatIsPipelinedBehindARequestWaitsForTheDecision() async throws {
+    @Test func payloadPipelinedAfterARequestWaitsForTheDecision() async throws {
         let gate = AnswerGate<RuleVerdict>(cancelled: .denied)
         try await withServer({ $0.ruleSet = Waiting(gate: gate) }) { port in
             let listener = try TestListener()
@@ -163,7 +163,7 @@ actor Database {
         }
     }
 
-    @Test func theGuardStaysBesideARuleSet() async throws {
+    @Test func theGuardAppliesInAdditionToARuleSet() async throws {
         try await withServer({
             $0.ruleSet = Fixed(isLater: false)
             $0.destinationGuard.mode = .on
@@ -172,7 +172,7 @@ actor Database {
         }
     }
 
-    @Test func rulesBesideARuleSetAreRefused() {
+    @Test func rulesTogetherWithARuleSetAreRefused() {
         var configuration = Configuration()
         configuration.ruleSet = Fixed(isLater: false)
         configuration.rules = [Rule(.deny)]

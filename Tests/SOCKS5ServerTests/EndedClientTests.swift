@@ -68,7 +68,7 @@ import Testing
     }
 
     @Test(arguments: [SOCKSCommand.bind, .udpAssociate])
-    func theEndBehindALoginThatIsLookedAtEndsABindToo(_ command: SOCKSCommand) async throws {
+    func theEndAfterALoginUnderCheckEndsABindToo(_ command: SOCKSCommand) async throws {
         try await withServerObject({ $0.credentialStore = SlowStore() }) { server, port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test(arguments: [little, much])
-    func anEndBehindEarlyDataCountsAsAHandshakeUntilThereIsAnAnswer(_ bytes: [UInt8]) async throws {
+    func anEndAfterEarlyDataCountsAsAHandshakeUntilThereIsAnAnswer(_ bytes: [UInt8]) async throws {
         try await withServerObject({
             $0.limits.handshakesPerSource = 2
             $0.timeouts.dial = .seconds(2)

@@ -32,7 +32,7 @@ private let wrong = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"
         return text.hasPrefix("HTTP/1.1 ") ? Int(text.dropFirst(9).prefix(3)) : nil
     }
 
-    @Test(arguments: [nil, right]) func aTunnelTakesPayloadBehindTheRequest(_ login: String?) async throws {
+    @Test(arguments: [nil, right]) func aTunnelAcceptsPayloadAfterTheRequest(_ login: String?) async throws {
         try await withProxy({ $0.users = login == nil ? [] : [alice] }) { port, sessions in
             let listener = try TestListener()
             defer { listener.close() }

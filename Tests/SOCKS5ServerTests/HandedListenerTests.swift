@@ -132,7 +132,7 @@ import Testing
     }
 
     /// Nothing is closed, as the one that has asked for the sockets closes them all.
-    @Test func whatDoesntListenIsNotTakenOver() throws {
+    @Test func socketsThatDontListenAreNotTakenOver() throws {
         let listening = try ListeningSocket(SocketAddress(host: .ipv4(0x7f00_0001), port: 0), [])
         defer { listening.close() }
         let socket = try TestSocket(connectingTo: Int(listening.boundAddress.port))

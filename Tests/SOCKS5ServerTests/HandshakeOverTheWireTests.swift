@@ -209,7 +209,7 @@ private let loginGreeting = Greeting(methods: [.noAuthentication, .usernamePassw
         #expect(try await answer(to: [5, 1, 97, 1, 97]) == [5, 2, 1, 1])
     }
 
-    @Test func aRequestBehindBadCredentialsNeverRuns() async throws {
+    @Test func aRequestAfterBadCredentialsNeverRuns() async throws {
         let listener = try TestListener()
         defer { listener.close() }
         let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded

@@ -53,7 +53,7 @@ private func millisecondsToAnswer(
     }
 
     /// The payload waits while the hash is computed: in the ring, then in the socket.
-    @Test func whatIsPipelinedBehindCredentialsReachesTheTarget() async throws {
+    @Test func payloadPipelinedAfterCredentialsReachesTheTarget() async throws {
         let user = try hashed("alice", cost: 6)
         try await withServer({ $0.users = [user] }) { port in
             let listener = try TestListener()
@@ -77,7 +77,7 @@ private func millisecondsToAnswer(
         }
     }
 
-    @Test func aHalfCloseBehindPipelinedPayloadIsKept() async throws {
+    @Test func aHalfCloseAfterPipelinedPayloadIsKept() async throws {
         let user = try hashed("alice", cost: 6)
         try await withServer({ $0.users = [user] }) { port in
             let listener = try TestListener()
@@ -95,7 +95,7 @@ private func millisecondsToAnswer(
         }
     }
 
-    @Test func aRequestBehindBadCredentialsNeverRuns() async throws {
+    @Test func aRequestAfterBadCredentialsNeverRuns() async throws {
         let user = try hashed("alice")
         try await withServer({ $0.users = [user] }) { port in
             let listener = try TestListener()
@@ -112,7 +112,7 @@ private func millisecondsToAnswer(
     }
 
     /// 64 at once, which is what a source may have waiting; how fast the pings are is a matter of the machine.
-    @Test func aFloodOfWrongPasswordsHoldsUpNobodysBytes() async throws {
+    @Test func aFloodOfWrongPasswordsDelaysNoRelay() async throws {
         let user = try hashed("alice", cost: 6)
         let milliseconds = try await withServerObject({ $0.users = [user] }) { server, port in
             let listener = try TestListener()
@@ -277,7 +277,7 @@ private final class Gate: CredentialStore {
         }
     }
 
-    @Test func aStoreThatFailsHasSaidNothingOfTheLogin() async throws {
+    @Test func aFailingStoreLeavesTheLoginUnchecked() async throws {
         struct Down: CredentialStore {
             func verify(_ login: Login) -> LoginAnswer { .later { throw TestFailure("no database") } }
         }
@@ -366,7 +366,7 @@ private final class Gate: CredentialStore {
         }
     }
 
-    @Test func usersBesideAStoreAreRefusedAndAStoreIsEnoughForOthers() throws {
+    @Test func usersTogetherWithAStoreAreRefusedAndAStoreSufficesForOthers() throws {
         var configuration = Configuration()
         configuration.credentialStore = Fixed(isLater: false)
         configuration.listen = [try ListenAddress(parsing: "0.0.0.0:0")]

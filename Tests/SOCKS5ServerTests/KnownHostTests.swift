@@ -49,7 +49,7 @@ import Testing
             (Array(repeating: .ipv4(.loopback), count: 65), "host a.test has 65 addresses; expected 1 to 64"),
         ] as [([IPAddress], String)]
     )
-    func addressesThatAreNoneAreRefused(_ addresses: [IPAddress], _ told: String) throws {
+    func invalidAddressesAreRefused(_ addresses: [IPAddress], _ told: String) throws {
         var configuration = Configuration()
         configuration.resolver.hosts = [try #require(HostName("a.test")): addresses]
         let error = #expect(throws: ProxyServerError.self) { try configuration.validate() }

@@ -38,7 +38,7 @@ private enum Stage: CaseIterable {
 }
 
 @Suite struct LifecyclePartsTests {
-    @Test func aServerStartsOnceAndNeverBehindAStop() {
+    @Test func aServerStartsOnceAndNeverAfterAStop() {
         let refusals = Stage.allCases.map { stage in
             let life = stage.make()
             return life.start()
@@ -65,7 +65,7 @@ private enum Stage: CaseIterable {
         #expect(Stage.allCases.map { $0.make().hasEnded } == [false, false, false, false, false, true])
     }
 
-    @Test func noThreadStartsBehindAStop() {
+    @Test func noThreadStartsAfterAStop() {
         let starting = Stage.starting.make()
         #expect(starting.threadWillStart())
         let stopped = Stage.startingAndStopped.make()

@@ -32,7 +32,7 @@ import Testing
         #expect(server.statistics.active == 0)
     }
 
-    @Test func whatIsLeftAtTheEndOfTheGraceIsReset() async throws {
+    @Test func sessionsLeftAtTheEndOfTheGraceAreReset() async throws {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
@@ -62,7 +62,7 @@ import Testing
         try await task.value
     }
 
-    @Test func whoHasStartedAServerCanWaitForItsEnd() async throws {
+    @Test func aStartedServerCanBeAwaited() async throws {
         var configuration = Configuration()
         configuration.listen = [.loopback(port: 0)]
         configuration.timeouts.drain = .milliseconds(10)
@@ -246,7 +246,7 @@ import Testing
         "", ":", "1080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:1080",
         "[127.0.0.1]:1",
         "localhost:1080", "[::1]", "127.0.0.1:1080 ", "127.0.0.1:٣",
-    ]) func whatIsNoListenAddressIsRefused(_ text: String) {
+    ]) func invalidListenAddressesAreRefused(_ text: String) {
         let error = #expect(throws: ConfigurationError.self) { try ListenAddress(parsing: text) }
         #expect(error?.description.contains("expected ADDRESS:PORT") == true)
     }
@@ -267,7 +267,7 @@ import Testing
         expectInvalid(changes)
     }
 
-    @Test func whatHappenedIsCounted() async throws {
+    @Test func eventsAreCounted() async throws {
         let configure = { (configuration: inout Configuration) in
             configuration.users = [ProxyUser(name: "a", password: "b")]
             configuration.bind.isEnabled = false

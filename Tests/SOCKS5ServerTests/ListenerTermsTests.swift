@@ -79,7 +79,7 @@ import UVLoop
         }
     }
 
-    @Test func aListenersLimitsReplaceThoseForAll() throws {
+    @Test func aListenersLimitsReplaceTheCommonOnes() throws {
         var configuration = Configuration()
         configuration.limits.connectionsPerSource = 1
         configuration.limits.bandwidthPerConnection = 1024
@@ -187,7 +187,7 @@ import UVLoop
     }
 
     /// This machine may have but one of IPv6.
-    @Test func theAddressThatWasReachedReplacesThoseOfItsFamily() throws {
+    @Test func theReachedAddressReplacesTheOthersOfItsFamily() throws {
         var configuration = Configuration()
         let (four, six) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("2001:db8::1")))
         configuration.egress.addresses = [IPNetwork(four), IPNetwork(six)]
@@ -243,7 +243,7 @@ import UVLoop
         }
     }
 
-    @Test func anEgressThatCannotBeIsRefusedAtTheStart() async throws {
+    @Test func anUnusableEgressIsRefusedAtTheStart() async throws {
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]
         var egress = Configuration.Egress()

@@ -49,7 +49,7 @@ import Testing
         return try socket.request(command, target).reply
     }
 
-    @Test func aListenerMayAskNobodyToLogInBesideOneThatAsksAll() async throws {
+    @Test func oneListenerMayRequireLoginsAndAnotherNone() async throws {
         try await Self.withTwoListeners({
             $0.users = [ProxyUser(name: "alice", password: "secret")]
             $0.listeners[1].login = .never
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test(arguments: [SOCKSCommand.connect, .bind, .udpAssociate])
-    func rulesOfAListenerAreAskedBeforeThoseForAll(_ command: SOCKSCommand) async throws {
+    func rulesOfAListenerAreTriedBeforeTheCommonOnes(_ command: SOCKSCommand) async throws {
         try await Self.withTwoListeners({
             $0.rules = [Rule(.deny, commands: [command])]
             $0.listeners[1].rules = [Rule(.allow, commands: [command])]
@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    @Test func whatNoRuleOfAListenerMatchesIsDecidedByTheOthers() async throws {
+    @Test func otherRulesDecideIfNoneOfTheListenerMatches() async throws {
         try await Self.withTwoListeners({
             $0.rules = [Rule(.deny, ports: [PortRange(1...65535)])]
             $0.listeners[1].rules = [Rule(.allow, commands: [.bind])]
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test func aListenerDeniesWhatTheUsersOwnRulesAllow() throws {
+    @Test func aListenersDenialOverridesTheUsersOwnRules() throws {
         var user = ProxyUser(name: "alice", password: "secret")
         user.rules = [Rule(.allow)]
         let access = AccessPolicy(
@@ -112,7 +112,7 @@ import Testing
         #expect(Denial.listenerRule(2).text == "listener's rule 2")
     }
 
-    @Test func theGuardKeepsClosedWhatAListenerAllows() async throws {
+    @Test func theGuardOverridesAListenersRules() async throws {
         try await Self.withTwoListeners({
             $0.destinationGuard.mode = .on
             $0.listeners[1].rules = [Rule(.allow)]
@@ -212,7 +212,7 @@ import Testing
         #expect(configuration.listen.map(\.host) == ["127.0.0.3", "127.0.0.2"])
     }
 
-    @Test func aRuleSetOfOnesOwnStandsBesideNoRulesOfListeners() throws {
+    @Test func aCustomRuleSetExcludesRulesOfListeners() throws {
         struct Everything: RuleSet {
             func decide(_ request: RuleRequest) -> RuleAnswer { .now(.allowed) }
             func permits(_ target: RuleRequest) -> Bool { true }

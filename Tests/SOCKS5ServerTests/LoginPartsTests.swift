@@ -38,7 +38,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         #expect(isAdded)
     }
 
-    @Test func sourcesTakeTurnsSoThatAFloodDelaysItselfAlone() throws {
+    @Test func sourcesTakeTurnsSoThatAFloodDelaysOnlyItself() throws {
         var schedule = HashSchedule<Int>(HashLimits())
         for number in 0..<20 {
             try expectAdded(work(number), for: source(1), number, to: &schedule)
@@ -62,7 +62,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         try expectAdded(work(10), for: source(10), 10, to: &schedule)
     }
 
-    @Test func theSameLoginIsComputedOnceForAllWhoWait() throws {
+    @Test func theSameLoginIsComputedOnceForAllWaiters() throws {
         var schedule = HashSchedule<Int>(HashLimits(waiting: 1, waitingPerSource: 1))
         for number in 0..<100 { try expectAdded(work(7), for: source(1), number, to: &schedule) }
         let next = schedule.next()
@@ -72,7 +72,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         #expect(schedule.finish(taken.id) == Array(0...100))
     }
 
-    @Test func whatNobodyWaitsForIsNotComputed() throws {
+    @Test func hashesWithoutWaitersAreNotComputed() throws {
         var schedule = HashSchedule<Int>(HashLimits())
         let (first, second) = (try work(1), try work(2))
         _ = schedule.add(first, for: source(1), 1, 1)
@@ -270,7 +270,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         }
     }
 
-    @Test func whatWaitsBeyondTheBoundIsTurnedAwayUnseen() async throws {
+    @Test func loginsAboveTheLimitAreRefusedUnchecked() async throws {
         let slow = try PasswordHash(hashing: Array("secret".utf8), method: .bcrypt, cost: 6)
         let threads = HashThreads(maximum: 1, HashLimits(waiting: 2, waitingPerSource: 2))
         let table = table([("alice", .hash(slow))], threads: threads)

@@ -155,7 +155,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         }
     }
 
-    @Test func usersBeyondThoseWithNumbersOfTheirOwnCountTogether() throws {
+    @Test func usersWithoutTheirOwnNumbersCountTogether() throws {
         let table = AccountTable { _ in }
         let names = (0..<1002).map { Array("user\($0)".utf8) }
         table.name(names)
@@ -174,7 +174,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         #expect(table.others.bytes == (30, 0) && table.named.count == AccountTable.mostNamed)
     }
 
-    @Test func whatIsUsedOfAQuotaIsToldWithoutALock() throws {
+    @Test func usedQuotasAreReportedWithoutALock() throws {
         let day = try #require(UTCDay(parsing: Array("2026-01-14".utf8)))
         let quota = Quota(bytes: 100, period: .week)
         var usage = QuotaUsage()

@@ -41,14 +41,14 @@ private let notFound = NameAnswer.failure(.nameNotFound)
     @Test(arguments: [
         UVError.nameNotFound, .nameHasNoAddress, .lookupTemporaryFailure, .lookupFailed,
     ])
-    func whatTheServersSayIsKept(_ error: UVError) {
+    func answersOfTheNameServersAreCached(_ error: UVError) {
         var cache = NameCache(Configuration.Resolver())
         cache.insert(.failure(error), for: "a", now: 0)
         #expect(cache.answer(to: "a", now: 0)?.answer == .failure(error))
     }
 
     @Test(arguments: [UVError.lookupOutOfMemory, .outOfMemory, .tryAgain])
-    func whatFailsOnThisMachineIsNotKept(_ error: UVError) {
+    func failuresOfThisMachineAreNotCached(_ error: UVError) {
         var cache = NameCache(Configuration.Resolver())
         cache.insert(.failure(error), for: "a", now: 0)
         #expect(cache.answer(to: "a", now: 0)?.answer == nil)

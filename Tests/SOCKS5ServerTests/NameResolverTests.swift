@@ -29,8 +29,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true]) func aResolverOfOnesOwnIsAskedForNamesAlone(_ isLater: Bool) async throws
-    {
+    @Test(arguments: [false, true]) func aCustomResolverIsAskedOnlyForNames(_ isLater: Bool) async throws {
         let resolver = Fixed(isLater: isLater)
         try await withServer({ $0.nameResolver = resolver }) { port in
             let listener = try TestListener()
@@ -103,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func whatItFindsIsJudgedAndDatagramsGoThere() async throws {
+    @Test func rulesCheckItsAddressesAndDatagramsGoThere() async throws {
         let denied = [Rule(.deny, commands: [.connect], networks: [try IPNetwork(parsing: "127.0.0.0/8")])]
         try await withServer({
             $0.nameResolver = Fixed(isLater: true)

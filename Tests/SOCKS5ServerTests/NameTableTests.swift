@@ -28,7 +28,7 @@ private func source(_ number: Int) -> ClientSource {
         return NameTable(settings, parallel: parallel)
     }
 
-    @Test func aHundredWhoAskForOneNameAreToldByOneLookup() {
+    @Test func aHundredRequestsForANameShareALookup() {
         var table = Self.table()
         var outcomes = (0..<100).map { table.ask("name", for: source($0 % 7), $0, now: 0) }
         #expect(outcomes.removeFirst().isLookup)
@@ -72,7 +72,7 @@ private func source(_ number: Int) -> ClientSource {
         #expect(table.begin(of: "a") == nil)
     }
 
-    @Test func whoAsksForANameThatWaitsBehindAnotherDoesNotWaitThere() {
+    @Test func aRequestForAWaitingNameDoesNotWaitBehindOtherNames() {
         var table = Self.table(parallel: 8)
         for number in 0..<5 { _ = table.ask("stuck\(number)", for: source(1), number, now: 0) }
         #expect(table.ask("popular", for: source(1), 5, now: 0).isWait)
@@ -95,7 +95,7 @@ private func source(_ number: Int) -> ClientSource {
         #expect(table.finished("a1", found, now: 0).next == ["a2"])
     }
 
-    @Test func tooManyWhoWaitAreTurnedAway() {
+    @Test func tooManyWaitersAreRefused() {
         var table = Self.table(parallel: 2, waitingPerSource: 3, waiting: 5)
         let first = (0..<10).map { table.ask("a\($0)", for: source(1), $0, now: 0) }
         #expect(first.count(where: \.isWait) == 3)
@@ -106,7 +106,7 @@ private func source(_ number: Int) -> ClientSource {
         #expect(second.count(where: \.isWait) == 2)
     }
 
-    @Test func oneWhoLeavesLeavesTheOthersWaiting() throws {
+    @Test func aLeavingWaiterLeavesTheOthersWaiting() throws {
         var table = Self.table()
         let ticket = try #require(table.ask("name", for: source(1), 1, now: 0).ticket)
         _ = table.ask("name", for: source(1), 2, now: 0)
@@ -151,7 +151,7 @@ private func source(_ number: Int) -> ClientSource {
         #expect(table.ask("name", for: source(1), 2, now: 0).isWait)
     }
 
-    @Test func thousandsWhoWaitForOneNameCostEachOtherNothing() throws {
+    @Test func thousandsOfWaitersForANameDoNotSlowEachOther() throws {
         try expectLinear { count in
             var table = Self.table(parallel: 0, waitingPerSource: .max, waiting: .max)
             let tickets = (0..<count).compactMap {

@@ -20,7 +20,7 @@ enum HashOfSecret {
         try PasswordHash(parsing: hash).matches(password, PasswordHash.Scratch())
     }
 
-    @Test(arguments: HashOfSecret.all) func aHashTakesItsPasswordAlone(_ hash: String) throws {
+    @Test(arguments: HashOfSecret.all) func aHashMatchesOnlyItsPassword(_ hash: String) throws {
         #expect(try matches(hash, Array("secret".utf8)) == true)
         for wrong in [
             "", "Secret", "secre", "secrets", "secret\0", "\0", "é", String(repeating: "x", count: 255),
@@ -59,7 +59,7 @@ enum HashOfSecret {
         }
     }
 
-    @Test(arguments: PasswordHash.Method.allCases) func whatIsMadeIsTakenAndSaltedAnew(
+    @Test(arguments: PasswordHash.Method.allCases) func newHashesAreAcceptedAndEachHasItsOwnSalt(
         _ method: PasswordHash.Method
     ) throws {
         let made = try (0..<2).map { _ in
@@ -69,7 +69,7 @@ enum HashOfSecret {
         for hash in made { #expect(try matches(hash.text, [1, 2, 3]) == true) }
     }
 
-    @Test func whatCanNotBeHashedIsRefused() {
+    @Test func passwordsThatCannotBeHashedAreRefused() {
         let impossible: [([UInt8], PasswordHash.Method, Int?)] = [
             ([], .yescrypt, 1), ([UInt8](repeating: 1, count: 256), .sha512, 1000), ([1, 0], .yescrypt, 1),
             ([UInt8](repeating: 1, count: 73), .bcrypt, 4), ([1], .bcrypt, 3), ([1], .bcrypt, 17),
@@ -115,7 +115,7 @@ enum HashOfSecret {
         ("$y$j.5$abcdefghijklmnopqrstu/$aMXZ8aLyZZ.34V5w4RQ/w3gcYe3pPPVS6DIwzkzS9h9", "costs nothing"),
         ("$y$75$abcdefghijklmnopqrstu/$aMXZ8aLyZZ.34V5w4RQ/w3gcYe3pPPVS6DIwzkzS9h9", "unusual"),
         ("$y$j75z$abcdefghijklmnopqrstu/$aMXZ8aLyZZ.34V5w4RQ/w3gcYe3pPPVS6DIwzkzS9h9", "unusual"),
-    ]) func whatIsNoHashIsNamedUnseen(_ text: String, _ message: String) throws {
+    ]) func invalidHashesAreReportedWithoutBeingShown(_ text: String, _ message: String) throws {
         guard !message.isEmpty else {
             // N of 1024 and r of 1 is cheap, but can be computed.
             _ = try PasswordHash(parsing: text)

@@ -369,7 +369,7 @@ import Testing
         }
     }
 
-    @Test func aBalancerThatAReloadHasRemovedIsNoneAnyMore() async throws {
+    @Test func aReloadCanRemoveABalancer() async throws {
         try await Self.withBalancer { server, port in
             let waiting = try TestSocket(connectingTo: port)
             defer { waiting.close() }

@@ -103,7 +103,7 @@ import Testing
         )
     }
 
-    @Test func whatWasTakenFromTheBudgetComesBack() {
+    @Test func theBudgetIsReturned() {
         let budget = MemoryBudget(limit: 8 << 20)
         do {
             let pool = BufferPool(budget)

@@ -58,7 +58,7 @@ import UVLoop
         }
     }
 
-    @Test func aResetBehindBytesOnTheirWayIsStillAReset() async throws {
+    @Test func aResetAfterBytesInFlightIsStillAReset() async throws {
         try await withRelay { client in
             try client.expectReset()
         } target: { target in

@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func limitsAreThoseOfTheLastReloadAndLeaveWhatIsThere() async throws {
+    @Test func aReloadChangesLimitsOnlyForNewSessions() async throws {
         try await withServerObject { server, port in
             let first = try TestSocket(connectingTo: port)
             defer { first.close() }
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    @Test func whatCanNotBeServedChangesNothing() async throws {
+    @Test func aReloadThatCannotBeServedChangesNothing() async throws {
         func open(_ configuration: inout Configuration) {
             configuration.isOpen = true
             configuration.destinationGuard.mode = .off
@@ -143,7 +143,7 @@ import Testing
         }
     }
 
-    @Test func successfulLoginsAreKeptWhereTheHashIsTheSame() async throws {
+    @Test func successfulLoginsAreKeptIfTheHashIsUnchanged() async throws {
         func login(_ name: String) -> Login {
             Login(
                 credentials: Credentials(username: name, password: "secret"),

@@ -97,7 +97,7 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
         #expect(!listener.hasConnection)
     }
 
-    @Test func theGuardHidesWhatCONNECTMayNotReach() async throws {
+    @Test func theGuardHidesAddressesThatCONNECTMayNotReach() async throws {
         try await withProxy({ $0.destinationGuard.mode = .on }) { (port, sessions) throws in
             for (index, destination) in [
                 Self.named("inside.example"), .loopback(0), .unspecified, Self.named("0x7f.1"),
@@ -155,7 +155,7 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
         }
     }
 
-    @Test func noRuleIsAboutRESOLVEAlone() {
+    @Test func noRuleIsOnlyAboutRESOLVE() {
         #expect(throws: ConfigurationError.self) { try Rule.command(parsing: "resolve") }
         expectInvalid([{ $0.rules = [Rule(.deny, commands: [.resolve])] }]) { $0.contains("resolve") }
     }

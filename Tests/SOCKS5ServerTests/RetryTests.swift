@@ -6,7 +6,7 @@ import Testing
 
 /// Addresses that come later than the server.
 @Suite struct RetryTests {
-    @Test func aPlaceThatComesLaterIsListenedOnThen() async throws {
+    @Test func anAddressThatAppearsLaterIsListenedOn() async throws {
         let folder = "/tmp/socks5d-test-retry-\(getpid())"
         defer {
             unlink("\(folder)/proxy.sock")

@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    @Test func aClientThatOnlyLooksIsAProbe() async throws {
+    @Test func aClientThatSendsNothingIsAProbe() async throws {
         try await withSessions { sessions, port in
             for greets in [false, true] {
                 let client = try TestSocket(connectingTo: port)
@@ -180,7 +180,7 @@ import Testing
         ([4, 1, 0, 80, 127, 0, 0, 1, 0], "no login"),
         (Array("CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n".utf8), "no login"),
     ])
-    func aClientWithoutALoginIsToldByWhatItOffers(_ bytes: [UInt8], _ reason: String) async throws {
+    func aClientWithoutALoginIsRecognisedByItsMethods(_ bytes: [UInt8], _ reason: String) async throws {
         try await withSessions({
             $0.users = [ProxyUser(name: "alice", password: "secret")]
             $0.listeners[0].protocols = [.socks5, .socks4, .http]
@@ -253,7 +253,7 @@ import Testing
         }
     }
 
-    @Test func theDatagramsOfAnAssociationAreCountedByWhatBecameOfThem() async throws {
+    @Test func theDatagramsOfAnAssociationAreCountedByResult() async throws {
         try await withSessions { sessions, port in
             let association = try TestAssociation(through: port)
             let target = try TestDatagramSocket()

@@ -152,7 +152,7 @@ private enum Stage: String, CaseIterable {
         if isRefusing { #expect(on(.relayEnded(.flooded)) == .end(answered, byReset: true)) }
     }
 
-    @Test(arguments: Stage.allCases) private func aDeadlineDoesInEachStageWhatItIsFor(_ stage: Stage) {
+    @Test(arguments: Stage.allCases) private func eachDeadlineHasItsEffectInEachStage(_ stage: Stage) {
         var machine = stage.machine
         let isMissed = machine.missesDeadlines
         switch stage {

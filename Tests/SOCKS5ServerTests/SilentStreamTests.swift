@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test(arguments: Side.allCases)
-    func aResetBehindTheEndOfThatSideIsStillPassedOn(_ resetting: Side) async throws {
+    func aResetAfterTheEndOfThatSideIsStillPassedOn(_ resetting: Side) async throws {
         let leave: @Sendable (TestSocket) throws -> Void = { socket in
             usleep(400_000)
             try socket.send([1])
@@ -75,7 +75,7 @@ import Testing
         )
     }
 
-    @Test func anEndBehindUnreadBytesIsNoReset() async throws {
+    @Test func anEndAfterUnreadBytesIsNoReset() async throws {
         let bytes = SeededGenerator.pattern(32 << 20)
         try await withServer { port in
             let listener = try TestListener()
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func aResetBehindTheEndOfEarlyDataIsSeenWhileDialling() async throws {
+    @Test func aResetAfterTheEndOfEarlyDataIsSeenWhileDialling() async throws {
         try await withServerObject { server, port in
             let hole = try Blackhole()
             defer { hole.close() }
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    @Test func aResetBehindUnreadBytesIsSeenWhileALoginIsLookedAt() async throws {
+    @Test func aResetAfterUnreadBytesIsSeenWhileALoginIsChecked() async throws {
         let configure = { (configuration: inout Configuration) in
             configuration.credentialStore = SlowStore()
             configuration.timeouts.handshake = .seconds(60)

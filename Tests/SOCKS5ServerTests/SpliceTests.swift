@@ -63,7 +63,7 @@ import Testing
     }
 
     /// One that refuses would keep a pipe from the others.
-    @Test func onlyWhatTheSinkTakesAtOnceProvesAStreamToBeBulk() {
+    @Test func onlyReadsThatTheSinkAcceptsAtOnceCountAsBulk() {
         var lane = SpliceLane()
         lane.beginPayload(.bulk)
         let bulk = 64 << 10

@@ -60,7 +60,7 @@ import UVLoop
     }
 
     /// It could send no datagrams to the server's end of the socket, which has no address, whatever its own one is.
-    @Test func aClientNamedBehindAUnixSocketGetsNoAssociation() async throws {
+    @Test func aClientNamedAtAUnixSocketGetsNoAssociation() async throws {
         try await Self.withUnixServer({
             $0.listeners[0].proxyProtocol = [IPNetwork(.ipv4(.loopback), length: 32)]
             $0.isOpen = true
@@ -290,7 +290,7 @@ import UVLoop
     }
 
     /// Connections that wait to be accepted are served, and none comes behind them.
-    @Test func aStopServesAllWhoHaveConnected() async throws {
+    @Test func aStopServesAllConnectedClients() async throws {
         let folder = try Self.temporaryFolder()
         defer { try? Self.removeFolder(folder) }
         let path = "\(folder)/proxy.sock"
@@ -312,7 +312,7 @@ import UVLoop
         #expect(Self.mode(of: path) == nil)
     }
 
-    @Test func textsThatAreNoPlaceToListenAreRefused() throws {
+    @Test func textsThatAreNotListenAddressesAreRefused() throws {
         let long = String(repeating: "x", count: 108)
         for text in [
             "unix:", "unix:/tmp/\(long)", "unix:/tmp/a\0b", "unix:/tmp/a\nb", "systemd:", "systemd:a:b",
@@ -329,7 +329,7 @@ import UVLoop
         }
     }
 
-    @Test func placesOverlapWithTheirLikeAlone() throws {
+    @Test func placesOverlapOnlyWithPlacesOfTheirKind() throws {
         let all = try ["127.0.0.1:1080", "unix:/a", "unix:/b", "systemd:a", "systemd:b"].map {
             try ListenAddress(parsing: $0)
         }

@@ -41,7 +41,7 @@ import Testing
     }
 
     /// What the writer makes of any bytes is read as the same text.
-    @Test func whatIsWrittenIsReadAgain() {
+    @Test func descriptionsAreParsedBack() {
         var random = SeededGenerator(seed: 8259)
         for _ in 0..<(isQuick ? 2_000 : 20_000) {
             let bytes = (0..<Int.random(in: 0...12, using: &random)).map { _ in

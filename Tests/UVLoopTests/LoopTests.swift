@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    @Test func aListenerClosedWhileItAcceptsStillHandsOverWhatIsQueued() async throws {
+    @Test func aListenerClosedWhileItAcceptsStillHandsOverItsQueue() async throws {
         try await onThread {
             try withScript { script in
                 var queued: [TestSocket] = []
@@ -56,7 +56,7 @@ import Testing
     }
 
     /// libuv takes a hang-up behind a short read for an end; see `on_received` in the shim.
-    @Test(arguments: 0..<20) func aResetBehindUnreadBytesIsAnErrorAndNotAnEnd(_ round: Int) async throws {
+    @Test(arguments: 0..<20) func aResetAfterUnreadBytesIsAnErrorAndNotAnEnd(_ round: Int) async throws {
         try await onThread {
             try withScript(pausesAtFirst: true) { script in
                 try script.run { port in
@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test func whatTheSocketDoesNotTakeIsWrittenLaterInOrder() async throws {
+    @Test func bytesThatTheSocketRefusesAreWrittenLaterInOrder() async throws {
         try await onThread {
             try withScript(answers: 8 << 20) { script in
                 try script.run { port in
@@ -101,7 +101,7 @@ import Testing
         #expect(try await onThread { try connectOnce(to: listener.port) } == nil)
     }
 
-    @Test func whatATargetSaysAtOnceStaysInTheSocketUntilItIsRead() async throws {
+    @Test func earlyBytesOfATargetStayInTheSocketUntilTheyAreRead() async throws {
         let listener = try TestListener()
         defer { listener.close() }
         let banner = Array("220 ready".utf8)
@@ -163,7 +163,7 @@ import Testing
         #expect(sum == 7999 * 8000 / 2)
     }
 
-    @Test func aMailboxStaysOpenForWhatWaitsInIt() {
+    @Test func aMailboxStaysOpenWhileItHasMessages() {
         let mailbox = Mailbox<Int>()
         #expect(mailbox.post(1))
         #expect(!mailbox.closeIfEmpty())

@@ -55,7 +55,7 @@ import UVLoop
         }
     }
 
-    @Test func aSocketOfIPv6LeavesIPv4Alone() async throws {
+    @Test func anIPv6SocketDoesNotAcceptIPv4() async throws {
         try await onThread {
             let echo = try Echo(on: "::")
             try TestDatagramSocket(port: Int(echo.port)).close()
@@ -87,7 +87,7 @@ import UVLoop
         }
     }
 
-    @Test func whatCannotBeLeftByIsAnError() async throws {
+    @Test func anUnusableSourceAddressIsAnError() async throws {
         try await onThread {
             let scenario = try LoopScenario()
             var egress = EgressOptions()
@@ -107,7 +107,7 @@ import UVLoop
         }
     }
 
-    @Test func whatNoDatagramCanCarryIsNotSent() async throws {
+    @Test func payloadTooLongForADatagramIsNotSent() async throws {
         try await onThread {
             let echo = try Echo(on: "127.0.0.1")
             let bytes = [UInt8](repeating: 0, count: 65_508)
@@ -203,7 +203,7 @@ import UVLoop
         }
     }
 
-    @Test func whatCannotBeSentOfABatchHoldsUpNothingElse() async throws {
+    @Test func aDatagramThatCannotBeSentDelaysNoOtherOfItsBatch() async throws {
         try await withTenAtOnce { echo, peer in
             echo.answer = { socket, datagram, source in
                 let isOdd = datagram[0] % 2 == 1
@@ -219,7 +219,7 @@ import UVLoop
         }
     }
 
-    @Test func aSeriesThatIsRefusedEndsOneByOne() async throws {
+    @Test func aRefusedSeriesEndsOneByOne() async throws {
         try await withTenAtOnce { echo, peer in
             echo.answer = { socket, datagram, source in
                 let target = SocketAddress(host: source.host, port: datagram[0] < 5 ? 0 : source.port)
@@ -246,7 +246,7 @@ import UVLoop
         }
     }
 
-    @Test func aSocketThatClosesWithinABatchSendsWhatItHasAndReceivesNoMore() async throws {
+    @Test func aSocketThatClosesWithinABatchSendsItsDatagramsAndReceivesNoMore() async throws {
         try await withTenAtOnce { echo, peer in
             try echo.run(until: 3)
             #expect(echo.lengths == [1, 1, 1] && echo.sent == [1, 1, 1])

@@ -107,7 +107,7 @@ private final class Atomic0: Sendable {
     }
 
     @Test(arguments: Splicing.allCases)
-    func whatIsLimitedArrivesWholeAndEnds(_ splicing: Splicing) async throws {
+    func aLimitedTransferArrivesWholeAndEnds(_ splicing: Splicing) async throws {
         try await withServer({
             $0.users = users("alice")
             $0.splicing = splicing
@@ -157,7 +157,7 @@ private final class Atomic0: Sendable {
         }
     }
 
-    @Test func bandwidthIsNotSpentOnClientsThatHaveGone() async throws {
+    @Test func bandwidthIsNotSpentOnClientsThatHaveLeft() async throws {
         try await withServerObject({
             $0.users = users("alice")
             $0.limits.user.bandwidth = Self.limit

@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 2, 4]) func silentConnectionsKeepNobodyOut(_ workers: Int) async throws {
+    @Test(arguments: [1, 2, 4]) func silentConnectionsDoNotKeepOthersOut(_ workers: Int) async throws {
         let log = RecordedLog()
         var configuration = Configuration()
         configuration.listen = [try ListenAddress(parsing: "127.0.0.1:0")]

@@ -78,7 +78,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         #expect(table.arrivalsRemembered <= SourceTable.maximumArrivals)
     }
 
-    @Test func accountsThatNobodyNeedsAreForgotten() throws {
+    @Test func unneededAccountsAreForgotten() throws {
         var user = UserLimits()
         user.connections = 1
         let limits = try #require(UserBounds(user))
@@ -132,7 +132,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
     }
 
     /// Takers of several sizes, who never ask before their time, get what a second has and the credit once.
-    @Test(arguments: [1024, 100_000, 8 << 20, 16 << 20]) func aBucketGivesItsRateWhoeverTakes(
+    @Test(arguments: [1024, 100_000, 8 << 20, 16 << 20]) func aBucketGrantsItsRateToAnyTaker(
         _ bytesPerSecond: Int
     ) {
         let rate = Rate(bytesPerSecond)
@@ -180,7 +180,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         #expect(grant.without(60, late)?.state(late + Rate.credit) == .usable)
     }
 
-    @Test func aPortionThatNobodyAwaitsLapses() {
+    @Test func aPortionWithoutATakerLapses() {
         let grant = Grant(bytes: 100, start: 1)
         #expect(grant.state(1 + Rate.credit) == .usable)
         #expect(grant.state(late) == .lapsed)

@@ -54,12 +54,12 @@ private final class Used {
     @Test(arguments: [
         "", "2025-1-01", "2025-02-29", "2025-13-01", "2025-00-10", "2025-01-00", "1969-12-31", "0000-01-01",
         "20250-01-1", "2025/01/01", "2025-01-01 ", "+025-01-01", "٢٠٢٥-01-01", "----------",
-    ]) func whatIsNoDayIsNone(_ text: String) {
+    ]) func invalidDaysAreRefused(_ text: String) {
         #expect(UTCDay(parsing: Array(text.utf8)) == nil)
     }
 
     @Test(arguments: Quota.Period.allCases)
-    func aQuotaIsGrantedOnceAPeriodWhereTheClockGoesOn(_ period: Quota.Period) throws {
+    func aQuotaIsGrantedOncePerPeriodIfTheClockDoesNotStep(_ period: Quota.Period) throws {
         let quota = Quota(bytes: 100, period: period)
         let usage = Used(QuotaUsage())
         var today = try day("2024-01-01")

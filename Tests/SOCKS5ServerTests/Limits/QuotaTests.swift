@@ -116,7 +116,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
         }
     }
 
-    @Test func whatWasUsedSurvivesARestart() async throws {
+    @Test func usedQuotasSurviveARestart() async throws {
         try await withFile([]) { path in
             try await withQuotas(path) { _, port in
                 let listener = try TestListener()

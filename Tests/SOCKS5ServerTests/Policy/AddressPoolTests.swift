@@ -97,7 +97,7 @@ import Testing
         #expect(counts.values.allSatisfy { (400...600).contains($0) }, "\(counts)")
     }
 
-    @Test func anAddressThatGoesMovesItsOwnUsersAlone() throws {
+    @Test func aRemovedAddressMovesOnlyItsOwnUsers() throws {
         let texts = (1...10).map { "192.0.2.\($0)" }
         let (all, fewer) = (try Self.pool(texts), try Self.pool(Array(texts.dropLast())))
         for number in 0..<1000 {
@@ -115,7 +115,7 @@ import Testing
         #expect(try Self.chosen(pool, .sameForUser, Self.subject(client: "192.0.2.2")) != here)
     }
 
-    @Test func aSessionIDKeepsItsAddressForItsUserAlone() throws {
+    @Test func aSessionIDKeepsItsAddressOnlyForItsUser() throws {
         let pool = try Self.pool(["2001:db8::/64"], isIPv6: true)
         func address(_ user: String, _ id: String?) throws -> String {
             try Self.chosen(pool, .sameForSessionID, Self.subject(user, id: id))
@@ -146,7 +146,7 @@ import Testing
         (["10.0.0.0/8", "10.1.2.3"], "10.0.0.0/8 and 10.1.2.3"),
         (["10.1.0.0/16", "10.0.0.0/8"], "10.1.0.0/16 and"),
         ((0...256).map { "10.0.\($0 / 256).\($0 % 256)" }, "257 addresses"),
-    ]) func aListThatCanNotBeMeantIsRefused(_ texts: [String], _ what: String) throws {
+    ]) func contradictoryListsAreRefused(_ texts: [String], _ what: String) throws {
         let fault = EgressAddresses.fault(in: try texts.map { try IPNetwork(parsing: $0) })
         #expect(fault?.what.hasPrefix(what) == true, "\(fault as Any)")
     }

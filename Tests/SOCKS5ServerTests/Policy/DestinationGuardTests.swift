@@ -117,7 +117,7 @@ import UVLoop
         ("1.1.1.1", nil as GuardReason?), ("127.0.0.1", .loopback), ("10.1.2.3", .private),
         ("169.254.169.254", .metadata), ("100.64.0.1", .shared), ("0.0.0.2", .unspecified),
         ("224.0.0.1", .multicast),
-    ]) func whatWrapsAnIPv4AddressIsJudgedByIt(_ inside: String, _ reason: GuardReason?) throws {
+    ]) func theEmbeddedIPv4AddressDecides(_ inside: String, _ reason: GuardReason?) throws {
         guard case .ipv4(let address) = try host(inside) else { return }
         let bits = address.rawValue
         let hex = { (bits: UInt32) in "\(String(bits >> 16, radix: 16)):\(String(bits & 0xffff, radix: 16))" }
@@ -131,7 +131,7 @@ import UVLoop
         }
     }
 
-    @Test func privateOpensPrivateNetworksAlone() throws {
+    @Test func privateOpensOnlyPrivateNetworks() throws {
         for text in [
             "10.0.0.1", "172.16.0.1", "192.168.1.1", "fd12::1", "64:ff9b::10.0.0.1", "2002:a00:1::1",
         ] {
@@ -144,7 +144,7 @@ import UVLoop
         }
     }
 
-    @Test func aNetworkOpensItselfAlone() throws {
+    @Test func aNetworkExceptionOpensOnlyThatNetwork() throws {
         let some = [GuardException.network(try IPNetwork(parsing: "127.0.0.0/30"))]
         #expect(try Self.denial("127.0.0.3", some) == nil)
         #expect(try Self.denial("::ffff:127.0.0.3", some) == nil)
@@ -212,7 +212,7 @@ import UVLoop
         #expect(throws: ConfigurationError.self) { try GuardException(parsing: "10.0.0.1/8") }
     }
 
-    @Test func itIsOnWhereOthersReachTheListener() throws {
+    @Test func itIsOnIfOthersReachTheListener() throws {
         var configuration = Configuration()
         #expect(!configuration.guardsDestinations)
         for (texts, isOn) in [

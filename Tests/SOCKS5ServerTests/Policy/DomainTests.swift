@@ -64,7 +64,7 @@ import Testing
         "", ".", "..", "a..b", ".a..b", "a b", "http://a.com", "a.com/", "a.com:80", "10.0.0.1", "::1",
         "[::1]",
         "1.2", "bücher.example", ".*.a", ".a*.b", "a\nb", "a@b.com", String(repeating: "a", count: 256),
-    ]) func whatIsNoDomainIsRefused(_ text: String) {
+    ]) func invalidDomainsAreRefused(_ text: String) {
         let error = #expect(throws: ConfigurationError.self) { try DomainPattern(parsing: text) }
         #expect(error?.description.contains("expected example.com, .example.com") == true)
         #expect(error?.description.contains("\n") == false)
@@ -76,7 +76,7 @@ import Testing
     }
 
     /// 10⁵ names of few letters and few labels, so that much matches, against a model that compares label by label.
-    @Test(arguments: [1, 2, 3, 4]) func theTableFindsWhatTheModelFinds(_ seed: UInt64) throws {
+    @Test(arguments: [1, 2, 3, 4]) func theTableAgreesWithTheModel(_ seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for round in 0..<(isQuick ? 100 : 1_000) {
             let texts = (0..<Int.random(in: 0...8, using: &random)).map { _ in Self.pattern(&random) }

@@ -33,7 +33,7 @@ import UVLoop
         "", "/", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8/8", "10/8",
         "10.0.0.0/255.0.0.0", "10.0.0/8", "010.0.0.1", "2001:db8::/129", "2001:db8::/1000", "fe80::1%lo",
         "fe80::%1/10", "[::1]", "example.com", "10.0.0.0/8 ", " 10.0.0.0", "10.0.0.0/٨", "1\u{0}2",
-    ]) func whatIsNoNetworkIsRefused(_ text: String) {
+    ]) func invalidNetworksAreRefused(_ text: String) {
         let error = #expect(throws: ConfigurationError.self) { try IPNetwork(parsing: text) }
         #expect(error?.description.contains("expected ADDRESS/LENGTH") == true)
     }
@@ -42,7 +42,7 @@ import UVLoop
         ("10.0.0.1/8", "10.0.0.0/8", "10.0.0.1"), ("192.168.1.0/16", "192.168.0.0/16", "192.168.1.0"),
         ("1.2.3.4/0", "0.0.0.0/0", "1.2.3.4"), ("2001:db8::1/32", "2001:db8::/32", "2001:db8::1"),
         ("::ffff:10.0.0.1/104", "10.0.0.0/8", "::ffff:10.0.0.1"),
-    ]) func bitsBehindTheLengthAreAnsweredWithTheRightForm(_ text: String, _ right: String, _ alone: String) {
+    ]) func bitsAfterTheLengthAreReportedWithTheRightForm(_ text: String, _ right: String, _ alone: String) {
         let error = #expect(throws: ConfigurationError.self) { try IPNetwork(parsing: text) }
         #expect(error?.description.contains("expected \(right), or \(alone) alone") == true)
     }
@@ -67,7 +67,7 @@ import UVLoop
     }
 
     /// 10⁵ lookups of numbers near the prefixes, in tables that are nested, dense or sparse.
-    @Test(arguments: [1, 2, 3, 4]) func theTrieFindsWhatAScanFinds(_ seed: UInt64) {
+    @Test(arguments: [1, 2, 3, 4]) func theTrieAgreesWithAScan(_ seed: UInt64) {
         compareWithScan(UInt32.self, seed: seed)
         compareWithScan(UInt128.self, seed: seed + 100)
         compareWithScan(UInt16.self, seed: seed + 200)

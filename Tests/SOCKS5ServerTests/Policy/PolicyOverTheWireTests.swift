@@ -223,7 +223,7 @@ import Testing
         }
     }
 
-    @Test func aPeerThatIsDeniedIsAStrangerToABindThatAwaitsAnyone() async throws {
+    @Test func bindIgnoresDeniedPeers() async throws {
         let rules = [Rule(.deny, networks: try Self.network("127.0.0.2"))]
         try await withServer({ $0.rules = rules }) { port in
             let client = try TestSocket(connectingTo: port)
@@ -291,7 +291,7 @@ import Testing
         }
     }
 
-    @Test func rulesAloneKeepAnAssociationFromLoopbackHoweverItIsSpelt() async throws {
+    @Test func rulesKeepAnAssociationFromEverySpellingOfLoopback() async throws {
         try await withServerObject({ $0.rules = Self.local }) { server, port in
             let association = try TestAssociation(through: port)
             defer { association.close() }
@@ -354,7 +354,7 @@ import Testing
     @Test(arguments: [
         "64:ff9b::127.0.0.2", "2002:7f00:2::1", "2001:0:7f00:2::1", "2001::80ff:fffd", "::127.0.0.2",
         "::ffff:0:127.0.0.2",
-    ]) func aRuleAboutAnIPv4AddressHoldsForWhatWrapsIt(_ text: String) throws {
+    ]) func aRuleAboutAnIPv4AddressAppliesToIPv6AddressesThatEmbedIt(_ text: String) throws {
         let address = try #require(IPAddress(text))
         let subject = Subject(client: someone, user: nil, command: .connect)
         func denial(_ rules: [Rule]) -> Denial? {

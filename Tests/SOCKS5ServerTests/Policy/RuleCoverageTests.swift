@@ -18,7 +18,7 @@ import Testing
         texts.compactMap { try? PortRange(parsing: $0) }
     }
 
-    @Test func aRuleWithoutCriteriaCoversAllAndIsCoveredByItsLikesAlone() throws {
+    @Test func aRuleWithoutCriteriaIsCoveredOnlyByOthersWithoutCriteria() throws {
         let all = Rule(.allow)
         let some = [
             Rule(.deny, clients: try Self.networks("0.0.0.0/0", "::/0")), Rule(.deny, users: ["a"]),
@@ -64,7 +64,8 @@ import Testing
         ("10.0.0.0/8", "::ffff:10.0.0.1", true), ("2001:db8::/33", "2001:db8:8000::/33", false),
         ("1.2.3.4", "1.2.3.4/32", true), ("1.2.3.4", "1.2.3.5", false),
     ])
-    func aNetworkContainsWhatSharesItsBits(_ wide: String, _ narrow: String, _ isContained: Bool) throws {
+    func aNetworkContainsAllAddressesWithItsBits(_ wide: String, _ narrow: String, _ isContained: Bool) throws
+    {
         #expect(try IPNetwork(parsing: wide).contains(IPNetwork(parsing: narrow)) == isContained)
     }
 
@@ -220,7 +221,7 @@ import Testing
             (["2000::/4"], [], false), (["2001:db8::/48"], [], true), (["fc00::/7"], ["private"], false),
         ] as [([String], [String], Bool)]
     )
-    func theGuardClosesANetworkWhereItRefusesAllOfIt(_ texts: [String], _ opened: [String], _ isClosed: Bool)
+    func theGuardClosesANetworkIfItRefusesAllOfIt(_ texts: [String], _ opened: [String], _ isClosed: Bool)
         throws
     {
         let exceptions = try opened.map { try GuardException(parsing: $0) }

@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test func whatARuleDeniesMayBeReportedByAnEarlierOne() async throws {
+    @Test func anEarlierRuleMayReportADeniedRequest() async throws {
         try await withReports([Rule(.report), Rule(.deny)]) { _, sessions, port in
             try expect(.notAllowed, through: port, to: .loopback(1))
             let info = try sessions.next(after: 0)

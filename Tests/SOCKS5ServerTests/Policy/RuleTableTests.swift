@@ -47,7 +47,7 @@ import UVLoop
         #expect(rules.denial(of: try Self.at("::1"), to: Self.anyone) == 0)
     }
 
-    @Test func theCandidatesOfASubjectEndWithTheFirstThatIsCertain() throws {
+    @Test func theCandidatesOfASubjectEndWithTheFirstCertainRule() throws {
         let rules = RuleTable([
             Rule(.deny, networks: [try Self.network("10.0.0.0/8")]),
             Rule(.deny, clients: [try Self.network("192.0.2.0/24")]),
@@ -68,7 +68,7 @@ import UVLoop
         #expect(many.candidates(for: Self.anyone) == (Array(0...200), true))
     }
 
-    @Test func whatNoRuleMatchesIsAllowed() throws {
+    @Test func requestsThatNoRuleMatchesAreAllowed() throws {
         let rules = RuleTable([Rule(.deny, networks: [try Self.network("10.0.0.0/8")])])
         #expect(rules.denial(of: try Self.at("11.0.0.1"), to: Self.anyone) == nil)
     }
@@ -248,7 +248,7 @@ import UVLoop
     // MARK: - Against a model
 
     /// 10⁵ requests, each asked three times: with nothing known, by name, and by address.
-    @Test(arguments: [1, 2, 3, 4]) func theTablesSayWhatReadingTheRulesInOrderSays(_ seed: UInt64) throws {
+    @Test(arguments: [1, 2, 3, 4]) func theTablesAgreeWithReadingTheRulesInOrder(_ seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for round in 0..<(isQuick ? 60 : 600) {
             let rules = try (0..<Int.random(in: 0...8, using: &random)).map { _ in try Self.rule(&random) }

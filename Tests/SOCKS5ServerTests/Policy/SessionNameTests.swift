@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func rulesAndLogSeeTheUserAlone() async throws {
+    @Test func rulesAndLogSeeOnlyTheUser() async throws {
         let sessions = RecordedSessions()
         let name = Array("alice".utf8)
         try await withServer({

@@ -63,7 +63,7 @@ import UVLoop
     }
 
     /// The clock is looked at for each login, and a hash is computed for those it refuses, as for a wrong password.
-    @Test func anExpiredLoginCostsWhatAWrongPasswordCosts() async throws {
+    @Test func anExpiredLoginCostsAsMuchAsAWrongPassword() async throws {
         final class Clock: Sendable {
             let seconds = Atomic<Int64>(999)
         }
@@ -111,7 +111,7 @@ import UVLoop
 
     // MARK: - Rules
 
-    @Test func theUsersRulesComeFirstAndTheGeneralOnesWhereNoneMatches() async throws {
+    @Test func theUsersRulesComeFirstAndTheCommonOnesIfNoneMatches() async throws {
         let (open, shut) = (try TestListener(), try TestListener())
         defer { open.close(); shut.close() }
         let port = PortRange(UInt16(open.port))
@@ -211,7 +211,7 @@ import UVLoop
         #expect("\(try datagrams.receive().source)".hasPrefix("\(expected):"))
     }
 
-    @Test func whatACredentialStoreGrantsBindsTheUserAsSettingsDo() async throws {
+    @Test func termsFromACredentialStoreApplyLikeSettings() async throws {
         struct Store: CredentialStore {
             let terms: [String: UserTerms]
 
@@ -248,7 +248,7 @@ import UVLoop
         }
     }
 
-    @Test func termsThatCanNotBeMeantAreRefused() throws {
+    @Test func contradictoryUserTermsAreRefused() throws {
         let twice = try ["::1", "::1"].map { try IPNetwork(parsing: $0) }
         var limits = UserLimits()
         limits.connections = 0
@@ -260,7 +260,7 @@ import UVLoop
 
     // MARK: - Validation
 
-    @Test func whatCanNotBeMeantIsRefusedWithTheUsersName() throws {
+    @Test func contradictoryTermsAreRefusedWithTheUsersName() throws {
         let twice = try ["127.0.0.1", "127.0.0.1"].map { try IPNetwork(parsing: $0) }
         for (message, change) in [
             ("has clients without a value", { $0.clients = [] }),

@@ -127,7 +127,7 @@ import Testing
     }
 
     /// Whether it leaves the group or is down.
-    @Test func aMemberThatGoesMovesItsOwnShareAlone() {
+    @Test func aRemovedMemberMovesOnlyItsOwnShare() {
         let all = ["a": 1, "b": 2, "c": 3, "d": 4]
         var whole = Self.chooser(.sameForUser, all)
         for (place, gone) in all.keys.sorted().enumerated() {

@@ -41,7 +41,7 @@ import Testing
         Destination(name: "relay.test", port: 7),
         Destination(host: .ipv4(IPv4Address(127, 0, 0, 1)), port: 0),
     ])
-    func anAddressThatNobodyCanSendToIsTheParentsFault(_ told: Destination) async throws {
+    func anUnusableRelayAddressIsTheParentsFault(_ told: Destination) async throws {
         try await withScriptedParent { port, parent, server in
             let client = try TestAssociation(through: port)
             defer { client.close() }
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func whatComesMeanwhileIsHeldWithinBounds() async throws {
+    @Test func datagramsThatComeMeanwhileAreHeldWithinLimits() async throws {
         try await withScriptedParent { port, parent, server in
             let client = try TestAssociation(through: port)
             defer { client.close() }
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func aSilentParentIsGivenUpBehindTheTimeForDials() async throws {
+    @Test func aSilentParentIsGivenUpAfterTheDialTimeout() async throws {
         try await withScriptedParent({ $0.timeouts.dial = .milliseconds(300) }) { port, parent, server in
             let client = try TestAssociation(through: port)
             defer { client.close() }

@@ -81,7 +81,7 @@ import UVLoop
             .unreachable(.addressInUse), .unreachable(.outOfMemory),
         ] as [ParentFailure]
     )
-    func whatThisMachineLacksIsNoFaultOfTheParent(_ failure: ParentFailure) throws {
+    func aShortageOfThisMachineIsNotTheParentsFailure(_ failure: ParentFailure) throws {
         let world = World("a")
         for _ in 0..<10 { try world.fail("a", failure) }
         #expect(try world.isUp("a"))
@@ -98,7 +98,7 @@ import UVLoop
         )
     }
 
-    @Test func aFailureAtAHopCountsAgainstThatHopAlone() throws {
+    @Test func aFailureAtAHopCountsOnlyAgainstThatHop() throws {
         let world = World("a", "b", "c", through: ["b": "a", "c": "b"])
         for _ in 0..<3 { try world.fail("c", .broken("nonsense"), at: 1) }
         #expect(try world.isUp("a") && !world.isUp("b") && world.isUp("c"))
@@ -133,7 +133,7 @@ import UVLoop
     }
 
     /// Of a chain whose other hop is somebody else's trial, no hop stays taken.
-    @Test func anAttemptThatMayNotBeginLeavesNoTrialBehind() throws {
+    @Test func anAttemptThatMayNotBeginLeavesNoTrial() throws {
         let world = World("a", "b", through: ["b": "a"])
         try world.fail("a", .timedOut)
         for _ in 0..<3 { try world.fail("b", .broken(""), at: 1, now: 1) }
@@ -214,7 +214,7 @@ import UVLoop
         #expect(try world.isUp("near"))
     }
 
-    @Test func aParentThatComesAndGoesIsSaidOnceASecond() throws {
+    @Test func aParentThatComesAndGoesIsLoggedOncePerSecond() throws {
         let world = World("a")
         for step in 0..<200 as Range<UInt64> {
             let now = step * 100
@@ -228,7 +228,7 @@ import UVLoop
 
     // MARK: - Reloads
 
-    @Test func aReloadKeepsWhatIsKnownOfParentsThatStay() throws {
+    @Test func aReloadKeepsTheStateOfRemainingParents() throws {
         let log = RecordedLog()
         let table = ParentTable(log.logger)
         var parents = Self.parents("a", "b", "c")

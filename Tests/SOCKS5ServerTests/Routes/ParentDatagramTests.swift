@@ -91,7 +91,7 @@ import Testing
     }
 
     /// It is looked up where the route wants that, and where only an address tells which route it is.
-    @Test(arguments: [false, true]) func aNameIsLookedUpWhereItsRouteSaysSo(_ hasNetworks: Bool) async throws
+    @Test(arguments: [false, true]) func aNameIsLookedUpHereIfItsRouteSaysSo(_ hasNetworks: Bool) async throws
     {
         struct Names: NameResolver {
             func resolve(_ name: String) -> ResolverAnswer {
@@ -182,7 +182,7 @@ import Testing
         }
     }
 
-    @Test func whateverMakesNoSenseIsDroppedAndCountedAndEndsNothing() async throws {
+    @Test func invalidDatagramsAreDroppedAndCountedAndEndNothing() async throws {
         try await withScriptedParent { port, parent, server in
             let client = try TestAssociation(through: port)
             defer { client.close() }
@@ -216,7 +216,7 @@ import Testing
     }
 
     @Test(arguments: [Configuration.Filtering.endpointIndependent, .addressDependent])
-    func filteringHoldsBehindAParentToo(_ filtering: Configuration.Filtering) async throws {
+    func filteringAppliesThroughAParentToo(_ filtering: Configuration.Filtering) async throws {
         try await withScriptedParent({ $0.udp.filtering = filtering }) { port, parent, server in
             let client = try TestAssociation(through: port)
             defer { client.close() }
@@ -263,7 +263,7 @@ import Testing
         }
     }
 
-    @Test func datagramsLeaveStraightWhereTheRouteSaysSo() async throws {
+    @Test func datagramsLeaveDirectlyIfTheRouteSaysSo() async throws {
         try await withScriptedParent({
             $0.parents.append(Parent("page", .http, port: 1))
             var other = Route(.parent("page"))

@@ -177,7 +177,7 @@ private struct Load {
     }
 
     /// Three clients find out that it refuses, and then one at a time, when it has rested.
-    @Test func aMemberThatRefusesIsSoonAskedByNobody() async throws {
+    @Test func aMemberThatRefusesIsSoonSkipped() async throws {
         let log = RecordedLog()
         try await Self.withGroup(.inOrder, log) { server, port, members in
             _ = try awaited { await members[0].stop() }
@@ -216,7 +216,7 @@ private struct Load {
         }
     }
 
-    @Test func clientsGoOnWhereAllMembersAreDown() async throws {
+    @Test func clientsAreServedEvenIfAllMembersAreDown() async throws {
         try await Self.withGroup(.random) { server, port, members in
             for member in members { _ = try awaited { await member.stop() } }
             for _ in 0..<5 { try expect(.generalFailure, through: port, to: .loopback(1)) }
@@ -227,7 +227,7 @@ private struct Load {
         }
     }
 
-    @Test func whatAMemberAnswersIsNoFaultOfIt() async throws {
+    @Test func anAnswerDoesNotCountAsAFailureOfTheMember() async throws {
         try await Self.withGroup(.inOrder) { server, port, _ in
             let deaf = TestListener.unusedPort()
             for _ in 0..<5 { try expect(.connectionRefused, through: port, to: .loopback(deaf)) }
@@ -238,7 +238,7 @@ private struct Load {
         }
     }
 
-    @Test func sessionsGoWhereTheFewestAreAndAreCountedToTheirEnd() async throws {
+    @Test func sessionsGoToTheWorkerWithTheFewestAndAreCountedUntilTheirEnd() async throws {
         try await Self.withGroup(.leastSessions) { server, port, _ in
             let target = try TestListener()
             defer { target.close() }
@@ -256,7 +256,7 @@ private struct Load {
     }
 
     @Test(arguments: [ParentGroup.Choice.sameForUser, .sameForDestination])
-    func whoAsksForTheSameGetsTheSameMember(_ choice: ParentGroup.Choice) async throws {
+    func requestsForTheSameTargetGetTheSameMember(_ choice: ParentGroup.Choice) async throws {
         try await Self.withGroup(choice) { server, port, _ in
             for _ in 0..<9 { try expectRelaying(through: port) }
             let opened = try Self.names.map { try Self.count(.opened, $0, of: server) }
@@ -265,7 +265,7 @@ private struct Load {
     }
 
     /// Clients leave wherever they like; behind the end no place is taken, as the harness sees.
-    @Test func clientsThatLeaveAtAnyMomentLeaveNothingBehind() async throws {
+    @Test func clientsThatLeaveAtAnyMomentLeaveNoState() async throws {
         try await Self.withGroup(.leastSessions) { server, port, members in
             _ = try awaited { await members[2].stop() }
             let target = try TestListener()

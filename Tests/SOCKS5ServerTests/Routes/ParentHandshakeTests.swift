@@ -148,7 +148,7 @@ private struct Feeder {
         }
     }
 
-    @Test func whatIsSentFirstIsTheProtocolsOwn() {
+    @Test func theFirstMessageIsTheOneOfTheProtocol() {
         let request = SOCKSRequest(command: .connect, destination: target)
         #expect(Feeder(.socks5, nil, request).sent == [5, 1, 0])
         #expect(Feeder(.socks5, nil, request, isPipelined: true).sent == [5, 1, 0] + request.encoded)
@@ -202,7 +202,7 @@ private struct Feeder {
     ]
     private static let long = String(repeating: "a", count: 256)
 
-    @Test(arguments: unsupported) func whatAProtocolCannotExpressFailsBeforeAByteIsSent(
+    @Test(arguments: unsupported) func requestsThatAProtocolCannotExpressFailBeforeAByteIsSent(
         _ kind: ParentKind,
         _ credentials: Credentials?,
         _ command: SOCKSCommand,

@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(arguments: [ParentHealth.Failure.slow, .check])
-    func aFailureThatCostsTimeOrACheckTakesItDownAtOnce(_ failure: ParentHealth.Failure) {
+    func aTimeoutOrAFailedCheckTakesItDownAtOnce(_ failure: ParentHealth.Failure) {
         var health = ParentHealth()
         health.failed(failure, in: nil, now: 0, random: 0)
         #expect(!health.isUp)

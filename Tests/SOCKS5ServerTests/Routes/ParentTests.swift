@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func whatAParentAnswersIsTheAnswer() async throws {
+    @Test func theParentsAnswerIsPassedOn() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
         let other = try ScriptedParent()
@@ -155,7 +155,7 @@ import Testing
         }
     }
 
-    @Test func withoutAParentThatWorksTheReplyIsGeneralFailure() async throws {
+    @Test func withoutAWorkingParentTheReplyIsGeneralFailure() async throws {
         let sessions = RecordedSessions()
         let deaf = TestListener.unusedPort()
         try await Self.through([Parent("up", port: deaf)], { $0.observer = sessions }) { port in
@@ -165,7 +165,7 @@ import Testing
         }
     }
 
-    @Test func aParentThatIsSilentCostsItsShareOfTheTimeAlone() async throws {
+    @Test func aSilentParentCostsOnlyItsShareOfTheTime() async throws {
         let hole = try Blackhole()
         defer { hole.close() }
         try await withParents([{ _ in }]) { server, ports in
@@ -241,7 +241,7 @@ import Testing
     }
 
     /// It isn't even dialled.
-    @Test func whatAParentsProtocolCannotExpressIsRefused() async throws {
+    @Test func requestsThatAParentsProtocolCannotExpressAreRefused() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
         try await Self.through([Parent("old", .socks4, port: parent.port)]) { port in
@@ -342,7 +342,7 @@ import Testing
     }
 
     /// The next one of the chain doesn't answer: the first one has shown that it is there.
-    @Test func aStallBehindAParentIsNotThatParentsFault() async throws {
+    @Test func aStallAfterAParentIsNotThatParentsFault() async throws {
         let first = try ScriptedParent()
         defer { first.close() }
         let sessions = RecordedSessions()
@@ -363,7 +363,7 @@ import Testing
         }
     }
 
-    @Test func rulesJudgeWhatAParentHasFound() async throws {
+    @Test func rulesCheckAddressesThatAParentHasFound() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
         try await Self.through(

@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func aListenersRoutesComeFirstThenTheUsersThenThoseForAll() async throws {
+    @Test func aListenersRoutesComeFirstThenTheUsersThenTheCommonOnes() async throws {
         let sessions = RecordedSessions()
         try await withParents([{ _ in }]) { server, ports in
             server.parents = [Parent("up", port: ports[0])]
