@@ -1,7 +1,7 @@
 internal import SOCKS5Admin
 
 extension AdminActions {
-    /// What this program can do for its admin server.
+    /// The actions that this program offers to its admin server.
     init(_ reloader: Reloader, _ level: LogLevelSwitch) {
         self.init()
         reload = {

@@ -4,7 +4,7 @@ internal import ProxyPolicy
 internal import SOCKS5Server
 internal import Text
 
-/// `socks5d check`: all that is wrong with a configuration, without serving it.
+/// `socks5d check`: reports all problems of a configuration, without serving it.
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check a configuration file and the files that it names; exit 0 if it can be served."

@@ -2,17 +2,17 @@ internal import CProcess
 internal import Glibc
 internal import SOCKS5Protocol
 
-/// A blocking socket of the program's own client side. Every wait ends at its limit.
+/// A blocking socket of the program's own client side. Every wait has a time limit.
 struct ClientSocket: ~Copyable {
     private let descriptor: Int32
     let seconds: Int
 
     enum Trouble: Error, CustomStringConvertible {
-        /// The name can't be looked up: what getaddrinfo(3) says.
+        /// The name can't be looked up; the text of getaddrinfo(3).
         case name(String)
-        /// What a call fails with.
+        /// A system call has failed with this error.
         case system(Int32)
-        /// Nothing came within so many seconds.
+        /// Nothing came within this many seconds.
         case silence(Int)
 
         static func last() -> Trouble { .system(errno) }
@@ -86,7 +86,7 @@ struct ClientSocket: ~Copyable {
         guard descriptor >= 0 else { throw .last() }
         limitWaits(of: descriptor, seconds)
         guard Glibc.connect(descriptor, info.ai_addr, info.ai_addrlen) == 0 else {
-            // What a connect that ran out of time says on Linux.
+            // On Linux connect(2) reports a timeout in this way.
             let trouble: Trouble = errno == EINPROGRESS ? .silence(seconds) : .last()
             close(descriptor)
             throw trouble
@@ -100,12 +100,12 @@ struct ClientSocket: ~Copyable {
         }
     }
 
-    /// Ends the own direction.
+    /// Ends its own direction.
     borrowing func end() {
         shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// What comes next, up to `limit` bytes; empty at the end.
+    /// The next bytes, up to `limit`; empty at the end.
     borrowing func receive(_ limit: Int) throws(Trouble) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &bytes, limit, 0)
@@ -113,7 +113,7 @@ struct ClientSocket: ~Copyable {
         return Array(bytes.prefix(count))
     }
 
-    /// What comes next, and the descriptors that were passed beside it, which are the caller's.
+    /// The next bytes, and the descriptors that were passed beside them, which the caller then owns.
     borrowing func receive(_ limit: Int, passed: inout [Int32]) throws(Trouble) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: limit)
         var descriptors = [Int32](repeating: -1, count: 256)
@@ -124,7 +124,7 @@ struct ClientSocket: ~Copyable {
         return Array(bytes.prefix(count))
     }
 
-    /// What comes within a moment, for a message that wants to say what was there; empty where nothing does.
+    /// The bytes that come within a moment, for a message that shows them; empty if none do.
     borrowing func receiveShortly(_ limit: Int) -> [UInt8] {
         var ready = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&ready, 1, 200) > 0 ? (try? receive(limit)) ?? [] : []

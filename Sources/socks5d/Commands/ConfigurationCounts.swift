@@ -1,7 +1,7 @@
 internal import Logging
 internal import SOCKS5Server
 
-/// Numbers for the start, `check` and the log of a reload.
+/// Numbers for the start, for `check`, and for the log of a reload.
 extension Configuration {
     /// Includes the routes of users and listeners.
     private var routeCount: Int {
@@ -11,7 +11,7 @@ extension Configuration {
 
     private var leavesDirectly: Bool { parents.isEmpty && routeCount == 0 }
 
-    /// `nil`: everything leaves directly.
+    /// `nil` if all connections go directly to their targets.
     var waysOut: String? { leavesDirectly ? nil : "\(parents.count) parent(s), \(routeCount) route(s)" }
 
     var counts: Logger.Metadata {

@@ -4,9 +4,9 @@ internal import ProxyPolicy
 internal import SOCKS5Server
 internal import Text
 
-/// `socks5d hash-password`: what stands behind the colon in a user file.
+/// `socks5d hash-password`: prints the part after the colon in a user file.
 ///
-/// The password is never an argument, which others could see in the list of processes.
+/// The password is never an argument, because others could see it in the list of processes.
 struct HashPassword: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract:
@@ -18,7 +18,7 @@ struct HashPassword: ParsableCommand {
     @Option(help: "The CPU time cost, as crypt(5) counts it.")
     var cost: String?
 
-    /// What was meant to be the password, most likely; taken so that no message shows it.
+    /// An argument that was probably meant to be the password. It is accepted so that no message shows it.
     @Argument(help: .hidden)
     var unexpected: [String] = []
 
@@ -60,7 +60,7 @@ struct HashPassword: ParsableCommand {
         return number
     }
 
-    /// All of standard input, but for the end of its one line.
+    /// All of standard input, without the end of its only line.
     private static func readLine() throws -> [UInt8] {
         Signals.release()
         var bytes: [UInt8] = []
@@ -79,7 +79,7 @@ struct HashPassword: ParsableCommand {
     }
 }
 
-/// Asks on the terminal, without showing what is typed.
+/// Asks on the terminal, without echoing the input.
 private enum Terminal {
     static func askTwice() throws -> [UInt8] {
         var settings = termios()
@@ -88,7 +88,7 @@ private enum Terminal {
         }
         var silent = settings
         silent.c_lflag &= ~tcflag_t(ECHO)
-        // Not before what was typed ahead, and shown, is dropped.
+        // Drops input that was typed, and echoed, before.
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
         defer { tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings) }
         let password = try ask("Password: ")
@@ -110,8 +110,7 @@ private enum Terminal {
         return line.dropLast()
     }
 
-    /// Signals are blocked in this program; one of them must end it, but not before the terminal shows again
-    /// what is typed.
+    /// Signals are blocked in this program. One of them must end it, but only after the terminal's echo is on again.
     private static func waitForInput() throws {
         while true {
             var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)

@@ -16,7 +16,7 @@ struct Healthcheck: ParsableCommand {
 
     func check() throws {
         let listeners = try Settings.listeners(options, .ofProcess())
-        // Where an inherited socket listens, the process that has opened it knows.
+        // Only the process that has opened an inherited socket knows where it listens.
         let known = listeners.filter { !$0.address.isInherited }
         guard !known.isEmpty else {
             throw Failure.usage(
@@ -43,7 +43,7 @@ struct Healthcheck: ParsableCommand {
         }
     }
 
-    /// Whoever isn't a client learns no more than that somebody serves.
+    /// A peer that isn't a permitted client only learns that something is listening.
     private func expectClose(by address: ListenAddress) throws {
         let endpoint = HostAndPort(host: address.host, port: UInt16(address.port))
         do throws(ClientSocket.Trouble) {
@@ -56,7 +56,7 @@ struct Healthcheck: ParsableCommand {
         throw Failure.runtime("healthcheck of \(address): it speaks first; is it a SOCKS5 server?")
     }
 
-    /// Connects and says nothing: a server that turns notices, and closes the connection too.
+    /// Connects and sends nothing: a working server notices the end, and closes the connection too.
     private func leaveAtOnce(_ address: ListenAddress, _ balancers: [IPNetwork]?) throws {
         do throws(ClientSocket.Trouble) {
             let socket = try socket(to: address)
@@ -78,8 +78,8 @@ struct Healthcheck: ParsableCommand {
         return try ClientSocket(to: endpoint, seconds: Self.secondsToAnswer)
     }
 
-    /// - Parameter balancers: who sends PROXY headers. Where this machine is none of them, the listener closes our
-    ///   connection unread: that it is there must do.
+    /// - Parameter balancers: the senders of PROXY headers. If this machine isn't one of them, the listener closes our
+    ///   connection without reading: then it is enough that it is there.
     private func greet(_ address: ListenAddress, _ balancers: [IPNetwork]?) throws {
         do throws(ProxyTrouble) {
             let client = try client(of: address)
@@ -96,7 +96,7 @@ struct Healthcheck: ParsableCommand {
         }
     }
 
-    /// The listener may take no other method.
+    /// The listener may accept no other method.
     private func greetByGSSAPI(_ address: ListenAddress) throws {
         let answer: [UInt8]
         do throws(ClientSocket.Trouble) {
@@ -124,7 +124,7 @@ struct Healthcheck: ParsableCommand {
 }
 
 extension Configuration.ListenerSettings {
-    /// Whether a client on this machine is served, who comes from the address that it connects to.
+    /// Whether the listener serves a client on this machine that comes from the address it connects to.
     func serves(_ address: ListenAddress) -> Bool {
         guard let clients, let own = IPAddress(address.host) else { return true }
         return clients.contains { $0.contains(own) }

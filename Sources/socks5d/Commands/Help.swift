@@ -1,4 +1,4 @@
-/// `--help`: one screen, with the environment beside the flags. A test compares it with the options.
+/// `--help`: one screen, with the variables beside the flags. A test compares it with the options.
 enum Help {
     static func asked(for arguments: [String]) -> String? {
         let isAboutServer = ![

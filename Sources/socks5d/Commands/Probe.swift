@@ -5,7 +5,7 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// `socks5d probe`: makes one real request through any proxy or a chain of them, and says each step with its time.
+/// `socks5d probe`: makes one real request through any proxy or a chain of them, and prints each step with its time.
 struct Probe: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make a real request through a proxy and show each step.",
@@ -76,7 +76,7 @@ struct Probe: ParsableCommand {
                 }
                 return [ProbeHop(parent, title: entry.url)]
             }
-            // What has an '@' may be a login that is wrongly written: it is refused unseen, as a place.
+            // A text with an '@' may be a malformed login: it is refused as a place, without showing it.
             if !text.contains(":"), !text.contains("@") {
                 guard let configuration else {
                     throw Failure.usage(
@@ -95,7 +95,7 @@ struct Probe: ParsableCommand {
         return try Loaded(options, .ofProcess()).configuration
     }
 
-    /// A parent with those through which it is reached before it.
+    /// A parent, preceded by the parents through which it is reached.
     private static func chain(_ name: String, _ configuration: Configuration) throws -> [ProbeHop] {
         var hops: [ProbeHop] = []
         var next: String? = name
@@ -150,6 +150,6 @@ struct Probe: ParsableCommand {
 }
 
 extension String {
-    /// Whether `--via` is a place, and no URL and no name.
+    /// Whether `--via` is a place, rather than a URL or a name.
     fileprivate var isPlace: Bool { contains(":") && !contains("://") }
 }

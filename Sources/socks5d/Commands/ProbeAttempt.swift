@@ -2,13 +2,13 @@ internal import Glibc
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-/// The steps of a probe. Each is written to standard output when it is done, with its milliseconds.
+/// The steps of a probe. Each is written to standard output when it is finished, with its milliseconds.
 struct ProbeAttempt {
-    /// From the one that is dialled to the one that reaches the target. At least one.
+    /// From the proxy that is dialled to the one that reaches the target. At least one.
     let hops: [ProbeHop]
     let seconds: Int
 
-    /// Walks all of them.
+    /// Connects through all of them.
     func connect(_ destination: Destination) throws(ProxyTrouble) {
         let proxy = try reach(hops[0])
         for (index, hop) in hops.enumerated() {
@@ -110,7 +110,7 @@ struct ProbeAttempt {
         }
     }
 
-    /// Greets a SOCKS5 server, and passes authentication.
+    /// Greets a SOCKS5 server, and authenticates.
     private func logIn(to hop: ProbeHop, on proxy: ProxyClient) throws(ProxyTrouble) {
         proxy.wayToLogIn = hop.wayToLogIn
         proxy.goOn(offering: hop.methods)
@@ -132,7 +132,7 @@ struct ProbeAttempt {
         return bound
     }
 
-    /// Where the server says it can be reached; on an unspecified address, as some say, at its own.
+    /// The address that the server reports; if that is unspecified, as with some servers, the server's own.
     private func reachable(_ bound: Destination) throws(ProxyTrouble) -> HostAndPort {
         guard let endpoint = HostAndPort(bound) else {
             throw ProxyTrouble("it is bound to a name, which can't be reached; RFC 1928 wants an address")
@@ -156,7 +156,7 @@ struct ProbeAttempt {
 }
 
 extension SOCKSCommand {
-    /// As RFC 1928 section 4 writes it.
+    /// As in RFC 1928 section 4.
     fileprivate var name: String {
         switch self {
         case .connect: "CONNECT"

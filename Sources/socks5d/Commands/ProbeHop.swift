@@ -2,7 +2,7 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// A proxy on the way of a probe.
+/// A proxy in the chain of a probe.
 struct ProbeHop {
     enum Place: CustomStringConvertible {
         case tcp(HostAndPort)
@@ -18,12 +18,12 @@ struct ProbeHop {
 
     let kind: Parent.Kind
     let place: Place
-    /// Which a probe doesn't speak.
+    /// A probe doesn't support TLS.
     let hasTLS: Bool
     let credentials: Credentials?
-    /// As messages call it; without a password.
+    /// Its name in messages, without a password.
     let title: String
-    /// To somebody who has given no login.
+    /// Advice for a user who has given no login.
     let wayToLogIn: String
 
     /// A SOCKS5 server.
@@ -49,12 +49,12 @@ struct ProbeHop {
         wayToLogIn = "give one in its URL, or by 'user' and 'password-file'"
     }
 
-    /// What a SOCKS5 server is offered.
+    /// The methods offered to a SOCKS5 server.
     var methods: [AuthenticationMethod] {
         credentials == nil ? [.noAuthentication] : [.noAuthentication, .usernamePassword]
     }
 
-    /// For the proxy before it; `nil`: none reaches it.
+    /// The destination for the proxy before it; `nil` if no proxy can reach it.
     var destination: Destination? {
         if case .tcp(let server) = place { server.destination } else { nil }
     }

@@ -1,23 +1,23 @@
 internal import Glibc
 internal import SOCKS5Protocol
 
-/// A client of a proxy: the machine of ``ClientHandshake`` around a blocking socket, or that of another protocol.
+/// A client of a proxy: ``ClientHandshake``, or the machine of another protocol, on a blocking socket.
 ///
-/// What opens a tunnel to another proxy goes on with that one, see ``goOn(offering:)``.
+/// After opening a tunnel to another proxy, it can continue with that one, see ``goOn(offering:)``.
 final class ProxyClient {
     private let socket: ClientSocket
     private var handshake: ClientHandshake
-    /// Received and not consumed yet.
+    /// Bytes that were received but not consumed yet.
     private var held: [UInt8] = []
     private var methods: [AuthenticationMethod]
-    /// How to give a login, to somebody who has given none.
+    /// Advice for a user who has given no login.
     var wayToLogIn = "give --user NAME:PASSWORD"
 
     private static let longestRead = 4096
 
-    /// Connects, and sends nothing yet.
+    /// Connects without sending anything.
     ///
-    /// - Parameter seconds: for each step.
+    /// - Parameter seconds: the time limit of each step.
     init(to server: HostAndPort, offering methods: [AuthenticationMethod], seconds: Int) throws(ProxyTrouble)
     {
         self.methods = methods
@@ -29,7 +29,7 @@ final class ProxyClient {
         }
     }
 
-    /// The same over a unix socket.
+    /// As above, over a unix socket.
     init(toUnix path: String, offering methods: [AuthenticationMethod], seconds: Int) throws(ProxyTrouble) {
         self.methods = methods
         handshake = ClientHandshake(offering: methods)
@@ -40,7 +40,7 @@ final class ProxyClient {
         }
     }
 
-    /// Begins with the SOCKS5 server behind the tunnel that is open.
+    /// Begins with the SOCKS5 server at the end of the open tunnel.
     func goOn(offering methods: [AuthenticationMethod]) {
         self.methods = methods
         handshake = ClientHandshake(offering: methods)
@@ -87,13 +87,13 @@ final class ProxyClient {
 
     /// Sends the greeting.
     ///
-    /// - Parameter header: sent before, to a server that awaits one.
-    /// - Returns: what the server wants, which is the login or the request.
+    /// - Parameter header: sent first, to a server that expects one.
+    /// - Returns: the next step that the server expects: the login or the request.
     func greet(behind header: [UInt8] = []) throws(ProxyTrouble) -> ClientHandshake.Action {
         try send(header + handshake.greeting.encoded, .greeting)
     }
 
-    /// - Returns: what the server wants next, which is the request.
+    /// - Returns: the next step that the server expects: the request.
     func logIn(_ credentials: Credentials) throws(ProxyTrouble) -> ClientHandshake.Action {
         try send(handshake.logIn(credentials), .login)
     }
@@ -103,7 +103,7 @@ final class ProxyClient {
         bound(try send(handshake.request(request), .request))
     }
 
-    /// - Returns: the address of the peer that has connected to the one which the server has bound.
+    /// - Returns: the address of the peer that has connected to the bound address.
     func awaitPeer() throws(ProxyTrouble) -> Destination {
         bound(try next(.peer))
     }
@@ -138,7 +138,7 @@ final class ProxyClient {
         do throws(ClientSocket.Trouble) {
             try socket.send(bytes)
         } catch {
-            // It may have answered before it closed.
+            // The server may have answered before it closed.
             if held.isEmpty { held = socket.receiveShortly(Self.longestRead) }
             if held.isEmpty { throw ProxyTrouble(error, at: step) }
         }
@@ -146,7 +146,7 @@ final class ProxyClient {
 
     private var endOfStep: ContinuousClock.Instant { .now + .seconds(socket.seconds) }
 
-    /// Receives more of an answer, behind so many bytes of it.
+    /// Receives more of an answer, after this many bytes of it.
     private func hold(
         _ step: ProxyTrouble.Step,
         behind count: Int,

@@ -1,11 +1,11 @@
 internal import Glibc
 internal import SOCKS5Protocol
 
-/// Why a SOCKS5 server can't be used: what it did, and what to do, in one line.
+/// Why a SOCKS5 server can't be used: its behaviour and advice, in one line.
 struct ProxyTrouble: Error, CustomStringConvertible {
     let description: String
 
-    /// What the server was to answer.
+    /// The step that the server should have answered.
     enum Step {
         case greeting, login, request, peer, payload
     }
@@ -35,7 +35,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         self.init("\(trouble)\(hint)")
     }
 
-    /// The connection broke, or nothing came.
+    /// The connection broke, or timed out.
     init(_ trouble: ClientSocket.Trouble, at step: Step) {
         switch (trouble, step) {
         case (.system(ECONNRESET), _), (.system(EPIPE), _):
@@ -59,7 +59,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         )
     }
 
-    /// - Parameter received: what the server sent, from the message on that means the failure.
+    /// - Parameter received: the server's bytes, starting with the message that means the failure.
     init(
         _ failure: ClientHandshake.Failure,
         offered: [AuthenticationMethod],
@@ -91,7 +91,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         }
     }
 
-    /// Of an HTTP proxy.
+    /// The failure of an HTTP proxy.
     init(_ failure: HTTPClientHandshake.Failure, hasLogin: Bool, received: [UInt8]) {
         switch failure {
         case .loginRefused:
@@ -113,7 +113,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         }
     }
 
-    /// Of a SOCKS4 server.
+    /// The failure of a SOCKS4 server.
     init(_ failure: SOCKS4ClientHandshake.Failure, received: [UInt8]) {
         switch failure {
         case .refused(let code):
@@ -123,7 +123,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         }
     }
 
-    /// - Returns: of a protocol that has no words for a request.
+    /// - Returns: the error of a protocol that can't express the request.
     static var inexpressible: ProxyTrouble {
         ProxyTrouble("its protocol can't ask for that: SOCKS4 has no IPv6 addresses")
     }
@@ -132,7 +132,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         bytes.prefix(8).map(\.hex).joined(separator: " ")
     }
 
-    /// Names what isn't SOCKS5 by how it begins.
+    /// Guesses a protocol other than SOCKS5 by its first bytes.
     private static func stranger(_ bytes: [UInt8], at step: Step) -> String {
         guard step == .greeting else {
             return "its answer breaks the rules of SOCKS5; is it a SOCKS5 server?"
@@ -153,7 +153,7 @@ struct ProxyTrouble: Error, CustomStringConvertible {
 }
 
 extension ProxyTrouble.Step {
-    /// What wasn't answered.
+    /// The step that wasn't answered.
     fileprivate var unanswered: String {
         switch self {
         case .greeting: " without an answer"
@@ -164,7 +164,7 @@ extension ProxyTrouble.Step {
         }
     }
 
-    /// Why a server would break the connection there.
+    /// Why a server would break the connection at this step.
     fileprivate var reason: String {
         switch self {
         case .greeting: "it doesn't take clients from here, is full, has TLS, or is no SOCKS5 server"
@@ -182,7 +182,7 @@ extension UInt8 {
 }
 
 extension Reply {
-    /// As RFC 1928 section 6 has it, and what that says of a target.
+    /// The meaning of the code in RFC 1928 section 6, applied to the target.
     fileprivate var meaning: String {
         switch self {
         case .succeeded: "succeeded"

@@ -6,20 +6,20 @@ internal import SOCKS5Admin
 internal import SOCKS5Server
 internal import Text
 
-/// Reads all settings again and takes what can change into use, beside the workers and one reload after the other.
-/// What is asked for before the server has started is done then.
+/// Reads all settings again and applies those that can change. It runs outside the worker threads, one reload at a
+/// time. A reload that is requested before the server has started is done afterwards.
 final class Reloader: Sendable {
     private struct State {
-        /// So is the start.
+        /// The start also counts as running.
         var isRunning = true
-        /// Asked for again meanwhile: what was read may be old.
+        /// Whether another reload was requested meanwhile, so that the settings just read may be out of date.
         var isWanted = false
-        /// Whom to tell of the next one.
+        /// Called with the result of the next reload.
         var asking: [@Sendable (AdminActions.ReloadResult) -> Void] = []
-        /// What was taken into use last, and whom to tell of it.
+        /// The settings applied last, and the functions to call with new ones.
         var adopted: Loaded
         var whenAdopted: (@Sendable (Loaded) -> Void)?
-        /// Of what was taken into use; `nil`: nobody has asked for it yet.
+        /// The hash of the applied settings; `nil` until it is first requested.
         var hash: String?
     }
 
@@ -30,7 +30,7 @@ final class Reloader: Sendable {
     private let state: Guarded<State>
 
     /// - Parameters:
-    ///   - started: what the server was started with.
+    ///   - started: the settings that the server was started with.
     ///   - load: reads the same files, variables and flags again.
     init(
         _ server: ProxyServer,
@@ -45,15 +45,15 @@ final class Reloader: Sendable {
         state = Guarded(State(adopted: started))
     }
 
-    /// Lets `body` see all that is taken into use from now on.
+    /// Calls `body` with all settings that are applied from now on.
     func whenAdopted(_ body: @escaping @Sendable (Loaded) -> Void) {
         state.withLock { $0.whenAdopted = body }
     }
 
-    /// The settings that hold, without secrets.
+    /// The effective settings, without secrets.
     var settings: [EffectiveRow] { state.withLock { $0.adopted }.rows(startedWith: started) }
 
-    /// What stands for ``settings``. Made once for each reload: there may be megabytes of them.
+    /// Identifies ``settings``. Computed once per reload: there may be megabytes of them.
     var settingsHash: String {
         state.withLock { state in
             let hash = state.hash ?? state.adopted.rows(startedWith: started).hash
@@ -64,7 +64,7 @@ final class Reloader: Sendable {
 
     /// Any thread; returns at once.
     ///
-    /// - Parameter answer: told how it has gone.
+    /// - Parameter answer: called with the result.
     func reload(_ answer: (@Sendable (AdminActions.ReloadResult) -> Void)? = nil) {
         let isFirst = state.withLock { state in
             defer { state.isRunning = true }
@@ -105,7 +105,7 @@ final class Reloader: Sendable {
         }
     }
 
-    /// - Returns: whom to tell; `nil`: no reload is asked for any more.
+    /// - Returns: the functions to call with the result; `nil` if no reload is requested any more.
     private func takeTurn() -> [@Sendable (AdminActions.ReloadResult) -> Void]? {
         state.withLock { state in
             defer { (state.isWanted, state.asking) = (false, []) }
@@ -155,7 +155,7 @@ final class Reloader: Sendable {
         }
     }
 
-    /// The server itself counts what it refuses.
+    /// Refusals by the server itself are counted by the server.
     private func loadNoted() throws -> Loaded {
         do {
             return try load()
@@ -165,8 +165,8 @@ final class Reloader: Sendable {
         }
     }
 
-    /// Else each reload leaves holes in other arenas. Not in this thread: it may lose its processor while it holds a
-    /// lock that the workers want, and get it back late.
+    /// Otherwise each reload leaves gaps in different arenas. Not on this thread: it may lose its processor while it
+    /// holds a lock that the workers need.
     private func giveMemoryBack() {
         try? ProxyServer.inThread(named: "socks5d-trim") { process_trim() }
     }
@@ -179,7 +179,7 @@ final class Reloader: Sendable {
 }
 
 extension AdminActions.ReloadResult {
-    /// For the service manager.
+    /// The status for the service manager.
     fileprivate var status: String {
         switch self {
         case .adopted(let users, let rules, _): "serving, \(users) user(s), \(rules) rule(s)"

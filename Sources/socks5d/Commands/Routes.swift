@@ -5,7 +5,7 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// `socks5d routes`: what would become of a request, by a configuration that need not be served.
+/// `socks5d routes`: predicts what a configuration would do with a request, without serving it.
 struct Routes: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Say which route a request would take and why, without sending anything.",
@@ -57,7 +57,7 @@ struct Routes: ParsableCommand {
         return forecast.refusal == nil && !(udp && forecast.losesDatagrams) ? 0 : 1
     }
 
-    /// The user's name and the session id, as a login takes them apart.
+    /// The user's name and the session id, split as at a login.
     private static func name(_ text: String, hasSessionID: Bool) -> (user: [UInt8], id: [UInt8]?) {
         let name = Array(text.utf8)
         guard hasSessionID, let parts = SessionName(parsing: name) else { return (name, nil) }
@@ -77,7 +77,8 @@ struct Routes: ParsableCommand {
 extension Forecast {
     fileprivate var losesDatagrams: Bool { parents?.carriesDatagrams == false }
 
-    /// One for each question: may it, which route, which way, who looks the name up, which address it leaves from.
+    /// One line per question: is it allowed, by which route, which way, who resolves the name, and from which source
+    /// address.
     fileprivate func lines(isDatagram: Bool) -> [String] {
         var lines = [
             refusal.map { "refused: \($0.text)" } ?? "allowed: no rule and no guard refuses it"

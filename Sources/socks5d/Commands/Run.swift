@@ -17,7 +17,7 @@ struct Run: ParsableCommand {
     )
     var takeOver = false
 
-    /// The main thread takes signals, from before the settings are read: a file may take its time.
+    /// The main thread waits for signals, starting before the settings are read: reading a file may take time.
     func serve() throws -> Never {
         ProxyServer.lookForInheritedSockets()
         let environment = Environment.ofProcess()
@@ -27,30 +27,30 @@ struct Run: ParsableCommand {
     }
 }
 
-/// What a signal does, by how far the program has come.
+/// Decides what a signal does, depending on the progress of the program.
 private final class Program: Sendable {
     private enum Stage {
-        /// The settings are read, and nothing is open.
+        /// The settings are being read, and nothing is open.
         case loading(isReloadWanted: Bool)
         case serving(Service)
         case stopping
     }
 
     private let stage = Guarded(Stage.loading(isReloadWanted: false))
-    /// The settings, on their way to the main thread.
+    /// Passes the settings to the main thread.
     private let loaded = Guarded(Loaded?.none)
     private let takesOver: Bool
     private let read: @Sendable () throws -> Loaded
 
     /// - Parameters:
-    ///   - takesOver: whether it takes the place of a running process.
+    ///   - takesOver: whether it replaces a running process.
     ///   - read: reads the settings.
     init(takesOver: Bool, _ read: @escaping @Sendable () throws -> Loaded) {
         self.takesOver = takesOver
         self.read = read
     }
 
-    /// Reads the settings, and lets the main thread go on with them.
+    /// Reads the settings, and lets the main thread continue with them.
     func load() {
         inThread { [self] in
             let settings = try read()
@@ -59,7 +59,7 @@ private final class Program: Sendable {
         }
     }
 
-    /// In the main thread, which is the only one then: all others shall have no more rights than it has.
+    /// Runs on the main thread, the only one at that time: all later threads inherit its reduced rights.
     private func confine() {
         guard let settings = loaded.withLock({ $0.take() }) else { return }
         do throws(Failure) {
@@ -92,7 +92,7 @@ private final class Program: Sendable {
             stage = .serving(service)
             return isReloadWanted
         }
-        // Otherwise the program ends already.
+        // If `nil`, the program is already ending.
         guard let isReloadWanted else { return }
         if isReloadWanted { service.reloader.reload() }
         service.whenToLeave { [self] in leave() }
@@ -136,7 +136,7 @@ private final class Program: Sendable {
         }
     }
 
-    /// The first signal drains, the second one ends.
+    /// The first signal drains, the second one ends the program.
     private func stop(_ signal: Int32) {
         let last = stage.withLock { stage in
             defer { stage = .stopping }
@@ -150,23 +150,23 @@ private final class Program: Sendable {
     }
 }
 
-/// The server, and what the program does with it.
+/// The server, and the program's parts around it.
 private final class Service: Sendable {
     let reloader: Reloader
-    /// `nil`: there is none.
+    /// `nil` if there is none.
     private let admin: AdminServer?
     private let server: ProxyServer
     private let configuration: Configuration
     private let adminAddress: AdminAddress?
     private let logger: Logger
-    /// Whether it takes the place of another process.
+    /// Whether it replaces another process.
     private let takesOver: Bool
-    /// Called when another process has taken the place of this one.
+    /// Called when another process has replaced this one.
     private let leaving: Guarded<(@Sendable () -> Void)?>
     private let sandbox: Confinement.Outcome
     private let progress: (log: AccessLog, interval: Duration)?
 
-    /// Nothing is opened yet.
+    /// Opens nothing yet.
     ///
     /// - Parameter read: reads the settings again.
     init(
@@ -229,7 +229,7 @@ private final class Service: Sendable {
         }
     }
 
-    /// Whoever sets a low number of connections means it.
+    /// No warning if the number of connections is configured: then a low number is intended.
     private static func warnOfFewDescriptors(_ server: ProxyServer, wanted: Int?, _ logger: Logger) {
         let allowed = server.maxConnections
         guard wanted.map({ $0 > allowed }) ?? (allowed < fewSessions) else { return }
@@ -243,7 +243,7 @@ private final class Service: Sendable {
 
     private static let fewSessions = 256
 
-    /// Lets `body` know when another process has taken the place of this one.
+    /// Calls `body` when another process has replaced this one.
     func whenToLeave(_ body: @escaping @Sendable () -> Void) {
         leaving.withLock { $0 = body }
     }
@@ -275,12 +275,12 @@ private final class Service: Sendable {
     }
 
     private func startServers() async throws {
-        // First, so that it can say that the proxy doesn't serve yet.
+        // Started first, so that it can report that the proxy doesn't serve yet.
         try admin?.start()
         try await server.start()
     }
 
-    /// The other process goes on until it is told at the end, and if this one ends before.
+    /// The other process continues until it is told to leave at the end. It also continues if this one ends early.
     private func startInPlaceOfAnother() async throws {
         let other = try Predecessor(at: adminAddress)
         try await server.start(takingOver: other.listeners)
@@ -293,7 +293,8 @@ private final class Service: Sendable {
         }
     }
 
-    /// For as long as all workers turn: where one hangs, none is given, and the service manager starts the program anew.
+    /// Sent only while all workers respond. If one hangs, the service manager gets no sign of life and restarts the
+    /// program.
     private func signOfLife(every interval: Duration) async {
         while (try? await Task.sleep(for: interval)) != nil {
             await server.answerByAllWorkers()
@@ -301,7 +302,7 @@ private final class Service: Sendable {
         }
     }
 
-    /// As long as the program runs.
+    /// Runs as long as the program.
     private func tellOfProgress() async {
         guard let progress else { return }
         while (try? await Task.sleep(for: progress.interval)) != nil {
@@ -327,7 +328,7 @@ private final class Service: Sendable {
         }
     }
 
-    /// Another process serves in place of this one.
+    /// Another process serves instead of this one.
     func leave() {
         let grace = configuration.timeouts.drain
         logger.notice(
@@ -342,7 +343,7 @@ private final class Service: Sendable {
         }
     }
 
-    /// What is left, each second.
+    /// Reports each second what is left.
     private func tellOfDrain() async {
         while (try? await Task.sleep(for: .seconds(1))) != nil {
             ServiceManager.ofProcess.status("draining, \(server.statistics.active) session(s) left")

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Text
 
-/// `socks5d config`: what the settings are, and what a configuration file may have.
+/// `socks5d config`: shows the settings, and the format of the configuration file.
 struct ConfigurationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
@@ -10,7 +10,7 @@ struct ConfigurationCommand: ParsableCommand {
     )
 }
 
-/// `socks5d config show`: a line a setting with its origin; secrets are hidden.
+/// `socks5d config show`: prints one line per setting with its origin; secrets are hidden.
 struct ShowSettings: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
@@ -22,7 +22,7 @@ struct ShowSettings: ParsableCommand {
     func show() throws {
         let environment = Environment.ofProcess()
         let effective = try Settings.effective(options, environment)
-        // What can't be served isn't shown as if it could.
+        // Invalid settings must not be shown as if they could be served.
         _ = try Loaded(effective, environment)
         for row in effective.rows() { StandardOutput.write(row.line.printable) }
     }
@@ -41,7 +41,7 @@ struct ShowSchema: ParsableCommand {
     }
 }
 
-/// `socks5d config table`: what docs/configuration.md has of the settings.
+/// `socks5d config table`: prints the tables of settings in docs/configuration.md.
 struct ShowTable: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "table",
