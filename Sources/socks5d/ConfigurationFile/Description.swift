@@ -1,11 +1,11 @@
-/// A ``Table`` without its model: what a schema, the help and a page of documentation are made of.
+/// A ``Table`` without its model, from which the schema, the help and the documentation are generated.
 struct Description {
     struct Entry {
         let key: String
         let doc: String
         let isSecret: Bool
         let shape: Shape
-        /// As JSON; `nil`: not set, or secret.
+        /// As JSON; `nil` if it isn't set or is secret.
         let standard: String?
     }
 
@@ -105,7 +105,7 @@ extension SyntaxForm {
 
     fileprivate var schema: [String] {
         switch self {
-        // YAML reads 1 and true as no strings; the decoder goes by their text.
+        // YAML reads 1 and true as other types than strings, but the decoder uses their text.
         case .text: ["\"type\": [\"string\", \"number\", \"boolean\"]"]
         case .integer(let range):
             [
@@ -121,7 +121,7 @@ extension SyntaxForm {
 }
 
 extension String {
-    /// As a string of JSON, and of YAML.
+    /// As a string of both JSON and YAML.
     var json: String {
         let inside = unicodeScalars.map { scalar -> String in
             switch scalar {

@@ -1,7 +1,7 @@
 internal import Text
 
-/// The settings that hold, each with where it came from: defaults, then a file, then the environment, then
-/// flags; what comes later wins.
+/// The effective settings, each with its origin: defaults, then a file, then the environment, then flags; later ones
+/// take precedence.
 struct Effective<Model> {
     enum Origin: Equatable {
         case standard
@@ -18,7 +18,7 @@ struct Effective<Model> {
         }
     }
 
-    /// A flag or variable whose value is none.
+    /// A flag or variable with an invalid value.
     struct Misfit: Error, Equatable {
         let origin: Origin
         let complaint: Complaint
@@ -27,7 +27,7 @@ struct Effective<Model> {
     }
 
     var model: Model
-    /// The path of the file; `nil`: none was read.
+    /// The path of the file; `nil` if none was read.
     private(set) var file: String?
     private var root: YAMLNode?
     private(set) var origins: [String: Origin] = [:]
@@ -39,7 +39,7 @@ struct Effective<Model> {
         self.origins = origins
     }
 
-    /// Takes what the file says. With problems, the settings aren't to be used.
+    /// Reads the settings of the file. If there are problems, the settings must not be used.
     mutating func read(file name: String, _ bytes: [UInt8], _ problems: Problems) {
         file = name
         guard let root = YAMLReader.read(bytes, problems: problems) else { return }
@@ -62,12 +62,12 @@ struct Effective<Model> {
         }
     }
 
-    /// Takes what flags say, and variables where there is no such flag.
+    /// Reads the flags, and a variable if its flag isn't given.
     ///
     /// - Parameters:
-    ///   - only: the path of the one setting to look at; `nil`: all.
-    ///   - flags: the values of a flag, by its name behind `--`; empty: not given.
-    ///   - variables: the value of an environment variable, by its whole name.
+    ///   - only: the path of the only setting to read; `nil` for all.
+    ///   - flags: the values of a flag, by its name without `--`; empty if it isn't given.
+    ///   - variables: the value of an environment variable, by its complete name.
     mutating func read(
         only: String? = nil,
         flags: (String) -> [String],
@@ -105,11 +105,11 @@ struct Effective<Model> {
             throw Misfit(origin: .variable(name), complaint: complaint)
         }
         let texts = flag.isSeparated ? text.split { $0 == "," || $0 == " " }.map(String.init) : [text]
-        // An empty variable is a mistake, and is reported as the value that it isn't.
+        // An empty variable is a mistake, and is reported as an invalid value.
         return (texts.isEmpty ? [""] : texts, .variable(name))
     }
 
-    /// - Parameter path: keys from the outermost one, with dots.
+    /// - Parameter path: the keys from the outermost one on, separated by dots.
     func origin(of path: String) -> Origin { origins[path] ?? .standard }
 
     /// As an operator has named the setting: the place in the file, the variable or the flag; else its path.
@@ -117,12 +117,12 @@ struct Effective<Model> {
         origin(of: path) == .standard ? path : origin(of: path).description
     }
 
-    /// Where a file says what holds.
+    /// The place in the file that sets the effective value.
     func place(of path: String) -> String? {
         if case .file = origin(of: path) { origin(of: path).description } else { nil }
     }
 
-    /// A way into the file: a key, or a position in a list.
+    /// A step into the file: a key, or a position in a list.
     enum Step: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
         case key(String)
         case item(Int)
@@ -131,16 +131,17 @@ struct Effective<Model> {
         init(integerLiteral index: Int) { self = .item(index) }
     }
 
-    /// The place of a value that the file has, as a message begins with it.
+    /// The place of a value in the file, in the form that begins a message.
     ///
-    /// - Parameter steps: from a section's first key on. `nil`: the setting isn't the file's, or has no such value.
+    /// - Parameter steps: from a section's first key on. `nil` if the setting doesn't come from the file, or has no
+    ///   such value.
     func place(of steps: Step...) -> String? { place(of: steps) }
 
     func place(of steps: [Step]) -> String? {
         file.flatMap { file in place(in: steps).map { Origin.file(file, $0).description } }
     }
 
-    /// The same without the column, for those who speak of the whole section.
+    /// As above without the column, for a message about the whole section.
     func line(of steps: [Step]) -> String? {
         file.flatMap { file in place(in: steps).map { "\(file.printable):\($0.line)" } }
     }
@@ -165,7 +166,7 @@ struct Effective<Model> {
         return node.place
     }
 
-    /// The settings in the table's order; of the others nothing is rendered, which may be megabytes.
+    /// The settings in the table's order. Unwanted ones aren't rendered, since they may be megabytes.
     func rows(where isWanted: (String) -> Bool = { _ in true }) -> [EffectiveRow] {
         Self.leaves(table.settings).filter { isWanted($0.0) }.map { path, setting in
             let value = setting.render(model).map { setting.isSecret ? "(hidden)".json : $0 }
@@ -183,10 +184,10 @@ struct Effective<Model> {
     }
 }
 
-/// A setting as it holds, without what is secret of it.
+/// An effective setting, without its secret parts.
 struct EffectiveRow: Sendable, Equatable {
     let path: String
-    /// As JSON; `nil`: not set.
+    /// As JSON; `nil` if it isn't set.
     let value: String?
     let origin: String
 

@@ -1,9 +1,9 @@
-// Settings by names of the file's own.
+// Settings with user-defined names.
 
 extension Setting {
-    /// Sections by names of the file's own, in order.
+    /// Sections with user-defined names, in order.
     ///
-    /// - Parameter name: where a section has its name.
+    /// - Parameter name: the member of a section that stores its name.
     static func named<Part>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Part]>,
@@ -39,9 +39,9 @@ extension Setting {
         )
     }
 
-    /// By names of the file's own, one value or a list of at least one.
+    /// For each user-defined name, one value or a list of at least one.
     ///
-    /// - Parameter most: how many names there may be.
+    /// - Parameter most: the most names allowed.
     static func namedValues<Name: Hashable, Value>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Name: [Value]]>,
@@ -95,7 +95,7 @@ extension Setting {
 }
 
 extension Problems {
-    /// A name of a section's own, or a problem that says what it should be.
+    /// A section's user-defined name, or a problem with the expected form.
     fileprivate func name<Name>(of entry: YAMLNode.Entry, _ key: String, _ syntax: Syntax<Name>) -> Name? {
         if let name = syntax.parse(entry.key) { return name }
         let complaint = syntax.complaint(about: entry.key, isSecret: false)

@@ -1,6 +1,6 @@
 internal import Text
 
-/// Where in a file, both from 1; columns count characters.
+/// A position in a file, both numbers from 1; columns count characters.
 struct Place: Comparable, Hashable {
     let line: Int
     let column: Int
@@ -10,14 +10,14 @@ struct Place: Comparable, Hashable {
     }
 }
 
-/// One thing that is wrong with a file, in the words of a line of output.
+/// One problem of a file, in the words of a line of output.
 struct Problem: Equatable {
     let place: Place
     let what: String
     var expected: String?
     var suggestion: String?
 
-    /// `line:column: what; expected …; did you mean …?`
+    /// `line:column: problem; expected …; did you mean …?`
     var description: String {
         var text = "\(place.line):\(place.column): \(what)"
         if let expected { text += "; expected \(expected)" }
@@ -26,7 +26,7 @@ struct Problem: Equatable {
     }
 }
 
-/// All that is wrong with a file; of more than ``limit`` problems, the first by line.
+/// The problems of a file; if there are more than ``limit``, the first ones by line.
 final class Problems {
     static let limit = 50
 
@@ -36,7 +36,7 @@ final class Problems {
     func add(_ place: Place, _ what: String, expected: String? = nil, suggestion: String? = nil) {
         count += 1
         kept.append(Problem(place: place, what: what, expected: expected, suggestion: suggestion))
-        // What a hostile file is told stays small, however much is wrong with it.
+        // The report on a hostile file stays small, however many problems it has.
         if kept.count >= 2 * Self.limit { kept = first }
     }
 
@@ -44,7 +44,7 @@ final class Problems {
         Array(kept.sorted { $0.place < $1.place }.prefix(Self.limit))
     }
 
-    /// A line a problem, each with the file's name before it.
+    /// One line per problem, each with the file's name before it.
     func lines(file: String) -> [String] {
         let lines = first.map { "\(file.printable):\($0.description)" }
         return count > lines.count
@@ -53,10 +53,10 @@ final class Problems {
 }
 
 extension String {
-    /// As ``quotedName``, but a text with an `@` isn't shown: a URL with a login may be there by mistake.
+    /// As ``quotedName``, but a text with an `@` isn't shown: it may be a URL with a login, placed there by mistake.
     var quoted: String { contains("@") ? "'...' (not shown, there is an '@' in it)" : quotedName }
 
-    /// The text between quotes, in one line and cut to what a line can hold.
+    /// The text in quotes, on one line, and shortened to a reasonable length.
     var quotedName: String {
         let start = String(unicodeScalars.prefix(60))
         return "'\(start.printable)\(start.unicodeScalars.count < unicodeScalars.count ? "..." : "")'"

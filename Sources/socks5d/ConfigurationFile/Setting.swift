@@ -1,33 +1,33 @@
-/// A row of a ``Table``: one key of a section, and all that is known of it. What reads files, flags and
-/// variables, what shows the settings and what describes them goes by this row alone.
+/// A row of a ``Table``: one key of a section, and everything that is known about it. The code that reads files, flags
+/// and variables, shows the settings and describes them uses only this row.
 struct Setting<Model> {
     let key: String
     /// One line.
     let doc: String
-    /// `nil`: in the file alone.
+    /// `nil` if it can be set only in the file.
     var flag: Flag?
-    /// Its value is in no message and no list of settings.
+    /// Its value appears in no message and no list of settings.
     var isSecret = false
     let shape: Shape
     let decode: (YAMLNode, inout Model, Problems) -> Void
-    /// The value as JSON, which is YAML too; `nil`: not set.
+    /// The value as JSON, which is YAML too; `nil` if it isn't set.
     let render: (Model) -> String?
-    /// Those of a group, which share its model.
+    /// The settings of a group, which share its model.
     var group: [Setting] = []
 
-    /// How the setting is given on the command line, and in the environment.
+    /// The setting on the command line and in the environment.
     struct Flag {
-        /// Behind `--`, and in capitals behind `SOCKS5D_`.
+        /// The name after `--`, and in capitals after `SOCKS5D_`.
         let name: String
-        /// Whether commas separate several values, in a variable spaces too.
+        /// Whether commas separate several values; in a variable spaces do too.
         var isSeparated = false
-        /// Paths of other settings that it takes the place of.
+        /// Paths of other settings that it replaces.
         var replaces: [String] = []
         let assign: (inout Model, [String]) -> Complaint?
     }
 }
 
-/// What may stand behind a key.
+/// The kinds of values for a key.
 indirect enum Shape {
     case value(SyntaxForm)
     case list(SyntaxForm, isNonempty: Bool)
@@ -37,9 +37,9 @@ indirect enum Shape {
     case valueOrSection(SyntaxForm, Description)
     case section(Description)
     case sections(Description)
-    /// Sections by names of the file's own.
+    /// Sections with user-defined names.
     case named(SyntaxForm, Description)
-    /// By names of the file's own, one value or a list of at least one.
+    /// For each user-defined name, one value or a list of at least one.
     case namedValues(SyntaxForm, SyntaxForm)
 }
 
@@ -59,7 +59,7 @@ extension Setting {
         }
     }
 
-    /// One that may be left unset.
+    /// A value that may be left unset.
     static func value<Value>(
         _ key: String,
         _ path: WritableKeyPath<Model, Value?>,
@@ -75,7 +75,7 @@ extension Setting {
         }
     }
 
-    /// A truth value whose flag says the opposite.
+    /// A truth value whose flag means the opposite.
     static func value(
         _ key: String,
         _ path: WritableKeyPath<Model, Bool>,
@@ -87,7 +87,7 @@ extension Setting {
         return setting
     }
 
-    /// - Parameter hold: what the model has of a value as it is written.
+    /// - Parameter hold: converts a written value to the model's.
     private static func single<Value, Written>(
         _ key: String,
         _ path: WritableKeyPath<Model, Value>,
@@ -129,7 +129,7 @@ extension Setting {
         }
     }
 
-    /// - Parameter check: what is wrong with the values together, where each is fine.
+    /// - Parameter check: the problem of the values together, if each alone is valid.
     static func list<Value>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Value]>,
@@ -153,7 +153,7 @@ extension Setting {
             decode: { node, model, problems in
                 guard let values = problems.values(of: node, key, syntax) else { return }
                 model[keyPath: path] = values
-                // What is wrong with single values is told already.
+                // Problems of single values are already reported.
                 guard case .list(let items) = node.content, items.count == values.count,
                     let complaint = check(values)
                 else { return }
@@ -163,7 +163,7 @@ extension Setting {
         )
     }
 
-    /// A list that may be left out, but not be empty: what restricts something by naming what is meant.
+    /// A list that may be left out, but not be empty, because it restricts something by naming what is allowed.
     static func criterion<Value>(
         _ key: String,
         _ path: WritableKeyPath<Model, [Value]?>,
@@ -200,7 +200,7 @@ extension Setting {
         )
     }
 
-    /// Keys of one subject, which share a section of the file and this model.
+    /// Keys about one subject, which share a section of the file and this model.
     static func group(_ key: String, _ doc: String, _ settings: [Setting]) -> Setting {
         let table = Table(settings)
         return Setting(
@@ -213,7 +213,7 @@ extension Setting {
         )
     }
 
-    /// A section with a model of its own, which is there if the section is.
+    /// A section with a model of its own, which exists only if the section does.
     static func section<Part>(
         _ key: String,
         _ path: WritableKeyPath<Model, Part?>,
@@ -296,11 +296,11 @@ extension Setting {
         )
     }
 
-    /// A word, or a section that says more.
+    /// A word, or a section with details.
     ///
     /// - Parameters:
-    ///   - hold: what the model has of a section.
-    ///   - part: the section that the value is written as; `nil`: it is a word.
+    ///   - hold: converts a section to the model's value.
+    ///   - part: the section that a value is written as; `nil` if it is written as a word.
     static func valueOrSection<Value, Part>(
         _ key: String,
         _ path: WritableKeyPath<Model, Value?>,
@@ -334,7 +334,7 @@ extension Setting {
 }
 
 extension Syntax {
-    /// - Returns: what is wrong with the first text that isn't such a value.
+    /// - Returns: the problem of the first invalid text.
     fileprivate func read(_ texts: [String], into values: inout [Value]) -> Complaint? {
         for text in texts {
             guard let value = parse(text) else { return complaint(about: text, isSecret: false) }
@@ -343,7 +343,7 @@ extension Syntax {
         return nil
     }
 
-    /// A number or truth value as such where it is one, else a string.
+    /// A number or truth value without quotes, otherwise a string.
     func json(_ value: Value) -> String {
         let text = write(value)
         switch form {
@@ -355,7 +355,7 @@ extension Syntax {
 }
 
 extension Problems {
-    /// The values of a list, without those that aren't any.
+    /// The values of a list, without invalid ones.
     fileprivate func values<Value>(of node: YAMLNode, _ key: String, _ syntax: Syntax<Value>) -> [Value]? {
         items(of: node, key, "a list in brackets, each \(syntax.expected)")?
             .compactMap { value(of: $0, key, syntax, false) }

@@ -12,8 +12,8 @@ extension [String] {
 }
 
 extension [Unicode.Scalar] {
-    /// The fewest insertions, deletions, replacements and swaps of neighbours between the two (optimal string
-    /// alignment).
+    /// The smallest number of insertions, deletions, replacements and swaps of neighbours between the two (optimal
+    /// string alignment).
     fileprivate func edits(to other: [Unicode.Scalar]) -> Int {
         var before: [Int] = []
         var above = Array<Int>(0...other.count)

@@ -5,9 +5,9 @@ struct Table<Model> {
     let settings: [Setting<Model>]
     /// Keys that a section must have.
     let required: [String]
-    /// Keys of which a section has exactly one; empty: no such rule.
+    /// Keys of which a section needs exactly one; empty if there is no such rule.
     let alternatives: [String]
-    /// A section as it is written, for a message; `nil`: its keys say enough.
+    /// An example of the section for a message; `nil` if its keys are clear enough.
     let example: String?
 
     init(
@@ -22,15 +22,15 @@ struct Table<Model> {
         self.example = example
     }
 
-    /// Takes from a section what is right in it, and reports all that isn't.
+    /// Reads the valid parts of a section, and reports all others.
     ///
-    /// - Parameter name: The key that the section is behind; `nil`: the whole file.
+    /// - Parameter name: The key of the section; `nil` for the whole file.
     func decode(_ node: YAMLNode, _ name: String?, into model: inout Model, _ problems: Problems) {
         let entries: [YAMLNode.Entry]
         switch node.content {
         case .mapping(let found): entries = found
         case .refused: return
-        // A file of comments alone says nothing, and that is fine.
+        // A file of only comments sets nothing, which is valid.
         case .scalar where node.isEmpty && name == nil: return
         case .scalar, .list: return refuse(node, name, problems)
         }
@@ -64,12 +64,12 @@ struct Table<Model> {
 
     private var choice: String { keys.prefix(8).joined(separator: ", ") + (keys.count > 8 ? ", ..." : "") }
 
-    /// Reports what is no section.
+    /// Reports a value that isn't a section.
     private func refuse(_ node: YAMLNode, _ name: String?, _ problems: Problems) {
         let subject = name.map { "\($0.quoted) is" } ?? "the file is"
         var expected = example.map { "a section, as \($0)" } ?? "a section with \(choice)"
         if case .scalar(let text, _) = node.content, !node.isEmpty {
-            // A word in place of the one key that it was meant for.
+            // A word in place of the only key that it was meant for.
             let isSwitch = Syntax<Bool>.flag.parse(text) != nil
             if isSwitch, let key = ["enabled", "mode"].first(where: keys.contains) {
                 expected = "a section, as {\(key): \(text.printable)}"
@@ -80,7 +80,7 @@ struct Table<Model> {
         problems.add(node.place, "\(subject) \(node.kind)", expected: expected)
     }
 
-    /// Reports a key that the section doesn't have.
+    /// Reports a key that doesn't belong to the section.
     private func refuse(
         _ entry: YAMLNode.Entry,
         behind last: YAMLNode.Entry?,
@@ -93,7 +93,7 @@ struct Table<Model> {
         if !secrets.isEmpty,
             entry.value.isEmpty || secrets.contains(last?.key ?? "") && last?.place.line == entry.place.line
         {
-            // Behind a comma in a password that has no quotes, this is a part of it.
+            // After a comma in an unquoted password, this is a part of the password.
             return problems.add(
                 entry.place,
                 "an unknown key\(section)",
@@ -127,9 +127,9 @@ struct Table<Model> {
         )
     }
 
-    /// The section of this one that a key beside it was meant for: one that has such a key, and is empty or ends there.
+    /// The subsection that a key beside it was probably meant for: it has such a key, and is empty or ends there.
     ///
-    /// - Parameter isLikely: whether the key is like no other one, so that the only section that has it will do.
+    /// - Parameter isLikely: whether the key resembles no other, so that the only subsection that has it is accepted.
     private func sectionMeant(
         by key: String,
         behind last: YAMLNode.Entry?,
@@ -150,7 +150,7 @@ struct Table<Model> {
             ?? (isLikely && sections.count == 1 ? sections.first : nil)
     }
 
-    /// The section as JSON, without what isn't set and lists without values.
+    /// The section as JSON, without unset values and empty lists.
     func render(_ model: Model) -> String {
         let parts = settings.compactMap { setting in
             setting.render(model).flatMap { $0 == "[]" ? nil : $0 }.map {
@@ -162,7 +162,7 @@ struct Table<Model> {
 }
 
 extension Problems {
-    /// The value that a node stands for, or a problem that names what it is instead.
+    /// The value of a node, or a problem that names its kind.
     func value<Value>(of node: YAMLNode, _ key: String, _ syntax: Syntax<Value>, _ isSecret: Bool) -> Value? {
         switch node.content {
         case .scalar(let text, _) where !node.isEmpty:

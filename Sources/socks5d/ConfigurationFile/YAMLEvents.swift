@@ -1,21 +1,21 @@
 internal import CYAML
 
-/// libyaml's events of one text. Owns the parser's memory and each event until the next.
+/// libyaml's events of a text. Owns the parser's memory and each event until the next.
 struct YAMLEvents: ~Copyable {
-    /// On the heap: libyaml keeps the parser's own address in it.
+    /// On the heap, because libyaml stores the parser's own address in it.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let event: UnsafeMutablePointer<yaml_event_t>
 
     /// - Parameter text: UTF-8 without a byte order mark; must outlive the events.
-    /// - Returns: `nil`: out of memory.
+    /// - Returns: `nil` if there is no memory.
     init?(of text: UnsafeBufferPointer<UInt8>) {
         parser = .allocate(capacity: 1)
         event = .allocate(capacity: 1)
         event.initialize(to: yaml_event_t())
-        // On failure libyaml has zeroed the parser and freed what it had.
+        // On failure libyaml has zeroed the parser and freed its memory.
         parser.initialize(to: yaml_parser_t())
         guard yaml_parser_initialize(parser) == 1 else { return nil }
-        // Said, lest libyaml guess UTF-16 and give places in another text than the editor's.
+        // Set explicitly. Otherwise libyaml might guess UTF-16, and report positions that don't match the editor's.
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
         yaml_parser_set_input_string(parser, text.baseAddress, text.count)
     }
@@ -39,11 +39,11 @@ struct YAMLEvents: ~Copyable {
     struct Item {
         let event: Event
         let place: Place
-        /// `&name` or `!name` stands before the node.
+        /// Whether `&name` or `!name` precedes the node.
         let isDecorated: Bool
     }
 
-    /// - Returns: `nil`: the text isn't YAML from here on; ``failure`` says why.
+    /// - Returns: `nil` if the text isn't valid YAML from here on; ``failure`` has the reason.
     func next() -> Item? {
         yaml_event_delete(event)
         guard yaml_parser_parse(parser, event) == 1 else { return nil }
@@ -75,14 +75,14 @@ struct YAMLEvents: ~Copyable {
 
     struct Failure {
         let problem: String
-        /// While what; empty if libyaml doesn't say.
+        /// What libyaml was doing; empty if it doesn't say.
         let context: String
-        /// `nil`: at ``offset`` bytes, where the text is no text.
+        /// `nil` if the text is invalid at byte ``offset``.
         let place: Place?
         let offset: Int
     }
 
-    /// What ``next()`` failed of. libyaml's words name no part of the text.
+    /// Why ``next()`` has failed. libyaml's messages quote no part of the text.
     var failure: Failure {
         let state = parser.pointee
         guard state.error != YAML_MEMORY_ERROR, let problem = state.problem else {

@@ -1,5 +1,5 @@
 extension Problems {
-    /// libyaml's failure in our words. They show nothing of the text, which may be a secret.
+    /// Adds libyaml's failure in our words. They quote nothing of the text, which may be a secret.
     func add(_ failure: YAMLEvents.Failure, in text: UnsafeBufferPointer<UInt8>) {
         guard let place = failure.place else {
             return add(
@@ -23,7 +23,7 @@ extension Problems {
     }
 }
 
-/// Where libyaml has stopped, and what is around it: it tells the slip that was made.
+/// The place where libyaml has stopped, and the text around it, from which the mistake can be guessed.
 private struct Spot {
     typealias Slip = (what: String, expected: String)
 
@@ -48,7 +48,7 @@ private struct Spot {
 
     private var after: ArraySlice<Unicode.Scalar> { line.dropFirst(place.column - 1) }
 
-    /// The last line above with something in it.
+    /// The last line above that isn't empty.
     private var above: (number: Int, text: String)? {
         let index = lines.indices.prefix(max(0, place.line - 1)).last { index in
             let first = lines[index].first { !$0.isWhitespace }
@@ -92,7 +92,7 @@ private struct Spot {
         "quotes around it: \"[::1]:1080\" or \"::1/128\""
     )
 
-    /// Whether an IPv6 address stands here.
+    /// Whether there is an IPv6 address here.
     private var isAddress: Bool {
         let isPart = { (scalar: Unicode.Scalar) in scalar.properties.isASCIIHexDigit || scalar == ":" }
         let word = before.reversed().prefix(while: isPart).reversed() + after.prefix(while: isPart)
@@ -159,7 +159,7 @@ private struct Spot {
         }
     }
 
-    /// A line `key:value` is one text, which YAML goes on with in the next line, and fails there.
+    /// YAML reads a line `key:value` as plain text, which continues on the next line and fails there.
     func missingSpaceAbove(_ problem: String) -> Place? {
         guard
             problem == "mapping values are not allowed in this context"
@@ -179,7 +179,7 @@ private struct Spot {
 }
 
 extension Place {
-    /// Of a byte behind text that is UTF-8.
+    /// The place of a byte after valid UTF-8.
     fileprivate init(ofByte offset: Int, in text: UnsafeBufferPointer<UInt8>) {
         var line = 1
         var column = 1

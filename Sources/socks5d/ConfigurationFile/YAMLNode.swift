@@ -1,15 +1,15 @@
-/// A part of a YAML document, and where it begins.
+/// A part of a YAML document, and its beginning.
 struct YAMLNode: Equatable {
     let place: Place
     let content: Content
 
     enum Content: Equatable {
-        /// `isPlain`: without quotes and not a block, so that `null` means nothing rather than a word.
+        /// `isPlain`: not quoted and not a block, so that `null` means nothing rather than a word.
         case scalar(String, isPlain: Bool)
         case list([YAMLNode])
-        /// In the file's order; no key is there twice.
+        /// In the file's order, without duplicate keys.
         case mapping([Entry])
-        /// What the reader has reported, and nobody needs to report again.
+        /// A node whose problem the reader has already reported.
         case refused
     }
 
@@ -24,7 +24,7 @@ struct YAMLNode: Equatable {
         return ["", "~", "null", "Null", "NULL"].contains(text)
     }
 
-    /// In the words of a problem.
+    /// Its kind, in the words of a problem.
     var kind: String {
         switch content {
         case _ where isEmpty: "empty"

@@ -1,7 +1,7 @@
-/// A file's bytes → a tree. The part of YAML without anchors, aliases, tags, merge keys and further documents:
-/// a file is read as it stands, and its tree isn't larger than its text.
+/// Converts a file's bytes to a tree. It supports YAML without anchors, aliases, tags, merge keys and further
+/// documents, so the tree is never larger than the text.
 struct YAMLReader {
-    /// 100,000 networks are 2 to 5 MB and 100,000 nodes.
+    /// For comparison: 100,000 networks take 2 to 5 MB and 100,000 nodes.
     struct Bounds {
         var bytes = 16 << 20
         var nodes = 1_000_000
@@ -15,10 +15,10 @@ struct YAMLReader {
     private var nodes = 0
     private var documents = 0
 
-    /// Never traps, whatever the bytes. An empty file is an empty section.
+    /// Never traps on any bytes. An empty file is an empty section.
     ///
-    /// - Returns: `nil` where the reading had to stop; else all of the file, with parts that are reported to
-    ///   `problems` left out.
+    /// - Returns: `nil` if reading had to stop; otherwise the whole file, without the parts that are reported to
+    ///   `problems`.
     static func read(_ bytes: [UInt8], bounds: Bounds = Bounds(), problems: Problems) -> YAMLNode? {
         guard bytes.count <= bounds.bytes else {
             problems.add(
@@ -56,7 +56,7 @@ struct YAMLReader {
         return nil
     }
 
-    /// - Returns: Whether to go on.
+    /// - Returns: Whether to continue.
     private mutating func receive(_ item: YAMLEvents.Item) -> Bool {
         let place = item.place
         if item.isDecorated {
@@ -109,14 +109,14 @@ struct YAMLReader {
         if open.isEmpty {
             root = node
         } else {
-            // In place: a copy of a frame would copy all that it holds.
+            // Modified in place, because a copy of a frame would copy everything in it.
             open[open.count - 1].add(node, problems)
         }
         return true
     }
 }
 
-/// A list or mapping whose end hasn't come.
+/// A list or mapping that isn't complete yet.
 private struct Frame {
     let place: Place
     let isMapping: Bool
