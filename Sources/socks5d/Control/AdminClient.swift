@@ -4,11 +4,11 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// Asks the admin server of a running socks5d. Says in one line what is wrong, and what to do.
+/// A client of the admin server of a running socks5d. Reports errors in one line, with advice.
 struct AdminClient {
     private static let secondsToAnswer = 10
     private static let stranger = "it is no admin server of socks5d; is the address right?"
-    /// Longer answers are none of its server.
+    /// The admin server sends no longer answers.
     private static let longestAnswer = 64 << 20
 
     private let address: AdminAddress
@@ -19,9 +19,9 @@ struct AdminClient {
         self.token = token
     }
 
-    /// Asks for a path, and reads the answer as JSON.
+    /// Sends a request for a path, and reads the answer as JSON.
     ///
-    /// - Throws: ``Failure``, with the server's own words where it has refused.
+    /// - Throws: ``Failure``, with the server's own message if it has refused.
     func ask(_ method: String, _ path: String, _ query: [(String, String?)] = []) throws -> JSONValue {
         let pairs = query.compactMap { name, value in value.map { "\(name)=\($0.percentEncoded)" } }
         let target = pairs.isEmpty ? path : "\(path)?\(pairs.joined(separator: "&"))"
@@ -97,9 +97,9 @@ struct AdminClient {
     }
 }
 
-/// The answer of an HTTP server that closes behind it.
+/// The answer of an HTTP server that closes the connection after it.
 enum HTTPReply {
-    /// - Returns: `nil` where it isn't HTTP, or isn't whole.
+    /// - Returns: `nil` if it isn't HTTP, or isn't complete.
     static func parse(_ bytes: [UInt8]) -> (status: Int, body: [UInt8])? {
         var lines: [Substring] = []
         var start = 0
@@ -121,7 +121,7 @@ enum HTTPReply {
 }
 
 extension String {
-    /// For a path or a query (RFC 3986).
+    /// Encoded for a path or a query (RFC 3986).
     var percentEncoded: String {
         let digits = Array("0123456789ABCDEF")
         return utf8.reduce(into: "") { text, byte in

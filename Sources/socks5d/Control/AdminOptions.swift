@@ -3,7 +3,7 @@ internal import ProxyPolicy
 internal import SOCKS5Admin
 internal import Text
 
-/// Where the commands that ask a running server find it.
+/// The options of commands that send requests to a running server.
 struct AdminOptions: ParsableArguments, Sendable {
     @Option(
         help: "Admin server: unix:PATH or ADDRESS:PORT (SOCKS5D_ADMIN, else unix:/run/socks5d/admin.sock)."

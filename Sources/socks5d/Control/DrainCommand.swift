@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Text
 
-/// `socks5d drain`: takes a server out of service, and back.
+/// `socks5d drain`: takes a server out of service, and back into service.
 struct DrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain",

@@ -3,15 +3,15 @@ internal import SOCKS5Admin
 internal import SOCKS5Server
 internal import Text
 
-/// The running process whose place this one takes. It serves until it is told that it may leave; if it isn't told, since
-/// this process has ended before, it goes on.
+/// The running process that this one replaces. It serves until it is told to leave; if this process ends before that,
+/// it continues.
 final class Predecessor {
     private static let secondsToAnswer = 10
     private static let longestAnswer = 1 << 20
 
-    /// What it listens on.
+    /// The sockets that it listens on.
     let listeners: [HandedListener]
-    /// Of its admin server.
+    /// The socket of its admin server.
     let adminSocket: Int32
     private let socket: ClientSocket
     private let place: AdminAddress
@@ -19,7 +19,7 @@ final class Predecessor {
 
     /// Asks for its sockets.
     ///
-    /// - Parameter address: of its admin server, which is this one's too.
+    /// - Parameter address: the address of its admin server, which this process uses too.
     init(at address: AdminAddress?) throws {
         guard let address, case .unix(let path) = address else {
             throw Failure.usage(
@@ -45,9 +45,9 @@ final class Predecessor {
         }
     }
 
-    /// Tells it to leave: from now on this process is the one that serves.
+    /// Tells it to leave: from now on this process serves.
     ///
-    /// - Throws: ``Failure`` where it doesn't know of this; then it serves as well.
+    /// - Throws: ``Failure`` if it doesn't know about the take-over; then it keeps serving too.
     func leave() throws {
         var passed: [Int32] = []
         _ = try Self.exchange(
@@ -92,7 +92,7 @@ final class Predecessor {
         }
     }
 
-    /// - Parameter passed: belong to the result if this returns, and to the caller if it throws.
+    /// - Parameter passed: owned by the result if this returns, and by the caller if it throws.
     private static func read(
         _ answer: [UInt8],
         at address: AdminAddress,

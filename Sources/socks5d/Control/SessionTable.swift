@@ -1,6 +1,6 @@
 internal import Text
 
-/// The table of sessions, as commands show it.
+/// The table of sessions in the output of commands.
 enum SessionTable {
     private static let columns: [TextTable.Column] = [
         .init(title: "ID", isRight: true), .init(title: "CLIENT"), .init(title: "USER", longest: 20),
@@ -9,7 +9,7 @@ enum SessionTable {
         .init(title: "RECEIVED", isRight: true),
     ]
 
-    /// - Parameter sessions: as `/sessions` has them.
+    /// - Parameter sessions: in the format of `/sessions`.
     static func lines(_ sessions: [JSONValue]) -> [String] {
         var table = TextTable(columns)
         for session in sessions { table.append(cells(session)) }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Text
 
-/// `socks5d sessions`: who is connected, and to where.
+/// `socks5d sessions`: shows who is connected to which targets.
 struct SessionsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sessions",

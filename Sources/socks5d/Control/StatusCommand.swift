@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Text
 
-/// `socks5d status`: how a running server does.
+/// `socks5d status`: shows the state of a running server.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
@@ -16,9 +16,9 @@ struct StatusCommand: ParsableCommand {
     }
 }
 
-/// `/status.json` in words.
+/// `/status.json` as text.
 enum StatusText {
-    /// Nothing but printable ASCII.
+    /// Contains only printable ASCII.
     static func lines(_ status: JSONValue) -> [String] {
         var rows: [(String, String)] = [("state", state(status))]
         for listener in status["listeners"]?.items ?? [] {
@@ -77,7 +77,7 @@ enum StatusText {
         return "half within \(time("p50")) ms, 90 % within \(time("p90")) ms, 99 % within \(time("p99")) ms"
     }
 
-    /// Those that aren't 0, on one line.
+    /// The counts that aren't 0, on one line.
     private static func counts(_ status: JSONValue, _ key: String) -> [(String, String)] {
         guard case .object(let members)? = status[key] else { return [] }
         let texts = members.filter { $0.value.integer ?? 0 > 0 }.map { "\($0.key) \($0.value.integer ?? 0)" }

@@ -1,12 +1,12 @@
 internal import Text
 
-/// Rows in columns, for a terminal. What came from the wire is escaped: nothing moves the cursor, turns text around or
-/// makes a line of its own.
+/// Rows in columns, for a terminal. Bytes from the wire are escaped: they can't move the cursor, change the direction
+/// of text or add a line.
 struct TextTable {
     struct Column {
         let title: String
         var isRight = false
-        /// Longer texts are cut.
+        /// Longer texts are shortened.
         var longest = 40
     }
 
@@ -23,7 +23,7 @@ struct TextTable {
         )
     }
 
-    /// The titles first; without blanks at the end.
+    /// The titles come first; lines have no trailing spaces.
     var lines: [String] {
         let all = [columns.map(\.title)] + rows
         let widths = columns.indices.map { index in all.map { $0[index].utf8.count }.max() ?? 0 }

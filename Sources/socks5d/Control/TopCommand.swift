@@ -3,7 +3,7 @@ internal import CProcess
 internal import Glibc
 internal import Text
 
-/// `socks5d top`: the busiest sessions of a running server, once a second.
+/// `socks5d top`: shows the busiest sessions of a running server, once per second.
 struct TopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "top",
@@ -22,7 +22,7 @@ struct TopCommand: ParsableCommand {
                 "top needs a terminal; use 'socks5d sessions' or 'socks5d status' without one"
             )
         }
-        // So that a mistake is told on the screen that stays.
+        // So that an error is reported on the normal screen, which stays.
         _ = try client.ask("GET", "/sessions", [("limit", "0")])
         let screen = try Screen()
         defer { screen.leave() }
@@ -77,10 +77,10 @@ struct TopCommand: ParsableCommand {
         }
     }
 
-    /// - Returns: `nil` when the time has come.
+    /// - Returns: `nil` when the time is over.
     private static func key(until time: Int) throws -> UInt8? {
         while true {
-            // Signals are blocked, and must not end the program before the terminal is as it was.
+            // Signals are blocked, and must not end the program before the terminal is restored.
             if let signal = Signals.pending() { throw Failure(messages: [], exitCode: 128 + signal) }
             let left = time - milliseconds()
             guard left > 0 else { return nil }
@@ -99,7 +99,7 @@ struct TopCommand: ParsableCommand {
     }
 }
 
-/// A terminal that a program has for itself, until it is given back.
+/// The terminal in full-screen mode, until it is restored.
 private final class Screen {
     private var settings = termios()
 
@@ -114,7 +114,7 @@ private final class Screen {
             keys[Int(VTIME)] = 0
         }
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw)
-        // Another screen than the one with the shell's lines, without a cursor.
+        // The alternate screen, without a cursor.
         Self.write("\u{1b}[?1049h\u{1b}[?25l")
     }
 
@@ -132,7 +132,7 @@ private final class Screen {
         return isKnown ? (Int(rows), Int(columns)) : (24, 80)
     }
 
-    /// In one write, so that nothing flickers.
+    /// In one write, so that the screen doesn't flicker.
     func show(_ lines: [String]) {
         let text = lines.map { "\($0)\u{1b}[K" }.joined(separator: "\r\n")
         Self.write("\u{1b}[H\(text)\u{1b}[J")

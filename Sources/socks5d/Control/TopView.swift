@@ -1,13 +1,13 @@
 internal import Text
 
-/// What `socks5d top` shows, and what its keys do. Pure: the terminal and the server are elsewhere.
+/// The screen of `socks5d top`, and the effects of its keys. Pure: the terminal and the server are handled elsewhere.
 struct TopView {
-    /// What a key asks for.
+    /// The effect of a key.
     enum Effect: Equatable {
         case nothing
-        /// Show what is there already.
+        /// Draw the current data.
         case draw
-        /// Ask the server anew.
+        /// Request new data from the server.
         case refresh
         case end(UInt64)
         case quit
@@ -15,7 +15,7 @@ struct TopView {
 
     private enum Mode: Equatable {
         case watching
-        /// A text is typed, up to Enter.
+        /// Text is being typed, until Enter.
         case typing(Question, [UInt8])
     }
 
@@ -38,12 +38,12 @@ struct TopView {
 
     private var mode = Mode.watching
     private var sortIndex = 0
-    /// The user whose sessions are shown; `nil`: all.
+    /// The user whose sessions are shown; `nil` for all.
     private(set) var user: String?
-    /// Of the last order, or of a server that doesn't answer.
+    /// The result of the last command, or an error if the server doesn't answer.
     var message = ""
 
-    /// As `/sessions` takes it.
+    /// In the form that `/sessions` accepts.
     var sort: String { Self.sorts[sortIndex] }
 
     mutating func press(_ byte: UInt8) -> Effect {
@@ -110,11 +110,11 @@ struct TopView {
 
     // MARK: - The screen
 
-    /// Lines of printable ASCII, none longer than `width`, at most `height` of them.
+    /// Lines of printable ASCII, at most `width` characters long, and at most `height` of them.
     ///
     /// - Parameters:
-    ///   - status: as `/status.json` has it; `nil`: there was no answer.
-    ///   - sessions: as `/sessions` has them.
+    ///   - status: in the format of `/status.json`; `nil` if there was no answer.
+    ///   - sessions: in the format of `/sessions`.
     func lines(_ status: JSONValue?, _ sessions: JSONValue?, width: Int, height: Int) -> [String] {
         var lines = ["q quit  s sort (\(sort))  u user (\(user ?? "all"))  k end a session"]
         if let status {
@@ -136,7 +136,7 @@ struct TopView {
         }
     }
 
-    /// Of the last whole second.
+    /// The traffic of the last whole second.
     private static func traffic(_ status: JSONValue) -> String {
         func rate(_ key: String) -> String {
             "\(Units.bytes(status["history"]?[key]?.items.last?.integer ?? 0))/s"

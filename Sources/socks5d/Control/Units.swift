@@ -1,4 +1,4 @@
-/// Numbers as people read them at a glance.
+/// Numbers in a form that is easy to read.
 enum Units {
     /// `0 B`, `1.5 kB`, `12 MB`: powers of 1,000.
     static func bytes(_ count: Int) -> String {
