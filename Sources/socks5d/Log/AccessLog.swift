@@ -3,11 +3,12 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// A line for each session, when it has ended; when it begins, and while it runs, too if asked to.
+/// Writes a line for each session when it has ended; if configured, also when it begins and while it runs.
 final class AccessLog: SessionObserver {
-    /// Beyond it lines are dropped: so much gathers within about a second, at 10,000 sessions a second.
+    /// The bytes that may wait to be written; further lines are dropped. This is about a second at 10,000 sessions per
+    /// second.
     static let capacity = 8 << 20
-    /// Most lines are shorter.
+    /// Most lines are shorter than this.
     private static let usualLine = 900
 
     private enum Event: String {
@@ -21,7 +22,7 @@ final class AccessLog: SessionObserver {
     private let format: LogFormat
     private let hasStarts: Bool
 
-    /// - Returns: `nil` where the system denies a thread.
+    /// - Returns: `nil` if the system denies a thread.
     init?(_ settings: AccessLogSettings) {
         guard let place = settings.file,
             let stream = LogWriter.shared?.open(place, capacity: Self.capacity, tellsOfLosses: false)
@@ -34,7 +35,7 @@ final class AccessLog: SessionObserver {
     func observe(_ event: SessionEvent) {
         switch event {
         case .began(let session): if hasStarts { stream.add(line(session, .started)) }
-        // Port scans and health checks are no sessions to anyone.
+        // Port scans and health checks aren't logged.
         case .ended(let session):
             if session.outcome != .probe { stream.add(line(session, .ended)) }
         }

@@ -1,27 +1,27 @@
 internal import SOCKS5Protocol
 internal import Text
 
-/// How lines are written.
+/// The format of lines.
 enum LogFormat: String, CaseIterable, Sendable {
     /// `key=value`, for people.
     case text
-    /// One object a line, for programs.
+    /// One object per line, for programs.
     case json
 }
 
-/// One line, field by field, in one of the formats. What has come from others is escaped, whatever its bytes.
+/// One line in one of the formats, built field by field. Text from others is always escaped.
 struct LogLine {
     private let format: LogFormat
     private var writer: JSONWriter
 
-    /// - Parameter reserved: bytes that the line is expected to have.
+    /// - Parameter reserved: the expected length of the line in bytes.
     init(_ format: LogFormat, reserving reserved: Int = 0) {
         self.format = format
         writer = JSONWriter(reserving: reserved)
         if format == .json { writer.beginObject() }
     }
 
-    /// The whole line, with its end.
+    /// The complete line, including its end.
     consuming func ended() -> [UInt8] {
         if format == .json { writer.endObject() }
         writer.bytes.append(LogWriter.newline)
@@ -30,7 +30,7 @@ struct LogLine {
 
     // MARK: - Words that stand at the front of a text
 
-    /// - Parameter word: of our own making: printable, without a quote.
+    /// - Parameter word: constant text: printable, without quotes.
     mutating func head(_ name: StaticString, _ word: String) {
         switch format {
         case .json: writer.field(name, word)
@@ -40,7 +40,7 @@ struct LogLine {
         }
     }
 
-    /// - Parameter time: as RFC 3339 has it.
+    /// - Parameter time: in the format of RFC 3339.
     mutating func time(_ time: [UInt8]) {
         switch format {
         case .json: writer.field("time", time)
@@ -99,7 +99,7 @@ struct LogLine {
         end()
     }
 
-    /// Numbers by name; zeros are left out.
+    /// Counts by name; zeros are left out.
     mutating func counts(_ name: StaticString, _ counts: some Sequence<(String, UInt64)>) {
         switch format {
         case .json:
@@ -138,7 +138,7 @@ struct LogLine {
         writer.bytes.append(UInt8(ascii: "="))
     }
 
-    /// Of a value that needs no escapes.
+    /// Begins a field whose value needs no escapes.
     private mutating func begin(_ name: StaticString) {
         switch format {
         case .json:
@@ -155,7 +155,7 @@ struct LogLine {
         writer.continueObject()
     }
 
-    /// In quotes where it would otherwise not be one word.
+    /// In quotes unless it is a single word.
     private mutating func append(_ text: String) {
         if !text.isEmpty && text.utf8.allSatisfy(Self.isPlain) {
             writer.bytes += text.utf8
@@ -171,7 +171,7 @@ struct LogLine {
         }
     }
 
-    /// Without a detour over strings: there are several in each line.
+    /// Without making strings, since each line has several addresses.
     private mutating func append(_ address: IPAddress) {
         switch address {
         case .ipv4(let address):

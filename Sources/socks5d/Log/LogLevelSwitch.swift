@@ -1,11 +1,11 @@
 internal import Logging
 internal import Synchronization
 
-/// The least severe level that is logged, which may change while the program runs.
+/// The lowest level that is logged. It may change while the program runs.
 final class LogLevelSwitch: Sendable {
     private static let levels = Logger.Level.allCases
 
-    /// The place of the level among all.
+    /// The index of the level among all levels.
     private let place: Atomic<Int>
 
     init(_ level: Logger.Level) {

@@ -1,19 +1,20 @@
 internal import Glibc
 
-/// A descriptor that lines are written to, without waiting for whoever reads it.
+/// A descriptor that lines are written to, without waiting for its reader.
 ///
-/// Ownership: the writer's thread, which closes it.
+/// Ownership: owned by the writer's thread, which closes it.
 final class LogOutput {
     private enum Kind {
-        /// A disk waits for nobody.
+        /// A file on a disk, which never blocks for a reader.
         case file
-        /// A pipe or terminal, opened anew without blocking: the flag of the one that others share stays as it is.
+        /// A pipe or terminal, opened again in non-blocking mode, so that the flag of the shared descriptor stays
+        /// unchanged.
         case opened
-        /// A stream socket, as that of systemd's journal.
+        /// A stream socket, such as that of systemd's journal.
         case socket
-        /// A datagram a line.
+        /// One datagram per line.
         case syslog
-        /// Anything else: takes a page at a time once poll(2) says that it takes something.
+        /// Anything else: written one page at a time, when poll(2) reports that it is writable.
         case other
     }
 
@@ -87,13 +88,13 @@ final class LogOutput {
         if isOwned { close(descriptor) }
     }
 
-    /// What a datagram begins with: facility local0, severity informational (RFC 3164).
+    /// The beginning of each datagram: facility local0, severity informational (RFC 3164).
     private static let syslogHead = Array("<134>socks5d: ".utf8)
     private static let page = 4096
 
-    /// Writes as much as is taken at once.
+    /// Writes as much as is accepted at once.
     ///
-    /// - Parameter bytes: whole lines.
+    /// - Parameter bytes: complete lines.
     func write(_ bytes: ArraySlice<UInt8>) -> Result {
         let count = bytes.withUnsafeBytes { bytes in
             switch kind {
@@ -111,7 +112,7 @@ final class LogOutput {
 
     private static let sendFlags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
 
-    /// - Returns: the length of the line, with its end, which the datagram doesn't have.
+    /// - Returns: the length of the line including its end, which isn't part of the datagram.
     private func sendLine(_ bytes: UnsafeRawBufferPointer) -> Int {
         let length = (bytes.firstIndex(of: LogWriter.newline) ?? bytes.count)
         let datagram = Self.syslogHead + bytes[..<length]
@@ -129,7 +130,7 @@ final class LogOutput {
     }
 }
 
-/// A code of errno(3).
+/// An error code of errno(3).
 struct Errno: Error, Equatable, CustomStringConvertible {
     let code: Int32
 

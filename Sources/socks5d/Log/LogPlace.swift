@@ -1,12 +1,12 @@
 internal import Text
 
-/// Where lines go.
+/// The destination of lines.
 enum LogPlace: Hashable, Sendable {
     case standardError
     case standardOutput
-    /// Appended to, and created where it is missing.
+    /// Appended to; created if it doesn't exist.
     case file(String)
-    /// A datagram a line, to the socket of syslog(3).
+    /// One datagram per line, to the socket of syslog(3).
     case syslog(String)
 
     static let standardSyslog = "/dev/log"
@@ -27,7 +27,7 @@ enum LogPlace: Hashable, Sendable {
         }
     }
 
-    /// As ``init(parsing:)`` reads it.
+    /// In the form that ``init(parsing:)`` reads.
     var text: String {
         switch self {
         case .standardError: "standard error"
@@ -38,7 +38,7 @@ enum LogPlace: Hashable, Sendable {
         }
     }
 
-    /// With a relative path in a folder.
+    /// With a relative path resolved against a folder.
     func beside(_ found: (String) -> String) -> LogPlace {
         switch self {
         case .standardError, .standardOutput, .syslog: self

@@ -2,15 +2,15 @@ internal import Glibc
 internal import Logging
 internal import Text
 
-/// What the writer's thread has of one stream: the open place, and the lines in its hands.
+/// The writer thread's part of one stream: the open place, and the lines being written.
 final class LogSink {
     private let stream: LogStream
     private var output: LogOutput?
     private var bytes: [UInt8] = []
-    /// How much of them is written.
+    /// How many bytes of them are written.
     private var done = 0
     private var linesWritten = 0
-    /// A line was written in part, and its rest is lost: the next one begins on a line of its own.
+    /// A line was partly written, and the rest is lost: the next line begins on a new line.
     private var isMidLine = false
     private var isFull = false
     private var lastTelling = 0
@@ -20,10 +20,10 @@ final class LogSink {
         if case .file = stream.place { _ = openIfNeeded() }
     }
 
-    /// The descriptor that takes nothing at the moment.
+    /// The descriptor, if it isn't writable at the moment.
     var waitsFor: Int32? { isFull ? output?.descriptor : nil }
 
-    /// Writes all that there is, as far as it is taken.
+    /// Writes all waiting lines, as far as they are accepted.
     func write() {
         while true {
             if bytes.isEmpty { stream.take(into: &bytes) }
@@ -44,7 +44,7 @@ final class LogSink {
         }
     }
 
-    /// - Returns: false where not all was taken.
+    /// - Returns: false if not everything was accepted.
     private func writeHeld() -> Bool {
         isFull = false
         if isMidLine {
@@ -74,7 +74,7 @@ final class LogSink {
         done += count
     }
 
-    /// What is left can't be written, as on a full disk. A socket is opened anew next time.
+    /// The rest can't be written, for example because the disk is full. A socket is opened again next time.
     private func giveUp() {
         let lost = bytes[done...].lines
         isMidLine = isMidLine || done > 0 && bytes[done - 1] != LogWriter.newline
@@ -89,12 +89,12 @@ final class LogSink {
         (done, linesWritten) = (0, 0)
     }
 
-    /// The old one stays where the new one can't be opened.
+    /// If the new file can't be opened, the old one stays in use.
     func reopen() {
         guard case .file(let path) = stream.place else { return }
         do throws(Errno) {
             let next = try LogOutput.open(stream.place)
-            // A line that was begun has its rest in the file of its beginning.
+            // A line that was partly written gets its rest in the same file.
             while done > 0, done < bytes.count, bytes[done - 1] != LogWriter.newline {
                 guard case .wrote(let count)? = output?.write(bytes[done...]) else { break }
                 note(count)
@@ -112,7 +112,8 @@ final class LogSink {
 
     // MARK: - Losses
 
-    /// Once the sink takes lines again; of a stream that isn't for people, among the messages.
+    /// Called once the sink accepts lines again. For a stream that isn't meant for people, the report is in the
+    /// messages.
     private func tellOfLosses() {
         guard monotonicSeconds() > lastTelling || stream.tellsOfLosses else { return }
         let lost = stream.takeLosses()
@@ -131,7 +132,7 @@ final class LogSink {
 }
 
 extension ArraySlice<UInt8> {
-    /// Ends of lines. There may be megabytes: memchr(3) looks at many bytes at once.
+    /// The number of line ends. There may be megabytes: memchr(3) checks many bytes at once.
     fileprivate var lines: Int {
         withUnsafeBytes { bytes in
             var (lines, offset) = (0, 0)

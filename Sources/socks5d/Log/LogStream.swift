@@ -1,32 +1,32 @@
 internal import Locks
 
-/// The lines on their way to one place: a queue that has room for so many bytes. Adding never waits.
+/// The lines on their way to one place: a queue that holds a limited number of bytes. Adding never waits.
 ///
-/// Each line is either written or counted as dropped, and never both.
+/// Each line is either written or counted as dropped, never both.
 ///
-/// Any thread, but for ``take()`` and what follows it, which are the writer's.
+/// Any thread, except for ``take()`` and the members after it, which are the writer's.
 final class LogStream: Sendable {
     private struct State {
         var bytes: [UInt8] = []
         var lines = 0
-        /// Taken by the writer, and not written yet.
+        /// Taken by the writer, but not written yet.
         var taken = 0
         var dropped = 0
-        /// Of those, told of already.
+        /// Of the dropped lines, those already reported.
         var told = 0
         var written = 0
     }
 
     let place: LogPlace
-    /// Said in lines of the stream itself; `nil`: by ``LogWriter`` among the messages.
+    /// Whether losses are reported in the stream itself. If false, ``LogWriter`` reports them in the messages.
     let tellsOfLosses: Bool
     private let capacity: Int
     private let state = Guarded(State())
     private let wake: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - capacity: bytes.
-    ///   - wake: lets the writer look, where the queue was empty.
+    ///   - capacity: in bytes.
+    ///   - wake: wakes the writer if the queue was empty.
     init(_ place: LogPlace, capacity: Int, tellsOfLosses: Bool, wake: @escaping @Sendable () -> Void) {
         self.place = place
         self.capacity = capacity
@@ -34,8 +34,8 @@ final class LogStream: Sendable {
         self.wake = wake
     }
 
-    /// - Parameter line: with its end.
-    /// - Returns: false where there was no room.
+    /// - Parameter line: including its end.
+    /// - Returns: false if there was no room.
     @discardableResult
     func add(_ line: [UInt8]) -> Bool {
         let place: Int? = state.withLock { state in
@@ -51,14 +51,14 @@ final class LogStream: Sendable {
         return place != nil
     }
 
-    /// Lines that are lost since the start.
+    /// Lines lost since the start.
     var dropped: Int { state.withLock { $0.dropped } }
     var written: Int { state.withLock { $0.written } }
 
-    /// Whether nothing is on its way.
+    /// Whether no lines are waiting or being written.
     var isEmpty: Bool { state.withLock { $0.lines == 0 && $0.taken == 0 } }
 
-    /// - Returns: the lines that are lost and were not told of. They are now.
+    /// - Returns: the lost lines that weren't reported before. They count as reported now.
     func takeLosses() -> Int {
         state.withLock { state in
             defer { state.told = state.dropped }
@@ -66,13 +66,13 @@ final class LogStream: Sendable {
         }
     }
 
-    /// The telling was lost itself.
+    /// The report itself was lost.
     func giveBackLosses(_ lines: Int) { state.withLock { $0.told -= lines } }
 
     // MARK: - The writer
 
-    /// All that waits, where nothing is in its hands still. The queue and `bytes` change places, so that no memory is
-    /// allocated in the long run.
+    /// Takes all waiting lines, if the writer has none in progress. The queue and `bytes` are swapped, so that no
+    /// memory is allocated in the long run.
     func take(into bytes: inout [UInt8]) {
         state.withLock { state in
             guard state.taken == 0, state.lines > 0 else { return }
@@ -83,7 +83,7 @@ final class LogStream: Sendable {
         }
     }
 
-    /// All that was taken is out of its hands.
+    /// The writer is done with everything that it has taken.
     func didFinish(written: Int, lost: Int) {
         state.withLock { state in
             state.taken = 0

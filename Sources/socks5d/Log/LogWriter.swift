@@ -4,19 +4,19 @@ internal import Locks
 internal import SOCKS5Server
 internal import Text
 
-/// Writes the lines of all streams: one thread, which waits for no sink.
+/// Writes the lines of all streams: a single thread that never waits for one sink.
 ///
-/// A terminal, pipe or file that takes nothing for a while costs lines and not service: whoever adds a line never
-/// waits. Lines that are lost are counted, and their number is told.
+/// If a terminal, pipe or file accepts nothing for a while, lines are lost but the service continues: adding a line
+/// never waits. Lost lines are counted, and their number is reported.
 final class LogWriter: Sendable {
-    /// `nil` where the system denies a pipe or a thread.
+    /// `nil` if the system denies a pipe or a thread.
     static let shared = LogWriter()
 
     static let newline = UInt8(ascii: "\n")
-    /// How long lines gather before they are written together.
+    /// How long lines are collected before they are written together, in milliseconds.
     private static let nap: Int32 = 10
     private static let millisecondsToTake: Int32 = 1000
-    /// Bytes of a pipe that only wakes somebody.
+    /// The capacity of a pipe that is used only for waking, in bytes.
     private static let capacity = 4096
 
     private struct Wishes {
@@ -29,7 +29,7 @@ final class LogWriter: Sendable {
     /// Readable while there is something to do.
     private let exit: Int32
     private let entry: Int32
-    /// Readable once all is written that was there at a ``flush()``.
+    /// Readable when everything that was waiting at a ``flush()`` is written.
     private let answer: Int32
     private let answering: Int32
 
@@ -50,7 +50,8 @@ final class LogWriter: Sendable {
 
     // MARK: - Any thread
 
-    /// Opens a stream of lines. A file is opened soon, so that it is there to stay; other places with the first line.
+    /// Opens a stream of lines. A file is opened soon, so that it exists from the start; other places are opened with
+    /// the first line.
     func open(_ place: LogPlace, capacity: Int, tellsOfLosses: Bool) -> LogStream {
         let stream = LogStream(place, capacity: capacity, tellsOfLosses: tellsOfLosses) { [self] in wake() }
         wishes.withLock { $0.streams.append(stream) }
@@ -58,13 +59,13 @@ final class LogWriter: Sendable {
         return stream
     }
 
-    /// Opens files anew, since the old ones were renamed.
+    /// Opens files again, since the old ones were renamed.
     func reopen() {
         wishes.withLock { $0.isReopening = true }
         wake()
     }
 
-    /// Waits until all that was added before has been taken, for a second at most: what remains then is lost.
+    /// Waits until all lines added before are written, at most for a second: the rest is lost.
     func flush() {
         let isNeeded = wishes.withLock { wishes in
             wishes.isFlushing = wishes.streams.contains { !$0.isEmpty }
@@ -76,7 +77,7 @@ final class LogWriter: Sendable {
         _ = poll(&state, 1, Self.millisecondsToTake)
     }
 
-    /// Lines of all streams that are lost since the start.
+    /// Lines of all streams lost since the start.
     var dropped: Int { wishes.withLock { $0.streams }.reduce(0) { $0 + $1.dropped } }
 
     private func wake() {
@@ -104,7 +105,7 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// Waits for lines, or for one of the sinks to take some again.
+    /// Waits for lines, or until one of the sinks is writable again.
     private func awaitWork(_ sinks: [Int32]) {
         var states = ([exit] + sinks).enumerated().map {
             pollfd(fd: $1, events: Int16($0 == 0 ? POLLIN : POLLOUT), revents: 0)

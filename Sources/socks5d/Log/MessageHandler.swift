@@ -1,6 +1,6 @@
 internal import Logging
 
-/// Log entries of the server as ``Messages``.
+/// Passes log entries of the server to ``Messages``.
 struct MessageHandler: LogHandler {
     private var level: LogLevelSwitch
     var metadata: Logger.Metadata = [:]

@@ -4,7 +4,7 @@ internal import Logging
 internal import Synchronization
 internal import Text
 
-/// What the server has to say to people: lines on standard error, or in a file, in the order of writing.
+/// The server's messages to people: lines on standard error or in a file, in the order of writing.
 enum Messages {
     private struct Place {
         var stream: LogStream?
@@ -12,7 +12,7 @@ enum Messages {
     }
 
     static let capacity = 1 << 20
-    /// Longer lines are cut.
+    /// Longer lines are shortened.
     private static let longestLine = 4096
     private static let millisecondsToTake: Int32 = 1000
 
@@ -25,15 +25,15 @@ enum Messages {
     private static let clock = Guarded(TimestampWriter())
     private static let isUsed = Atomic<Bool>(false)
 
-    /// From now on log entries go there.
+    /// From now on log entries are written to this place.
     ///
-    /// - Parameter file: `nil`: standard error.
+    /// - Parameter file: `nil` for standard error.
     static func use(_ file: LogPlace?, _ format: LogFormat) {
         let stream = file.flatMap { LogWriter.shared?.open($0, capacity: capacity, tellsOfLosses: true) }
         place.withLock { $0 = Place(stream: stream, format: format) }
     }
 
-    /// A line of its own on standard error: of the start, or of a program that can't start.
+    /// Writes a separate line to standard error, for the start, or for a program that can't start.
     static func write(_ line: String) {
         let before = standardError?.takeLosses() ?? 0
         let isTaken = add(Array((line + loss(before)).printable.utf8), to: standardError)
@@ -60,7 +60,7 @@ enum Messages {
         if !add(Array(bytes), to: stream) { stream?.giveBackLosses(before) }
     }
 
-    /// - Returns: false where there is no room for that line either.
+    /// - Returns: false if there is no room for that line either.
     static func sayThatTheLogGoesOn(behind lost: Int, in stream: LogStream) -> Bool {
         var line = LogLine(place.withLock { $0.format })
         line.time(clock.withLock { $0.text(of: .now()) })
@@ -69,7 +69,7 @@ enum Messages {
         return stream.add(line.ended())
     }
 
-    /// Waits until all that was written before has been taken, for a second at most: what remains then is lost.
+    /// Waits until all messages written before are out, at most for a second: the rest is lost.
     static func flush() {
         if isUsed.load(ordering: .relaxed) { LogWriter.shared?.flush() }
     }
@@ -84,7 +84,7 @@ enum Messages {
         return stream?.add(Array(bytes)) ?? writeNow(Array(bytes))
     }
 
-    /// Without a thread to do it.
+    /// Writes without the writer's thread.
     private static func writeNow(_ bytes: [UInt8]) -> Bool {
         var output = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
         return poll(&output, 1, millisecondsToTake) == 1
