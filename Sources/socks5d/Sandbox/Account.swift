@@ -5,10 +5,10 @@ internal import Text
 /// The user to become, as an operator writes it: `USER` or `USER:GROUP`, each a name or a number.
 struct Account: Sendable, Equatable {
     let user: String
-    /// `nil`: that of the user, with all the groups that the user is in.
+    /// If `nil`, the user's own group, with all groups that the user belongs to.
     let group: String?
 
-    /// - Returns: `nil` if it is no such text.
+    /// - Returns: `nil` if the text is invalid.
     init?(parsing text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard (1...2).contains(parts.count), parts.allSatisfy(Self.isName) else { return nil }
@@ -23,15 +23,15 @@ struct Account: Sendable, Equatable {
     var text: String { group.map { "\(user):\($0)" } ?? user }
 }
 
-/// The numbers behind an ``Account``.
+/// The numeric IDs of an ``Account``.
 struct Identity: Sendable, Equatable {
     let user: uid_t
     let group: gid_t
     let groups: [gid_t]
 
-    /// Asks the system's databases, which may take its time.
+    /// Asks the system's databases, which may take time.
     ///
-    /// - Throws: what is wrong, to be said behind the place of the setting.
+    /// - Throws: the problem, for a message after the place of the setting.
     init(_ account: Account) throws(Complaint) {
         let entry = Self.user(account.user)
         guard let user = entry?.user ?? Self.number(account.user) else {
@@ -55,7 +55,7 @@ struct Identity: Sendable, Equatable {
         }
     }
 
-    /// Whether the process has it already.
+    /// Whether the process already has it.
     var isOwn: Bool { sandbox_is(user, group) }
 
     // MARK: - The system's lists
@@ -66,7 +66,7 @@ struct Identity: Sendable, Equatable {
         let group: gid_t
     }
 
-    /// Not the number that stands for "no change" in setresuid(2).
+    /// Excludes the number that means "no change" in setresuid(2).
     private static func number(_ text: String) -> UInt32? {
         UInt32(text).flatMap { $0 == .max ? nil : $0 }
     }

@@ -2,7 +2,7 @@ internal import Glibc
 internal import SOCKS5Admin
 internal import SOCKS5Server
 
-/// Rights of root that a process can have one by one (capabilities(7)).
+/// Rights of root that a process can have individually (capabilities(7)).
 struct Capabilities: OptionSet {
     let rawValue: UInt64
 
@@ -11,8 +11,8 @@ struct Capabilities: OptionSet {
 }
 
 extension Capabilities {
-    /// Those without which the settings can't be carried out: to listen on a low port, now or for a later request, and
-    /// to mark a connection.
+    /// The capabilities that the settings need: to listen on a low port, now or for a later request, and to mark
+    /// connections.
     init(for configuration: Configuration, _ admin: AdminAddress?) {
         self = []
         var ports = configuration.listen.map(\.port)
@@ -26,7 +26,7 @@ extension Capabilities {
         if egresses.contains(where: { $0.mark != 0 }) { insert(.administerNetwork) }
     }
 
-    /// From here on anybody may listen (ip_unprivileged_port_start, ip(7)).
+    /// From this port on anyone may listen (ip_unprivileged_port_start, ip(7)).
     private static var firstFreePort: Int {
         let text = try? InputFile.read("/proc/sys/net/ipv4/ip_unprivileged_port_start", "file")
         let digits = text.map { String(decoding: $0, as: UTF8.self).prefix(while: \.isNumber) }

@@ -5,11 +5,11 @@ internal import SOCKS5Admin
 internal import SOCKS5Server
 internal import Text
 
-/// Gives up what the process doesn't need, by its settings.
+/// Gives up the rights that the process doesn't need with its settings.
 ///
-/// The main thread does it, between the settings and all that is opened. Each thread has its own rights, and a new one
-/// inherits those of its maker. So what is opened later, at a reload or after a rotation of the logs, is opened with the
-/// same rights as at the start, and a missing one shows at the start.
+/// Runs on the main thread, after the settings are read and before anything is opened. Each thread has its own rights,
+/// and a new one inherits those of its creator. So files opened later, at a reload or after a rotation of the logs, are
+/// opened with the same rights as at the start, and a missing right is noticed at the start.
 struct Confinement {
     private let loaded: Loaded
 
@@ -17,16 +17,16 @@ struct Confinement {
         self.loaded = loaded
     }
 
-    /// Once, and before there is another thread than the one that has read the settings.
+    /// Call it once, while there is no thread other than the one that has read the settings.
     ///
-    /// - Returns: what holds from now on.
+    /// - Returns: the restrictions in force from now on.
     func enter() throws(Failure) -> Outcome {
         try check(sandbox_no_new_privileges(), "no_new_privs")
         if let identity = loaded.identity, !identity.isOwn { try become(identity) }
         var outcome = Outcome(mode: loaded.sandbox)
         switch loaded.sandbox {
         case .on:
-            // A backtrace is made by another program.
+            // A backtrace would need another program.
             Startup.endAtCrash(whateverIsSet: true)
             outcome.landlock = sandbox_landlock_version()
             if outcome.landlock > 0 { try check(UsedFiles(loaded).restrict(), "Landlock") }
@@ -39,7 +39,7 @@ struct Confinement {
         return outcome
     }
 
-    /// - Returns: whether the kernel can do that.
+    /// - Returns: whether the kernel supports that.
     private func filterCalls(onlyLogs: Bool) throws(Failure) -> Bool {
         let result = sandbox_filter_calls(onlyLogs)
         if result < 0, [ENOSYS, EINVAL].contains(errno) { return false }
@@ -74,14 +74,14 @@ struct Confinement {
 }
 
 extension Confinement {
-    /// What holds of the sandbox.
+    /// The restrictions in force.
     struct Outcome {
         let mode: SandboxSettings.Mode
-        /// The version of Landlock that restricts files; 0: files aren't restricted.
+        /// The version of Landlock that restricts files; 0 if files aren't restricted.
         fileprivate(set) var landlock: Int32 = 0
         fileprivate(set) var filtersCalls = false
 
-        /// For the banner; `nil`: there is no sandbox.
+        /// For the banner; `nil` if there is no sandbox.
         var summary: String? {
             switch mode {
             case .on:
@@ -110,7 +110,7 @@ extension Confinement {
 }
 
 extension Loaded {
-    /// What a reload needs and the process can't read or write any more: a line each, for the log.
+    /// Files that a reload needs but the process can't read or write any more: one line each, for the log.
     var lostFiles: [String] {
         guard identity != nil else { return [] }
         let unreadable = files.compactMap { path in

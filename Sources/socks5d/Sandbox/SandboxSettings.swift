@@ -1,13 +1,13 @@
-/// What the process gives up once its settings are read.
+/// The rights that the process gives up once its settings are read.
 struct SandboxSettings: Sendable {
-    /// `nil`: it stays the user who has started it.
+    /// If `nil`, the user doesn't change.
     var account: Account?
     var mode = Mode.off
 
     enum Mode: String, CaseIterable, Sendable {
-        /// It can use its own files and make its own system calls, and nothing else.
+        /// Only the program's own files and system calls can be used.
         case on
-        /// Other system calls are carried out, and the kernel's log has a line of each.
+        /// Other system calls are carried out, and each adds a line to the kernel's log.
         case log
         case off
     }

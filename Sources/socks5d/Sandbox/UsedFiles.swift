@@ -4,9 +4,9 @@ internal import SOCKS5Admin
 internal import SOCKS5Server
 internal import Text
 
-/// The files that the process uses from now on, with those that a reload, a rotation of the logs and a lookup open.
+/// The files that the process uses from now on, including those opened by a reload, a rotation of the logs or a lookup.
 ///
-/// A file that is replaced is another one to Landlock. So it is mostly the folder that counts.
+/// To Landlock a file that is replaced is a different one. So usually the folder is allowed.
 struct UsedFiles {
     private struct Use: OptionSet {
         let rawValue: UInt32
@@ -17,7 +17,7 @@ struct UsedFiles {
         static let socket = Use(rawValue: UInt32(SANDBOX_SOCKET))
     }
 
-    /// By their paths.
+    /// Indexed by path.
     private var uses: [String: Use] = [:]
 
     init(_ loaded: Loaded) {
@@ -27,14 +27,14 @@ struct UsedFiles {
         for place in [loaded.log.file, loaded.accessLog.file] {
             if case .file(let path)? = place { addFolder(of: path, .write) }
         }
-        // A terminal is opened anew, see LogOutput.
+        // A terminal is opened again, see LogOutput.
         for path in ["/dev/null", "/proc/self/fd/1", "/proc/self/fd/2"] where !Self.isFolder(path) {
             add(path, [.read, .write])
         }
         if let path = loaded.configuration.limits.quotaFile {
             addFolder(of: path, [.read, .write, .replace])
         }
-        // Kerberos notes there which logins were used.
+        // Kerberos records used logins there.
         if loaded.configuration.listeners.contains(where: { $0.gssapi != nil }) {
             addFolder(of: Self.replayCache, [.read, .write])
         }
@@ -46,18 +46,19 @@ struct UsedFiles {
         if case .unix(let path)? = loaded.admin?.address { addFolder(of: path, .socket) }
     }
 
-    /// Names, users and libraries of name services; the machine's and the process's own figures.
+    /// Names, users and libraries of name services; numbers about the machine and the process.
     ///
-    /// libdispatch reads `/proc/THREAD/stat`. A process with Landlock sees of others there what everybody sees.
+    /// libdispatch reads `/proc/THREAD/stat`. About other processes, a process with Landlock sees only what every user
+    /// sees there.
     private static let system = [
         "/etc", "/usr", "/lib", "/lib64", "/var/lib/sss", "/var/lib/extrausers", "/run/nscd", "/var/run/nscd",
         "/proc", "/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/urandom",
     ]
 
-    /// They may be links to elsewhere, as to /run/systemd/resolve.
+    /// These may be links to another folder, such as /run/systemd/resolve.
     private static let linked = ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"]
 
-    /// As Kerberos finds it, unless its configuration file names another one.
+    /// The place where Kerberos looks, unless its configuration file names another.
     private static var replayCache: String {
         func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
         let name = variable("KRB5RCACHENAME") ?? ""
@@ -70,8 +71,8 @@ struct UsedFiles {
 
     private mutating func add(_ path: String, _ use: Use) { uses[path, default: []].formUnion(use) }
 
-    /// Of the path, and of the file that it leads to. A device or pipe counts by itself, and so does a file whose folder
-    /// is the root, which would be everything.
+    /// The folders of the path and of the file that it leads to. A device or pipe is added itself, and so is a file in
+    /// the root folder, because the folder would be everything.
     private mutating func addFolder(of path: String, _ use: Use) {
         for path in [path, Self.resolved(path)].compactMap(\.self) {
             let folder = path.folderOfPath
@@ -79,7 +80,8 @@ struct UsedFiles {
         }
     }
 
-    /// The same path, or one in the folder above where its own one isn't there: it may come, see the setting `retry`.
+    /// The path, or if it doesn't exist, the nearest existing folder above it: the path may appear later, see the
+    /// setting `retry`.
     private static func nearest(to path: String) -> String {
         var path = path
         while access(path.folderOfPath, F_OK) != 0, path.folderOfPath.utf8.count > 1 {
@@ -105,9 +107,9 @@ struct UsedFiles {
         type(of: path).map { ![S_IFREG, S_IFSOCK, S_IFDIR].contains($0) } ?? false
     }
 
-    /// Lets the process use these alone.
+    /// Restricts the process to these files.
     ///
-    /// - Returns: -1, with `errno`, where the system refuses.
+    /// - Returns: -1, with `errno`, if the system refuses.
     func restrict() -> Int32 {
         let paths = uses.map { path, use in sandbox_path(path: strdup(path), uses: use.rawValue) }
         defer { for path in paths { free(UnsafeMutablePointer(mutating: path.path)) } }
