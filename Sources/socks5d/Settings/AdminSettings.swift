@@ -2,9 +2,9 @@ internal import ProxyPolicy
 internal import SOCKS5Admin
 internal import Text
 
-/// What is set of the admin server.
+/// The settings of the admin server.
 struct AdminSettings: Sendable {
-    /// `nil`: it is off.
+    /// `nil` if it is off.
     var address: AdminAddress?
     var tokenFile: String?
 
@@ -42,7 +42,7 @@ extension Syntax<AdminAddress> {
 }
 
 extension AdminToken {
-    /// - Parameter place: in a configuration file, where it is named there.
+    /// - Parameter place: the place in a configuration file that names it, if there is one.
     static func load(_ path: String, namedAt place: String?) throws -> AdminToken {
         let kind = (place.map { "\($0): " } ?? "") + "admin token file"
         var bytes = try InputFile.read(path, kind, remedy: "make it: openssl rand -hex 24 >FILE")
@@ -58,7 +58,7 @@ extension AdminToken {
 }
 
 extension AdminConfiguration {
-    /// - Throws: ``Failure`` where other machines would reach an admin server without a token.
+    /// - Throws: ``Failure`` if other machines could reach an admin server without a token.
     init?(_ effective: Effective<Settings>) throws {
         let settings = effective.model.admin
         let token = try settings.tokenFile.map {

@@ -4,9 +4,9 @@ internal import Text
 /// The variables `SOCKS5D_…`.
 struct Environment {
     private let variables: [String: String]
-    /// Those of another program, which stand for some of these.
+    /// Variables of another program that have the meaning of some of these.
     private let foreign: ProxyVariables
-    /// Names that are probably slips.
+    /// Names that are probably misspelt.
     private let slips: [String]
 
     private init(_ variables: [String: String], _ foreign: ProxyVariables, slips: [String]) {
@@ -15,12 +15,12 @@ struct Environment {
         self.slips = slips
     }
 
-    /// By the whole name.
+    /// Indexed by the complete name.
     subscript(_ name: String) -> String? { variables[name] }
 
-    /// By the whole name.
+    /// Indexed by the complete name.
     ///
-    /// - Parameter hasFile: whether there is a configuration file. If not, variables of another program hold too.
+    /// - Parameter hasFile: whether there is a configuration file. If not, another program's variables are used too.
     func setting(_ name: String, hasFile: Bool) -> String? {
         (hasFile ? nil : foreign.values[name]) ?? variables[name]
     }
@@ -28,12 +28,12 @@ struct Environment {
     /// To be logged once there is a log.
     func warnings(hasFile: Bool) -> [String] { slips + (hasFile ? [] : foreign.notes) }
 
-    /// The variable that stands for a flag.
+    /// The variable of a flag.
     static func variable(of flag: String) -> String {
         "SOCKS5D_" + String(flag.map { $0 == "-" || $0 == "." ? "_" : $0 }).uppercased()
     }
 
-    /// Those of the process. A password is taken out of what a crash dump or a child would show.
+    /// The variables of the process. A password is removed, so that no crash dump or child process shows it.
     static func ofProcess() -> Environment {
         let names = Settings.flags.map(variable)
         let found = values(of: names)
@@ -65,7 +65,7 @@ struct Environment {
         return variables
     }
 
-    /// A line for each variable that looks like one of the program and isn't. It never shows a value.
+    /// One line for each variable that resembles one of the program. It never shows a value.
     static func slips(_ variables: [(name: String, value: String)], _ known: [String]) -> [String] {
         variables.filter { name, value in
             name.hasPrefix("SOCKS5D_") && !known.contains(name) && !isOfKubernetes(name, value)
@@ -82,8 +82,8 @@ struct Environment {
         }.sorted()
     }
 
-    /// Whether Kubernetes has made the variable for a service whose name begins with `socks5d`. It tells all containers
-    /// of a namespace host, ports and addresses of each service, the latter as Docker's links did.
+    /// Whether Kubernetes has created the variable for a service whose name begins with `socks5d`. It gives all
+    /// containers of a namespace the host, ports and addresses of each service, in the format of Docker's links.
     private static func isOfKubernetes(_ name: String, _ value: String) -> Bool {
         if name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_SERVICE_PORT") { return true }
         if name.contains("_SERVICE_PORT_") { return true }
@@ -97,10 +97,10 @@ struct Environment {
         return ["TCP", "UDP", "SCTP"].contains(transport) && UInt16(port) != nil && words.last == "PORT"
     }
 
-    /// What a value has around it that was hardly meant to be a part of it: Docker's `--env-file` keeps quotes, an
-    /// editor of Windows ends lines with a carriage return.
+    /// Characters around a value that were probably not meant to be part of it: Docker's `--env-file` keeps quotes, and
+    /// an editor on Windows ends lines with a carriage return.
     ///
-    /// - Returns: to be said behind the variable's name; never shows the value. `nil`: nothing.
+    /// - Returns: the rest of a message after the variable's name, without the value. `nil` if there is no problem.
     static func complaint(about value: String, of name: String) -> Complaint? {
         let wayOut = name == "SOCKS5D_USER" ? " (a name or password that has them: SOCKS5D_USER_FILE)" : ""
         let blanks: [Unicode.Scalar: String] = [
@@ -125,12 +125,12 @@ struct Environment {
 }
 
 extension Settings {
-    /// All that have a variable too.
+    /// All flags that have a variable too.
     static var flags: [String] {
         ["config"] + Effective.leaves(table.settings).compactMap { $0.1.flag?.name }
     }
 
-    /// The paths of all keys of the configuration file, each with the flag that it has.
+    /// The paths of all keys of the configuration file, each with its flag.
     fileprivate static var keys: [(path: String, flag: String?)] {
         Effective.leaves(table.settings).map { ($0.0, $0.1.flag?.name) }
     }

@@ -3,7 +3,7 @@ internal import SOCKS5Server
 
 /// `gssapi` of a listener: logins by Kerberos.
 struct GSSAPISettings: Sendable {
-    /// As words.
+    /// In words.
     enum Protection: String, CaseIterable, Sendable {
         case none, integrity, confidentiality
 
@@ -22,7 +22,7 @@ struct GSSAPISettings: Sendable {
     var stripsRealm = false
     var acceptsPlainLevel = false
 
-    /// `nil`: nobody logs in so.
+    /// `nil` if logins by Kerberos are off.
     var terms: Configuration.ListenerSettings.GSSAPI? {
         guard let keytab else { return nil }
         var terms = Configuration.ListenerSettings.GSSAPI(keytab: keytab)
@@ -33,7 +33,7 @@ struct GSSAPISettings: Sendable {
         return terms
     }
 
-    /// - Parameter path: where a relative path leads to.
+    /// - Parameter path: resolves a relative path.
     mutating func find(_ path: (String) -> String) {
         keytab = keytab.map(path)
     }

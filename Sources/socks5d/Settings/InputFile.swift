@@ -5,8 +5,9 @@ internal import Text
 enum InputFile {
     private static let longest = 64 << 20
 
-    /// Reads all of it. A regular file takes as long as its disk does. Anything else, such as a pipe of the shell, must
-    /// end within a limit: a FIFO without a writer would hold the program forever. Blocks: not for a loop's thread.
+    /// Reads the whole file. A regular file takes as long as its disk does. Anything else, such as a pipe of the shell,
+    /// must end within a limit: a FIFO without a writer would block the program forever. Blocks: never call it on a
+    /// loop's thread.
     ///
     /// - Parameters:
     ///   - kind: what it is, for a message.
@@ -22,7 +23,7 @@ enum InputFile {
         func failure(_ code: Int32) -> Failure {
             failure(": \(Errno(code))" + (code == ENOENT ? "; \(remedy)" : ""))
         }
-        // Without O_NONBLOCK, open(2) itself waits for a FIFO's writer.
+        // Without O_NONBLOCK, open(2) itself would wait for a FIFO's writer.
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw errno == ENXIO ? failure(" is a socket or a device; expected a file") : failure(errno)
@@ -44,8 +45,8 @@ enum InputFile {
         }
     }
 
-    /// Waits for bytes or the end; a regular file is always readable. A FIFO must not be read before: without a writer
-    /// it looks as if it had ended.
+    /// Waits for bytes or the end; a regular file is always readable. A FIFO must not be read before that: without a
+    /// writer it looks like an ended one.
     private static func isReadable(_ descriptor: Int32, until end: ContinuousClock.Instant) -> Bool {
         var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         while true {
@@ -56,14 +57,14 @@ enum InputFile {
         }
     }
 
-    /// Whether its mode lets anybody read the file.
+    /// Whether the file's mode lets everyone read it.
     static func isReadableByOthers(_ path: String) -> Bool {
         var facts = stat()
         return stat(path, &facts) == 0 && facts.st_mode & S_IROTH != 0
     }
 
-    /// Whether the file has lost its name, as where a mount shows a single file that was replaced since: its path leads
-    /// to the old file for as long as the mount lasts.
+    /// Whether the file has no name any more. For example, a mount may show a single file that was replaced since: its
+    /// path leads to the old file as long as the mount exists.
     static func isOrphaned(_ path: String) -> Bool {
         var facts = stat()
         return stat(path, &facts) == 0 && facts.st_nlink == 0

@@ -1,6 +1,6 @@
 internal import SOCKS5Server
 
-/// What is set of the ways in: the short form for all of them, or a list with settings of their own.
+/// The settings of listeners: the short form for all of them, or a list in which each has its own.
 enum ListenSettings {
     static var settings: [Setting<Settings>] {
         [

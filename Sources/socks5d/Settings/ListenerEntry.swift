@@ -2,19 +2,19 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-/// An item of `listeners`: a way in, at one address or several, with settings of its own.
+/// An item of `listeners`: one or several addresses, with settings of their own.
 struct ListenerEntry: Sendable {
     var addresses: [ListenAddress] = []
     var name: String?
     var clients: [IPNetwork]?
     var protocols: [ProxyProtocol]?
-    /// `nil`: all log in, if there are users.
+    /// If `nil`, all clients log in if there are users.
     var login: Login?
-    /// `nil`: no connection begins with a header.
+    /// If `nil`, connections have no header.
     var proxyProtocol: [IPNetwork]?
     var rules: [Settings.RuleEntry] = []
     var routes: [Route] = []
-    /// `nil`: that of ``Configuration/ListenerSettings``.
+    /// If `nil`, the default of ``Configuration/ListenerSettings``.
     var mode: UInt32?
     var tls: TLSSettings?
     var gssapi: GSSAPISettings?
@@ -31,7 +31,7 @@ struct ListenerEntry: Sendable {
     ///
     /// - Parameters:
     ///   - rules: with their places.
-    ///   - routes: with theirs.
+    ///   - routes: with their places.
     func settings(_ rules: [Rule], _ routes: [Route]) -> [Configuration.ListenerSettings] {
         addresses.map { address in
             var listener = Configuration.ListenerSettings(address)
@@ -159,7 +159,7 @@ private struct LoginExceptions {
 
     init() {}
 
-    /// `nil`: the login is written as a word.
+    /// `nil` if the login is written as a word.
     init?(_ login: ListenerEntry.Login) {
         guard case .except(let networks) = login else { return nil }
         self.networks = networks
@@ -218,7 +218,7 @@ extension Syntax<ProxyProtocol> {
 }
 
 extension Syntax<String> {
-    /// What fits into a line of the log and a label of a metric as it is.
+    /// Accepts names that fit unchanged into a line of the log and a label of a metric.
     fileprivate static var listenerName: Syntax {
         Syntax(
             expected: "a name of 1 to 63 letters, digits, '-', '_' or '.'",
@@ -236,7 +236,7 @@ extension Syntax<String> {
 }
 
 extension Effective<Settings> {
-    /// The ways in, by whichever of both forms they are written.
+    /// The listeners, from whichever form the settings use.
     var listenerSettings: [Configuration.ListenerSettings] {
         guard model.listeners.isEmpty else {
             return model.listeners.enumerated().flatMap { index, entry in

@@ -2,17 +2,17 @@ internal import ProxyPolicy
 internal import SOCKS5Server
 internal import Text
 
-/// What is wrong with listeners that are each fine: with both forms of them, with two of them, with a login and the
-/// users that there are.
+/// Reports problems of listeners that are individually valid: between both forms, between two listeners, or between a
+/// login and the configured users.
 struct ListenerReview {
     private let effective: Effective<Settings>
     private let configuration: Configuration
-    /// A line each, with its place where it has one.
+    /// One line each, with its place if it has one.
     private(set) var problems: [String] = []
     private(set) var warnings: [String] = []
 
-    /// - Parameter configuration: what was made of the settings, with the users of the user file.
-    /// - Throws: ``Failure`` of flags beside `listeners`.
+    /// - Parameter configuration: made from the settings, including the users of the user file.
+    /// - Throws: ``Failure`` for flags beside `listeners`.
     init(_ effective: Effective<Settings>, _ configuration: Configuration) throws {
         self.effective = effective
         self.configuration = configuration
@@ -33,7 +33,7 @@ struct ListenerReview {
 
     private var entries: [ListenerEntry] { effective.model.listeners }
 
-    /// Where the file has the listener of an address.
+    /// The place in the file of the listener with this address.
     static func place(of address: ListenAddress, in effective: Effective<Settings>) -> String? {
         let entries = effective.model.listeners
         guard let index = entries.firstIndex(where: { $0.addresses.contains(address) }) else {
@@ -52,8 +52,8 @@ struct ListenerReview {
         )
     }
 
-    /// A flag or the file says both, and nobody knows which one is meant. Only SOCKS5D_LISTEN is passed over: an image
-    /// sets it for all who don't say where to listen.
+    /// If a flag or the file sets both forms, it isn't clear which one is meant. Only SOCKS5D_LISTEN is ignored: an
+    /// image sets it for everyone who doesn't configure an address.
     private mutating func reviewBothForms(_ place: String) throws {
         for key in ["listen", "clients", "login-except", "protocols", "proxy-protocol"] + TLSSettings.paths {
             let origin = effective.origin(of: key)
@@ -78,7 +78,7 @@ struct ListenerReview {
         warn(effective.origin(of: "login-except").description)
     }
 
-    /// Flags and variables may give one of both.
+    /// Flags and variables may set only one of the two.
     private mutating func reviewTLS() {
         let tls = effective.model.tls
         let (path, missing) =

@@ -1,10 +1,10 @@
 internal import Logging
 
-/// What the server says to people, and where.
+/// The settings of the server's messages to people.
 struct LogSettings: Sendable {
     var level = Logger.Level.notice
     var format = LogFormat.text
-    /// `nil`: standard error.
+    /// `nil` for standard error.
     var file: LogPlace?
 
     static var settings: [Setting<Settings>] {
@@ -28,13 +28,13 @@ struct LogSettings: Sendable {
     }
 }
 
-/// The log of sessions.
+/// The settings of the access log.
 struct AccessLogSettings: Sendable {
-    /// `nil`: there is none.
+    /// `nil` if there is none.
     var file: LogPlace?
     var format = LogFormat.json
     var hasStarts = false
-    /// `nil`: running sessions have no lines.
+    /// If `nil`, running sessions aren't logged.
     var progress: Duration?
 
     static var settings: [Setting<Settings>] {

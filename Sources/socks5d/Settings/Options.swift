@@ -1,6 +1,7 @@
 internal import ArgumentParser
 
-/// The flags, as texts: ``Settings/table`` gives them a meaning, and a line of help. Each is named as in the table.
+/// The flags as texts: ``Settings/table`` gives them their meaning and a line of help. Names are the same as in the
+/// table.
 struct Options: ParsableArguments, Sendable {
     @Option(help: "Configuration file in YAML.")
     var config: String?
@@ -99,7 +100,7 @@ struct Options: ParsableArguments, Sendable {
 }
 
 extension Options {
-    /// By the names behind `--`; a flag that isn't given has none.
+    /// Indexed by the names without `--`; a flag that isn't given has no values.
     var values: [String: [String]] {
         var values: [String: [String]] = [:]
         for property in Mirror(reflecting: self).children {
@@ -116,7 +117,7 @@ extension Options {
         return values
     }
 
-    /// `udp-ports` for the property `_udpPorts`, as the parser names it too.
+    /// `udp-ports` for the property `_udpPorts`, the same name that the parser derives.
     private static func flag(of label: String) -> String {
         var name = ""
         for character in label.drop(while: { $0 == "_" }) {
@@ -135,7 +136,7 @@ extension ArgumentHelp {
         uniquingKeysWith: { first, _ in first }
     )
 
-    /// What the table says of the setting of a flag.
+    /// The table's help for the setting of a flag.
     fileprivate static func setting(_ flag: String) -> ArgumentHelp {
         guard let text = texts[flag] else { preconditionFailure("--\(flag) is no flag of a setting") }
         return ArgumentHelp(stringLiteral: text)

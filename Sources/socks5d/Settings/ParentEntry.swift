@@ -4,13 +4,13 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// An entry of `parents`: another proxy, or a group of them.
+/// An entry of `parents`: another proxy, or a group of proxies.
 struct ParentEntry: Sendable {
     var name = ""
     var socks5: Parent.Place?
     var socks4: Parent.Place?
     var http: Parent.Place?
-    /// Both with TLS.
+    /// Both are reached by TLS.
     var protectedSOCKS5: Parent.Place?
     var https: Parent.Place?
     var authority: String?
@@ -21,7 +21,7 @@ struct ParentEntry: Sendable {
     var passwordFile: String?
     var through: String?
     var isPipelined: Bool?
-    /// `nil`: it is no group.
+    /// `nil` if it isn't a group.
     var members: [ParentGroup.Member]?
     var choice: ParentGroup.Choice?
     var check: Check?
@@ -32,7 +32,7 @@ struct ParentEntry: Sendable {
         var target: Target?
     }
 
-    /// What it speaks, and where it is. `nil`: it is a group.
+    /// Its protocol and place. `nil` if it is a group.
     var kind: (kind: Parent.Kind, place: Parent.Place)? {
         if let place = socks5 ?? protectedSOCKS5 { return (.socks5, place) }
         return socks4.map { (.socks4, $0) } ?? (http ?? https).map { (.http, $0) }
@@ -40,7 +40,7 @@ struct ParentEntry: Sendable {
 
     var hasTLS: Bool { protectedSOCKS5 != nil || https != nil }
 
-    /// `nil`: there is none.
+    /// `nil` if there is none.
     private var tls: Parent.TLS? {
         guard hasTLS else { return nil }
         var tls = Parent.TLS()
@@ -50,7 +50,7 @@ struct ParentEntry: Sendable {
         return tls
     }
 
-    /// - Parameter password: of the entry, or of its file.
+    /// - Parameter password: from the entry, or from its file.
     func parent(_ password: Password?) -> Parent? {
         guard let (kind, place) = kind else { return nil }
         var parent = Parent(name, kind, at: place)
@@ -170,12 +170,12 @@ extension ParentEntry {
     }
 }
 
-/// The passwords of parents, as their entries or their files have them.
+/// The parents' passwords, from their entries or their files.
 struct ParentPasswords {
     private(set) var parents: [Parent] = []
     private(set) var warnings: [String] = []
 
-    /// - Throws: ``Failure`` of a file that can't be read or has no password.
+    /// - Throws: ``Failure`` for a file that can't be read or has no password.
     init(_ effective: Effective<Settings>) throws {
         for entry in effective.model.parents {
             var password = entry.password

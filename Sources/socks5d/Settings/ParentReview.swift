@@ -3,12 +3,12 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// What is wrong with parents and routes that are each well written: names that nobody has, circles, settings that
-/// don't go together.
+/// Reports problems of parents and routes that are individually valid: unknown names, circles, and contradictory
+/// settings.
 struct ParentReview {
     private let effective: Effective<Settings>
     private let entries: [String: ParentEntry]
-    /// A line each, with its place where it has one.
+    /// One line each, with its place if it has one.
     private(set) var problems: [String] = []
 
     init(_ effective: Effective<Settings>) {
@@ -46,9 +46,9 @@ struct ParentReview {
         refuse([.key("parents"), .key(entry.name), .key(key)], text)
     }
 
-    /// Complains of a name that no parent has, or only a group where a parent is meant.
+    /// Reports a name that is unknown, or that is a group's where a parent is needed.
     ///
-    /// - Returns: whether it did.
+    /// - Returns: whether it has reported one.
     private mutating func refuseUnknown(_ name: String, _ steps: Steps, needsParent: Bool) -> Bool {
         guard let entry = entries[name] else {
             let known = Array(entries.keys).sorted()
@@ -155,7 +155,7 @@ struct ParentReview {
 
     // MARK: - Names
 
-    /// A circle is told once, at the first of its members.
+    /// A circle is reported once, at its first member.
     private mutating func reviewChain(of entry: ParentEntry) {
         guard let first = entry.through, entry.members == nil else { return }
         let steps: Steps = [.key("parents"), .key(entry.name), .key("through")]
@@ -202,10 +202,10 @@ struct ParentReview {
 }
 
 extension Parent.Kind {
-    /// What is wrong with a login, to be said behind the word for its user. Nothing secret is in it.
+    /// The problem of a login, for a message after the word for its user. Contains nothing secret.
     func problem(withUser user: [UInt8], hasPassword: Bool, isPasswordEmpty: Bool) -> String? {
         switch self {
-        // HTTP can send it, and some proxies take a token as the user alone.
+        // HTTP can send an empty password, and some proxies accept a token as the user without a password.
         case .socks5 where isPasswordEmpty: "with an empty password; expected 1 to 255 bytes (RFC 1929)"
         case .socks5: hasPassword ? nil : "without a password; expected one (RFC 1929)"
         case .http where user.contains(UInt8(ascii: ":")): "has a colon, which HTTP can't send (RFC 7617)"

@@ -3,10 +3,10 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-// What parents are written as.
+// The syntax of settings of parents.
 
 extension Syntax<String> {
-    /// What fits into a line of the log and a label of a metric as it is.
+    /// Accepts names that fit unchanged into a line of the log and a label of a metric.
     static var parentName: Syntax {
         Syntax(
             expected: "a name of 1 to 63 letters, digits, '-', '_' or '.', but not direct",
@@ -64,7 +64,7 @@ extension Syntax<Password> {
 }
 
 extension Syntax<String> {
-    /// What a certificate can have.
+    /// Accepts names that a certificate can have.
     static var serverName: Syntax {
         Syntax(expected: "the name of a host, as proxy.example, or an address") { text in
             if IPAddress(text) != nil { return text }
@@ -74,7 +74,7 @@ extension Syntax<String> {
 }
 
 extension Syntax<[UInt8]> {
-    /// A digest as curl's `--pinnedpubkey` has it.
+    /// Accepts a digest in the format of curl's `--pinnedpubkey`.
     static var pin: Syntax {
         Syntax(
             expected: "sha256// and the 44 characters of a SHA-256 in base64",
@@ -92,7 +92,7 @@ extension Syntax<[UInt8]> {
                 count -= 8
                 bytes.append(UInt8(truncatingIfNeeded: bits >> count))
             }
-            // The last two bits say nothing.
+            // The last two bits must be zero.
             return bits & 3 == 0 ? bytes : nil
         } write: { bytes in
             var text = ""
@@ -123,9 +123,9 @@ extension Syntax<Parent.Place> {
 extension Parent.Place {
     /// Parses `proxy.example:1080`, `[2001:db8::1]:1080` or `unix:/run/proxy.sock`.
     ///
-    /// - Throws: ``ConfigurationError``, which shows nothing of a text that has a login in it.
+    /// - Throws: ``ConfigurationError``, which doesn't show a text that contains a login.
     init(parsing text: String) throws(ConfigurationError) {
-        // A login may be there by mistake.
+        // It may contain a login by mistake.
         guard !text.contains("@") else {
             throw ConfigurationError("there is an '@' in it; expected HOST:PORT, and a login by 'user'")
         }
@@ -149,7 +149,7 @@ extension Parent.Place {
         self = .tcp(target)
     }
 
-    /// - Throws: ``ConfigurationError`` if there can't be such a socket.
+    /// - Throws: ``ConfigurationError`` if the path isn't valid for a socket.
     init(unix path: String) throws(ConfigurationError) {
         let isPath = path.hasPrefix("/") && path.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
         guard isPath, path.utf8.count <= Endpoint.longestPath else {
@@ -161,7 +161,7 @@ extension Parent.Place {
         self = .unix(path: path)
     }
 
-    /// As ``init(parsing:)`` reads it.
+    /// In the form that ``init(parsing:)`` reads.
     var text: String {
         switch self {
         case .tcp(let target): target.description
@@ -171,7 +171,7 @@ extension Parent.Place {
 }
 
 extension Syntax {
-    /// The same, written in another way than a description.
+    /// The same syntax, but with another way of writing values.
     fileprivate func writing(_ write: @escaping (Value) -> String) -> Syntax {
         var syntax = Syntax(expected: expected, form: form, parse: parse, write: write)
         syntax.explain = explain

@@ -12,8 +12,8 @@ extension ParentEntry {
 
     /// Parses `socks5://127.0.0.1:1080`, `http://USER:PASSWORD@proxy.example:3128` or `socks5:///run/proxy.sock`.
     ///
-    /// User and password end at the last `@`, and the user at the first colon; `%40` stands for a byte. Names always go
-    /// to the parent, so that `socks5h` and `socks4a`, as curl has them, are the same as `socks5` and `socks4`.
+    /// User and password end at the last `@`, and the user ends at the first colon; `%40` encodes a byte. Names are
+    /// always sent to the parent, so curl's `socks5h` and `socks4a` mean the same as `socks5` and `socks4`.
     ///
     /// - Throws: ``ConfigurationError``, which shows nothing that may be secret.
     init(url text: String, name: String) throws(ConfigurationError) {
@@ -47,7 +47,7 @@ extension ParentEntry {
         }
         let scheme = text[..<end.lowerBound].lowercased()
         if let kind = schemes[scheme] { return (scheme, kind, text[end.upperBound...]) }
-        // Anything else may be a part of a password.
+        // Any other text may be part of a password.
         let isWord = (1...12).contains(scheme.utf8.count) && scheme.allSatisfy { $0.isLetter || $0.isNumber }
         throw ConfigurationError(
             "\(isWord ? "'\(scheme)' is" : "its scheme is") no protocol of a parent; expected socks5, socks4, http, "
@@ -106,13 +106,13 @@ extension ParentEntry {
         self.password = password.map { _ in Password(secret) }
     }
 
-    /// The key of its place.
+    /// The key for its place.
     var kindKey: String {
         if protectedSOCKS5 != nil { return "socks5+tls" }
         return https != nil ? "https" : kind?.kind.rawValue ?? "any-of"
     }
 
-    /// As a URL, without the password.
+    /// As a URL without the password.
     var url: String {
         guard let (_, place) = kind else { return name }
         let login = user.map { String(decoding: $0, as: UTF8.self).printable + "@" } ?? ""
@@ -124,7 +124,7 @@ extension ParentEntry {
 }
 
 extension Substring {
-    /// The bytes, with `%40` for one each (RFC 3986 section 2.1). `nil`: a `%` begins no escape.
+    /// The bytes after decoding escapes such as `%40` (RFC 3986 section 2.1). `nil` if a `%` begins no escape.
     fileprivate var decoded: [UInt8]? {
         var bytes: [UInt8] = []
         var rest = utf8[...]
@@ -153,7 +153,7 @@ extension UInt8 {
 }
 
 extension Syntax<ParentEntry> {
-    /// - Parameter name: of the parent, in logs.
+    /// - Parameter name: the name of the parent in logs.
     static func parentURL(called name: String) -> Syntax {
         Syntax(expected: "SCHEME://[USER:PASSWORD@]HOST:PORT, as socks5://127.0.0.1:1080") {
             text throws(ConfigurationError) in
@@ -163,7 +163,7 @@ extension Syntax<ParentEntry> {
 }
 
 extension ParentEntry {
-    /// `--parent URL`: everything through one parent, whatever a file says of parents and routes.
+    /// `--parent URL`: sends everything through one parent, and overrides parents and routes of a file.
     static var flag: Setting<Settings>.Flag {
         Setting<Settings>.Flag(name: "parent", replaces: ["routes"]) { settings, texts in
             guard texts.count == 1 else {

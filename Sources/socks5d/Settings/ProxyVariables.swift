@@ -1,16 +1,16 @@
-/// The variables of serjs/socks5-server: a container that was made for its image starts with the settings that it has.
-/// Variables of this program win over them, and so does a configuration file.
+/// The variables of serjs/socks5-server, so that a container made for that image starts with the same settings.
+/// Variables of this program take precedence, and so does a configuration file.
 struct ProxyVariables {
     static let names = ["PROXY_USER", "PROXY_PASSWORD", "PROXY_PORT"]
 
-    /// By the variable of this program for which they stand.
+    /// Indexed by this program's variable with the same meaning.
     private(set) var values: [String: String] = [:]
-    /// A line for each that is set. It never shows a password.
+    /// A line for each variable that is set. It never shows a password.
     private(set) var notes: [String] = []
 
     /// - Parameters:
     ///   - variables: those of the environment with one of ``names``.
-    ///   - own: those of this program.
+    ///   - own: this program's variables.
     init(_ variables: [String: String], beside own: [String: String]) {
         readLogin(variables["PROXY_USER"], variables["PROXY_PASSWORD"], own)
         if let port = variables["PROXY_PORT"] { readPort(port, own["SOCKS5D_LISTEN"]) }
@@ -32,8 +32,8 @@ struct ProxyVariables {
         }
     }
 
-    /// - Parameter listen: what this program's own variable says. The image sets it to all addresses of the container,
-    ///   so that the port alone is changed there.
+    /// - Parameter listen: the value of this program's own variable. The image sets it to all addresses of the
+    ///   container, so only the port in it is changed.
     private mutating func readPort(_ port: String, _ listen: String?) {
         let hosts = ["127.0.0.1:1080": "127.0.0.1", "0.0.0.0:1080": "0.0.0.0"]
         guard let number = UInt16(port), number > 0 else {

@@ -14,7 +14,7 @@ extension Review {
         reviewRulesThatListenersPass()
     }
 
-    /// Networks of which no client is served.
+    /// Networks none of whose clients is served.
     private mutating func reviewExceptions(of entry: ListenerEntry, at index: Int) {
         guard case .except(let networks) = entry.login, let clients = entry.clients else { return }
         for (number, network) in networks.enumerated()
@@ -35,7 +35,7 @@ extension Review {
         )
     }
 
-    /// Once: a rule that denies something to a user, who needs no name at another listener.
+    /// Reported once: a rule that denies something to a user, although clients need no name at another listener.
     private mutating func reviewRulesThatListenersPass() {
         let entries = effective.model.listeners
         guard let open = entries.firstIndex(where: { $0.login == .never }),

@@ -21,13 +21,13 @@ extension Review {
 
     private typealias Steps = [Effective<Settings>.Step]
 
-    /// Of all three kinds.
+    /// The routes of all three kinds.
     private var allRoutes: [Route] {
         let model = effective.model
         return model.routes + model.listeners.flatMap(\.routes) + model.users.flatMap(\.routes)
     }
 
-    /// - Parameter owner: of the routes, behind "route 3".
+    /// - Parameter owner: the owner of the routes, which follows "route 3" in messages.
     private mutating func reviewRoutes(_ routes: [Route], _ owner: String, _ list: Steps) {
         for (index, earlier) in routes.map(\.criteria).hidden() {
             warn(
@@ -72,7 +72,7 @@ extension Review {
         }
     }
 
-    /// Once, at the first of the common routes: a name whose address is in its networks goes another way.
+    /// Reported once, at the first of the common routes: a name with an address in its networks takes another route.
     private mutating func reviewNamesThatNetworksPass() {
         let routes = effective.model.routes
         let first = routes.indices.first { index in
@@ -93,7 +93,7 @@ extension Review {
         )
     }
 
-    /// Tor's names, that nobody but Tor can look up, go to the system's resolver and tell it.
+    /// Tor's names, which only Tor can look up, would be sent to the system's resolver and reveal themselves to it.
     private mutating func reviewOnions() {
         let tor = effective.model.parents.first { entry in
             guard case .tcp(let target) = entry.socks5 else { return false }

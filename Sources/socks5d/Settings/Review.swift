@@ -3,11 +3,11 @@ internal import ProxyPolicy
 internal import SOCKS5Server
 internal import Text
 
-/// Looks for settings that are valid and were hardly meant so: each is a warning, and nothing is refused.
+/// Finds settings that are valid but probably not intended. Each is a warning; nothing is refused.
 ///
-/// What isn't certain isn't said: a warning that is wrong teaches people to skip the others.
+/// Only certain findings are reported: a wrong warning would teach people to ignore the others.
 struct Review {
-    /// A line each, with its place where it has one.
+    /// One line each, with its place if it has one.
     private(set) var warnings: [String] = []
 
     private static let mostWarnings = 50
@@ -15,7 +15,7 @@ struct Review {
     let effective: Effective<Settings>
     let configuration: Configuration
 
-    /// - Parameter configuration: what was made of the settings, with the users of the user file.
+    /// - Parameter configuration: made from the settings, including the users of the user file.
     init(_ effective: Effective<Settings>, _ configuration: Configuration) {
         self.effective = effective
         self.configuration = configuration
@@ -74,7 +74,7 @@ struct Review {
         }
     }
 
-    /// What a file of variables is often written with, and Docker's `--env-file` takes for a part of the value.
+    /// Characters that are common in a file of variables, but that Docker's `--env-file` takes as part of the value.
     private mutating func reviewLeftovers(of user: Settings.UserEntry, _ variable: String) {
         guard let password = user.password, password.count > 1, let first = password.first else { return }
         let hasQuotes = first == password.last && "\"'".utf8.contains(first)
@@ -103,7 +103,7 @@ struct Review {
         )
     }
 
-    /// A user of a flag or variable.
+    /// A user from a flag or variable.
     private mutating func review(
         _ user: Settings.UserEntry,
         by origin: String,
@@ -122,7 +122,7 @@ struct Review {
         }
     }
 
-    /// Whether a password goes on as a list of users would: `secret,bob:secret`.
+    /// Whether a password continues like a list of users: `secret,bob:secret`.
     private static func looksLikeAnotherUser(_ password: [UInt8]) -> Bool {
         password.split { ",; \n".utf8.contains($0) }.dropFirst().contains { word in
             guard let colon = word.firstIndex(of: UInt8(ascii: ":")), colon > word.startIndex else {
@@ -139,8 +139,8 @@ struct Review {
     // MARK: - Rules
 
     /// - Parameters:
-    ///   - owner: of the rules, behind "rule 3".
-    ///   - place: of the criteria of a rule, by its index and action.
+    ///   - owner: the owner of the rules, which follows "rule 3" in messages.
+    ///   - place: the place of the criteria of a rule, by its index and action.
     mutating func reviewRules(_ rules: [Rule], _ owner: String, _ place: (Int, String) -> String?) {
         for (index, earlier) in rules.hidden() {
             warn(
@@ -175,7 +175,7 @@ struct Review {
         }
     }
 
-    /// Once, at the first rule: the others have the same gap, and the same way to close it.
+    /// Reported once, at the first rule: the others have the same gap, and the same remedy.
     private mutating func reviewNamesThatAddressesPass() {
         let rules = configuration.rules
         var place: String?
@@ -197,7 +197,7 @@ struct Review {
 
     // MARK: - Files
 
-    /// The file is replaced by another one that is written beside it: what counts is its folder.
+    /// The file is replaced by a new one written beside it, so its folder matters.
     private mutating func reviewSessionIDs() {
         guard configuration.egress.choose == .sameForSessionID, !configuration.hasSessionIDs else { return }
         warn(

@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-// Routes in the configuration file: for all, of a listener, of a user.
+// Routes in the configuration file: for all, for a listener, and for a user.
 
 enum RouteSettings {
     static var settings: [Setting<Settings>] {
@@ -26,7 +26,7 @@ enum RouteSettings {
 }
 
 extension Route {
-    /// - Parameter isOfUser: whether they are a user's own, and so about nobody else.
+    /// - Parameter isOfUser: whether they are a user's own, so that they have no criterion for users.
     static func table(ofUser isOfUser: Bool = false) -> Table<Route> {
         let users: [Setting<Route>] =
             isOfUser ? [] : [.criterion("users", \.users, .name, "Users who have logged in.")]
@@ -110,7 +110,7 @@ extension Syntax<Route.Way> {
 extension Effective<Settings> {
     /// The routes of a list, each with its place in the file, or the flag that it comes from.
     ///
-    /// - Parameter path: of the list.
+    /// - Parameter path: the path of the list.
     func routes(_ entries: [Route], _ path: Step...) -> [Route] {
         entries.enumerated().map { index, entry in
             var route = entry

@@ -5,7 +5,7 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-/// What an operator has set, as ``Settings/table`` describes it: by a file, the environment and flags.
+/// An operator's settings as ``Settings/table`` describes them, from a file, the environment and flags.
 struct Settings: Sendable {
     var configuration = Configuration()
     var listen = [ListenAddress.loopback]
@@ -14,7 +14,7 @@ struct Settings: Sendable {
     var protocols: [ProxyProtocol]?
     var proxyProtocol: [IPNetwork]?
     var tls = TLSSettings()
-    /// Replaces `listen` and the five settings after it; empty: they hold.
+    /// Replaces `listen` and the five settings after it; if empty, those are used.
     var listeners: [ListenerEntry] = []
     var users: [UserEntry] = []
     var userFile: String?
@@ -39,7 +39,7 @@ struct Settings: Sendable {
         var limits: UserLimits?
     }
 
-    /// One of them.
+    /// An allow or deny rule.
     struct RuleEntry: Sendable {
         var allow: Rule?
         var deny: Rule?
@@ -49,39 +49,39 @@ struct Settings: Sendable {
     }
 }
 
-/// What to serve, and how to speak of it.
+/// The settings in the form that the program uses.
 struct Loaded: Sendable {
     let configuration: Configuration
-    /// `nil`: there is no admin server.
+    /// `nil` if there is no admin server.
     let admin: AdminConfiguration?
     let log: LogSettings
     let accessLog: AccessLogSettings
-    /// What to say once there is a log.
+    /// Warnings to report once there is a log.
     private(set) var warnings: [String] = []
-    /// The paths of what was read.
+    /// The paths of the files that were read.
     let files: [String]
     let sandbox: SandboxSettings.Mode
-    /// Whom to become; `nil`: nobody else.
+    /// The user to become; `nil` to stay the same.
     let identity: Identity?
-    /// Where that is set, for a message.
+    /// The place of that setting, for a message.
     let identityPlace: String
     /// Settings whose change needs a restart.
     private let fixed: [EffectiveRow]
     private let settings: SettingsSnapshot
-    /// The place of the listener that strangers could use without a login, in the configuration file.
+    /// The place in the configuration file of the listener that anyone on the network could use without a login.
     private let openPlace: String?
     private let listenKey: String
     private let logPlaces: [(place: LogPlace?, setting: String)]
 
-    /// Reads all that there is: defaults, then the configuration file, the environment and the flags.
+    /// Reads all sources: defaults, then the configuration file, the environment and the flags.
     ///
-    /// - Throws: ``Failure`` that names each fault's file, line and column, or its flag or variable, what was
-    ///   there, and what was expected.
+    /// - Throws: ``Failure`` with each error's file, line and column, or its flag or variable, the value found, and the
+    ///   value expected.
     init(_ options: Options, _ environment: Environment) throws {
         try self.init(Settings.effective(options, environment), environment)
     }
 
-    /// - Parameter effective: what has been read already, but for the user file.
+    /// - Parameter effective: everything that has been read already, except the user file.
     init(_ effective: Effective<Settings>, _ environment: Environment) throws {
         fixed = effective.rows { !Settings.isReloadable($0) }
         settings = SettingsSnapshot(effective)
@@ -166,20 +166,20 @@ struct Loaded: Sendable {
         if !problems.isEmpty { throw Failure.configuration(problems) }
     }
 
-    /// Those whose change a reload doesn't take into use: what differs here from an earlier state.
+    /// Settings that a reload doesn't change, but that differ from an earlier state.
     func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
         let others = zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
         return others.filter { $0 != "listen" } + (ways == earlier.ways ? [] : [listenKey])
     }
 
-    /// What each listener is from the start on.
+    /// The properties of each listener that are fixed from the start on.
     private var ways: [String] {
         configuration.listeners.map {
             "\($0.address) \($0.name ?? "") \($0.mode) \($0.retry.map { "\($0)" } ?? "")"
         }
     }
 
-    /// What holds where a server that was started with `earlier` settings has taken these into use.
+    /// The effective settings of a server that was started with `earlier` settings and has reloaded these.
     func rows(startedWith earlier: Loaded) -> [EffectiveRow] {
         settings.rows { Settings.isReloadable($0) } + earlier.fixed
     }
@@ -196,7 +196,7 @@ struct Loaded: Sendable {
         }
     }
 
-    /// A server with these settings, on which nothing is opened yet.
+    /// A server with these settings; nothing is opened yet.
     func server(_ logger: Logger, _ observer: (any SessionObserver)? = nil) throws -> ProxyServer {
         do {
             var configuration = configuration
@@ -212,7 +212,7 @@ struct Loaded: Sendable {
 }
 
 extension Settings {
-    /// Whether ``ProxyServer/reload(_:)`` takes a change of the setting into use.
+    /// Whether ``ProxyServer/reload(_:)`` applies a change of the setting.
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
             "clients", "login-except", "protocols", "proxy-protocol", "tls", "answer-http", "listeners",
@@ -252,7 +252,7 @@ extension Settings {
         return effective
     }
 
-    /// The listeners alone: all that a health check wants to know, whatever else is wrong.
+    /// Only the listeners, which are all that a health check needs; problems elsewhere are ignored.
     static func listeners(
         _ options: Options,
         _ environment: Environment
@@ -271,7 +271,7 @@ extension Settings {
 extension Effective<Settings> {
     /// The rules of a list, each with its place in the file.
     ///
-    /// - Parameter path: of the list.
+    /// - Parameter path: the path of the list.
     func rules(_ entries: [Settings.RuleEntry], _ path: Step...) -> [Rule] {
         entries.enumerated().compactMap { index, entry in
             var rule = entry.rule
@@ -280,7 +280,7 @@ extension Effective<Settings> {
         }
     }
 
-    /// - Parameter path: of the one setting to look at; `nil`: all.
+    /// - Parameter path: the path of the only setting to read; `nil` for all.
     fileprivate mutating func read(
         _ options: Options,
         _ environment: Environment,
@@ -302,7 +302,7 @@ extension Effective<Settings> {
         }
     }
 
-    /// Files that the configuration file names are looked for beside it.
+    /// Relative paths in the configuration file start from the file's folder.
     fileprivate mutating func findFiles(beside file: String) {
         guard let slash = file.lastIndex(of: "/") else { return }
         func found(_ path: String) -> String { path.hasPrefix("/") ? path : file[...slash] + path }

@@ -1,5 +1,4 @@
-/// The settings as tables of Markdown, which docs/configuration.md has: one of all keys, and one for the entries of
-/// each list.
+/// The settings as Markdown tables for docs/configuration.md: one of all keys, and one for the entries of each list.
 extension Settings {
     static var reference: [String] {
         let head = ["| file | flag | default | |", "|---|---|---|---|"]
@@ -11,7 +10,7 @@ extension Settings {
         return head + rows + entries
     }
 
-    /// A row for each key: with its flag, its default and its line of help.
+    /// A row for each key, with its flag, its default and its line of help.
     static var rows: [String] {
         Effective.leaves(table.settings).map { path, setting in
             let standard = setting.render(Settings()).map { $0.filter { !"[]{}\"".contains($0) } } ?? ""
@@ -22,7 +21,7 @@ extension Settings {
 }
 
 extension Shape {
-    /// Of a list of sections, or of sections with names of the file's own.
+    /// The keys of a list of sections, or of sections with user-defined names.
     fileprivate var ofEntries: Description? {
         switch self {
         case .sections(let description), .named(_, let description): description
@@ -30,7 +29,7 @@ extension Shape {
         }
     }
 
-    /// The keys that stand in the one section behind a key.
+    /// The keys of the single section that belongs to a key.
     fileprivate var ofSection: Description? {
         switch self {
         case .section(let description), .valueOrSection(_, let description): description
@@ -40,8 +39,8 @@ extension Shape {
 }
 
 extension Description {
-    /// A row for each key, and for those of its sections. Sections with the same keys, as `allow` and `deny`, are told
-    /// once.
+    /// A row for each key, and for those of its sections. Sections with the same keys, such as `allow` and `deny`, are
+    /// listed once.
     fileprivate func rows(in path: String = "") -> [String] {
         var told: [[String]] = []
         return entries.flatMap { entry -> [String] in

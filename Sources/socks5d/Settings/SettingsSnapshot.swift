@@ -1,4 +1,5 @@
-/// All settings as they were read, for those who ask what holds. The file's text is gone, which may be megabytes.
+/// All settings as they were read, to show the effective ones later. It doesn't keep the file's text, which may be
+/// megabytes.
 struct SettingsSnapshot: Sendable {
     private let model: Settings
     private let origins: [String: Effective<Settings>.Origin]
@@ -15,7 +16,7 @@ struct SettingsSnapshot: Sendable {
 }
 
 extension [EffectiveRow] {
-    /// FNV-1a of names and values, in hexadecimal digits: tells settings apart, and keeps nothing secret.
+    /// FNV-1a of names and values, in hexadecimal digits. It distinguishes settings, but doesn't protect secrets.
     var hash: String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for row in self {

@@ -3,7 +3,7 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 internal import Text
 
-// What addresses, users and rules are written as: mostly by the server's own parsers.
+// The syntax of addresses, users and rules, mostly by the server's own parsers.
 
 extension Syntax<ListenAddress> {
     static var listenAddress: Syntax {
@@ -91,7 +91,7 @@ extension Syntax<LogPlace> {
 }
 
 extension Syntax<[UInt8]> {
-    /// Of a user (RFC 1929).
+    /// A user's name (RFC 1929).
     static var name: Syntax {
         Syntax(expected: "a name of 1 to 255 bytes") { text in
             (1...255).contains(text.utf8.count) ? Array(text.utf8) : nil
@@ -163,7 +163,7 @@ extension Complaint {
 }
 
 extension Syntax<UnixTime> {
-    /// The day that begins then, in UTC.
+    /// The beginning of a day, in UTC.
     static var day: Syntax {
         Syntax(expected: "a day, as 2027-01-31", form: .pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}")) { text in
             UTCDay(parsing: Array(text.utf8)).flatMap {

@@ -4,8 +4,8 @@ internal import SOCKS5Protocol
 internal import SOCKS5Server
 
 extension Settings {
-    /// Every setting there is. The configuration file, the flags and the variables are read by it; what it
-    /// doesn't say of a flag, ``Options`` and ``Help`` do, and tests hold them together.
+    /// All settings. The configuration file, the flags and the variables are read by this table. ``Options`` and
+    /// ``Help`` contain what it doesn't say about a flag, and tests keep them consistent.
     static var table: Table<Settings> {
         Table(
             ListenSettings.settings + whom + bounds + [
@@ -236,7 +236,7 @@ extension Settings {
 }
 
 extension Configuration.Egress {
-    /// - Parameter hasFlags: whether they are those for all listeners, which have flags.
+    /// - Parameter hasFlags: whether they are the settings for all listeners, which have flags.
     static func settings<Model>(_ path: WritableKeyPath<Model, Self>, hasFlags: Bool = false) -> [Setting<
         Model
     >] {

@@ -3,18 +3,18 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-/// How a value is written, and how that is said to someone who wrote something else.
+/// The syntax of a value, and its description for messages about invalid ones.
 struct Syntax<Value> {
     let expected: String
-    /// For a schema; it may allow more than ``parse``.
+    /// For a schema; it may accept more than ``parse``.
     let form: SyntaxForm
-    /// `nil`: not such a value. Never traps, whatever the text.
+    /// `nil` if the text isn't such a value. Never traps on any text.
     let parse: (String) -> Value?
-    /// What ``parse`` makes the same value of.
+    /// Returns a text that ``parse`` converts to the same value.
     let write: (Value) -> String
-    /// What is wrong with a text and what was expected instead, where more can be said than ``expected``.
+    /// The problem of a text and the expected form, if more can be said than ``expected``.
     var explain: (String) -> String? = { _ in nil }
-    /// Expected instead of a text with an `@`, which may be a URL with a login.
+    /// The expectation for a text with an `@`, which may be a URL with a login.
     var insteadOfLogin: String?
 
     init(
@@ -29,7 +29,7 @@ struct Syntax<Value> {
         self.write = write
     }
 
-    /// By a parser that says itself what is wrong, and of secrets doesn't show them.
+    /// By a parser that describes errors itself, without showing secrets.
     init<Fault: Error & CustomStringConvertible>(
         expected: String,
         form: SyntaxForm = .text,
@@ -48,8 +48,8 @@ struct Syntax<Value> {
         }
     }
 
-    /// - Parameter isSecret: whether ``expected`` and ``explain`` are made for texts that nobody may see. Of others, one
-    ///   with an `@` isn't shown either.
+    /// - Parameter isSecret: whether ``expected`` and ``explain`` are meant for texts that must not be shown. Otherwise
+    ///   only a text with an `@` isn't shown.
     func complaint(about text: String, isSecret: Bool) -> Complaint {
         if !isSecret, text.contains("@") {
             return Complaint(what: ": there is an '@' in it", expected: insteadOfLogin ?? expected)
@@ -69,7 +69,7 @@ struct Syntax<Value> {
     }
 }
 
-/// What is wrong with a value, to be said behind the name of the setting.
+/// The problem of a value, for a message after the name of the setting.
 struct Complaint: Error, Equatable {
     let what: String
     let expected: String?
@@ -81,13 +81,13 @@ struct Complaint: Error, Equatable {
     }
 }
 
-/// What a value looks like, to an editor that checks it while it is typed.
+/// The form of a value, for an editor that checks it during typing.
 enum SyntaxForm {
     case text
     case integer(ClosedRange<Int>)
     case boolean
     case words([String])
-    /// A regular expression for all of the text; a plain number is fine where it matches.
+    /// A regular expression for the whole text; a matching plain number is accepted too.
     case pattern(String)
 }
 
@@ -103,7 +103,7 @@ extension Syntax<Int> {
         }
     }
 
-    /// Bytes, or with a unit: `65536`, `64K`, `64MiB`; 2^10 bytes are a K.
+    /// Bytes, optionally with a unit: `65536`, `64K`, `64MiB`; K is 2^10 bytes.
     static func size(_ range: ClosedRange<Int> = 0...(1 << 40)) -> Syntax {
         let least =
             range.lowerBound == 0 ? "" : " from \(written(range.lowerBound)) to \(written(range.upperBound))"
@@ -204,7 +204,7 @@ extension Syntax<Duration> {
         }
     }
 
-    /// Between two of something that comes again and again.
+    /// The time between two recurring events.
     static var interval: Syntax {
         Syntax(expected: "a time from 1s to 24h, as 30s", form: duration.form) { text in
             duration.parse(text).flatMap { (.seconds(1)...(.seconds(86_400))).contains($0) ? $0 : nil }
@@ -229,7 +229,7 @@ extension Syntax<Duration> {
 }
 
 extension Syntax where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-    /// One of a few words, in capitals too.
+    /// One of a few words; case doesn't matter.
     static var word: Syntax {
         let words = Value.allCases.map(\.rawValue)
         let expected =

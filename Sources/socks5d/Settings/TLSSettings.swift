@@ -1,6 +1,6 @@
 internal import SOCKS5Server
 
-/// What is set of TLS with the clients of a listener, or of all.
+/// The TLS settings for clients of one listener, or of all.
 struct TLSSettings: Sendable {
     typealias Version = Configuration.ListenerSettings.TLS.Version
 
@@ -12,7 +12,7 @@ struct TLSSettings: Sendable {
     /// Whether nothing is set.
     var isEmpty: Bool { certificate == nil && key == nil && clientAuthority == nil && minimum == nil }
 
-    /// `nil`: there is no TLS.
+    /// `nil` if there is no TLS.
     var terms: Configuration.ListenerSettings.TLS? {
         guard let certificate, let key else { return nil }
         var terms = Configuration.ListenerSettings.TLS(certificate: certificate, key: key)
@@ -21,21 +21,21 @@ struct TLSSettings: Sendable {
         return terms
     }
 
-    /// - Parameter path: where a relative path leads to.
+    /// - Parameter path: resolves a relative path.
     mutating func find(_ path: (String) -> String) {
         certificate = certificate.map(path)
         key = key.map(path)
         clientAuthority = clientAuthority.map(path)
     }
 
-    /// Of the settings for all listeners.
+    /// The paths of the settings for all listeners.
     static let paths = ["tls.certificate", "tls.key", "tls.client-ca", "tls.minimum"]
 
     static var table: Table<TLSSettings> {
         Table(settings(\.self), required: ["certificate", "key"], example: "{certificate: FILE, key: FILE}")
     }
 
-    /// - Parameter hasFlags: whether flags give the files too.
+    /// - Parameter hasFlags: whether the files can also be set by flags.
     static func settings<Model>(
         _ path: WritableKeyPath<Model, TLSSettings>,
         hasFlags: Bool = false

@@ -5,7 +5,7 @@ internal import Text
 extension UserFile {
     private static let form = "lines NAME:HASH with hashes by 'socks5d hash-password'"
 
-    /// - Parameter place: in a configuration file, where it is named there.
+    /// - Parameter place: the place in a configuration file that names it, if there is one.
     /// - Throws: ``Failure`` with a line `FILE:LINE:COLUMN: …` for each problem.
     static func load(_ path: String, namedAt place: String?) throws -> UserFile {
         let shownPath = path.printable
@@ -18,14 +18,14 @@ extension UserFile {
             if file.furtherProblems > 0 { messages.append("\(shownPath): and \(file.furtherProblems) more") }
             throw Failure.configuration(messages)
         }
-        // A file that was cut short must not open to anyone what it was to protect.
+        // A truncated file must not give everyone access to what it was meant to protect.
         guard !file.users.isEmpty else {
             throw Failure.configuration("\(kind) \(shownPath) has no users; expected \(form)")
         }
         return file
     }
 
-    /// What to say at the start of passwords that can be read in the file, or that were hardly meant.
+    /// Warnings at the start about passwords that can be read in the file, or that were probably not intended.
     func warnings(_ path: String) -> [String] {
         let readable = plain.map {
             "\(path.printable):\($0.firstLine): \($0.count) password(s) in plain text; "

@@ -2,7 +2,7 @@ internal import ProxyPolicy
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-// Users in the configuration file: who they are, what they may do and take.
+// Users in the configuration file: their names, rights and limits.
 
 extension Settings.UserEntry {
     static var table: Table<Settings.UserEntry> {
@@ -69,7 +69,7 @@ extension Settings.UserEntry {
 }
 
 extension Settings.RuleEntry {
-    /// - Parameter isOfUser: whether they are a user's own, and so about nobody else.
+    /// - Parameter isOfUser: whether they are a user's own, so that they have no criterion for users.
     static func table(ofUser isOfUser: Bool = false) -> Table<Settings.RuleEntry> {
         let criteria = criteria(ofUser: isOfUser)
         return Table(
