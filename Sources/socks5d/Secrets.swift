@@ -1,11 +1,11 @@
 internal import Glibc
 
-/// Passwords among the arguments, which every user of the machine could read with ps(1).
+/// Passwords in the arguments, which every user of the machine could read with ps(1).
 enum Secrets {
-    /// Options whose values have passwords in them.
+    /// Options whose values contain passwords.
     private static let options = ["--user", "--parent", "--via"]
 
-    /// Overwrites the values of such options in the process's argument list. Their texts must have been copied.
+    /// Overwrites the values of these options in the process's argument list. Their texts must have been copied before.
     static func overwriteArguments() {
         let arguments = CommandLine.unsafeArgv
         var isValue = false

@@ -1,18 +1,18 @@
 internal import Glibc
 
-/// Tells systemd how the program does (sd_notify(3)): a datagram each time. Without `NOTIFY_SOCKET` it says nothing.
+/// Reports the program's state to systemd (sd_notify(3)), one datagram each time. Does nothing without `NOTIFY_SOCKET`.
 /// Any thread.
 final class ServiceManager: Sendable {
     private let address: sockaddr_un?
     private let length: socklen_t
-    /// How often a sign of life is expected at least; `nil`: never.
+    /// The longest interval between signs of life; `nil` if none are expected.
     let watchdog: Duration?
 
     static let ofProcess = ServiceManager(process: getpid()) { name in
         getenv(name).map { String(cString: $0) }
     }
 
-    /// - Parameter variable: of the environment, by name.
+    /// - Parameter variable: returns a variable of the environment by its name.
     init(process: Int32, _ variable: (String) -> String?) {
         let path = variable("NOTIFY_SOCKET").map { Array($0.utf8) } ?? []
         var address = sockaddr_un()
@@ -25,7 +25,7 @@ final class ServiceManager: Sendable {
         }
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
-        // A name of the abstract namespace begins with NUL, and ends where the address does.
+        // A name in the abstract namespace begins with NUL, and ends with the address.
         if first == UInt8(ascii: "@") { withUnsafeMutableBytes(of: &address.sun_path) { $0[0] = 0 } }
         self.address = address
         length = socklen_t(MemoryLayout<sockaddr_un>.size - room + path.count)
@@ -34,12 +34,12 @@ final class ServiceManager: Sendable {
         watchdog = isOurs && microseconds > 0 ? .microseconds(microseconds) : nil
     }
 
-    /// - Parameter isSuccessor: whether the process has taken the place of another one of the service.
+    /// - Parameter isSuccessor: whether the process has replaced another process of the service.
     func ready(_ status: String, isSuccessor: Bool = false) {
         send(["READY=1", "STATUS=\(status)"] + (isSuccessor ? ["MAINPID=\(getpid())"] : []))
     }
 
-    /// Until the next ``ready(_:isSuccessor:)``.
+    /// Valid until the next ``ready(_:isSuccessor:)``.
     func reloading() {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
@@ -59,7 +59,7 @@ final class ServiceManager: Sendable {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
-        // A manager that reads nothing holds nobody up for longer.
+        // A manager that doesn't read can't block the program longer than this.
         var limit = timeval(tv_sec: 1, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         let message = Array(lines.joined(separator: "\n").utf8)

@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// Signals are waited for by the main thread and interrupt nobody.
+/// The main thread waits for signals, and they interrupt no other thread.
 enum Signals {
-    /// SIGUSR2 has no meaning to others, and doesn't end the program.
+    /// SIGUSR2 isn't for other processes, and doesn't end the program.
     private static let awaited = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]
-    /// A log that nobody reads, and a limit on the size of files (setrlimit(2)), are errors of a write alone.
+    /// A log without a reader, and a limit on the size of files (setrlimit(2)), then only make a write fail.
     private static let ignored = [SIGPIPE, SIGXFSZ]
     private static let ending = [SIGTERM, SIGINT, SIGHUP]
 
@@ -15,19 +15,19 @@ enum Signals {
         return set
     }
 
-    /// Before any other thread starts: threads inherit what is blocked.
+    /// Call it before any other thread starts: threads inherit blocked signals.
     static func block() {
         var signals = set(of: awaited + ignored)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
-    /// They end the program from now on, as they do others.
+    /// From now on signals end the program by default.
     static func release() {
         var signals = set(of: awaited)
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
-    /// One that is to end the program, has come and was not waited for yet.
+    /// A signal that should end the program and has arrived, but wasn't waited for yet.
     static func pending() -> Int32? {
         var signals = set(of: ending)
         var now = timespec()
@@ -35,7 +35,7 @@ enum Signals {
         return signal > 0 ? signal : nil
     }
 
-    /// Any thread: lets ``wait()`` return in the main thread, with SIGUSR2.
+    /// Any thread: lets ``wait()`` return on the main thread, with SIGUSR2.
     static func wakeMainThread() { kill(getpid(), SIGUSR2) }
 
     static func wait() -> Int32 {

@@ -3,7 +3,7 @@ internal import Glibc
 internal import ProxyPolicy
 internal import SOCKS5Server
 
-/// The program: what the arguments ask for, or one line on what is wrong with them.
+/// The program: carries out its arguments, or prints one line about the error in them.
 @main
 struct Socks5d: ParsableCommand {
     static let version = "1.0.0"
@@ -45,7 +45,7 @@ struct Socks5d: ParsableCommand {
 
     private static func perform(_ command: any ParsableCommand) throws {
         if let run = command as? Run { try run.serve() }
-        // A terminal must show again what is typed before a signal ends the program.
+        // The terminal's echo must be on again before a signal ends the program.
         if let command = command as? HashPassword { return try command.hash() }
         if let command = command as? TopCommand { return try command.watch() }
         Signals.release()
@@ -80,14 +80,14 @@ struct Socks5d: ParsableCommand {
         finish(0)
     }
 
-    /// Ends the process without libuv's destructor, which would wait for a name lookup that hangs.
+    /// Ends the process without libuv's destructor, which would wait for a hanging name lookup.
     static func finish(_ code: Int32) -> Never {
         Messages.flush()
         _exit(code)
     }
 }
 
-/// What ends the program with an error: a line for each problem, and an exit code of sysexits(3).
+/// An error that ends the program: a line for each problem, and an exit code of sysexits(3).
 struct Failure: Error {
     let messages: [String]
     let exitCode: Int32
