@@ -311,6 +311,15 @@ import Testing
         )
     }
 
+    @Test func aCheckWithoutAFileSaysThatThereIsNone() async throws {
+        let without = try await Invocation("check").run()
+        #expect(without.output.contains("no file was given"), "\(without)")
+        try await withFile(Array("workers: 1\n".utf8)) { file in
+            let with = try await Invocation("check", file).run()
+            #expect(with.output == "fine: 1 listener(s), 0 user(s), 0 rule(s)\n", "\(with)")
+        }
+    }
+
     @Test func everyDoubleUserIsNamed() async throws {
         let user = { (name: String) in "  - {name: \(name), password: x}\n" }
         let text = "users:\n" + ["a", "a", "b", "b"].map(user).joined()

@@ -96,15 +96,15 @@ import Testing
         #expect(result.exitCode == 0)
         #expect(
             result.errors.split(separator: "\n") == [
-                "socks5d: SOCKS5D_ is no variable of socks5d",
-                "socks5d: SOCKS5D_IDLE is no variable of socks5d; did you mean SOCKS5D_IDLE_TIMEOUT?",
-                "socks5d: SOCKS5D_LIMITS_USER_BANDWIDTH is no variable of socks5d; 'limits.user.bandwidth' has its "
+                "socks5d: warning: SOCKS5D_ is no variable of socks5d",
+                "socks5d: warning: SOCKS5D_IDLE is no variable of socks5d; did you mean SOCKS5D_IDLE_TIMEOUT?",
+                "socks5d: warning: SOCKS5D_LIMITS_USER_BANDWIDTH is no variable of socks5d; 'limits.user.bandwidth' has its "
                     + "place in the configuration file",
-                "socks5d: SOCKS5D_PORT is no variable of socks5d; did you mean SOCKS5D_LISTEN?",
-                "socks5d: SOCKS5D_PROXY is no variable of socks5d; did you mean SOCKS5D_PARENT?",
-                "socks5d: SOCKS5D_RULES is no variable of socks5d; 'rules' has its place in the configuration file",
-                "socks5d: SOCKS5D_TIMEOUTS_IDLE is no variable of socks5d; did you mean SOCKS5D_IDLE_TIMEOUT?",
-                "socks5d: SOCKS5D_USRE is no variable of socks5d; did you mean SOCKS5D_USER?",
+                "socks5d: warning: SOCKS5D_PORT is no variable of socks5d; did you mean SOCKS5D_LISTEN?",
+                "socks5d: warning: SOCKS5D_PROXY is no variable of socks5d; did you mean SOCKS5D_PARENT?",
+                "socks5d: warning: SOCKS5D_RULES is no variable of socks5d; 'rules' has its place in the configuration file",
+                "socks5d: warning: SOCKS5D_TIMEOUTS_IDLE is no variable of socks5d; did you mean SOCKS5D_IDLE_TIMEOUT?",
+                "socks5d: warning: SOCKS5D_USRE is no variable of socks5d; did you mean SOCKS5D_USER?",
             ]
         )
     }

@@ -256,7 +256,7 @@ import Testing
             #expect(result.exitCode == 0)
             #expect(
                 result.errors
-                    == "socks5d: SOCKS5D_LISTEN isn't used, since there are 'listeners' (\(file):1:1)\n"
+                    == "socks5d: warning: SOCKS5D_LISTEN isn't used, since there are 'listeners' (\(file):1:1)\n"
             )
         }
     }

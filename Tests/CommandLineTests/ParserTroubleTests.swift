@@ -23,6 +23,8 @@ import Testing
         ("--daemon", "no option is called '--daemon'"),
         ("probe --vai x y:1", "no option is called '--vai'; did you mean '--via'?"),
         ("probe --port 1 y:1", "no option is called '--port'"),
+        // It takes few of the server's flags, and its own are far from this one.
+        ("routes --parent x y:1", "no option is called '--parent'"),
     ])
     func anUnknownOptionIsReportedWithASuggestion(_ line: String, _ start: String) throws {
         let answer = try Self.answer(line)

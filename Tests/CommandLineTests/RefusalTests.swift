@@ -271,6 +271,14 @@ import Testing
         )
     }
 
+    @Test func aNetworkTooLargeToNameClientsIsNamed() async throws {
+        try await expectRefusal(
+            of: Invocation("--listen", "0.0.0.0:0", "--clients", "10.0.0.0/8,0.0.0.0/1"),
+            exitCode: 78,
+            saying: "there are no users; 0.0.0.0/1 is too large to name its clients: add users"
+        )
+    }
+
     @Test func aPortInUseIsNamed() async throws {
         let listener = try TestListener()
         defer { listener.close() }
@@ -279,7 +287,7 @@ import Testing
             try await expectRefusal(
                 of: Invocation(["--listen", address] + share),
                 exitCode: 1,
-                saying: "\(address) is in use by another socket; choose another port"
+                saying: "\(address) is in use by another socket; stop its process ('ss -ltnp' shows it)"
             )
         }
     }

@@ -13,7 +13,7 @@ import Testing
             let result = try await Invocation("check", file).run()
             #expect(result.exitCode == 0 && result.output.hasPrefix("fine: "), "\(text): \(result.errors)")
             lines = result.errors.split(separator: "\n").map { line in
-                let start = "socks5d: \(file):"
+                let start = "socks5d: warning: \(file):"
                 return String(line.hasPrefix(start) ? line.dropFirst(start.count) : line[...])
             }
         }
@@ -23,7 +23,7 @@ import Testing
     @Test(arguments: [
         (
             "listeners: [{address: 127.0.0.1:1, rules: [{deny: {}}, {allow: {ports: [1]}}]}]",
-            "1:64: rule 2 of listener 1 never decides: rule 1 comes first and matches all that it does"
+            "1:64: rule 2 of listener 1 never decides: rule 1 comes first and matches each of its requests"
         ),
         (
             "users: [{name: a, password: x}]\nlisteners: [{address: 127.0.0.1:1, clients: [10.0.0.0/8], "
@@ -41,15 +41,15 @@ import Testing
         ),
         (
             "rules:\n  - deny: {ports: [1-99]}\n  - allow: {ports: [25], users: [a]}\nusers: [{name: a, password: x}]",
-            "3:12: rule 2 never decides: rule 1 comes first and matches all that it does"
+            "3:12: rule 2 never decides: rule 1 comes first and matches each of its requests"
         ),
         (
             "rules:\n  - allow: {}\n  - deny: {networks: [10.0.0.0/8]}",
-            "3:11: rule 2 never decides: rule 1 comes first and matches all that it does"
+            "3:11: rule 2 never decides: rule 1 comes first and matches each of its requests"
         ),
         (
             "users: [{name: a, password: x, rules: [{deny: {}}, {allow: {commands: [bind]}}]}]",
-            "1:60: rule 2 of user 'a' never decides: rule 1 comes first and matches all that it does"
+            "1:60: rule 2 of user 'a' never decides: rule 1 comes first and matches each of its requests"
         ),
         (
             "users: [{name: a, password: x}]\nrules: [{deny: {users: [a, b]}}]",
@@ -84,15 +84,15 @@ import Testing
         ),
         (
             "parents: {a: {socks5: h:1}}\nroutes:\n  - {domains: [.a], via: a}\n  - {domains: [b.a], via: direct}",
-            "4:5: route 2 is never taken: route 1 comes first and matches all that it does"
+            "4:5: route 2 is never taken: route 1 comes first and matches each of its requests"
         ),
         (
             "listeners: [{address: 127.0.0.1:1, routes: [{via: direct}, {via: direct}]}]",
-            "1:60: route 2 of listener 1 is never taken: route 1 comes first and matches all that it does"
+            "1:60: route 2 of listener 1 is never taken: route 1 comes first and matches each of its requests"
         ),
         (
             "users: [{name: a, password: x, routes: [{via: direct}, {via: direct, ports: [1]}]}]",
-            "1:56: route 2 of user 'a' is never taken: route 1 comes first and matches all that it does"
+            "1:56: route 2 of user 'a' is never taken: route 1 comes first and matches each of its requests"
         ),
         (
             "users: [{name: a, password: x}]\nroutes: [{users: [a, b], via: direct}]",
@@ -181,7 +181,12 @@ import Testing
             let result = try await Invocation("check", "--user-file", users).run()
             let told = result.errors.split(separator: "\n").dropFirst()
             let complaint = "a password in plain text that looks like a hash; leave {plain} out if it is one"
-            #expect(told == ["socks5d: \(users):2:3: \(complaint)", "socks5d: \(users):3:3: \(complaint)"])
+            #expect(
+                told == [
+                    "socks5d: warning: \(users):2:3: \(complaint)",
+                    "socks5d: warning: \(users):3:3: \(complaint)",
+                ]
+            )
             #expect(!result.errors.contains("$2y$") && !result.errors.contains("rounds"))
         }
     }
@@ -198,7 +203,7 @@ import Testing
         let name = origin.name(of: "user")
         #expect(
             result.errors
-                == "socks5d: \(name) is one user 'alice', whose password looks like further users; \(wayOut)\n"
+                == "socks5d: warning: \(name) is one user 'alice', whose password looks like further users; \(wayOut)\n"
         )
     }
 
@@ -215,7 +220,7 @@ import Testing
             let name = origin.name(of: "user")
             #expect(
                 result.errors
-                    == "socks5d: \(name): the password of user 'alice' looks like a hash; \(wayOut)\n"
+                    == "socks5d: warning: \(name): the password of user 'alice' looks like a hash; \(wayOut)\n"
             )
         }
     }
@@ -227,7 +232,10 @@ import Testing
     ])
     func leftoversOfAFileOfVariablesAreTold(_ value: String, _ complaint: String) async throws {
         let variable = try await Invocation("check").adding(Invocation("user", value, by: .variable)).run()
-        #expect(variable.errors == "socks5d: SOCKS5D_USER: \(complaint), as Docker's --env-file takes it\n")
+        #expect(
+            variable.errors
+                == "socks5d: warning: SOCKS5D_USER: \(complaint), as Docker's --env-file takes it\n"
+        )
         let flag = try await Invocation("check").adding(Invocation("user", value, by: .flag)).run()
         #expect(flag.errors.isEmpty)
     }
@@ -260,6 +268,6 @@ import Testing
         let rules = Array(repeating: "{deny: {}}", count: 101).joined(separator: ", ")
         let warnings = try await Self.warnings("rules: [\(rules)]")
         #expect(warnings.count == 51)
-        #expect(warnings.last == "socks5d: ... and 50 more warnings")
+        #expect(warnings.last == "socks5d: warning: ... and 50 more warnings")
     }
 }

@@ -288,7 +288,7 @@ class Handler(BaseHTTPRequestHandler):
             if not self.permitted():
                 return self.answer(401, b"a token is required\n", "text/plain")
             if not self.world.is_open:
-                return self.answer(403, b"nothing is changed without a token\n", "text/plain")
+                return self.answer(403, b"changes need a token\n", "text/plain")
             if match := re.fullmatch(r"/sessions/(\d+)", unquote(url.path)):
                 rows = [row for row in self.world.sessions if row["id"] == int(match[1])]
                 self.world.end(rows)

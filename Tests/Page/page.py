@@ -298,7 +298,7 @@ class Tests:
         self.load()
         self.end_first()
         self.browser.wait(
-            "document.getElementById('dialog-wrong').textContent.includes('nothing is changed without a token')",
+            "document.getElementById('dialog-wrong').textContent.includes('changes need a token')",
             "the words",
             5,
         )

@@ -48,7 +48,7 @@ struct Access: Sendable {
         guard token != nil else {
             return Response(
                 403,
-                "nothing is changed without a token; set admin.token-file, or ask by a unix socket (admin.listen: unix:PATH)"
+                "changes need a token; set admin.token-file, or ask by a unix socket (admin.listen: unix:PATH)"
             )
         }
         return hostRefusal(request, addresses) ?? originRefusal(request)

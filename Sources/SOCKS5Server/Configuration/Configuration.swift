@@ -202,10 +202,12 @@ extension Configuration {
             let reach =
                 exposed.address.isOfThisMachine
                 ? "serves other machines through load balancers" : "can be reached by other machines"
+            let tooLarge = exposed.clients?.first { !$0.namesSomebody }
             throw ProxyServerError(
                 .openToNetwork,
-                "\(exposed.address) \(reach), and \(cause): "
-                    + "add users, name the clients, or say that it is meant to be open"
+                "\(exposed.address) \(reach), and \(cause)"
+                    + (tooLarge.map { "; \($0.addressOrPrefix) is too large to name its clients" } ?? "")
+                    + ": add users, name the clients, or say that it is meant to be open"
             )
         }
     }

@@ -229,7 +229,11 @@ extension ProxyServerError {
     fileprivate init(_ address: SocketAddress, _ error: UVError) {
         switch error {
         case .addressInUse:
-            self.init(.addressInUse, "\(address) is in use by another socket; choose another port")
+            self.init(
+                .addressInUse,
+                "\(address) is in use by another socket; stop its process ('ss -ltnp' shows it), or choose another "
+                    + "port"
+            )
         case .addressNotAvailable:
             self.init(
                 .addressNotAvailable,

@@ -29,11 +29,12 @@ struct Check: ParsableCommand {
         } catch {
             throw Failure(error)
         }
-        for warning in loaded.warnings { Messages.write("socks5d: \(warning)") }
+        for warning in loaded.warnings { Messages.write("socks5d: warning: \(warning)") }
         let configuration = loaded.configuration
         StandardOutput.write(
             "fine: \(configuration.listen.count) listener(s), \(configuration.users.count) user(s), "
                 + "\(configuration.rules.count) rule(s)" + (configuration.waysOut.map { ", \($0)" } ?? "")
+                + (loaded.files.isEmpty ? "; no file was given: these are flags, variables and defaults" : "")
         )
     }
 }

@@ -25,8 +25,8 @@ struct HashPassword: ParsableCommand {
     func hash() throws {
         guard unexpected.isEmpty else {
             throw Failure.usage(
-                "the password is no argument, which others could see: it is asked for, or read from "
-                    + "standard input; see 'socks5d hash-password --help'"
+                "don't give the password as an argument, where others could see it: type it when asked, or "
+                    + "pipe it in; see 'socks5d hash-password --help'"
             )
         }
         let method = try parsedMethod()

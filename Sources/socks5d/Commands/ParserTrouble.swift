@@ -37,7 +37,7 @@ struct ParserTrouble: CustomStringConvertible {
 
     private static let commands = Socks5d.configuration.subcommands.map { $0._commandName }
     /// The commands that take the settings of the server as flags.
-    private static let servers: Set = ["run", "check", "config", "routes", "healthcheck"]
+    private static let servers: Set = ["run", "check", "config", "healthcheck"]
 
     /// The flags of other servers, each with what it is here.
     private static let options = [
@@ -75,7 +75,10 @@ struct ParserTrouble: CustomStringConvertible {
 
     private static func unknownOption(_ option: String, isOfServer: Bool, _ suggested: String?) -> String {
         let known = (Settings.flags + ["help", "version", "take-over"]).map { "--\($0)" }
-        let meant = isOfServer ? foreign(option) ?? known.nearest(to: option) : suggested
+        // The parser's own suggestion may be far away.
+        let meant =
+            isOfServer
+            ? foreign(option) ?? known.nearest(to: option) : suggested.flatMap { [$0].nearest(to: option) }
         return "no option is called '\(option.printable)'\(suggestion(meant))"
     }
 

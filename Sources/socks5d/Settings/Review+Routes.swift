@@ -32,7 +32,7 @@ extension Review {
         for (index, earlier) in routes.map(\.criteria).hidden() {
             warn(
                 effective.place(of: list + [.item(index)]),
-                "route \(index + 1)\(owner) is never taken: route \(earlier + 1) comes first and matches all that it does"
+                "route \(index + 1)\(owner) is never taken: route \(earlier + 1) comes first and matches each of its requests"
             )
         }
         let known = Set(configuration.users.map(\.name))

@@ -145,7 +145,7 @@ struct Review {
         for (index, earlier) in rules.hidden() {
             warn(
                 place(index, rules[index].action.rawValue),
-                "rule \(index + 1)\(owner) never decides: rule \(earlier + 1) comes first and matches all that it does"
+                "rule \(index + 1)\(owner) never decides: rule \(earlier + 1) comes first and matches each of its requests"
             )
         }
         guard configuration.guardsDestinations else { return }
