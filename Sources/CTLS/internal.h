@@ -35,7 +35,7 @@ struct ctls_context {
 struct ctls_session {
     SSL *ssl;
     ctls_context *context;
-    /// What is left of the wire that the current call was given.
+    /// Bytes from the wire that the current call hasn't used yet.
     const uint8_t *input;
     size_t input_left;
     /// The room for the wire that the current call was given. If `NULL`, writes go to the messages.

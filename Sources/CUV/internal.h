@@ -25,7 +25,7 @@ struct cuv_loop {
     cuv_callbacks callbacks;
     void *owner;
     size_t read_budget;
-    /// Counts the turns, so that a stream knows whether its budget starts anew.
+    /// Counts the turns, so that a stream knows whether its budget starts again.
     uint32_t turn;
     /// The loop's time when the turn's callbacks began; `NO_TURN` before the first turn.
     uint64_t began;

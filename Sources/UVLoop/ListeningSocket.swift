@@ -36,9 +36,9 @@ package struct ListeningSocket: Sendable {
         (isUnix, isKept) = (false, false)
     }
 
-    /// Adopts a descriptor that listens already, whoever has opened it. The socket owns it from now on; if this throws,
-    /// the caller keeps it. Throws `EBADF`, `ENOTSOCK`, `EPROTOTYPE` if it isn't a stream, `EAFNOSUPPORT`, and `EINVAL`
-    /// if it doesn't listen.
+    /// Adopts a descriptor that already listens, even if another process has opened it. The socket owns it
+    /// from now on; if this throws, the caller keeps it. Throws `EBADF`, `ENOTSOCK`, `EPROTOTYPE` if it isn't
+    /// a stream, `EAFNOSUPPORT`, and `EINVAL` if it doesn't listen.
     package init(adopting descriptor: Int32, isKept: Bool) throws(UVError) {
         var facts = cuv_listening_facts()
         try UVError.check(cuv_listening_adopt(descriptor, &facts))

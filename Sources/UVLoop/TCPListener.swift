@@ -108,7 +108,7 @@ package final class TCPListener: HandleOwner {
         cuv_listener_resume(raw)
     }
 
-    /// Who else has the socket when it is closed.
+    /// Which other processes or workers have the socket when it is closed.
     package enum End: Sendable {
         /// Nobody, except a process that keeps an inherited socket.
         case last

@@ -17,7 +17,7 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-/// What is allocated before the file is open counts for nothing.
+/// Allocations before the file is open aren't counted.
 static _Atomic uint64_t early;
 static _Atomic uint64_t *count = &early;
 

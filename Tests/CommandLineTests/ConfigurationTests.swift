@@ -26,7 +26,7 @@ import Testing
         let tables = try #require(page.split(separator: "<!-- settings -->\n").dropFirst().first)
         let written = tables.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
         #expect(Settings.rows.count == Self.leaves.count)
-        #expect(written.map(String.init) == Settings.reference, "'make schema' writes it anew")
+        #expect(written.map(String.init) == Settings.reference, "'make schema' writes it again")
     }
 
     @Test func theEntriesOfEachListHaveATable() {
@@ -69,10 +69,10 @@ import Testing
         check(Description(Settings.table, defaults: Settings()), "")
     }
 
-    @Test func theSchemaIsTheOneThatTheProgramPrints() async throws {
+    @Test func theShippedSchemaEqualsThePrintedOne() async throws {
         let printed = try await Invocation("config", "schema").run()
         let shipped = try readFile("\(projectFolder)/examples/socks5d.schema.json")
-        #expect(printed.exitCode == 0 && printed.output == shipped, "'make schema' writes it anew")
+        #expect(printed.exitCode == 0 && printed.output == shipped, "'make schema' writes it again")
     }
 
     @Test(arguments: ["minimal", "full"]) func theExamplesAreFine(_ name: String) async throws {

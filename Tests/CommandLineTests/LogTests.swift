@@ -77,7 +77,7 @@ import Testing
             for trace in ["\r", "\u{1b}", "\nforged", "\nsocks5d: forged"] {
                 #expect(!result.errors.contains(trace))
             }
-            // The one that stands for all of this second says which name it was.
+            // The line that stands for all lines of this second has the name.
             let refusals = result.errors.split(separator: "\n").filter { $0.contains("forged") }
             #expect(refusals.allSatisfy { $0.contains(" notice not a destination client=127.0.0.1:") })
             #expect(

@@ -2,7 +2,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// `socks5d probe --via A --via B`: a chain is walked, and whatever is wrong is told of the proxy that it is about.
+/// `socks5d probe --via A --via B`: walks a chain, and names the proxy that has failed.
 @Suite struct ProbeChainTests {
     @Test func eachStepOfAChainIsShown() async throws {
         let target = try TestListener()

@@ -2,7 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What is valid and hardly meant so: `check` and the start warn of it, and of nothing else.
+/// Settings that are valid but probably a mistake: `check` and the start warn about them, and about nothing
+/// else.
 @Suite struct ReviewTests {
     private static let hash = "$2y$05$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghijk"
 

@@ -131,7 +131,7 @@ extension Trait where Self == ConditionTrait {
 }
 
 extension ChildProcess {
-    /// The one that has read the settings may still be ending.
+    /// The thread that has read the settings may still be ending.
     func expectAllThreads(toHave value: String, as name: String) throws {
         try eventually("\(name) is \(value) in all threads") {
             try threadFacts().allSatisfy { $0[name] == value }

@@ -71,7 +71,7 @@ import Testing
             defer { second.finish() }
             let secondPort = try second.waitForPort()
             #expect(secondPort == port)
-            // Whoever is left has the port alone.
+            // The remaining process has the port to itself.
             let stopped = try child.stop()
             #expect(stopped.exitCode == 0)
             try expectRelaying(through: port)
@@ -229,7 +229,7 @@ import Testing
     ) async throws {
         let alone = Invocation(setting.name, setting.bad, by: .variable)
         try await expectRefusal(of: alone, exitCode: 78, saying: refused(setting.name, setting.bad))
-        // Whoever has load balancers is reached by strangers, and has users or says that it is open.
+        // A server with load balancers is reachable by strangers, so it needs users or `open`.
         let needed = setting.name == "proxy-protocol" ? Invocation("--open") : Invocation()
         let both = alone.adding(Invocation(setting.name, setting.good, by: .flag)).adding(needed)
         try await withSocks5d(both) { child, _ in

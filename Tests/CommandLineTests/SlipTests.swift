@@ -201,7 +201,7 @@ import Testing
         #expect(Self.lines("open: \(word)\nudp: {enabled: \(word)}") == [])
     }
 
-    /// A password without quotes ends at its comma; what is behind it is a key then, and in no message.
+    /// A password without quotes ends at its comma; the rest is taken for a key, and appears in no message.
     @Test(arguments: [
         "x, hunter2", "x, hunter2: y", "hunter2: x", "{hunter2}x", "\"x\"hunter2", "*hunter2", "&hunter2 x",
         "!hunter2", "[hunter2, x]", "{hunter2: x}", "x: hunter2",

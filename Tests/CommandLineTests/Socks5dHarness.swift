@@ -66,7 +66,7 @@ enum Setting {
         ("sandbox", "log", "perhaps"),
     ]
 
-    /// Those that only go together, and with files that a test makes.
+    /// Flags that must be given together, and need files of the test.
     static let ofTLS: Set = ["tls-certificate", "tls-key"]
 
     static let switches: Set = ["open", "share-port", "no-bind", "no-udp"]

@@ -134,7 +134,7 @@ import Testing
             let result = try child.stop()
             #expect(result.exitCode == 0)
         }
-        // Whoever has set a low number needs no warning.
+        // If the operator has set a low number, no warning is needed.
         try await withSocks5d(Invocation("--max-connections", "5")) { child, _ in
             let result = try child.stop()
             #expect(!result.errors.contains("descriptors"))

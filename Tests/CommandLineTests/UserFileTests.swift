@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct UserFileTests {
-    /// What is wrong with a line is said with the path and the line's number, and without the password.
+    /// A mistake in a line is reported with the path and the line's number, and without the password.
     @Test(arguments: [
         ("# users\nhunter2\n", 2, "no colon; expected NAME:HASH with a hash by 'socks5d hash-password'"),
         ("alice:hunter2\n", 1, "neither a known hash nor marked {plain}; expected NAME:HASH"),

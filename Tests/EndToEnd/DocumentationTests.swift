@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// What pages tell their readers to type and to write works as it stands there.
+    /// Commands and settings on the pages work as they are written there.
     @Suite(.client("openssl", package: "openssl"))
     struct DocumentationTests {
         @Test(.enabled(if: NetworkNamespace.isPermitted, "needs the rights to make a network"))

@@ -4,7 +4,7 @@
     import Testing
 
     extension EndToEnd {
-        /// SIGHUP reads certificates anew.
+        /// SIGHUP reads certificates again.
         @Suite struct TLSReloadTests {
             private func rename(_ files: TestCertificates, _ from: String, to name: String) {
                 for kind in ["pem", "key"] {

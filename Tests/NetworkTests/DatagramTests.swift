@@ -51,7 +51,7 @@ import Testing
             try eventually("the first lookups") { asked().count >= 8 }
             #expect(asked() == Set((0..<8).map { "stuck\($0).test" }))
             association.close()
-            // What was stuck is nobody's any more.
+            // Requests that were stuck no longer matter.
             let other = try TestAssociation(through: network.port)
             defer { other.close() }
             try other.send([4], to: Destination(name: "quick.test", port: target.port))
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: [["--only", "6"], ["--only", "4"], ["--prefer", "6"], ["--prefer", "4"]])
-    func theFamilyIsTheOneThatIsAskedFor(_ arguments: [String]) async throws {
+    func theConfiguredFamilyIsUsed(_ arguments: [String]) async throws {
         let isIPv6 = arguments[1] == "6"
         try await withNetwork(arguments, dns: { _ in (.addresses([Network.live, Network.live6]), 0) }) {
             network in

@@ -123,7 +123,7 @@ import Testing
             (["--only", "6"], [Network.live6]), (["--only", "4"], [Network.live]),
         ] as [([String], [String])]
     )
-    func theFamilyIsTheOneThatIsAskedFor(_ arguments: [String], _ expected: [String]) async throws {
+    func theConfiguredFamilyIsUsed(_ arguments: [String], _ expected: [String]) async throws {
         for name in ["name.test", "NAME.test."] {
             try await withNetwork(arguments, dns: Self.answering([Network.live, Network.live6])) { network in
                 let listener = try TestListener(host: "::")

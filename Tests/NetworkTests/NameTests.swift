@@ -62,7 +62,7 @@ private final class Flag: Sendable {
             let stuck = try (0..<1000).map { try network.ask("stuck\($0).test", from: "127.0.0.2") }
             defer { for client in stuck { client.close() } }
             for client in stuck { #expect(try client.receive(2) == [5, 0]) }
-            // Those that may not wait either are answered, whichever they are: then the others are at their places.
+            // Requests that may not even wait are answered; then all others are in their places.
             let places = 64 + 256
             try eventually("as many are refused as find no place") {
                 stuck.count { $0.hasBytes } >= stuck.count - places

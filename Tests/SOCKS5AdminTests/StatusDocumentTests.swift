@@ -105,7 +105,7 @@ import Text
         #expect(top[0].sum.sessions == 2 && top[0].sum.sent == 198 && top[0].sum.received == 1980)
     }
 
-    @Test func thoseWithMoreSessionsComeFirstAmongEquals() {
+    @Test func amongEqualsMoreSessionsComeFirst() {
         var busiest = Busiest<String>()
         for key in ["a", "b", "b", "c", "c", "c"] { busiest.add(key, sent: 0, received: 0) }
         #expect(busiest.top(10).map(\.key) == ["c", "b", "a"])

@@ -11,7 +11,7 @@ import Testing
     @Test(arguments: [
         ("0.0.0.0:0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "127.0.0.1"), ("[::]:0", "::1"),
     ])
-    func theBoundAddressIsTheOneThatTheClientConnectedTo(_ listen: String, _ host: String) async throws {
+    func theBoundAddressEqualsTheOneOfTheClientsConnection(_ listen: String, _ host: String) async throws {
         let address = try ListenAddress(parsing: listen)
         try await withServer({
             $0.listen = [address]

@@ -194,7 +194,8 @@ import UVLoop
         }
     }
 
-    /// Who reads nothing keeps its own source waiting, and takes no memory beyond what there is for all.
+    /// A peer that reads nothing makes only its own source wait, and takes no memory beyond the common
+    /// budget.
     @Test(arguments: OddCodec.Style.allCases)
     func aStalledClientHoldsItsTargetUp(_ style: OddCodec.Style) async throws {
         let memory = 2 << 20

@@ -125,7 +125,8 @@ extension ProxyServer {
             let clients = TestThread {
                 var sockets: [TestSocket] = []
                 while let socket = try? TestSocket(connectingTo: port) { sockets.append(socket) }
-                // A connection made while the listeners close may never be told of its end, so nobody waits for that.
+                // A connection made while the listeners close may never learn of its end, so the test doesn't
+                // wait for that.
                 for socket in sockets { socket.close() }
             }
             // Each round stops at another moment of the flood.

@@ -337,7 +337,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
     @Test func theLastEightHeadersAreKnown() throws {
         var recent = RecentHeaders()
         for number in 0..<20 { try Self.insert("n\(number)", in: &recent) }
-        // One that is known already takes no other's place.
+        // A host that is already known takes no other host's place.
         try Self.insert("n15", in: &recent)
         for number in 0..<20 { #expect((Self.find("n\(number)", in: recent) != nil) == (number >= 12)) }
     }

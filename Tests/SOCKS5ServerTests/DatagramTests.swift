@@ -299,7 +299,7 @@ import Testing
             // Fragment 1 was held until another came out of turn.
             try eventually("they are dropped") { server.statistics.datagramsDropped(.fragment) == 4 }
             try association.expectEcho(of: [9], from: target)
-            // A lower one starts anew.
+            // A lower number starts a new sequence.
             for (fragment, byte) in [(1, 1), (2, 2), (1, 3), (0x82, 4)] as [(UInt8, UInt8)] {
                 try association.send([byte], to: target.address, fragment: fragment)
             }
@@ -332,7 +332,7 @@ private func name(of destination: Destination) throws -> String {
     }
 }
 
-/// One that no server may take, whatever it is cut from.
+/// A datagram that no server may accept.
 private func malformedDatagram(_ random: inout SeededGenerator) -> [UInt8] {
     let whole: [[UInt8]] = [
         DatagramHeader(destination: .loopback(7)).encoded,

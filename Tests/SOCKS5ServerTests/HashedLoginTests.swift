@@ -329,7 +329,7 @@ private final class Gate: CredentialStore {
                 try eventually("the store is told") { gate.cancelled == index + 1 }
             }
             gate.answer(.accepted)
-            // Who is there still gets an answer, and the late ones have hit nobody.
+            // Clients that are still connected get an answer, and late results do no harm.
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }
             try socket.send(bytes("alice", "secret"))

@@ -98,7 +98,7 @@ import UVLoop
             try before.send(Greeting(methods: [.noAuthentication]))
             _ = try before.receive(MethodSelection.self)
             try server.reload(next)
-            // What was there before isn't counted, and gives nothing back.
+            // Earlier connections aren't counted, and return nothing.
             try eventually("the second one is refused") {
                 let first = try TestSocket(connectingTo: own, host: Self.own)
                 defer { first.close() }
@@ -279,7 +279,7 @@ import UVLoop
                 return server.statistics.active == 0
             }
             #expect(server.statistics[.timedOut] == 2)
-            // What was relayed so far isn't all there is.
+            // The relayed bytes are incomplete.
             try accepted.expectReset()
             let ended = server.metrics().ended.filter { $0.outcome == .sessionTimedOut }
             #expect(ended.reduce(0) { $0 + $1.count } == 2)

@@ -312,7 +312,7 @@ import Testing
             }
         }
         #expect(code() == (isOpen ? .openToNetwork : nil))
-        // Those who need no login are asked about as well.
+        // Clients without a login are checked as well.
         configuration.users = [ProxyUser(name: "alice", password: "secret")]
         configuration.listeners[0].login = .except(configuration.listeners[0].clients ?? [])
         configuration.listeners[0].clients = nil
@@ -366,7 +366,7 @@ import Testing
                 try? socket.send(Greeting(methods: [.noAuthentication]))
                 return (try? socket.receive(MethodSelection.self)) == nil
             }
-            // Who was there before stays.
+            // Existing sessions stay.
             try before.send(SOCKSRequest(command: .connect, destination: .loopback(1)))
             #expect(try before.receive(SOCKSResponse.self).reply == .connectionRefused)
         }

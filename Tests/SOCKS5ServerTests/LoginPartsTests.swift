@@ -250,7 +250,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         #expect(await verdict(table, "carol", "secret") == .refused)
     }
 
-    /// Whoever fails, fails at the cost of a hash, if there is one.
+    /// Each failure costs a hash, if there is one.
     @Test func everyFailureCostsAHashOfTheMostCommonCost() async throws {
         let common = try PasswordHash(parsing: HashOfSecret.yescrypt)
         let table = table([
@@ -279,7 +279,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
             return await group.reduce(into: []) { $0.append($1) }
         }
         #expect(verdicts.count { $0 == .accepted } == 0)
-        // One that runs and two that wait at least; how many more got a turn is a matter of time.
+        // At least one that runs and two that wait; the number of further turns depends on timing.
         #expect(verdicts.count { $0 == .refused } >= 2)
         #expect(verdicts.count { $0 == .unavailable } >= 1)
         #expect(await verdict(table, "alice", "secret") == .accepted)

@@ -169,7 +169,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         #expect(named.activity.sessions == 1 && table.others.sessions == 2)
         for account in [named] + others { account.leave() }
         #expect(named.activity.sessions == 0 && table.others.sessions == 0)
-        // Those who have been forgotten still count.
+        // Forgotten users still count.
         for number in 0..<5000 { try table.enter(Array("\(number)".utf8), nil, now: 1).leave() }
         #expect(table.others.bytes == (30, 0) && table.named.count == AccountTable.mostNamed)
     }
@@ -289,7 +289,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         }
     }
 
-    @Test func theLinesForSwiftMetricsAreThoseThatCompile() throws {
+    @Test func theDocumentedLinesForSwiftMetricsCompile() throws {
         let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/MetricsExample.swift")
         let code = try #require(example.split(separator: "func report").last)
         let text = try readFile(

@@ -59,7 +59,7 @@ private let notFound = NameAnswer.failure(.nameNotFound)
         settings.cachedNames = 3
         var cache = NameCache(settings)
         for name in ["a", "b", "c"] { cache.insert(found, for: name, now: 0) }
-        // An answer that came anew is young again.
+        // A repeated answer starts its lifetime again.
         cache.insert(found, for: "a", now: 60_000)
         #expect(cache.answer(to: "a", now: 60_000)?.answer == found)
         cache.insert(found, for: "d", now: 60_000)

@@ -147,7 +147,7 @@ enum HashOfSecret {
                 continue
             }
             taken += 1
-            // Most of those that are taken differ in salt or digest; computing some thousand would take long.
+            // Most accepted hashes differ in salt or digest; computing some thousand would take long.
             if taken % 50 == 0, hash.isCheap {
                 #expect(hash.matches([1], scratch) == false, "\(hash.text), seed 41")
             }

@@ -400,7 +400,7 @@ import Testing
         }
         #expect(error?.code == .openToNetwork)
         #expect(configuration.guardsDestinations)
-        // Who may send a header may name any client.
+        // A balancer may name any client.
         configuration.listeners[0].clients = try Self.behind("10.0.0.0/8")
         _ = try ProxyServer(configuration: configuration, logger: suiteLogger)
         configuration.listeners[0].proxyProtocol = try Self.behind("0.0.0.0/0")

@@ -90,7 +90,7 @@ import Testing
             try first.send(Greeting(methods: [.noAuthentication]))
             _ = try first.receive(MethodSelection.self)
             try server.reload(Self.configuration { $0.limits.connectionsPerSource = 1 })
-            // The one from before isn't counted; of those that come now, one has a place.
+            // The earlier session isn't counted; one of the new ones gets a place.
             var kept: [TestSocket] = []
             try eventually("one more is turned away") {
                 let socket = try TestSocket(connectingTo: port)

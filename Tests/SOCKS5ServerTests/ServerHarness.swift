@@ -39,7 +39,7 @@ final class RecordedLog: Sendable {
     }
 }
 
-/// The sessions that a server has told of.
+/// The sessions that a server has reported.
 final class RecordedSessions: SessionObserver {
     private let events = Guarded<[SessionEvent]>([])
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// What is special about streams that are spliced; the tests of relays run with and without it.
+/// Properties of spliced streams only; the tests of relays run with and without splicing.
 @Suite struct SpliceTests {
     @Test func aWorkerHasSoManyPipesAndNoMore() {
         let pool = PipePool(MemoryBudget(limit: 64 << 20), .bulk, Counters())
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    /// One that refuses would keep a pipe from the others.
+    /// A stream whose sink refuses would keep a pipe from the others.
     @Test func onlyReadsThatTheSinkAcceptsAtOnceCountAsBulk() {
         var lane = SpliceLane()
         lane.beginPayload(.bulk)

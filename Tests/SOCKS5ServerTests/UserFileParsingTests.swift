@@ -57,8 +57,8 @@ import Testing
         #expect(file.furtherProblems == 50_000 - UserFile.shownProblems)
     }
 
-    /// Random lines out of the pieces that matter, and random bytes. What is understood says the same when it is
-    /// written out again. `SOCKS5D_FUZZ_RUNS` makes it more of them.
+    /// Random lines out of the pieces that matter, and random bytes. Accepted text has the same meaning when
+    /// it is written out again. `SOCKS5D_FUZZ_RUNS` makes it more of them.
     @Test func noFileTraps() {
         var understood = 0
         var random = SeededGenerator(seed: 42)

@@ -34,7 +34,7 @@
                 let text = Array("a line of payload".utf8)
                 let length = try pair.client.encode(text).wire.count
                 pair.server.received = []
-                // That wire is lost: begin anew.
+                // That wire is lost: begin again.
                 let other = try TestPair(files.clientContext(), files.serverContext())
                 other.exchange()
                 for split in 0...length {
@@ -50,7 +50,7 @@
             }
         }
 
-        @Test("new keys hold nothing up, however often a peer has them", arguments: [7, .max])
+        @Test("new keys delay nothing, even if a peer renews them often", arguments: [7, .max])
         func keys(piece: Int) throws {
             try withCertificates { files in
                 let pair = try TestPair(files.clientContext(), files.serverContext())

@@ -11,7 +11,8 @@ public final class LossyLink: Sendable {
     public struct Quality: Sendable {
         /// Probabilities from 0 to 1.
         public let loss, duplication: Double
-        /// Milliseconds on the way, chosen anew for each packet: where there is a choice, they overtake each other.
+        /// Milliseconds on the way, chosen for each packet. If the range has more than one value, packets
+        /// overtake each other.
         public let delay: ClosedRange<Int>
 
         public init(loss: Double = 0, duplication: Double = 0, delay: ClosedRange<Int> = 0...0) {

@@ -89,7 +89,7 @@ public final class NetworkNamespace: Sendable {
         return descriptor
     }
 
-    /// What stands before a program and its arguments to start it inside.
+    /// The words before a program and its arguments that start it inside.
     public var launcher: [String] { ["ip", "netns", "exec", name] }
 
     public func remove() {

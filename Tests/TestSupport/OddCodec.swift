@@ -19,7 +19,7 @@ package final class OddCodec: StreamCodec {
     package static let longest = 99_991
     private static let sizes = [1, 251, 16_381, 3, 65_521, 4093, longest]
     private static let hello = Array("odd".utf8)
-    /// As lengths. Whoever gets a ping answers with a pong, which says nothing.
+    /// As lengths. A side that gets a ping answers with an empty pong.
     private static let (ping, pong) = (0xff_ffff, 0xff_fffe)
     private static let header = 4
 

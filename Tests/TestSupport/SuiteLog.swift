@@ -1,7 +1,7 @@
 import Glibc
 
-/// All that the servers of the suite's tests have said, in the file that `SOCKS5D_TEST_LOG` names: whoever runs
-/// the suite looks for secrets in it. Without the variable nothing is kept.
+/// The logs of all servers in the tests, in the file that `SOCKS5D_TEST_LOG` names; `scripts/test` searches
+/// it for secrets. Without the variable nothing is kept.
 public enum SuiteLog {
     private static let descriptor: Int32? = getenv("SOCKS5D_TEST_LOG").flatMap { path in
         let opened = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)

@@ -110,7 +110,7 @@ public struct TestAssociation: Sendable {
         return (Array(bytes[length...]), header.destination)
     }
 
-    /// Sends to an echoing target, and gets the same back from it. What came before is not of interest.
+    /// Sends to an echoing target, and gets the same back from it. Earlier datagrams are ignored.
     ///
     /// - Parameter destination: what the target is called, if not by its address.
     public func expectEcho(
@@ -166,7 +166,7 @@ extension Destination {
     }
 }
 
-/// So many ports in a row that nobody has bound, of those that the system doesn't choose by itself.
+/// A number of consecutive unbound ports, outside of the range from which the system chooses.
 public func freePorts(_ count: Int) throws -> ClosedRange<UInt16> {
     for first in stride(from: Int.random(in: 20_000..<30_000), to: 32_000, by: count) {
         let sockets = (0..<count).map { try? TestDatagramSocket(port: first + $0) }

@@ -168,7 +168,7 @@ public final class TestSocket: Sendable {
         return poll(&state, 1, 0) > 0
     }
 
-    /// Whether the peer has reset the connection, however much there is to read yet.
+    /// Whether the peer has reset the connection, even if there are unread bytes.
     public var isReset: Bool {
         var state = pollfd(fd: descriptor, events: 0, revents: 0)
         return poll(&state, 1, 0) > 0 && Int32(state.revents) & (POLLERR | POLLHUP) != 0

@@ -39,7 +39,7 @@ public final class TestTerminal: Sendable {
             var chunk = [UInt8](repeating: 0, count: 65536)
             let count = Glibc.read(ours, &chunk, chunk.count)
             guard count > 0 else { throw TestFailure.lastError("read") }
-            // What came before is looked at once.
+            // Earlier output is examined once.
             text = String(text.suffix(200)) + String(decoding: chunk[..<count], as: UTF8.self)
         }
         return text

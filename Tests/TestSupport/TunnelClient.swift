@@ -21,7 +21,7 @@ extension TestSocket {
         try send(message.encoded)
     }
 
-    /// Reads one message, byte by byte, so that nothing behind it is taken.
+    /// Reads one message, byte by byte, so that no byte after it is read.
     public func receive<Expected: SOCKSMessage>(_ type: Expected.Type) throws -> Expected {
         var bytes: [UInt8] = []
         while true {

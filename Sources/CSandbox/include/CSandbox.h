@@ -26,7 +26,7 @@ int sandbox_become(
 /// The version of Landlock (landlock(7)) that the kernel has; 0: none.
 int sandbox_landlock_version(void);
 
-/// What the program does with a file, or with all files below a folder.
+/// How the program uses a file, or all files below a folder.
 enum {
     SANDBOX_READ = 1,
     /// Writing, and making new files.

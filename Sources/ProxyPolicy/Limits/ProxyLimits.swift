@@ -17,9 +17,9 @@ public struct ProxyLimits: Sendable {
     /// When the limit is reached, TCP isn't read, so that the sender slows down, and datagrams are dropped. A 16th of a
     /// second's bytes may come at once.
     public var bandwidthPerConnection: Int?
-    /// The file that keeps the usage of quotas between runs. It is read at the start, and written every 10 s and at the
-    /// end, with a temporary `.new` file beside it. If `nil`, quotas begin anew with each start. Two servers must not
-    /// share a file.
+    /// The file that keeps the usage of quotas between runs. It is read at the start, and written every 10 s
+    /// and at the end, with a temporary `.new` file beside it. If `nil`, quotas start from zero with each
+    /// start. Two servers must not share a file.
     public var quotaFile: String?
     /// The limits of each user without their own ``ProxyUser/limits``.
     public var user: UserLimits

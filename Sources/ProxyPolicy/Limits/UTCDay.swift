@@ -51,7 +51,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
         String(Timestamp(milliseconds: Int64(seconds) * 1000).description.prefix { $0 != "T" })
     }
 
-    /// Parses `YYYY-MM-DD`. `nil`: it is something else, or no day of the years 1970 to 9999.
+    /// Parses `YYYY-MM-DD`. `nil` if it isn't a day of the years 1970 to 9999.
     package init?(parsing text: some Collection<UInt8>) {
         let parts = text.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
             .map {

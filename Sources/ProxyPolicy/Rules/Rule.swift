@@ -94,10 +94,10 @@ public struct Rule: Sendable, Hashable {
 // MARK: - Criteria
 
 extension Rule {
-    /// What a rule can ask for. ``RuleTable`` asks requests for it.
+    /// A criterion of rules. ``RuleTable`` checks requests for it.
     struct Criterion: Sendable {
         let name: String
-        /// How many values a rule has of it. `nil`: the rule doesn't ask.
+        /// Number of values that a rule has for it; `nil` if the rule doesn't have the criterion.
         let count: @Sendable (Rule) -> Int?
         /// Whether each request that fulfils it of the second rule fulfils it of the first one too.
         let covers: @Sendable (Rule, Rule) -> Bool

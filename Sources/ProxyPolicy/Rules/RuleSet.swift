@@ -55,9 +55,9 @@ public struct RuleRequest: Sendable {
 /// The answer of a ``RuleSet`` to a request.
 public enum RuleAnswer: Sendable {
     case now(RuleVerdict)
-    /// Runs as a task of its own. It is cancelled when the client leaves, or when ``Configuration/Timeouts/dial`` is
-    /// over, which the client sees as reply 01. The time limit for dialling starts anew after it. An error counts as
-    /// ``RuleVerdict/unavailable``.
+    /// Runs as a task of its own. It is cancelled when the client leaves, or when
+    /// ``Configuration/Timeouts/dial`` is over, which the client sees as reply 01. The time limit for
+    /// dialling starts again after it. An error counts as ``RuleVerdict/unavailable``.
     case later(@Sendable () async throws -> RuleVerdict)
 }
 

@@ -59,7 +59,7 @@ public enum LoginAnswer: Sendable {
 public enum LoginVerdict: Sendable, Equatable {
     /// Accepted, with the terms that apply to everyone.
     case accepted
-    /// Accepted, with terms of the user's own.
+    /// Accepted, with the user's own terms.
     case granted(UserTerms)
     /// Unknown user or wrong password. It counts as a failed attempt of the source.
     case refused

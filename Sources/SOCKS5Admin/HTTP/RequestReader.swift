@@ -4,7 +4,7 @@ struct RequestReader {
     enum Event: Equatable {
         case needsMore
         case request(Request)
-        /// The bytes that follow make no sense any more: the connection has to end.
+        /// The following bytes can't be interpreted: the connection has to end.
         case refuse(Refusal)
     }
 

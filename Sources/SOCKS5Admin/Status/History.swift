@@ -27,8 +27,8 @@ struct History: Sendable {
     init() {}
 
     /// - Parameters:
-    ///   - second: on a clock that doesn't step back. One that was noted before changes nothing: what was counted since
-    ///     then belongs to the next one.
+    ///   - second: on a clock that doesn't step back. A second that was already noted changes nothing: bytes
+    ///     counted since then belongs to the next one.
     ///   - sent: since the start of the server, as `received`.
     mutating func note(second: Int, sent: UInt64, received: UInt64, sessions: Int) {
         guard let last = newest else {

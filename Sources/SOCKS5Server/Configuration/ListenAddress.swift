@@ -87,7 +87,8 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         return port.map { $0 > UInt16.max } == true ? "; a port is at most 65535" : ""
     }
 
-    /// What a port alone, an address alone, `localhost`, IPv6 without brackets or a path was probably meant for.
+    /// The address that was probably meant by a port alone, an address alone, `localhost`, IPv6 without
+    /// brackets or a path.
     private static func meant(by text: String) -> String? {
         if text.hasPrefix("/") { return (try? ListenAddress(unix: text)).map { "\($0)" } }
         let colon = text.lastIndex(of: ":") ?? text.endIndex

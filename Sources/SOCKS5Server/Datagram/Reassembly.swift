@@ -2,8 +2,9 @@ internal import SOCKS5Protocol
 
 /// Reassembles the fragments of a client's datagram (RFC 1928 section 7).
 ///
-/// Fragments are numbered from 1, and bit 7 marks the last one. They must come in order: fragment 1 starts anew; a
-/// fragment out of order discards those before, and so does a complete datagram. Holds one datagram at most.
+/// Fragments are numbered from 1, and bit 7 marks the last one. They must come in order: fragment 1 starts a
+/// new sequence; a fragment out of order discards those before, and so does a complete datagram. Holds one
+/// datagram at most.
 struct Reassembly {
     /// The most that one datagram can carry (a UDP length of 65,535, minus 8 for its header and 20 for IPv4's).
     static let longest = 65507

@@ -4,7 +4,7 @@ internal import SOCKS5Protocol
 internal import Text
 internal import UVLoop
 
-/// Is told of everything that happens to a worker's sessions: counts it, logs it, and tells an embedder.
+/// Gets all events of a worker's sessions: counts them, logs them, and tells an embedder.
 ///
 /// - Isolation: the worker's thread.
 final class Journal {

@@ -44,7 +44,7 @@ public struct SessionInfo: Sendable {
     /// The moment that this describes.
     package var moment: Timestamp { snapshot.moment }
 
-    // MARK: - Who and what
+    // MARK: - Client and request
 
     /// The same in every event of the session, and unique for each session of a server.
     public var id: UInt64 { snapshot.record.id }
@@ -120,7 +120,7 @@ public struct SessionInfo: Sendable {
     /// Datagrams of a UDP association; `nil` for other sessions.
     public var datagrams: DatagramCounts? { snapshot.traffic.datagrams }
 
-    // MARK: - How long. `nil`: the stage was not reached, or goes on.
+    // MARK: - Durations; `nil` if the stage wasn't reached, or hasn't ended
 
     /// From the accept to the complete request.
     public var handshake: Duration? { Self.duration(snapshot.record.times.handshake) }

@@ -12,8 +12,8 @@ struct DialRace {
     typealias Attempt = Int
 
     enum Action: Equatable {
-        /// Begin to connect, and close the attempt `dropped`: it has had its time, and descriptors are limited. The
-        /// time until the next turn starts anew.
+        /// Begin to connect, and close the attempt `dropped`: it has had its time, and descriptors are
+        /// limited. The time until the next turn starts again.
         case connect(Attempt, to: SocketAddress, dropped: Attempt?)
         case wait
         /// This attempt has won; close the others.

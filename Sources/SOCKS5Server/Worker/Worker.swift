@@ -264,7 +264,7 @@ final class Worker {
         if let look = longestTime.sessionDidBegin(session.record.began) { clock.wake(at: look) }
     }
 
-    private func endThoseThatLastTooLong() {
+    private func endOverlongSessions() {
         for session in sessions.all where longestTime.isOver(session.record.began, now: clock.now) {
             session.lastsTooLong()
         }
@@ -355,7 +355,7 @@ extension Worker: EventLoopDelegate {
         }
         if let retry = acceptRetry, retry <= clock.now { resumeListeners() }
         if let time = acknowledgementLook, time <= clock.now { lookForVanishedPeers() }
-        if let time = longestTime.look, time <= clock.now { endThoseThatLastTooLong() }
+        if let time = longestTime.look, time <= clock.now { endOverlongSessions() }
         checks?.timeDidCome()
         clock.rearm()
         if let drainEnd { clock.wake(at: drainEnd) }

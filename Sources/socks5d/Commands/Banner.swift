@@ -3,7 +3,7 @@ internal import SOCKS5Admin
 internal import SOCKS5Protocol
 internal import SOCKS5Server
 
-/// What a newcomer wants to know at the start.
+/// Information for new operators at the start.
 struct Banner {
     private let lines: [String]
 

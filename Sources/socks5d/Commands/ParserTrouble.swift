@@ -3,12 +3,12 @@ internal import ProxyPolicy
 internal import SOCKS5Server
 internal import Text
 
-/// What the parser of the command line refuses, in the program's own words: what it is, and what was probably meant.
+/// Errors of the command line's parser, in the program's own words: the mistake, and what was probably meant.
 struct ParserTrouble: CustomStringConvertible {
     let description: String
 
     /// - Parameters:
-    ///   - message: of the parser. One that isn't known here is passed on.
+    ///   - message: the parser's message; an unknown one is passed on.
     ///   - arguments: all of them, without the program's name.
     init(_ message: String, _ arguments: [String]) {
         let command = arguments.first.flatMap { Self.commands.contains($0) ? $0 : nil }
@@ -103,7 +103,7 @@ struct ParserTrouble: CustomStringConvertible {
         (try? ListenAddress(parsing: word)).map { "--listen \($0)" }
     }
 
-    /// Of a name as `--listen <listen>`. `nil`: it is no flag.
+    /// The flag in a name such as `--listen <listen>`; `nil` if it isn't a flag.
     private static func flag(_ name: String) -> String? {
         name.hasPrefix("-") ? String(name.prefix { $0 != " " }) : nil
     }

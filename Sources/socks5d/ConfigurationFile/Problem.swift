@@ -36,7 +36,7 @@ final class Problems {
     func add(_ place: Place, _ what: String, expected: String? = nil, suggestion: String? = nil) {
         count += 1
         kept.append(Problem(place: place, what: what, expected: expected, suggestion: suggestion))
-        // The report on a hostile file stays small, however many problems it has.
+        // The report on a hostile file stays small, even if it has many problems.
         if kept.count >= 2 * Self.limit { kept = first }
     }
 

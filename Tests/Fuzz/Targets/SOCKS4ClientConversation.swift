@@ -2,7 +2,7 @@ import SOCKS5Protocol
 
 /// What holds for the client's side of SOCKS4, whatever a server sends and however it is cut.
 ///
-/// The first byte of the input says what is asked for, the next 7 bytes where to cut; the server sends the rest.
+/// The first byte of the input selects the request, the next 7 bytes the cuts; the server sends the rest.
 struct SOCKS4ClientConversation: Equatable {
     private var actions: [SOCKS4ClientHandshake.Action] = []
     private var consumed = 0

@@ -33,7 +33,7 @@ import Testing
                 (try TestSocket.tunnel(through: port, to: .loopback(listener.port)), try listener.accept())
             }
             let silent = try Self.silent(300, port)
-            // Else it would be one of those that have the four places left, and give way to the next.
+            // Otherwise it would take one of the four remaining places, and give way to the next.
             try eventually("all have come") { server.statistics[.accepted] == 312 }
             for _ in 0..<30 {
                 let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
@@ -86,7 +86,7 @@ import Testing
                 try oldest.expectReset()
                 #expect(server.statistics[.displacedHandshakes] == index + 1)
             }
-            // Those that came later go on.
+            // The later connections continue.
             for socket in [sockets[3]] + later {
                 try socket.send(SOCKSRequest(command: .connect, destination: .loopback(9)))
                 #expect(try socket.receive(SOCKSResponse.self).reply == .connectionRefused)

@@ -196,7 +196,7 @@ private final class Used {
             rmdir(path + ".new")
             symlink("/dev/null", path + ".new")
             #expect(throws: UVError(code: -ELOOP)) { try StateFile.replace(path, with: [4]) }
-            // What is in the way is removed, and so the next time succeeds.
+            // The obstacle is removed, so the next attempt succeeds.
             try StateFile.replace(path, with: [4])
             #expect(try namesIn(folder) == ["quota"])
             #expect(try readBytes(path) == [4])

@@ -71,7 +71,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
         }
     }
 
-    /// One that still waits for its target is owed a reply.
+    /// A session that still waits for its target must get a reply.
     @Test func aBindThatWaitsIsAnsweredWhenTheQuotaIsUsedUp() async throws {
         try await withQuotas(nil, bytes: 3000) { server, port in
             let listener = try TestListener()

@@ -73,7 +73,7 @@ import Testing
         #expect(report(listener: off, user: off, common: off + on) == .rule(2))
         #expect(report(listener: [Rule(.allow)], user: on, common: on) == nil)
         #expect(report(listener: [], user: [Rule(.deny)], common: on) == nil)
-        // What is wrapped in an address counts too.
+        // An embedded IPv4 address counts too.
         let inner = (try? [IPNetwork(parsing: "192.0.2.0/24")]) ?? []
         #expect(report(listener: [], user: [], common: [Rule(.report, networks: inner)]) == .rule(1))
     }
@@ -172,7 +172,7 @@ import Testing
         try await withReports([Rule(.report), Rule(.deny)]) { _, sessions, port in
             try expect(.notAllowed, through: port, to: .loopback(1))
             let info = try sessions.next(after: 0)
-            // What is denied is denied first.
+            // A denial takes precedence.
             #expect(info.rule == "rule 2" && info.outcome == .deniedByRule)
         }
     }

@@ -33,7 +33,7 @@ import Testing
     private static func key(_ number: Int) -> StableHash { StableHash("key \(number)".utf8) }
 
     @Test(arguments: ParentGroup.Choice.allCases)
-    func eachMemberIsInTheOrderOnceAndThoseThatWorkComeFirst(_ choice: ParentGroup.Choice) {
+    func eachMemberIsInTheOrderOnceAndWorkingOnesComeFirst(_ choice: ParentGroup.Choice) {
         var generator = SeededGenerator(seed: 7)
         for count in 1...9 {
             let names = (0..<count).map { ("m\($0)", Int.random(in: 1...5, using: &generator)) }

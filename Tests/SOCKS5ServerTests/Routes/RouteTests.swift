@@ -304,7 +304,7 @@ import Testing
         }
     }
 
-    /// Which of them it takes, only the addresses say; whoever comes may come from anywhere.
+    /// Only the addresses decide which of them it takes; a peer may come from anywhere.
     @Test func aBindTakesNoRouteThatOnlyMayMatch() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
