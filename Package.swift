@@ -15,7 +15,7 @@ let package = Package(
         .library(name: "SOCKS5Protocol", targets: ["SOCKS5Protocol"]),
         .executable(name: "socks5d", targets: ["socks5d"]),
     ],
-    // What not everyone needs, and what needs a library more: `swift build --traits TLS`.
+    // Optional features, each of which needs a further library: `swift build --traits TLS`.
     traits: [
         .trait(name: "TLS", description: "TLS of listeners and to parents, by OpenSSL 3."),
         .trait(name: "GSSAPI", description: "Logins and protection by Kerberos (RFC 1961)."),
