@@ -1,5 +1,5 @@
-/// Counts what a program allocates. Loaded into it by LD_PRELOAD, this stands before glibc's malloc(3) and
-/// mmap(2), and keeps the count in the file that ALLOCATION_COUNT names, where the tests read it.
+/// Counts what a program allocates. It is loaded by LD_PRELOAD, precedes glibc's malloc(3) and mmap(2), and keeps the
+/// count in the file named by ALLOCATION_COUNT, where the tests read it.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// glibc's own names of what is hidden by ours.
+// glibc's own names of the functions that ours hide.
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);

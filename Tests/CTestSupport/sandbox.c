@@ -53,7 +53,7 @@ static int confine(test_sandbox sandbox, const char *folder) {
 }
 
 int test_in_sandbox(test_sandbox sandbox, const char *folder, test_attempt attempt, const char *path) {
-    // A child of a process with several threads may do little more than system calls.
+    // A child of a process with several threads may safely do little more than system calls.
     pid_t child = fork();
     if (child == 0) {
         if (confine(sandbox, folder) < 0) _exit(255);

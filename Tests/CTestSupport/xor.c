@@ -8,7 +8,7 @@ void test_xor(void *to, const void *from, size_t count, uint64_t position) {
     unsigned char *result = to;
     const unsigned char *source = from;
     size_t done = 0;
-    // Whole words of the stream at once, wherever a piece of it begins.
+    // Processes whole words of the stream at once, wherever a piece begins.
     while (done < count) {
         uint64_t place = position + done, word;
         if (place % 8 == 0 && count - done >= 8) {

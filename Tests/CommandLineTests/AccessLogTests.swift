@@ -225,7 +225,7 @@ import Testing
             child.signal(SIGUSR1)
             try eventually("the new file") { access(path, F_OK) == 0 }
             try expectRelaying(through: port)
-            // A folder in its place can't be opened: the file that is open stays.
+            // A folder in the file's place can't be opened: the open file stays in use.
             try eventually("the second line") { try Self.lines(path).count == 1 }
             #expect(rename(path, path + ".2") == 0 && mkdir(path, 0o700) == 0)
             child.signal(SIGUSR1)

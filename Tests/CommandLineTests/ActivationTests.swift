@@ -3,11 +3,11 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Sockets that another process has opened, and unix sockets, as the program serves them.
+/// Serving on sockets that another process has opened, and on unix sockets.
 @Suite struct ActivationTests {
     private static let activator = "/usr/bin/systemd-socket-activate"
 
-    /// Sets descriptor 3 up by `redirection`, says so in systemd's variables, and becomes the program.
+    /// Opens descriptor 3 by `redirection`, announces it in systemd's variables, and executes the program.
     private static func launcher(_ redirection: String, variables: String) -> [String] {
         ["sh", "-c", "exec \(redirection); \(variables) exec \"$0\" \"$@\""]
     }
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    /// Each has a copy of the one socket.
+    /// Each process has a copy of the same socket.
     @Test(.enabled(if: access(activator, X_OK) == 0, "systemd-socket-activate isn't installed"))
     func allWorkersGetConnectionsFromOneInheritedSocket() async throws {
         try await onThread {

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// The commands that ask a running server: what they show and do, and what they say of mistakes.
+/// The commands that control a running server: their output, their effects, and their error messages.
 @Suite struct AdminCommandTests {
     /// Runs `body` beside a server with an admin socket.
     ///
@@ -137,7 +137,7 @@ import Testing
             #expect(try ask("PUT /log-level?level=info", at: socket).hasPrefix("200 "))
             try expectRelaying(through: port)
             _ = try child.waitForLine(containing: " info session ended ")
-            // Although the log takes no such line behind it.
+            // Logged although the log no longer accepts lines of this level afterwards.
             #expect(try ask("PUT /log-level?level=error", at: socket).hasPrefix("200 "))
             _ = try child.waitForLine(containing: " notice log level set before=info level=error")
         }
@@ -202,7 +202,7 @@ import Testing
                 #expect(first.count == 16 && first.allSatisfy(\.isHexDigit))
                 let second = try hash(of: "rules: [{deny: {ports: [2]}}]")
                 #expect(second != first)
-                // What needs a restart doesn't hold, and another spelling is the same.
+                // A change that needs a restart isn't effective, and a different spelling is the same setting.
                 #expect(try hash(of: "workers: 7\nrules:\n- deny:\n    ports: [1]") == first)
             }
         }
@@ -263,7 +263,7 @@ import Testing
             let dead = try run("status", at: socket)
             #expect(dead.exitCode == 1 && dead.errors.contains("isn't running any more"))
         }
-        // A folder that nobody may look into but root; as root nothing is denied.
+        // A folder that only root may read; root itself is denied nothing.
         guard geteuid() != 0 else { return }
         try await expectComplaint(["status", "--admin", "unix:/root/admin.sock"], "denied", "as root")
     }

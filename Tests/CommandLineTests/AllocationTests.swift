@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Nothing is allocated per event on the data path, seen from outside: a library preloaded into socks5d counts.
+/// Nothing is allocated per event on the data path. Measured from outside, by a library preloaded into socks5d.
 @Suite(.enabled(if: !isQuick, "a sanitizer's allocator can't be counted"))
 struct AllocationTests {
     @Test func relayingAllocatesNothing() async throws {
@@ -56,7 +56,7 @@ struct AllocationTests {
         }
     }
 
-    /// The receiver reads behind the sender's back, so that the proxy's ring fills and drains.
+    /// The receiver reads more slowly than the sender sends, so that the proxy's ring fills and drains.
     private func transfer(megabytes: Int, from source: TestSocket, to sink: TestSocket) throws {
         let sending = TestThread {
             let megabyte = [UInt8](repeating: 2, count: 1 << 20)
@@ -71,7 +71,7 @@ struct AllocationTests {
         try sending.join()
     }
 
-    /// Runs `body` beside a socks5d with one worker and no deadline that comes, with a reader of its count.
+    /// Runs `body` beside a socks5d with one worker and without short deadlines, and with a reader of its count.
     private func withCountedSocks5d(
         body: @escaping @Sendable (Int, () -> Int) throws -> Void
     ) async throws {
@@ -90,7 +90,7 @@ struct AllocationTests {
                 environment: ["LD_PRELOAD": library, "ALLOCATION_COUNT": countFile]
             )
             try await withSocks5d(invocation) { _, port in
-                // Behind the first name no lookup thread is being started any more.
+                // After the first name, no further lookup thread is started.
                 let target = try TestDatagramSocket()
                 defer { target.close() }
                 let association = try TestAssociation(through: port)

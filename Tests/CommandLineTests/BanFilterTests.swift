@@ -6,7 +6,7 @@ import Testing
 @Suite struct BanFilterTests {
     private static let filter = projectFolder + "/deploy/fail2ban/filter.d/socks5d.conf"
 
-    /// What users call themselves who want to see another address banned.
+    /// User names chosen to get another address banned.
     private static let names = [
         "alice", "x client=192.0.2.1:1 id=1", "\nnotice login failed client=192.0.2.1:1 id=1",
         "\",\"client\":\"192.0.2.1:1\",\"id\":\"1",

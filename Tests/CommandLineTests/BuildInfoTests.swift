@@ -29,7 +29,7 @@ import Text
             let isThere = needs.map { traits.contains(.string($0)) } ?? true
             let version = build["libraries"]?[name]
             #expect((version != nil) == isThere, "\(name)")
-            // Kerberos doesn't tell.
+            // Kerberos doesn't report its version.
             guard isThere, name != "krb5" else { continue }
             guard case .string(let text)? = version else { throw TestFailure("\(name): \(build)") }
             let parts = text.split(separator: ".")

@@ -118,7 +118,7 @@ struct Inn: Equatable {
         #expect(inn == Inn())
     }
 
-    /// The tests print what a person would read, and hold each word of it.
+    /// The tests print the messages that a person would read, and check every word.
     @Test(arguments: [
         ("rooms: many", "1:8: 'rooms' is 'many'; expected a whole number from 1 to 99"),
         ("rooms:", "1:7: 'rooms' is empty; expected a whole number from 1 to 99"),

@@ -27,8 +27,8 @@ import Testing
         try expectNoTrap(readFile(file), words, Settings.table, Settings())
     }
 
-    /// Documents out of parts that YAML gives a meaning, and mutations of a good one. Whatever is in a document,
-    /// it is read or told about.
+    /// Documents made of parts with a meaning in YAML, and mutations of a valid one. Every document is either read or
+    /// reported.
     private func expectNoTrap<Model>(
         _ whole: String,
         _ words: [String],
@@ -75,7 +75,7 @@ import Testing
             let isSaid = lines.allSatisfy { $0.hasPrefix("f:") && !$0.contains("\n") }
             try #require(isSaid, "run \(run): \(lines)")
         }
-        // Else the documents are too wild to reach the decoder.
+        // Otherwise the documents are too random to reach the decoder.
         #expect(accepted > runs / 100 && accepted < runs)
     }
 }

@@ -81,7 +81,7 @@ import Testing
         #expect(result.output.hasPrefix("fine: "))
     }
 
-    /// But for the short form of the listeners, which can't stand beside the long one.
+    /// Except the short form of the listeners, which can't be used together with the long one.
     @Test func theFullExampleHasEverySetting() async throws {
         let file = "\(projectFolder)/examples/full.yaml"
         let lines = try await Invocation("config", "show", "--config", file).run().output.split(
@@ -97,8 +97,8 @@ import Testing
         for key in shortForm { #expect(comments.contains { $0.hasPrefix("# \(key)") }, "\(key)") }
     }
 
-    /// A section that stands several times has each of its keys at least once; TLS and GSSAPI as comments, since
-    /// they need private keys.
+    /// A section that occurs several times has each of its keys at least once. TLS and GSSAPI are comments, since they
+    /// need private keys.
     @Test func theFullExampleHasEveryKeyOfAListener() throws {
         let text = try readFile("\(projectFolder)/examples/full.yaml")
         for setting in ListenerEntry.table.settings {

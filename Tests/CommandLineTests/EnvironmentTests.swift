@@ -3,7 +3,7 @@ import Testing
 
 @testable import socks5d
 
-/// Variables as Docker's `--env-file`, Kubernetes and slips of the keyboard make them.
+/// Variables as they are written by Docker's `--env-file`, by Kubernetes, and by typing errors.
 @Suite struct EnvironmentTests {
     private static let names = Setting.all.map { Origin.variable.name(of: $0.name) }
 

@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    /// bcrypt of cost 8 takes some 20 ms, and clients leave sooner, by an end or by a reset.
+    /// bcrypt with cost 8 takes about 20 ms, and clients leave earlier, by an end or by a reset.
     @Test func clientsThatLeaveWhileTheirHashIsComputedLeaveNothing() async throws {
         let made = try await Self.hash("secret", "--method bcrypt --cost 8")
         try await withFile(Array("alice:\(made.output)".utf8)) { path in

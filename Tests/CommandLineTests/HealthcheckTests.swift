@@ -31,7 +31,7 @@ import Testing
                 result.output
                     == "127.0.0.1:\(port) closes connections from here, since 'clients' doesn't have this machine\n"
             )
-            // With settings of another server, a closed connection is none that is served.
+            // With another server's settings, a closed connection doesn't count as served.
             let other = try Self.check(port).start().waitForEnd()
             #expect(other.exitCode == 1)
         }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import socks5d
 
-/// Settings may name a pipe instead of a file. No path can hold the program.
+/// Settings may name a pipe instead of a file. No path can block the program.
 @Suite struct InputFileTests {
     private static func fault(of path: String) -> String? {
         do throws(Failure) {

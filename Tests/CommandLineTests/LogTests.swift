@@ -3,9 +3,9 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// What is said, to whom, and what never is.
+/// The contents of the log, and what never appears in it.
 @Suite struct LogTests {
-    /// A password that no port, time or count has within it.
+    /// A password that occurs in no port, time or count.
     private static let password = "hunter2-" + String(repeating: "p", count: 89)
     private static let wrong = "trustno1-" + String(repeating: "q", count: 188)
 
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// The numbers of a log line, but for its time and those fields that may be any number.
+    /// The numbers of a log line, without its time and fields that may be any number.
     private static func telling(_ line: Substring) -> [Int] {
         let words = line.split(separator: " ").filter { word in
             !["20", "client=", "milliseconds=", "sessions=", "127.0.0.1"].contains { word.hasPrefix($0) }
@@ -219,7 +219,7 @@ import Testing
             for port in ports { #expect(ended.contains { $0.contains("client=127.0.0.1:\(port) ") }) }
             let times = lines.compactMap { $0.hasPrefix("20") ? $0.prefix(24) : nil }
             #expect(times.count > 300)
-            // The last client knows that it is closed a moment before its session has ended.
+            // The last client learns about the close shortly before its session has ended.
             #expect(lines.suffix(2).contains { $0.contains(" notice stopping ") })
         }
     }

@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    /// The same as 100,000 lines in a second, without a clock: they come in the portions of a turn of the writer.
+    /// The same as 100,000 lines in a second, but without a clock: they come in portions of one turn of the writer.
     @Test func aFileTakesAHundredThousandLinesWithoutALoss() async throws {
         try await onThread {
             try withFolder { folder in

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// What many connections cost socks5d, in memory and descriptors.
+/// The memory and descriptors that many connections take in socks5d.
 @Suite(.serialized, .enabled(if: !isQuick, "a sanitizer's memory isn't ours"))
 struct MemoryTests {
     /// Relayed connections, each with the target's end.
@@ -53,8 +53,8 @@ struct MemoryTests {
             listener.close()
         }
 
-        /// The targets send until their clients, which don't read, have all but stopped them: what still
-        /// trickles into the kernel's buffers doesn't reach the proxy's.
+        /// The targets send until their clients, which don't read, have almost stopped them: bytes that still trickle
+        /// into the kernel's buffers don't reach the proxy's.
         func stall() throws {
             let bytes = [UInt8](repeating: 3, count: 65536)
             var passesWithout = 0
@@ -76,8 +76,8 @@ struct MemoryTests {
         return count
     }
 
-    /// Some connections to begin with: what is opened and allocated once is there then. Returns the descriptors
-    /// that are left.
+    /// Opens some connections first, so that everything that is opened or allocated only once exists. Returns the
+    /// number of remaining descriptors.
     private static func warmUp(_ child: ChildProcess, _ port: Int, exchanging bytes: Int = 0) throws -> Int {
         let before = child.descriptorCount
         let tunnels = try Tunnels(50, through: port)
@@ -86,11 +86,11 @@ struct MemoryTests {
         return try settledDescriptors(of: child, atMost: before + 4 + (bytes > 0 ? mostPipes : 0))
     }
 
-    /// Pipes for splicing stay open, a few a worker.
+    /// Pipes for splicing stay open, a few per worker.
     private static var mostPipes: Int { 8 * sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 
-    /// A worker opens a descriptor of its own with its first connection, so that what is left can't be told
-    /// beforehand; it must stay the same for some time.
+    /// A worker opens a descriptor of its own with its first connection, so the number isn't known in advance; it must
+    /// stay the same for some time.
     private static func settledDescriptors(of child: ChildProcess, atMost limit: Int) throws -> Int {
         var count = 0
         var looks = 0
@@ -127,7 +127,7 @@ struct MemoryTests {
         }
     }
 
-    /// Silent, or with half of a message; of a login half of the password has come.
+    /// Silent, or with half a message; of a login, half the password has come.
     @Test(arguments: [
         [], [5], [5, 4, 0, 1], [5, 1, 0, 5, 1, 0, 3, 200, 97], [5, 1, 2, 1, 5, 97, 98, 99, 100, 101, 9, 1],
     ])
@@ -145,7 +145,7 @@ struct MemoryTests {
             let clients = try (0..<count).map { _ in
                 let client = try TestSocket(connectingTo: port)
                 try client.send(bytes)
-                // The answer to the greeting that is whole.
+                // The answer to a complete greeting.
                 if bytes.count > 4 { _ = try client.receive(2) }
                 return client
             }
@@ -170,7 +170,7 @@ struct MemoryTests {
         }
     }
 
-    /// With so little memory rings are small, so that they are full when the sink refuses all they hold.
+    /// With so little memory rings are small, so that they are full when the sink refuses their contents.
     @Test func stalledReadersUseNoProcessorTimeWhenMemoryIsShort() async throws {
         try await withSocks5d(Invocation("--buffer-memory", "1M")) { child, port in
             let tunnels = try Tunnels(150, through: port)
@@ -182,7 +182,7 @@ struct MemoryTests {
         }
     }
 
-    /// Where 64 MiB of buffers would be more than there is.
+    /// In a group where 64 MiB of buffers would exceed the memory.
     @Test(.enabled(if: MemoryGroup.canBeMade, "no control group can be made here"))
     func stalledReadersInASmallControlGroupEndNothing() async throws {
         let group = try MemoryGroup(bytes: 64 << 20)
@@ -250,8 +250,8 @@ struct MemoryTests {
             let count = try Self.affordable(4000)
             let stalled = try Tunnels(count, through: port, receiveBuffer: 4096)
             try stalled.stall()
-            // Beyond the bound a stream has 4 KiB of its own (and the heap 16 bytes for it), and a connection
-            // what an idle one takes; 1 MiB is for what there is once.
+            // Above the limit a stream takes 4 KiB of its own (and 16 bytes of heap for it), and a connection as much
+            // as an idle one; 1 MiB is for one-time allocations.
             let growth = child.anonymousBytes - base
             #expect(growth <= 9 << 20 + count * (4112 + 2000), "\(growth) bytes")
             try Self.expectTransfer(of: 32 << 20, through: port)
@@ -301,13 +301,13 @@ struct MemoryTests {
             }
             try Self.descriptors(of: child, become: idle)
             let growth = child.anonymousBytes - base
-            // Failed logins of one source are answered a second late, so that there are hundreds at once.
+            // Failed logins of one source are answered a second late, so there are hundreds at once.
             #expect(growth <= 4 << 20, "\(growth) bytes")
             try expectLogin("alice", "secret", at: port)
         }
     }
 
-    /// Bytes that are wrong from the first on, or only behind a greeting or a login.
+    /// Bytes that are wrong from the start, or only after a greeting or a login.
     private static func garbage(_ random: inout SeededGenerator) -> [UInt8] {
         let greeting = Greeting(methods: [.noAuthentication, .usernamePassword]).encoded
         let login = greeting + Credentials(username: "alice", password: "secret").encoded

@@ -9,7 +9,7 @@ import Testing
         try ChildProcess(["python3", "-B", "\(projectFolder)/scripts/messages"] + arguments).waitForEnd()
     }
 
-    /// What no source says, of some lines.
+    /// Lines that no source contains.
     private static func strange(_ lines: [String]) async throws -> ChildProcess.Result {
         try await onThread {
             try withFolder { folder in
@@ -29,7 +29,7 @@ import Testing
         )
     }
 
-    /// A slip of each kind, as the settings take it.
+    /// A mistake of each kind that the settings can contain.
     private static let slips = [
         "listen: [1080]", "listen: [::1:1080]", "listen: 127.0.0.1:1080", "lisen: []", "workers: many",
         "workers: [1]",

@@ -4,9 +4,9 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// More sessions than the access log's sink takes lines.
+/// More sessions than lines that the access log's sink accepts.
 @Suite struct OverloadTests {
-    /// So long that 8 MB of lines wait for the sink after some two thousand sessions: each byte takes six in the log.
+    /// So long that 8 MB of lines wait for the sink after about two thousand sessions: each byte takes six in the log.
     private static let name = [UInt8](repeating: 1, count: 255)
     private static let sessions = 3000
     private static let clients = 4
@@ -71,7 +71,7 @@ import Testing
                 #expect(dropped > 0)
                 let lines = try Self.lines(reader) { $0 + dropped >= Self.sessions }
                 #expect(lines + dropped == Self.sessions)
-                // Nothing is lost from now on, and nothing comes twice.
+                // From now on nothing is lost, and nothing comes twice.
                 try Self.haveSession(port)
                 #expect(try Self.lines(reader) { $0 >= 1 } == 1)
                 #expect(try metric("log_lines_dropped_total") == dropped)

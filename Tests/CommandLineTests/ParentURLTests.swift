@@ -122,7 +122,7 @@ import Testing
         #expect(!complaint.description.contains("hunter2"))
     }
 
-    /// Whatever is in it, it is read or told about.
+    /// Every URL is either read or reported.
     @Test func noURLTraps() {
         var random = SeededGenerator(seed: 0x75_726c)
         let parts = [
@@ -137,7 +137,7 @@ import Testing
             }
             guard let entry = try? ParentEntry(url: text, name: "p") else { continue }
             accepted += 1
-            // As it is written without a login, it reads back.
+            // Written without its login, it is read back unchanged.
             if entry.user == nil {
                 #expect((try? ParentEntry(url: entry.url, name: "p"))?.url == entry.url, "\(text)")
             }
@@ -147,7 +147,7 @@ import Testing
 
     // MARK: - What it does
 
-    /// A parent that a session goes through: what it is sent.
+    /// The request that a session sends to its parent.
     private static func expectRequest(
         _ parent: TestListener,
         _ credentials: Credentials?,
@@ -184,7 +184,7 @@ import Testing
             case "--parent=": Invocation("--parent=\(url)")
             default: Invocation([], environment: [origin: url])
             }
-        // What the file says of routes is passed over.
+        // Routes in the file are ignored.
         let file =
             "parents: {other: {socks5: 127.0.0.1:1}}\nroutes: [{via: other}]\n"
             + "listeners: [{address: 127.0.0.1:0, routes: [{via: other}]}]"

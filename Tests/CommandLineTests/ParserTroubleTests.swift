@@ -2,9 +2,9 @@ import Testing
 
 @testable import socks5d
 
-/// A slip in the command line is told with the option or subcommand that was probably meant.
+/// A mistake in the command line is reported with the option or subcommand that was probably meant.
 @Suite struct ParserTroubleTests {
-    /// What the program says, without where to read more.
+    /// The program's message, without the hint where to read more.
     private static func answer(_ line: String) throws -> String {
         let arguments = line.split(separator: " ").map(String.init)
         let error = try #require(throws: (any Error).self) { _ = try Socks5d.parseAsRoot(arguments) }

@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    /// What the first or the second of two proxies says, and how it is told.
+    /// The answers of the first or second of two proxies, and the message about them.
     @Test(arguments: [
         ("http", "HTTP/1.1 407 No\r\n\r\n", "status 407: it requires a login; give one in its URL"),
         ("http://a:hunter2@", "HTTP/1.1 407 No\r\n\r\n", "status 407: wrong user or password"),

@@ -2,7 +2,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// `socks5d probe`: each step is said, and what is wrong is named.
+/// `socks5d probe`: reports each step, and names the problem.
 @Suite struct ProbeTests {
     private static func probe(_ target: String, via port: Int, _ more: String...) -> Invocation {
         Invocation(["probe", target, "--via", "127.0.0.1:\(port)", "--timeout", "5"] + more)
@@ -112,14 +112,14 @@ import Testing
 
     // MARK: - Servers that don't do what they should
 
-    /// What a server of a test does after each number of bytes that it has received.
+    /// A test server's action after each number of received bytes.
     private enum Deed: Sendable {
         case receive(Int)
         case send([UInt8])
         case close, reset, wait
     }
 
-    /// The one line of a probe that fails at a server of these deeds.
+    /// The one line of a probe that fails at a server with these actions.
     private static func complaint(_ deeds: [Deed], _ more: [String] = []) async throws -> String {
         let listener = try TestListener()
         defer { listener.close() }

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Every mistake is answered with one line: what, where, and what was expected.
+/// Every mistake gets a message of one line: the problem, its place, and what was expected.
 @Suite struct RefusalTests {
     @Test func anUnknownFlagIsNamed() async throws {
         try await expectRefusal(

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// SIGHUP reads everything again, and a session notices nothing of it.
+/// SIGHUP reads everything again, without effect on running sessions.
 @Suite struct ReloadTests {
     private static func text(_ text: String) -> [UInt8] { Array(text.utf8) }
 
@@ -59,7 +59,7 @@ import Testing
                 // The listener is the flag's.
                 #expect(line.hasSuffix("settings=workers"))
                 _ = try child.waitForLine(containing: " notice reloaded ")
-                // What was said of it doesn't make it run with two.
+                // The report doesn't make it run with two workers.
                 try writeFile(file, Self.text("workers: 2\nbuffer-memory: 1M\n"))
                 child.signal(SIGHUP)
                 _ = try child.waitForLine(containing: "settings=workers,buffer-memory")
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    /// A reload reads in a thread of its own.
+    /// A reload reads on a thread of its own.
     @Test func aReloadThatWaitsForAPipeHoldsUpNothing() async throws {
         try await withFile(Self.text("workers: 1\n")) { file in
             try await withSocks5d(Invocation("--config", file)) { child, port in
@@ -109,8 +109,8 @@ import Testing
         }
     }
 
-    /// What a mount of a single file shows once that file has been replaced: a descriptor shows the same, and needs
-    /// no privilege.
+    /// A mount of a single file shows the old file after it was replaced: a descriptor shows the same, and needs no
+    /// privilege.
     @Test func aFileWhoseNameIsGoneIsToldAtAReload() async throws {
         try await withFile(Self.text("alice:{plain}one")) { users in
             try await withFile(Self.text("user-file: \(users)\n")) { file in

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// `socks5d routes`: what would become of a request.
+/// `socks5d routes`: the predicted result of a request.
 @Suite struct RoutesCommandTests {
     private static let file = """
         users:

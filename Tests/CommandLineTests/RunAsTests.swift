@@ -5,7 +5,7 @@ import Testing
 
 /// The process becomes the user of `--run-as`, in all of its threads and for good.
 @Suite struct RunAsTests {
-    /// Any that isn't root: no file and no process of the machine is theirs.
+    /// IDs other than root's, which own no file and no process of the machine.
     private static let numbers = "64123:64124"
 
     @Test(.enabled(if: geteuid() == 0), .overOwnThreads) func everyThreadIsTheUserAndHasNoRightsOfRoot()
@@ -126,7 +126,7 @@ import Testing
 }
 
 extension Trait where Self == ConditionTrait {
-    /// ThreadSanitizer starts a thread before the program does anything, which keeps all rights.
+    /// ThreadSanitizer starts a thread before the program does anything, and that thread keeps all rights.
     static var overOwnThreads: Self { .enabled(if: !isQuick, "a sanitizer has threads of its own") }
 }
 
@@ -138,8 +138,8 @@ extension ChildProcess {
         }
     }
 
-    /// What proc(5) says of each thread, in `status`: values by their names, with single spaces. Of a thread that ends
-    /// meanwhile nothing, or not all.
+    /// The facts about each thread in its `status` (proc(5)): values by their names, with single spaces. For a thread
+    /// that ends meanwhile, none or only some.
     func threadFacts() throws -> [[String: String]] {
         try namesIn("/proc/\(pid)/task").compactMap { try? readFile("/proc/\(pid)/task/\($0)/status") }.map {
             text in

@@ -6,7 +6,7 @@ import Testing
 
 private let hasLandlock = test_landlock_version() > 0
 
-/// A process in the sandbox uses its own files and makes its own system calls, and does all of its work.
+/// A process in the sandbox uses only its own files and system calls, and still does all of its work.
 @Suite struct SandboxTests {
     private static let on = Invocation("--sandbox", "on")
 
@@ -141,7 +141,7 @@ private let hasLandlock = test_landlock_version() > 0
                 defer { child.finish() }
                 _ = try child.waitForLine("try: ")
                 let names = try namesIn(folder)
-                // Under the one name or, for a moment, under the other one.
+                // The file has its final name or, for a moment, the temporary one.
                 let others = names.filter { !$0.hasPrefix("quotas") }
                 #expect(others == ["admin.sock", "proxy.sock", "socks5d.yaml"] && others != names)
                 let status = try Invocation("status", "--admin", "unix:\(folder)/admin.sock").start()

@@ -4,15 +4,15 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// No password is left in the memory of socks5d when its login has been looked at. The users have hashes: one in plain
-/// text in the configuration would be there by right.
+/// No password is left in the memory of socks5d after its login was checked. The users have hashes: a password in plain
+/// text in the configuration would stay in memory legitimately.
 @Suite(.serialized, .enabled(if: !isQuick, "a sanitizer keeps what is freed, and terabytes of shadows"))
 struct SecretMemoryTests {
-    /// Longer than anything that a register or a block's tail may keep of it.
+    /// Longer than any fragment that may stay in a register or at the end of a block.
     private static let right = "right horse battery staple, 8d1f"
     private static let wrong = "wrong donkey capacitor nail, 7c2e"
 
-    /// What has been answered may be freed a moment later.
+    /// The memory of an answered login may be freed a moment later.
     private static func expectNoTrace(of password: String, in child: ChildProcess) throws {
         try eventually(within: 5, "no trace of '\(password.prefix(5))…'") {
             try !child.holdsInMemory(Array(password.utf8.prefix(16)))
@@ -30,7 +30,7 @@ struct SecretMemoryTests {
 
     @Test func aPasswordIsGoneWhenItsLoginIsAnswered() async throws {
         try await Self.withUser { child, port in
-            // The second time it is remembered, without another hash.
+            // The second time it is remembered, and costs no hash.
             for _ in 0..<2 { try expectLogin("alice", Self.right, at: port) }
             try expectLogin("alice", Self.wrong, isAccepted: false, at: port)
             try expectLogin("bob", Self.wrong, isAccepted: false, at: port)
@@ -47,7 +47,7 @@ struct SecretMemoryTests {
             defer { client.close() }
             let login = Credentials(username: "alice", password: Self.right).encoded
             let request = SOCKSRequest(command: .connect, destination: .loopback(listener.port)).encoded
-            // In one piece, and with payload behind it.
+            // In one piece, followed by payload.
             try client.send(Greeting(methods: [.usernamePassword]).encoded + login + request + [1, 2, 3])
             let target = try listener.accept()
             defer { target.close() }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import socks5d
 
-/// The end of `NOTIFY_SOCKET` that systemd has.
+/// The end of `NOTIFY_SOCKET` that systemd holds.
 private final class NotifySocket: Sendable {
     let path: String
     private let descriptor: Int32
@@ -36,7 +36,7 @@ private final class NotifySocket: Sendable {
         return String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
-    /// The next datagram with this line, signs of life and states left aside.
+    /// The next datagram with this line; signs of life and states are skipped.
     func receive(_ line: String) throws -> [String] {
         while true {
             let lines = try receive()
@@ -45,7 +45,7 @@ private final class NotifySocket: Sendable {
     }
 }
 
-/// What systemd is told (sd_notify(3)).
+/// The notifications to systemd (sd_notify(3)).
 @Suite struct ServiceManagerTests {
     private static func withNotified(
         _ more: [String] = [],
@@ -98,7 +98,7 @@ private final class NotifySocket: Sendable {
         }
     }
 
-    /// From then on it is the one that the service manager looks after.
+    /// From then on the service manager watches the new process.
     @Test func aProcessThatTakesThePlaceOfAnotherIsTheMainOne() async throws {
         try await onThread {
             try withFolder { folder in

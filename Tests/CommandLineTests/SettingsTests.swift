@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// What each flag and each variable does, seen from outside.
+/// The effect of each flag and each variable, seen from outside.
 @Suite struct SettingsTests {
     @Test(arguments: Origin.allCases) func listen(_ origin: Origin) async throws {
         let both =
@@ -238,7 +238,7 @@ import Testing
         }
     }
 
-    /// What a message names: the variable, or the file that it names.
+    /// The name in a message: the variable, or the file that it names.
     private func refused(_ name: String, _ bad: String) -> String {
         switch name {
         case "config": "configuration file \(bad)"

@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    /// Before its first instruction a signal ends any program; from then on this one ends in order.
+    /// Before its first instruction a signal kills any program; from then on this one ends in order.
     @Test func aSignalAtAnyMomentOfTheStartEndsIt() async throws {
         try await onThread {
             var random = SeededGenerator(seed: 47)
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    /// As any other program; only what serves has something to bring to an end.
+    /// Like any other program: only a server has something to finish.
     @Test func aSignalEndsTheOtherCommandsAtOnce() async throws {
         try await onThread {
             let silent = try TestListener()
@@ -162,7 +162,7 @@ import Testing
         }
     }
 
-    /// However many wait to be accepted, on whichever of the listeners.
+    /// For any number of waiting connections, on any of the listeners.
     @Test(arguments: [1, 4]) func connectionsThatTheKernelHasCompletedAreServedAtAStop(_ workers: Int)
         async throws
     {
@@ -236,7 +236,7 @@ private func withNamedPipe(_ body: @escaping @Sendable (String) throws -> Void) 
 }
 
 extension ChildProcess {
-    /// Signals that were sent and not taken yet (proc(5), ShdPnd).
+    /// Signals that were sent and not yet received (proc(5), ShdPnd).
     fileprivate var hasPendingSignals: Bool {
         let lines = ((try? readFile("/proc/\(pid)/status")) ?? "").split(separator: "\n")
         let line = lines.first { $0.hasPrefix("ShdPnd:") }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import socks5d
 
-/// Slips that YAML makes easy: each is told with its place, what was expected, and how to write it.
+/// Mistakes that YAML makes easy: each is reported with its place, what was expected, and how to write it.
 @Suite struct SlipTests {
     private static func lines(_ text: String) -> [String] {
         let problems = Problems()

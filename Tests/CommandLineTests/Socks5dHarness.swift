@@ -3,20 +3,20 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Where a setting comes from.
+/// The origin of a setting.
 enum Origin: CaseIterable, Sendable {
     case flag, variable
 
-    /// What a bad value is answered with: a mistake of the command line, or of the configuration.
+    /// The exit code for a bad value: a mistake in the command line, or in the configuration.
     var exitCode: Int32 { self == .flag ? 64 : 78 }
 
-    /// How a message names the setting.
+    /// The name of the setting in messages.
     func name(of setting: String) -> String {
         self == .flag ? "--\(setting)" : "SOCKS5D_\(Setting.variable(setting))"
     }
 }
 
-/// All settings, each with a value that is fine and one that isn't.
+/// All settings, each with a valid and an invalid value.
 enum Setting {
     static let all: [(name: String, good: String, bad: String)] = [
         ("config", "/dev/null", "/nonexistent/config.yaml"),
@@ -71,7 +71,7 @@ enum Setting {
 
     static let switches: Set = ["open", "share-port", "no-bind", "no-udp"]
 
-    /// The name behind `SOCKS5D_`.
+    /// The name after `SOCKS5D_`.
     static func variable(_ name: String) -> String {
         String(name.map { $0 == "-" ? "_" : $0 }).uppercased()
     }
@@ -99,7 +99,7 @@ extension TestSocket {
         return try receive(AuthenticationStatus.self).succeeded
     }
 
-    /// Greets, which a server that serves answers.
+    /// Greets; a running server answers.
     func greet() throws {
         try send(Greeting(methods: [.noAuthentication]))
         let selection = try receive(MethodSelection.self)
@@ -107,7 +107,7 @@ extension TestSocket {
     }
 }
 
-/// The proxy takes this login, or refuses it.
+/// Whether the proxy accepts or refuses this login.
 func expectLogin(_ name: String, _ password: String, isAccepted: Bool = true, at port: Int) throws {
     let socket = try TestSocket(connectingTo: port)
     defer { socket.close() }

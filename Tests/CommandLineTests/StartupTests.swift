@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// The process, whatever it is started with.
+/// The process, in whatever state it is started.
 @Suite struct StartupTests {
     @Test(arguments: [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]])
     func closedStandardDescriptorsLeadNowhere(_ closed: [Int]) async throws {
@@ -65,11 +65,11 @@ import Testing
     }
 }
 
-/// Too little of what the system has.
+/// Too little of the system's resources.
 @Suite(.enabled(if: !isQuick, "a sanitizer needs far more addresses")) struct ShortageTests {
-    /// It serves, or it ends and says why.
+    /// It either serves, or ends and says why.
     ///
-    /// - Parameter mayFailToLoad: whether the system may say so in its stead.
+    /// - Parameter mayFailToLoad: whether the system may report the failure instead.
     private func expectServiceOrMessage(
         _ launcher: [String],
         _ program: String = ChildProcess.socks5d,

@@ -4,9 +4,9 @@ import Testing
 @testable import SOCKS5Server
 @testable import socks5d
 
-/// Parsers of what an operator writes: whatever it is, they answer, and don't trap.
+/// The parsers of operators' texts answer any text, and never trap.
 @Suite struct SyntaxTests {
-    /// Texts of what occurs in good ones, and of anything.
+    /// Texts made of parts of valid ones, and of random characters.
     private static func texts(_ count: Int, seed: UInt64, of parts: [String]) -> [String] {
         var random = SeededGenerator(seed: seed)
         return (0..<count).map { _ in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import socks5d
 
-/// How TLS is set, of listeners and of parents.
+/// TLS settings of listeners and of parents.
 @Suite struct TLSSettingsTests {
     private func settings(_ text: String) throws -> Settings {
         var effective = Effective(Settings.table, defaults: Settings())

@@ -4,7 +4,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// A process takes the place of a running one, which its clients don't notice.
+/// A process replaces a running one, and its clients don't notice.
 @Suite struct TakeOverTests {
     private static func server(_ folder: String, _ more: String..., environment: [String: String] = [:])
         throws
@@ -17,7 +17,7 @@ import Testing
         ).start()
     }
 
-    /// Connects for as long as `goesOn` says so, at about 1,000 a second; each connection is greeted.
+    /// Connects as long as `goesOn` returns true, about 1,000 times per second; each connection is greeted.
     private static func flood(_ port: Int, _ goesOn: () -> Bool) throws -> (connections: Int, failures: Int) {
         var (connections, failures) = (0, 0)
         let start = monotonicMilliseconds()
@@ -110,7 +110,7 @@ import Testing
                 let port = try old.waitForPort()
                 let taken = try TestListener()
                 defer { taken.close() }
-                // It has the sockets, and can't open another one.
+                // The new process has the sockets, and couldn't open another one.
                 let next = try Invocation(
                     "--listen",
                     "127.0.0.1:0,127.0.0.1:\(taken.port)",
@@ -119,7 +119,7 @@ import Testing
                     "unix:\(folder)/admin.sock"
                 ).start().waitForEnd()
                 #expect(next.exitCode == 1 && next.errors.contains("is in use"))
-                // And one that says no more behind its request.
+                // And a process that sends nothing after its request.
                 let mute = try TestSocket(connectingToUnix: "\(folder)/admin.sock")
                 try mute.send(Array("POST /take-over HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
                 #expect(try mute.receive(12) == Array("HTTP/1.1 200".utf8))

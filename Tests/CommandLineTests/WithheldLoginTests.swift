@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// A URL with a login where something else was expected: no message shows it.
+/// A URL with a login in a wrong place: no message shows it.
 @Suite struct WithheldLoginTests {
     @Test(
         arguments: ["socks5://a:sekret9@127.0.0.1:1", "a:sekret9@127.0.0.1:1", "sekret9@h"].flatMap { text in

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Real load balancers, which say by a PROXY header who the client is: it comes from 127.0.0.7, they from 127.0.0.1.
+    /// Real load balancers, which name the client by a PROXY header: it comes from 127.0.0.7, they from 127.0.0.1.
     @Suite struct BalancerTests {
         @Test(
             .client("haproxy", package: "haproxy"),
@@ -25,8 +25,8 @@ extension EndToEnd {
             }
         }
 
-        /// Its checks send LOCAL: they are served though it is no client of the listener, and it passes clients on while
-        /// they are.
+        /// HAProxy's checks send LOCAL: they are served though it is no client of the listener, and it forwards clients
+        /// as long as they succeed.
         @Test(.client("haproxy", package: "haproxy")) func haproxyChecksTheServer() async throws {
             try await expectClient(["--clients", "127.0.0.7"]) { rig, port in
                 let text = """
@@ -48,7 +48,7 @@ extension EndToEnd {
                     """
                 return ["haproxy", "-db", "-f", try rig.file("haproxy.cfg", Array(text.utf8))]
             } whenReady: { rig in
-                // Its own socket appears behind the port.
+                // HAProxy's own socket appears after the port.
                 try eventually("a check is passed") {
                     (try? Self.row(of: "socks5d", rig))?["check_status"] == "L7OK"
                 }
@@ -56,7 +56,7 @@ extension EndToEnd {
             }
         }
 
-        /// What HAProxy says of a server, by column.
+        /// HAProxy's facts about a server, by column.
         private static func row(of server: String, _ rig: Rig) throws -> [Substring: Substring] {
             let socket = try TestSocket(connectingToUnix: "\(rig.folder)/stats.sock")
             defer { socket.close() }
@@ -101,7 +101,7 @@ extension EndToEnd {
 
         /// - Parameters:
         ///   - more: arguments of socks5d.
-        ///   - balancer: what starts one that listens on a port.
+        ///   - balancer: the command that starts a balancer on a port.
         ///   - whenReady: called when the balancer listens.
         private func expectClient(
             _ more: [String] = [],

@@ -2,8 +2,8 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Programs that strangers use, behind socks5d and reached from outside by BIND: Dante's client makes one of their
-    /// bind(2) and listen(2), and its accept(2) waits for the second reply.
+    /// Common programs behind socks5d, reached from outside by BIND: Dante's client implements their bind(2) and
+    /// listen(2) with it, and its accept(2) waits for the second reply.
     @Suite(.client("socksify", package: "dante-client")) struct BindClientTests {
         @Test(.client("/usr/bin/python3", package: "python3"))
         func aSocksifiedProgramAcceptsAConnection() async throws {
@@ -61,7 +61,7 @@ extension EndToEnd {
             }
         }
 
-        /// - Parameter check: what curl has said, what it has stored, and the sessions with BIND.
+        /// - Parameter check: receives curl's output, the stored file, and the sessions with BIND.
         private func transfer(
             of file: [UInt8] = [],
             _ arguments: [String] = [],
@@ -87,7 +87,7 @@ extension EndToEnd {
                 #expect(end.exitCode == 0, "\(end.errors)")
                 try server.join()
                 let sessions = try socksify.endedSessions()
-                // The control connection has gone through the proxy; the other one was awaited from its host.
+                // The control connection has gone through the proxy; the data connection was awaited from its host.
                 #expect(sessions.compactMap(\.command).sorted() == ["bind", "connect"])
                 #expect(sessions.filter { $0.command == "connect" }.map(\.port) == [listener.port])
                 let binds = sessions.filter { $0.command == "bind" }
@@ -101,7 +101,7 @@ extension EndToEnd {
 }
 
 extension Socksify {
-    /// Stops the proxy; what it has logged.
+    /// Stops the proxy, and returns what it has logged.
     fileprivate func endedSessions() throws -> [LoggedSession] {
         try proxy.stop().errors.split(separator: "\n").compactMap { LoggedSession($0) }
     }

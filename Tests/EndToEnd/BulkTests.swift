@@ -3,8 +3,7 @@ import Testing
 
 extension EndToEnd {
     @Suite(.client("curl", package: "curl")) struct BulkTests {
-        /// One curl gets a gibibyte and another one puts it back; the web server compares what it is given with
-        /// what it gave.
+        /// One curl downloads a gibibyte and another uploads it again; the web server compares the bytes.
         @Test func aGibibyteComesDownAndGoesUpWhole() async throws {
             let bytes = 1 << 30
             let (result, sessions) = try await withRig(user: "alice:secret") { rig in

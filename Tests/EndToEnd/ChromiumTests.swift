@@ -29,7 +29,7 @@ extension EndToEnd {
                 try $0.chromium($0.url("127.0.0.1"))
             }
             #expect(!page.output.contains(WebConnection.pageText))
-            // What the browser does in the background may be cut off by its end.
+            // The browser's background connections may be cut off when it ends.
             #expect(sessions.contains { $0.outcome == "no acceptable method" })
             #expect(sessions.allSatisfy { ["no acceptable method", "client left"].contains($0.outcome) })
         }
@@ -37,8 +37,7 @@ extension EndToEnd {
 }
 
 extension Rig {
-    /// Loads a page and prints its document. What a browser calls home for, by HTTPS, ends at a port that nobody
-    /// listens on.
+    /// Loads a page and prints its document. The browser's own requests, by HTTPS, go to a port without a listener.
     fileprivate func chromium(_ url: String) throws -> ChildProcess.Result {
         try run(
             [

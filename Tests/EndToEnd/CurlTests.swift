@@ -2,8 +2,8 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// curl resolves names itself for `socks5://` and leaves that to the proxy for `socks5h://`. What fails in
-    /// the proxy is its error 97 (CURLE_PROXY).
+    /// curl resolves names itself for `socks5://`, and leaves that to the proxy for `socks5h://`. Failures in the proxy
+    /// are its error 97 (CURLE_PROXY).
     @Suite(.client("curl", package: "curl")) struct CurlTests {
         @Test(arguments: ["socks5", "socks5h"], ["127.0.0.1", "localhost"])
         func aPageComes(_ scheme: String, _ host: String) async throws {
@@ -35,7 +35,7 @@ extension EndToEnd {
             #expect(sessions.map(\.host) == ["[::1]"])
         }
 
-        /// curl offers both methods then.
+        /// curl then offers both methods.
         @Test func aLoginThatIsNotAskedForDoesNoHarm() async throws {
             let (page, sessions) = try await withRig {
                 try $0.curl("socks5h", login: "alice:secret", $0.url("127.0.0.1"))

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Real clients against the program, one after the other: a browser beside a gibibyte would only be slow.
+/// Real clients against the program, one after the other: a browser beside a transfer of a gibibyte would only be slow.
 @Suite(.serialized, .enabled(if: !isQuick, "real clients are left out of quick runs"))
 struct EndToEnd {}
 
@@ -20,7 +20,7 @@ extension Trait where Self == ConditionTrait {
     static var ipv6: Self { .enabled(if: Machine.hasIPv6, "this machine has no ::1") }
 }
 
-/// What the tests run on.
+/// The machine that the tests run on.
 enum Machine {
     static let isCI = ChildProcess.ownEnvironment["CI"] == "true"
 

@@ -2,19 +2,20 @@ import Locks
 import TestSupport
 import UVLoop
 
-/// As much of an FTP server as active mode takes (RFC 959): it connects to where the client says that it listens.
+/// The parts of an FTP server that active mode needs (RFC 959): it connects to the address on which the client says it
+/// listens.
 ///
-/// Before each transfer another host tries, too, and must be sent away.
+/// Before each transfer another host tries too, and must be refused.
 final class FTPServer: Sendable {
     private let file: [UInt8]
     private let stored = Guarded<[UInt8]>([])
 
-    /// - Parameter file: what there is to be had, by whatever name.
+    /// - Parameter file: the content that is served under every name.
     init(file: [UInt8] = []) {
         self.file = file
     }
 
-    /// What the last client has left here.
+    /// The file that the last client has stored here.
     var lastStored: [UInt8] { stored.withLock { $0 } }
 
     /// Plays the server on one control connection.
@@ -61,7 +62,7 @@ final class FTPServer: Sendable {
         return try TestSocket(connectingTo: client.port, host: client.host)
     }
 
-    /// Of h1,h2,h3,h4,p1,p2.
+    /// Parses h1,h2,h3,h4,p1,p2.
     private static func address(_ text: Substring) throws -> (host: String, port: Int) {
         let numbers = text.split(separator: ",").compactMap { UInt8($0) }
         guard numbers.count == 6 else { throw TestFailure("PORT \(text)") }

@@ -4,7 +4,7 @@
     import Testing
 
     extension EndToEnd {
-        /// Kerberos as clients use it: the libcurl of PyPI's pycurl, and PyPI's gssapi.
+        /// Kerberos with real clients: the libcurl of PyPI's pycurl, and PyPI's gssapi.
         @Suite(.client(Realm.python, package: "krb5-kdc, and scripts/clients"))
         struct GSSAPITests {
             @Test func payloadComesBackUnderEachProtection() async throws {
@@ -81,7 +81,7 @@
                 }
             }
 
-            /// Longer than the ring of a handshake at first, and of no use.
+            /// Longer than the initial ring of a handshake, and invalid.
             @Test func aTokenOfAnyLengthIsReadToItsEnd() async throws {
                 let log = try await withProxy { try expect($0.client(2, "long"), "refused\n") }
                 #expect(log.sessions.map(\.outcome) == Array(repeating: "login refused", count: 5))
@@ -193,11 +193,11 @@
     }
 
     private struct Log: Sendable {
-        /// For people.
+        /// The log for people.
         let text: String
-        /// For programs.
+        /// The log for programs.
         let access: String
-        /// In the order of their ends.
+        /// In the order in which they ended.
         var sessions: [LoggedSession] { text.split(separator: "\n").compactMap { LoggedSession($0) } }
     }
 #endif

@@ -2,7 +2,7 @@
     import Locks
     import TestSupport
 
-    /// What a test with Kerberos has: the program with a keytab, and a server that echoes.
+    /// The environment of a test with Kerberos: the program with a keytab, and a server that echoes.
     struct KerberosRig: Sendable {
         let realm: Realm
         let child: ChildProcess
@@ -27,14 +27,14 @@
             }
         }
 
-        /// - Parameter command: with the address of the server, where it needs one.
+        /// - Parameter command: includes the address of the server if it needs one.
         func client(_ level: Int, _ command: String..., service: String = Realm.service) throws -> String {
             let size = command.last == "echo" ? ["500000"] : []
             let arguments = command + ["127.0.0.1", "\(echo.port)"] + size
             return try realm.client(port, level: level, service: service, arguments).said()
         }
 
-        /// What the client has said, to whom two of its datagrams come back.
+        /// The output of the client, which gets two of its datagrams back.
         func datagramClient(_ level: Int) throws -> String {
             let target = try TestDatagramSocket()
             defer { target.close() }
@@ -47,7 +47,7 @@
             return said
         }
 
-        /// Asks for a page, in libcurl's own words.
+        /// Fetches a page with libcurl's own options.
         func curl(_ web: Int, nec: Int) throws -> String {
             let program = """
                 import io, pycurl, sys

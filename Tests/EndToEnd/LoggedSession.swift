@@ -1,8 +1,8 @@
-/// What the program's log says about a session.
+/// The program's log about a session.
 struct LoggedSession: Sendable {
     private let fields: [String: String]
 
-    /// Nothing if the line is about something else.
+    /// `nil` if the line is about something else.
     init?(_ line: Substring) {
         guard let range = line.firstRange(of: " info session ended ") else { return nil }
         var fields: [String: String] = [:]
@@ -22,7 +22,7 @@ struct LoggedSession: Sendable {
         self.fields = fields
     }
 
-    /// What the client has asked for: an address, IPv6 in brackets, or a name.
+    /// The requested host: an address, IPv6 in brackets, or a name.
     var host: String {
         let destination = fields["destination"] ?? ""
         return String(destination[..<(destination.lastIndex(of: ":") ?? destination.startIndex)])
@@ -35,6 +35,6 @@ struct LoggedSession: Sendable {
     var outcome: String { fields["outcome"] ?? "" }
     /// Bytes from the client to the target.
     var sent: Int { fields["sent"].flatMap { Int($0) } ?? 0 }
-    /// Bytes to the client, the proxy's own replies among them.
+    /// Bytes to the client, including the proxy's own replies.
     var received: Int { fields["received"].flatMap { Int($0) } ?? 0 }
 }

@@ -3,7 +3,7 @@ import Locks
 import TestSupport
 import UVLoop
 
-/// A server of a test, on one port of 127.0.0.1 and, where there is one, of ::1; a thread a connection.
+/// A test's server on one port of 127.0.0.1 and, if available, of ::1, with one thread per connection.
 final class LoopbackServer: Sendable {
     private struct State {
         var isStopping = false
@@ -25,10 +25,10 @@ final class LoopbackServer: Sendable {
 
     var port: Int { listeners[0].port }
 
-    /// How many connections have said something.
+    /// The number of connections that have sent something.
     var served: Int { state.withLock { $0.served } }
 
-    /// Ends what is open, and returns when no thread is left.
+    /// Ends all connections, and returns when no thread is left.
     func stop() throws {
         state.withLock { state in
             state.isStopping = true
@@ -84,7 +84,7 @@ final class LoopbackServer: Sendable {
         }
     }
 
-    /// Under the lock, so that ``stop()`` never shuts down a descriptor that is another one by then.
+    /// Under the lock, so that ``stop()`` never shuts down a descriptor whose number is already in use again.
     private func close(_ socket: TestSocket) {
         state.withLock { state in
             state.open.removeAll { $0 === socket }
@@ -102,7 +102,7 @@ extension TestSocket {
 }
 
 extension LoopbackServer {
-    /// Sends back what it gets.
+    /// Returns the bytes that it receives.
     static func echo() throws -> LoopbackServer {
         try LoopbackServer { socket in
             while true {

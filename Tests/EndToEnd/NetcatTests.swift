@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// OpenBSD's netcat, as in ssh's ProxyCommand: no login, names left to the proxy.
+    /// OpenBSD's netcat, as used in ssh's ProxyCommand: no login, and names are left to the proxy.
     @Suite(.client("nc.openbsd", package: "netcat-openbsd")) struct NetcatTests {
         @Test(arguments: ["127.0.0.1", "localhost"]) func bytesComeBack(_ host: String) async throws {
             try await expectEcho(from: host)
@@ -12,7 +12,7 @@ extension EndToEnd {
             try await expectEcho(from: "::1", asLogged: "[::1]")
         }
 
-        /// More than the buffers between here and there hold, the end of sending behind it.
+        /// More than the buffers in between hold, followed by the end of sending.
         private func expectEcho(from host: String, asLogged logged: String? = nil) async throws {
             let line = "All work and no play makes Jack a dull boy.\n"
             let text = String(repeating: line, count: (4 << 20) / line.utf8.count)

@@ -11,7 +11,7 @@ extension EndToEnd {
             }
             #expect(page.output == WebConnection.page, "\(page.errors)")
             #expect(sessions.map(\.outcome) == ["completed"])
-            // The user ID, which nobody has checked.
+            // The user ID, which isn't verified.
             #expect(sessions.map(\.user) == ["alice"])
             #expect((scheme == "socks4a" && host == "localhost") == (sessions.first?.host == "localhost"))
         }
@@ -43,7 +43,7 @@ extension EndToEnd {
             #expect(sessions.map(\.host) == ["[::1]"])
         }
 
-        /// curl asks again with the login that the first answer asks for.
+        /// curl sends the login after the first answer has asked for it.
         @Test func aLoginIsGivenWhenItIsAskedFor() async throws {
             let (page, sessions) = try await withRig(user: "alice:secret", protocols: "http") {
                 let arguments = ["--proxytunnel", "--proxy-anyauth", $0.url("127.0.0.1")]
@@ -72,8 +72,7 @@ extension EndToEnd {
         }
     }
 
-    /// torsocks asks for the address of a name by RESOLVE. It connects to loopback by itself alone, so that these tests
-    /// end with the address.
+    /// torsocks resolves names by RESOLVE. It connects to loopback only directly, so these tests end with the address.
     @Suite(.client("torsocks", package: "torsocks"), .client("python3", package: "python3"))
     struct TorsocksTests {
         private static let program = [

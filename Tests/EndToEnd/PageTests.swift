@@ -2,8 +2,8 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// The page of the admin listener in a browser. The scripts of Tests/Page say what holds, test by test; they take
-    /// some seconds, since the page looks for news once a second.
+    /// The page of the admin listener in a browser. The scripts of Tests/Page contain the assertions, test by test.
+    /// They take some seconds, since the page updates once per second.
     @Suite(.client("chromium", package: "chromium")) struct PageTests {
         @Test func thePageShowsFiltersEndsAndSurvivesInABrowser() async throws {
             try await expectSuccess("page.py")

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// proxychains4 in front of programs that know nothing of proxies.
+    /// proxychains4 in front of programs that know nothing about proxies.
     @Suite(
         .client("proxychains4", package: "proxychains4"),
         .client("curl", package: "curl"),
@@ -31,7 +31,7 @@ extension EndToEnd {
             #expect(sessions.map(\.host) == ["[::1]"])
         }
 
-        /// proxychains4 looks into /etc/hosts alone; RFC 6761 keeps the name from ever having an address.
+        /// proxychains4 reads only /etc/hosts; by RFC 6761 the name never has an address.
         @Test func aNameThatIsNotInHostsIsLeftToTheProxy() async throws {
             let (result, sessions) = try await withRig { rig in
                 try rig.proxychains(["nc.openbsd", "-N", "socks5d.invalid", String(rig.echo.port)])
@@ -82,7 +82,7 @@ extension Rig {
         input: String = ""
     ) throws -> ChildProcess.Result {
         let words = login?.split(separator: ":").joined(separator: " ") ?? ""
-        // No `localnet`: not even loopback is reached past the proxy.
+        // Without `localnet`, not even loopback bypasses the proxy.
         let configuration = """
             strict_chain
             proxy_dns

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// PySocks, with Debian's Python: another one in PATH doesn't have it.
+    /// PySocks with Debian's Python: another Python in PATH doesn't have it.
     @Suite(.client("/usr/lib/python3/dist-packages/socks.py", package: "python3-socks"))
     struct PySocksTests {
         @Test(arguments: [true, false], ["127.0.0.1", "localhost"])

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Other people's proxies as parents, each with a login where it knows any.
+    /// Other implementations of proxies as parents, each with a login if it supports any.
     @Suite struct RealParentTests {
         private static let login = "alice:open-sesame"
 
@@ -89,7 +89,7 @@ extension EndToEnd {
             }
         }
 
-        /// The server talks to the client through its own input and output, and ends with it.
+        /// The server talks to the client through its standard input and output, and ends with it.
         private static let ssh = """
             set -eu
             ssh-keygen -q -t ed25519 -N '' -f host
@@ -129,7 +129,7 @@ extension EndToEnd {
             #expect(sessions.map { $0.outcome } == ["completed"])
         }
 
-        /// - Parameter parent: what starts one that listens on a port.
+        /// - Parameter parent: the command that starts a parent on a port.
         private func withParent<Result: Sendable>(
             _ scheme: String,
             _ login: String?,

@@ -2,7 +2,7 @@
     import Glibc
     import TestSupport
 
-    /// A realm of Kerberos of a test's own, on loopback: a KDC, the keytab of a proxy, and the tickets of a user.
+    /// A test's own Kerberos realm on loopback: a KDC, the keytab of a proxy, and the tickets of a user.
     struct Realm: Sendable {
         static let name = "EXAMPLE.TEST"
         static let service = "rcmd/127.0.0.1@EXAMPLE.TEST"
@@ -10,12 +10,12 @@
 
         let folder: String
 
-        /// Of the service.
+        /// The service's keytab.
         var keytab: String { "\(folder)/proxy.keytab" }
-        /// Of another service.
+        /// Another service's keytab.
         var otherKeytab: String { "\(folder)/other.keytab" }
 
-        /// Of socks5d, and of clients with the user's tickets.
+        /// The environment of socks5d, and of clients with the user's tickets.
         var environment: [String: String] {
             [
                 "KRB5_CONFIG": "\(folder)/krb5.conf", "KRB5_KDC_PROFILE": "\(folder)/kdc.conf",
@@ -25,7 +25,7 @@
 
         /// Runs `body` beside a KDC.
         ///
-        /// - Parameter lifetime: of the user's tickets, in seconds.
+        /// - Parameter lifetime: the lifetime of the user's tickets, in seconds.
         static func with<Result>(lifetime: Int = 3600, _ body: (Realm) throws -> Result) throws -> Result {
             try withFolder { folder in
                 let realm = Realm(folder: folder)
@@ -106,10 +106,10 @@
 
         // MARK: - Clients
 
-        /// Of PyPI's packages, in which Debian's curl is broken: scripts/clients makes it.
+        /// With PyPI's packages, because Debian's curl is broken here: scripts/clients creates it.
         static let python = "\(projectFolder)/.build/clients/bin/python3"
 
-        /// Starts the client of the tests' folder.
+        /// Starts the client in the tests' folder.
         func client(_ port: Int, level: Int, service: String, _ command: [String]) throws -> ChildProcess {
             let script = "\(projectFolder)/Tests/Clients/gssapi_client.py"
             return try python([script, "\(port)", service, "\(level)"] + command)
@@ -124,8 +124,8 @@
         /// Starts the program with one listener.
         ///
         /// - Parameters:
-        ///   - settings: its `gssapi`.
-        ///   - more: of the whole server, a line each.
+        ///   - settings: the listener's `gssapi`.
+        ///   - more: settings of the whole server, one per line.
         func start(_ settings: String, more: String = "") throws -> ChildProcess {
             let text = """
                 guard: {mode: "off"}
@@ -143,7 +143,7 @@
     }
 
     extension ChildProcess {
-        /// All that it has said until its end.
+        /// All output until its end.
         func said() throws -> String {
             let end = try waitForEnd()
             return end.output + end.errors

@@ -10,7 +10,7 @@ extension EndToEnd {
             #expect(result.exitCode == 0, "\(result.output)\(result.errors)")
         }
 
-        /// Each change is one that the release has had and this build hasn't.
+        /// Each change is a difference between the release and this build.
         @Test func eachThingThatIsGoneOrDifferentIsNamed() async throws {
             let changes = [
                 (

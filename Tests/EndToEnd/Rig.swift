@@ -1,7 +1,7 @@
 import Glibc
 import TestSupport
 
-/// What a test with a real client has: the program, two servers to reach through it, and a folder to work in.
+/// The environment of a test with a real client: the program, two servers to reach through it, and a working folder.
 struct Rig: Sendable {
     /// ADDR:PORT of the program.
     let proxy: String
@@ -11,7 +11,7 @@ struct Rig: Sendable {
 
     var proxyPort: String { proxy.split(separator: ":").last.map(String.init) ?? "" }
 
-    /// Runs a client to its end. Nothing of the machine's settings for proxies or of a user gets to it.
+    /// Runs a client to its end, isolated from proxy settings of the machine or of a user.
     func run(
         _ arguments: [String],
         environment: [String: String] = [:],
@@ -30,7 +30,7 @@ struct Rig: Sendable {
         return try child.waitForEnd(within: seconds)
     }
 
-    /// Writes a file of the client's folder; its path.
+    /// Writes a file into the client's folder, and returns its path.
     func file(_ name: String, _ bytes: [UInt8]) throws -> String {
         let path = "\(folder)/\(name)"
         try writeFile(path, bytes)
@@ -42,14 +42,14 @@ struct Rig: Sendable {
     }
 }
 
-/// Runs `body` in a thread beside socks5d and the servers. Afterwards all ends well, no process that `body` has
-/// started is left, and no connection has reached the servers past the proxy.
+/// Runs `body` on a thread beside socks5d and the servers. Afterwards everything must end normally: no process that
+/// `body` has started is left, and no connection has bypassed the proxy.
 ///
 /// - Parameters:
-///   - arguments: more of socks5d.
-///   - user: NAME:PASSWORD that socks5d asks for, if any.
-///   - protocols: that socks5d speaks.
-/// - Returns: also what socks5d has logged, in the order of the sessions' ends.
+///   - arguments: further arguments of socks5d.
+///   - user: the NAME:PASSWORD that socks5d requires, if any.
+///   - protocols: the protocols that socks5d speaks.
+/// - Returns: also the log of socks5d, in the order in which sessions ended.
 func withRig<Value: Sendable>(
     _ arguments: [String] = [],
     listening host: String = "127.0.0.1",
@@ -89,8 +89,8 @@ func withRig<Value: Sendable>(
     }
 }
 
-/// Ends the processes that work in the folder, and says which there were. Helpers of a client that has ended
-/// get a moment to notice.
+/// Ends the processes that work in the folder, and returns their names. Helpers of a client that has ended get a moment
+/// to notice.
 private func endProcesses(of folder: String) throws -> [String] {
     try? eventually(within: 5, "the clients have ended") { processes(in: folder).isEmpty }
     let leftovers = processes(in: folder)

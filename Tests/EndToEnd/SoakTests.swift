@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// `make soak`, for two minutes instead of twenty.
+    /// `make soak`, but for two minutes instead of twenty.
     @Suite(.client("python3", package: "python3"))
     struct SoakTests {
         @Test func noByteIsLostAndMemoryStaysFlatDespiteFaultsAndReloads() async throws {

@@ -1,9 +1,9 @@
 import TestSupport
 
 /// `socksify` of Debian's dante-client, an independent client: it takes over the sockets of programs that know nothing
-/// of proxies.
+/// about proxies.
 struct Socksify: Sendable {
-    /// socks5d, whose log has a line a session.
+    /// socks5d, which logs one line per session.
     let proxy: ChildProcess
     fileprivate let configuration: String
 
@@ -12,7 +12,7 @@ struct Socksify: Sendable {
             ["socksify"] + command,
             environment: [
                 "PATH": ChildProcess.ownEnvironment["PATH"] ?? "/usr/bin:/bin",
-                // Without the second one, what is on this machine is reached past the proxy.
+                // Without the second setting, addresses of this machine would bypass the proxy.
                 "SOCKS_CONF": configuration, "SOCKS_AUTOADD_LANROUTES": "no",
             ]
         )
@@ -21,7 +21,7 @@ struct Socksify: Sendable {
 
 /// Runs `body` in a thread beside socks5d.
 ///
-/// - Parameter version: of SOCKS, 4 or 5.
+/// - Parameter version: the version of SOCKS, 4 or 5.
 func withSocksify(
     speaking version: Int = 5,
     _ body: @escaping @Sendable (Socksify) throws -> Void

@@ -8,8 +8,8 @@
             /// Gets a page through a socks5d with these settings.
             ///
             /// - Parameters:
-            ///   - settings: made of the place of the parent, a socks5d with TLS.
-            /// - Returns: what curl said, and what the socks5d in the middle has logged.
+            ///   - settings: made from the place of the parent, a socks5d with TLS.
+            /// - Returns: curl's output, and the log of the socks5d in the middle.
             private func page(
                 _ files: TestCertificates,
                 _ settings: @escaping @Sendable (String) -> String
@@ -22,7 +22,7 @@
                     let curl = try rig.run([
                         "curl", "-sS", "--proxy", "socks5h://127.0.0.1:\(port)", rig.url("localhost"),
                     ])
-                    // The other route, whose failure the log tells.
+                    // The other route, whose failure is logged.
                     _ = try rig.run([
                         "curl", "-sS", "--proxy", "socks5h://127.0.0.1:\(port)", rig.url("127.0.0.1"),
                     ])
@@ -53,7 +53,7 @@
                 }
             }
 
-            /// The first proxy is asked in the clear, and sees only TLS with the second one.
+            /// The first proxy is asked without TLS, and sees only TLS with the second one.
             @Test func tlsBeginsAfterAPlainParent() async throws {
                 try await withTestCertificates { files in
                     let (first, firstPort) = try await onThread {
@@ -89,7 +89,7 @@
             func aParentWithAWrongIdentityIsSkipped(keys: String, reason: String) async throws {
                 try await withTestCertificates { files in
                     try files.makeAuthority("stranger")
-                    // It answers whatever comes.
+                    // It sends the same answer to any bytes.
                     let plain = try LoopbackServer { socket in
                         _ = try socket.receiveSome()
                         try socket.send(Array("HTTP/1.0 400 Bad Request\\r\\n\\r\\n".utf8))

@@ -5,7 +5,7 @@
     import Testing
 
     extension EndToEnd {
-        /// Clients that prove who they are, clients that are strangers, and slow ones.
+        /// Clients that prove their identity, clients that don't, and slow ones.
         @Suite struct TLSPeerTests {
             /// Runs `body` with a proxy that demands certificates of its clients.
             private func withProvenClients<Result: Sendable>(
@@ -68,7 +68,7 @@
                             ("nameless", "the client's certificate has no common name"),
                         ] {
                             #expect(try connect(name).exitCode != 0)
-                            // The log has one such line a second.
+                            // The log has one such line per second.
                             try eventually("the log says: \(reason)") {
                                 try readFile(files["access.log"]).contains(reason)
                             }
@@ -122,7 +122,7 @@
                         let dripping = try TestSocket(connectingTo: port)
                         defer { silent.close() }
                         defer { dripping.close() }
-                        // A record that never is complete.
+                        // A record that never becomes complete.
                         try dripping.send([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3])
                         let begin = monotonicMilliseconds()
                         try eventually("the slow client is turned away") {

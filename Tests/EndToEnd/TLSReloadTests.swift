@@ -12,8 +12,8 @@
                 }
             }
 
-            /// - Parameter change: of the files, before the reload, while a client is connected.
-            /// - Returns: what that client has seen afterwards.
+            /// - Parameter change: changes the files before the reload, while a client is connected.
+            /// - Returns: the client's output afterwards.
             private func reload(
                 _ files: TestCertificates,
                 _ change: @escaping @Sendable () throws -> Void

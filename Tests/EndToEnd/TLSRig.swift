@@ -4,14 +4,14 @@
     import Testing
 
     extension TestCertificates {
-        /// Flags of socks5d.
+        /// Arguments of socks5d.
         func flags(_ name: String = "server") -> [String] {
             ["--tls-certificate", self["\(name).pem"], "--tls-key", self["\(name).key"]]
         }
     }
 
     extension Rig {
-        /// Runs openssl(1) as a client that believes the CA, and says `input` to the proxy.
+        /// Runs openssl(1) as a client that trusts the CA, and sends `input` to the proxy.
         func openssl(
             _ files: TestCertificates,
             _ arguments: [String] = [],
@@ -32,7 +32,7 @@
         }
     }
 
-    /// As ``withSocks5d(_:_:)``, where a file says on what port of the system's choice it listens.
+    /// As ``withSocks5d(_:_:)``, with the port that the system chose read from a file.
     func withSocks5d<Result: Sendable>(
         configuredBy file: String,
         _ body: @escaping @Sendable (ChildProcess, Int) throws -> Result
@@ -44,9 +44,9 @@
         }
     }
 
-    /// A client by Python's `ssl`: `PORT ECHO-PORT CA [KEY=VALUE...]`. It sends bytes to the echo server and gets them back,
-    /// resumes its session where `resume` is set, and says what it has seen. With `wait` it says `ready` on standard error
-    /// then, and goes on when SIGUSR1 comes.
+    /// A client by Python's `ssl`: `PORT ECHO-PORT CA [KEY=VALUE...]`. It sends bytes to the echo server and gets them
+    /// back, resumes its session if `resume` is set, and prints what it has seen. With `wait` it then prints `ready` on
+    /// standard error, and continues when SIGUSR1 comes.
     let pythonClient = """
         import signal, socket, ssl, struct, sys
         port, target, ca = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]

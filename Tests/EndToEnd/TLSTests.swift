@@ -4,7 +4,7 @@
     import Testing
 
     extension EndToEnd {
-        /// Clients of others with TLS.
+        /// TLS clients of other projects.
         @Suite struct TLSTests {
             @Test func opensslGetsAnAnswer() async throws {
                 try await withTestCertificates { files in
@@ -92,7 +92,7 @@
                 }
             }
 
-            /// What a scanner of TLS servers looks for.
+            /// The checks of a typical TLS scanner.
             @Test func onlySafeVersionsAndCiphersAreSpoken() async throws {
                 let anything = ["-cipher", "ALL:@SECLEVEL=0"]
                 let attempts: [(arguments: [String], cipher: String?)] = [

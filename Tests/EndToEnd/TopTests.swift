@@ -3,9 +3,9 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// `socks5d top` as somebody sees it, in tmux.
+/// The screen of `socks5d top`, in tmux.
 @Suite(.disabled(if: isQuick)) struct TopTests {
-    /// A terminal of its own, without a tmux of somebody else.
+    /// A separate terminal, independent of the user's own tmux.
     private struct Terminal {
         let socket: String
 

@@ -2,10 +2,10 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Programs that strangers use, with datagrams through socks5d.
+    /// Common programs that send datagrams through socks5d.
     @Suite(.client("/usr/lib/python3/dist-packages/socks.py", package: "python3-socks"))
     struct UDPClientTests {
-        /// With Debian's Python: another one in PATH doesn't have PySocks.
+        /// With Debian's Python: another Python in PATH doesn't have PySocks.
         private static let python = "/usr/bin/python3"
 
         /// PySocks asks for an association for the name "0", and its own port.
@@ -101,7 +101,7 @@ extension EndToEnd {
                 for _ in 0..<3 { try target.echo() }
                 let result = try client.waitForEnd()
                 #expect(result.output == "all came back\n", "\(result.errors)")
-                // They haven't gone past it.
+                // The datagrams haven't bypassed the proxy.
                 let line = try socksify.proxy.waitForLine(containing: " info session ended ")
                 #expect(line.contains(" command=udp-associate ") && line.contains(" sent=10401"), "\(line)")
             }

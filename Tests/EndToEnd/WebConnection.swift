@@ -1,7 +1,7 @@
 import TestSupport
 
-/// As much of an HTTP/1.1 server as the clients need: a page with a script, and patterns of any length to get
-/// and to put.
+/// The parts of an HTTP/1.1 server that the clients need: a page with a script, and patterns of any length to download
+/// and upload.
 struct WebConnection {
     static let pageText = "<p>This page came through the proxy.</p>"
     static let scriptText = "Its script did too."
@@ -22,7 +22,7 @@ struct WebConnection {
         self.socket = socket
     }
 
-    /// False when the client has ended the connection instead.
+    /// False if the client has ended the connection instead.
     mutating func serveRequest() throws -> Bool {
         guard let head = try receiveHead() else { return false }
         let words = head.prefix { $0 != "\r\n" }.split(separator: " ")
@@ -58,7 +58,7 @@ struct WebConnection {
         }
     }
 
-    /// Takes a body of `count` bytes; whether it is the pattern.
+    /// Reads a body of `count` bytes, and returns whether it is the pattern.
     private mutating func receivePattern(_ count: Int) throws -> Bool {
         var offset = 0
         var isWhole = true

@@ -25,7 +25,7 @@ import Testing
                 let received = try target.receive().bytes
                 #expect(received == [number])
             }
-            // The others were too many; the answer is kept for the next one.
+            // Further datagrams were dropped; the answer is kept for the next one.
             let questions = network.dns.questions.count
             try association.send([50], to: slow)
             let received = try target.receive().bytes
@@ -43,7 +43,7 @@ import Testing
             defer { target.close() }
             for number in 0..<1000 {
                 try association.send([1], to: Destination(name: "stuck\(number).test", port: 7))
-                // No more at once than what the socket holds.
+                // No more at once than the socket can hold.
                 if number % 50 == 0 { try association.expectEcho(of: [2], from: target) }
             }
             try association.expectEcho(of: [3], from: target)
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    /// The system refuses such a series as one message that it would cut.
+    /// The system refuses to send such a series as one message.
     @Test(arguments: ["127.0.0.1", "::1"])
     func datagramsAtOnceThatMustBeFragmentedAllArrive(_ host: String) async throws {
         try await withNetwork(prepare: { try $0.ip("link", "set", "dev", "lo", "mtu", "1280") }) { network in

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Names with several addresses, some of them dead, and where connections come from.
+/// Names with several addresses, some of which don't answer, and the source addresses of connections.
 @Suite(.inNamespace, .serialized) struct DialTests {
     private static func dead(_ count: Int) -> [String] { (0..<count).map { NetworkNamespace.deadHost($0) } }
     private static func dead6(_ count: Int) -> [String] { (0..<count).map { NetworkNamespace.deadHost6($0) } }
@@ -23,7 +23,7 @@ import Testing
                 try network.expect(.succeeded, for: "name.test", listener.port)
             }
             #expect(passed < 1000)
-            // Not before the first one had its time.
+            // Not before the first address had its time.
             #expect(passed >= 200)
         }
     }
@@ -47,7 +47,7 @@ import Testing
             defer { listener.close() }
             try network.expect(.succeeded, for: "name.test", listener.port)
         }
-        // All of one family, and the living one not the first, wherever the resolver sorts it.
+        // All of one family, and the live one isn't the first, wherever the resolver sorts it.
         try await withNetwork(dns: Self.answering(Self.dead(7) + [Network.live])) { network in
             let listener = try TestListener(host: Network.live)
             defer { listener.close() }
@@ -56,9 +56,9 @@ import Testing
     }
 
     @Test func theReplyIsTheMostTellingOne() async throws {
-        // Refused beats silent: at the limit, and when the attempts have failed by themselves.
+        // A refused connection beats a silent one: at the time limit, and when all attempts have failed.
         let refused = Self.answering([Network.live] + Self.dead(1) + Self.dead6(1))
-        // The lookup is a part of it, and slow under a sanitizer.
+        // The lookup counts too, and is slow under a sanitizer.
         let limit = ["--dial-timeout", isQuick ? "5" : "1"]
         try await withNetwork(limit, dns: refused) { network in
             try network.expect(.connectionRefused, for: "name.test", 9)
@@ -82,7 +82,7 @@ import Testing
     @Test func aNameWithHundredsOfAddressesKeepsFewDescriptors() async throws {
         let arguments = ["--workers", "1", "--dial-timeout", "3"]
         try await withNetwork(arguments, dns: Self.answering(Self.dead(200))) { network in
-            // libuv opens one more descriptor with a loop's first stream, and keeps it.
+            // libuv opens another descriptor with a loop's first stream, and keeps it.
             try network.expect(.hostUnreachable, for: "nowhere.test")
             let base = network.server.descriptorCount
             let client = try network.ask("name.test")
@@ -169,7 +169,7 @@ import Testing
         }
     }
 
-    /// With a port bound beforehand, an address would have one for each connection it makes, to whatever target.
+    /// With a port bound beforehand, an address would have only one port per connection, regardless of the target.
     @Test func anEgressAddressHasItsPortsForEachTarget() async throws {
         try await withNetwork(
             ["--egress-address", "127.0.0.7"],
@@ -184,7 +184,7 @@ import Testing
             var clients: [TestSocket] = []
             defer { for client in clients { client.close() } }
             for number in 0..<16 {
-                // The clients need ports, too: each has an address of its own for that.
+                // The clients need ports too, so each has its own address.
                 clients.append(
                     try network.ask("127.0.0.1", listeners[number % 4].port, from: "127.0.1.\(number + 1)")
                 )

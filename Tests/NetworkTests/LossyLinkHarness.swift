@@ -32,7 +32,7 @@ struct LinkedServer: Sendable {
     }
 }
 
-/// Runs `body` in a thread, outside of both networks; the line is perfect to begin with.
+/// Runs `body` on a thread outside both networks; the line is perfect at first.
 func withLinkedServer(
     seed: UInt64,
     _ arguments: [String] = [],
@@ -54,8 +54,8 @@ extension Trait where Self == ConditionTrait {
     }
 }
 
-/// Two clients that ask several targets, which answer. Each datagram says who it is of and from whom, and whatever
-/// comes is checked.
+/// Two clients ask several targets, which answer. Each datagram contains its sender and receiver, and every received
+/// one is checked.
 struct DatagramTraffic {
     private struct Question: Hashable {
         let client, target, number: Int
@@ -73,7 +73,7 @@ struct DatagramTraffic {
             (self.client, self.target, self.number) = (client, target, number)
         }
 
-        /// Nothing else than a question or an answer, whole.
+        /// Must be a complete question or answer, and nothing else.
         init(of bytes: [UInt8], isAnswer: Bool) throws {
             guard bytes.count == 512 else { throw TestFailure("\(bytes.count) bytes") }
             self.init(
@@ -87,7 +87,7 @@ struct DatagramTraffic {
 
     private let clients: [TestAssociation]
     private let targets: [TestDatagramSocket]
-    /// Where the targets see each client.
+    /// The address by which the targets see each client.
     private var mappings: [Destination?]
     private var number = 0
     private var answered: Set<Question> = []
@@ -104,7 +104,7 @@ struct DatagramTraffic {
         mappings = clients.map { _ in nil }
     }
 
-    /// Each client asks each target so many times.
+    /// Each client asks each target this many times.
     mutating func ask(times: Int = 1) throws {
         for _ in 0..<times {
             for client in clients.indices {
@@ -118,7 +118,7 @@ struct DatagramTraffic {
         }
     }
 
-    /// Answers the questions and takes the answers that are there by now.
+    /// Answers the questions, and takes the answers that have come by now.
     mutating func handleWhatHasCome() throws {
         for (index, target) in targets.enumerated() {
             while target.hasDatagram {
@@ -146,7 +146,7 @@ struct DatagramTraffic {
         }
     }
 
-    /// Whether every client has its answer from every target to what it has asked last.
+    /// Whether every client has every target's answer to its last question.
     var hasLastAnswers: Bool {
         clients.indices.allSatisfy { client in
             targets.indices.allSatisfy { target in

@@ -5,7 +5,7 @@ import Testing
 
 /// Clients and targets behind a line that loses packets, doubles them and changes their order.
 @Suite(.overLossyLink, .serialized) struct LossyLinkTests {
-    /// Both legs of each session pass the line: from the client to socks5d, and from there to the target.
+    /// Both legs of each session use the line: from the client to socks5d, and from there to the target.
     @Test func bytesAndEndOfEachDirectionAreRelayedExactly() async throws {
         try await withLinkedServer(seed: 271) { linked in
             let link = linked.link
@@ -68,7 +68,7 @@ import Testing
             }
             let counts = link.counts
             #expect(counts.lost > 50 && counts.doubled > 50 && counts.overtaking > 500, "\(counts)")
-            // Now nothing is lost: the associations are alive, and what they ask last comes after all the rest.
+            // Now nothing is lost: the associations still work, and the last questions come after all others.
             link.set(.perfect)
             try traffic.ask()
             try eventually("the last answers") {
@@ -87,7 +87,7 @@ import Testing
             let link = linked.link
             let association = try linked.associate()
             defer { association.close() }
-            // In turn: what is left of one datagram fits no other one, as fragments have no number of it.
+            // In turn: fragments of different datagrams don't fit together, although they carry no datagram number.
             let targets = try link.far.inside {
                 try LossyLink.farHosts[1...].map { try TestDatagramSocket(host: $0) }
             }
@@ -130,7 +130,7 @@ import Testing
             let listener = try link.near.inside { try TestListener(host: LossyLink.nearHost) }
             defer { listener.close() }
             let quiet = try linked.tunnel(to: listener, at: LossyLink.nearHost)
-            // Without this session's.
+            // Without the sockets of this session.
             let base = server.socketCount - 2
             let busy = try linked.tunnel(to: listener, at: LossyLink.nearHost)
             let association = try linked.associate()
@@ -140,7 +140,7 @@ import Testing
             }
             #expect(server.socketCount >= base + 6)
             link.set(.dark)
-            // With bytes on the way that never arrive.
+            // With unacknowledged bytes that never arrive.
             #expect(try busy.target.sendSome([UInt8](repeating: 1, count: 1 << 20)) > 0)
             try quiet.target.expectReset()
             try busy.target.expectReset()

@@ -38,7 +38,7 @@ private final class Flag: Sendable {
         }) { network in
             let listener = try TestListener(host: Network.live)
             defer { listener.close() }
-            // A hundred of them, of which not all can be looked up at once.
+            // A hundred names, more than can be looked up at once.
             let slow = try (0..<100).map { try network.ask("slow\($0).test", listener.port) }
             let passed = try milliseconds {
                 try network.expect(.succeeded, for: "quick.test", listener.port, from: "127.0.0.2")
@@ -101,7 +101,7 @@ private final class Flag: Sendable {
                     client.close()
                 }
             }
-            // One after the other it would be 4 s.
+            // One after the other would take 4 s.
             #expect(passed < 2000)
         }
     }
@@ -167,7 +167,7 @@ private final class Flag: Sendable {
         }
     }
 
-    /// A container that comes back with another address, while its old one answers nobody.
+    /// A container that returns with another address, while its old one doesn't answer.
     @Test func aHostThatHasMovedFromAnAddressThatFallsSilentIsFoundInTime() async throws {
         let hasMoved = Flag()
         try await withNetwork(dns: { _ in
@@ -190,7 +190,7 @@ private final class Flag: Sendable {
             let passed = try milliseconds {
                 try network.expect(.succeeded, for: "name.test", listener.port)
             }
-            // Not before the old one had its second.
+            // Not before the old address had its second.
             #expect(passed >= 900 && passed < 5000)
             #expect(network.dns.questions.count == 4)
         }
@@ -201,7 +201,7 @@ private final class Flag: Sendable {
         let dead = NetworkNamespace.deadHost()
         try await withNetwork(arguments, dns: { _ in (.addresses([dead]), 0) }) { network in
             for _ in 0..<3 { try network.expect(.ttlExpired, for: "name.test") }
-            // The first found it in no cache, the second did, and forgot it.
+            // The first request found no cached answer; the second one found it, and forgot it.
             #expect(network.dns.questions.count == 4)
         }
     }
@@ -220,7 +220,7 @@ private final class Flag: Sendable {
         }
     }
 
-    /// With one lookup at a time, the worker that has done the first is to begin the second, and has no session left.
+    /// With one lookup at a time, the worker that has done the first must start the second, but has no session left.
     @Test func aNameThatWaitsIsLookedUpThoughTheWorkerWhoseTurnItIsHasEnded() async throws {
         try await withNetwork(
             ["--workers", "2", "--drain-timeout", "20"],
@@ -251,7 +251,7 @@ private final class Flag: Sendable {
             for (number, client) in clients.enumerated() {
                 if number % 2 == 0 { client.close() } else { client.reset() }
             }
-            // The lookups keep what they have open.
+            // The lookups keep their descriptors open.
             try eventually(within: 5, "the sessions are gone") {
                 network.server.descriptorCount <= before - 20
             }

@@ -14,7 +14,7 @@ struct Network: Sendable {
     static let live = "203.0.113.1"
     static let live6 = "2001:db8::1"
 
-    /// Sends greeting and request in one; nothing is read yet.
+    /// Sends greeting and request together, without reading anything.
     func ask(_ destination: Destination, from source: String = "127.0.0.1") throws -> TestSocket {
         let socket = try TestSocket(connectingTo: port, from: source)
         let request = SOCKSRequest(command: .connect, destination: destination)
@@ -26,7 +26,7 @@ struct Network: Sendable {
         try ask(Destination(name: name, port: port), from: source)
     }
 
-    /// Asks, and waits for the reply.
+    /// Sends a request, and waits for the reply.
     func expect(
         _ reply: Reply,
         for name: String,
@@ -49,7 +49,7 @@ extension TestSocket {
     }
 }
 
-/// Runs `body` in a thread inside a network where socks5d serves.
+/// Runs `body` on a thread inside a network in which socks5d serves.
 func withNetwork(
     _ arguments: [String] = [],
     environment: [String: String] = [:],

@@ -3,7 +3,7 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Local ports that have run out, beside local addresses that aren't there.
+/// A shortage of local ports, as opposed to a lack of local addresses.
 @Suite(.inNamespace, .serialized) struct PortTests {
     /// Runs a shell command inside.
     private static func run(_ command: String, _ namespace: NetworkNamespace) throws {
@@ -11,7 +11,7 @@ import Testing
         #expect(result.exitCode == 0, "\(result.errors)")
     }
 
-    /// The system has these ports to choose from.
+    /// Limits the ports that the system can choose from.
     private static func limitPorts(_ namespace: NetworkNamespace) throws {
         try run("echo 40000 40009 > /proc/sys/net/ipv4/ip_local_port_range", namespace)
     }
@@ -24,8 +24,8 @@ import Testing
                 defer { listener.close() }
                 var clients: [TestSocket] = []
                 defer { for client in clients { client.close() } }
-                // Each client has an address of its own, since it needs a port too. The server's own port, and those
-                // that others are bound to, are no use to it.
+                // Each client has an address of its own, since it needs a port too. The server's own port, and bound
+                // ones, can't be used.
                 var replies: [Reply] = []
                 while replies.last != .generalFailure && replies.count < 20 {
                     let client = try network.ask(target, listener.port, from: "127.0.1.\(replies.count + 1)")
@@ -56,7 +56,7 @@ import Testing
 
     @Test func withoutAnIPv6AddressOfItsOwnAnIPv6NetworkIsNotToBeReached() async throws {
         try await withNetwork { network in
-            // A way out, and no address to come from.
+            // A route, but no source address.
             let interface = NetworkNamespace.deadInterface
             try network.namespace.ip("-6", "address", "flush", "dev", interface)
             try network.namespace.ip("-6", "address", "flush", "dev", "lo")

@@ -3,13 +3,12 @@ import SOCKS5Protocol
 import TestSupport
 import Testing
 
-/// Peers that vanish without a word while bytes to them are unacknowledged, and peers that only read
-/// nothing.
+/// Peers that vanish silently while bytes to them are unacknowledged, and peers that only don't read.
 @Suite(.overLossyLink, .serialized) struct VanishedPeerTests {
     /// Instead of five minutes.
     private static let limit = "timeouts: {unacknowledged: 2}\n"
 
-    /// A tunnel between the far end of the line and the near one, where the far one may be either side of the session.
+    /// A tunnel between the far end of the line and the near one; the far end may be either side of the session.
     private static func withTunnel(
         farIsClient: Bool,
         _ body: @escaping @Sendable (LossyLink, _ near: TestSocket, _ far: TestSocket) throws -> Void
@@ -69,7 +68,7 @@ import Testing
     @Test func aPeerThatReadsNothingStaysForLongerThanTheLimit() async throws {
         try await Self.withTunnel(farIsClient: true) { _, near, far in
             let sent = try Self.stall(near)
-            // Four limits.
+            // Four times the limit.
             sleep(8)
             #expect(!near.isReset && !far.isReset)
             near.endSending()
@@ -77,7 +76,7 @@ import Testing
         }
     }
 
-    /// - Returns: the bytes that were taken before the other side's window was closed.
+    /// - Returns: the bytes that were accepted before the other side's window was closed.
     @discardableResult private static func stall(_ socket: TestSocket) throws -> Int {
         let bytes = [UInt8](repeating: 1, count: 64 << 10)
         var sent = 0

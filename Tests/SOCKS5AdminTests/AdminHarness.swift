@@ -6,12 +6,12 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// A proxy and its admin server, as a test sees them.
+/// A proxy and its admin server, for a test.
 struct AdminRig: Sendable {
     let proxy: ProxyServer
     let proxyPort: Int
     let admin: AdminServer
-    /// Of the admin server; 0 on a unix socket.
+    /// The port of the admin server; 0 on a unix socket.
     let port: Int
 
     func connect() throws -> TestSocket { try TestSocket(connectingTo: port) }
@@ -23,7 +23,7 @@ struct AdminRig: Sendable {
         return try socket.ask(request, headers, body: body)
     }
 
-    /// One request on a connection of its own is answered with this status.
+    /// Checks the status of one request on a connection of its own.
     func expect(
         _ status: Int,
         _ request: String,
@@ -37,9 +37,9 @@ struct AdminRig: Sendable {
     }
 }
 
-/// Runs both on ports of their own, `body` beside them in a thread, and stops them.
+/// Runs both on ports of their own, with `body` beside them on a thread, and stops them.
 ///
-/// - Parameter address: of the admin server.
+/// - Parameter address: the address of the admin server.
 func withAdmin<Result: Sendable>(
     at address: String = "127.0.0.1:0",
     token: String? = nil,

@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    /// As to a process that takes the place of this one, and has just told it to leave.
+    /// As when a process replaces this one, and has just told it to leave.
     @Test func requestUnderWayIsAnsweredWhenTheServerStops() async throws {
         let stops = Guarded<(@Sendable () async -> Void)?>(nil)
         var actions = AdminActions()
@@ -66,7 +66,7 @@ import Testing
         }
         try await withAdmin(actions: actions) { rig in
             stops.withLock { $0 = { await rig.admin.stop() } }
-            // The server holds its actions, which hold this.
+            // The server holds its actions, which hold this: break the cycle.
             defer { stops.withLock { $0 = nil } }
             let idle = try rig.connect()
             defer { idle.close() }
@@ -164,7 +164,7 @@ import Testing
             defer { oldest.close() }
             let busy = try (0..<2).map { _ in try rig.connect() }
             for socket in busy { try socket.send(Array("GET /healthz HTTP/1.1\r\n".utf8)) }
-            // Its answer also says that the server has read what came before.
+            // Its answer also shows that the server has read everything before it.
             let idle = try rig.connect()
             defer { idle.close() }
             #expect(try idle.ask("GET /healthz").status == 200)
@@ -209,7 +209,7 @@ import Testing
         #expect(throws: (any Error).self) { try AdminAddress(parsing: text) }
     }
 
-    /// Of a request that is being answered, nothing more is read.
+    /// While a request is being answered, nothing more is read.
     @Test func serverStopsDespiteOpenConnections() async throws {
         let socket = try await withAdmin { rig in
             let socket = try rig.connect()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// A client that asks for much and reads nothing costs a bounded sum.
+/// A client that requests much and reads nothing costs a bounded amount of memory.
 @Suite struct BackpressureTests {
     /// Some megabytes, more than a socket takes.
     private static let actions: AdminActions = {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// Orders over HTTP, and who may give them.
+/// Commands over HTTP, and the access rules for them.
 @Suite struct ControlTests {
     private static let token = "0123456789abcdef"
     private static let authorization = "Authorization: Bearer 0123456789abcdef"

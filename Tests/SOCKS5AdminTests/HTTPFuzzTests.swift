@@ -5,7 +5,7 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// Bytes in, answers out, without a socket: whatever a client sends, however it is cut.
+/// Bytes in, answers out, without a socket: for any bytes of a client, cut into any pieces.
 @Suite struct HTTPFuzzTests {
     /// `SOCKS5D_FUZZ_RUNS` makes it more inputs.
     private static var runs: Int {
@@ -14,7 +14,7 @@ import Testing
 
     private static let token = Array("0123456789abcdef".utf8)
 
-    /// What a connection does with the bytes it reads. Requests that need the server are answered 200.
+    /// The treatment of bytes that a connection reads. Requests that need the server are answered with status 200.
     private struct Exchange {
         private let access: Access
         private let limits: HTTPLimits
@@ -27,7 +27,7 @@ import Testing
 
         init(_ access: Access) {
             self.access = access
-            // Small, so that inputs reach them.
+            // Small, so that inputs reach the limits.
             var limits = HTTPLimits()
             (limits.header, limits.body, limits.fields) = (200, 60, 6)
             self.limits = limits
@@ -156,7 +156,7 @@ import Testing
                 "run \(run): \(bytes)"
             )
         }
-        // Else the inputs are too wild, or too tame.
+        // Otherwise the inputs are too random, or not random enough.
         let expected: Set = ["200", "400", "401", "403", "404", "405", "411", "413", "417", "431", "505"]
         #expect(statuses.isSuperset(of: expected), "\(statuses)")
         #expect(changes > 0)

@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    /// A browser has no token before it has the page.
+    /// A browser has no token before it has loaded the page.
     @Test func withoutTheTokenThePageIsThereAndTellsNothing() async throws {
         try await withAdmin(token: Self.token) { rig in
             let target = try TestListener()

@@ -69,7 +69,7 @@ import Text
         }
     }
 
-    /// What a client may choose: user and destination.
+    /// Text that a client can choose: user and destination.
     @Test(arguments: [
         ("\"><script>alert(1)</script>", "&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"),
         ("a\nb\r\tc\0", #"a\nb\r\tc\0"#), ("\u{202e}gpj.exe", #"\u{202E}gpj.exe"#),
@@ -114,7 +114,7 @@ import Text
         #expect(Set(nonces).count == 100 && nonces.allSatisfy { $0.utf8.count == 32 })
     }
 
-    /// Neither an attribute that runs a script nor one that sets a style gets past the policy.
+    /// Neither an attribute that runs a script nor one that sets a style passes the policy.
     @Test func thePageHasNothingThatItsPolicyForbids() {
         let html = page([])
         for part in [
@@ -136,7 +136,7 @@ import Text
 }
 
 extension String {
-    /// How often the text is in it.
+    /// The number of occurrences of the text in it.
     fileprivate func components(of text: String) -> Int {
         ranges(of: text).count
     }

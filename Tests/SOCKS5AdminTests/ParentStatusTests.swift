@@ -5,7 +5,7 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// What the admin server says of parents.
+/// The admin server's information about parents.
 @Suite struct ParentStatusTests {
     @Test func aServerWithoutAnyParentOfItsDefaultRouteIsNotReady() async throws {
         let path = "/tmp/socks5d-test-\(UInt64.random(in: 0...UInt64.max)).sock"

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// What Prometheus makes of the metrics, by Debian's promtool.
+/// The metrics as read by Prometheus, by Debian's promtool.
 @Suite struct PrometheusTests {
     private static let folder = projectFolder + "/deploy"
 
@@ -38,7 +38,7 @@ import Testing
             _ = try target.receive(3)
             try TestSocket(connectingTo: rig.proxyPort).close()
             try eventually("the end of a probe") { rig.proxy.statistics[.ended] == 1 }
-            // A worker counts bytes when the socket has taken them, which their reader may see first.
+            // A worker counts bytes after the socket has accepted them, so their reader may see them first.
             let counted = #"direction="sent"} 3"#
             try eventually("the bytes are counted") { try rig.ask("GET /metrics").text.contains(counted) }
             let answer = try rig.ask("GET /metrics")
@@ -140,7 +140,7 @@ import Testing
         try await withFile(Array(rules.utf8)) { _ = try Self.promtool(["check", "rules", $0]) }
     }
 
-    /// The table of the documentation says what is exported, and nothing else.
+    /// The table of the documentation lists exactly the exported families.
     @Test func theDocumentationTellsOfEachFamily() async throws {
         let text = try readFile(projectFolder + "/docs/monitoring.md")
         let scraped = try await scrape().split(separator: "\n")
@@ -160,7 +160,7 @@ import Testing
         #expect(found.map(String.init) == rows)
     }
 
-    /// 1,000 users with numbers of their own and many sessions: none of it is walked by a worker.
+    /// 1,000 users with metrics of their own and many sessions: no worker iterates over them.
     @Test(.enabled(if: !isQuick, "a sanitizer is slow"))
     func aScrapeOfManyUsersAndSessionsIsFast() async throws {
         let sessions = min(1000, (try raiseDescriptorLimit() - 512) / 2)

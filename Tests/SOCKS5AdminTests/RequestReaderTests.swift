@@ -4,7 +4,7 @@ import Testing
 @testable import SOCKS5Admin
 
 @Suite struct RequestReaderTests {
-    /// Everything that the bytes hold, given to the reader in pieces of these sizes, over and over.
+    /// Passes all bytes to the reader, repeatedly cut into pieces of these sizes.
     private func read(_ text: String, pieces: [Int] = [1 << 20]) -> [RequestReader.Event] {
         read(Array(text.utf8), pieces: pieces)
     }

@@ -5,7 +5,8 @@ import Testing
 
 @testable import SOCKS5Admin
 
-/// The table of sessions over HTTP: filtered, sorted and paged by the server; what is shown is what is ended.
+/// The table of sessions over HTTP: filtered, sorted and paged by the server. The sessions shown are the ones that are
+/// ended.
 @Suite struct SessionListTests {
     @Test(arguments: [
         ("alice", "alice", true), ("alice", "alic", false), ("alice", "alicea", false),

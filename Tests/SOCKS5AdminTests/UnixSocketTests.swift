@@ -98,7 +98,7 @@ import Testing
         #expect(error?.description.contains("folder") == true)
     }
 
-    /// As where another server has taken the path over.
+    /// As when another server has taken over the path.
     @Test func socketThatHasReplacedItsOwnIsNotRemoved() async throws {
         try await withPath { path in
             let admin = try server(at: path)

@@ -12,7 +12,7 @@ private func success(_ address: Destination) -> [UInt8] {
     SOCKSResponse(reply: .succeeded, boundAddress: address).encoded
 }
 
-/// Plays the client: feeds what a server sends as it would arrive, and keeps what isn't consumed.
+/// Plays the client: passes in a server's bytes as they arrive, and keeps the ones that aren't consumed.
 private struct Feeder {
     var handshake: ClientHandshake
     let command: SOCKSCommand
@@ -176,7 +176,7 @@ private struct Feeder {
         #expect(Feeder.actions(of: bytes).last == .fail(.loginRefused))
     }
 
-    /// Some servers close behind the code, or send an address that is none.
+    /// Some servers close after the code, or send an invalid address.
     @Test(arguments: 1...255) func aRefusalIsRecognisedByItsCode(_ code: Int) {
         let byte = UInt8(code)
         let expected =

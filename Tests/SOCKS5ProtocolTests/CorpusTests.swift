@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    /// The same properties for bytes that are mostly right, without a fuzzer at hand.
+    /// The same properties for mostly valid bytes, when no fuzzer is at hand.
     @Test(arguments: FuzzTarget.allCases) func mutationsOfTheCorpusHold(_ target: FuzzTarget) throws {
         var random = SeededGenerator(seed: 1929)
         for name in try namesIn("\(Self.corpus)/\(target)") {

@@ -8,7 +8,8 @@ private let payload: [UInt8] = Array("payload".utf8)
 
 @Suite struct GSSAPIHandshakeTests {
     private static let selected = ServerHandshake.Action.select(MethodSelection(method: .gssapi))
-    // Computed: of what lives as long as the process, LeakSanitizer doesn't find the bytes behind such a case.
+    // Computed, because LeakSanitizer doesn't find the bytes behind such a case in a value that lives as long as the
+    // process.
     private static var first: GSSAPIMessage { .authentication([1, 2, 3]) }
     private static var second: GSSAPIMessage { .authentication([4]) }
     private static var level: GSSAPIMessage { .protectionLevel([5, 6]) }

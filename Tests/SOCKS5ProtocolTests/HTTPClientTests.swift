@@ -10,7 +10,7 @@ private let wanted = SOCKSRequest(
 private let payload = Array("HTTP/1.1 407 \r\n\r\n".utf8)
 
 @Suite struct HTTPClientTests {
-    /// What comes of bytes that arrive in these parts, how many are taken, and what is left of them.
+    /// The result of bytes that arrive in these parts, the number consumed, and the rest.
     private static func outcome(
         _ parts: [some Sequence<UInt8>]
     ) -> (action: Action, consumed: Int, held: [UInt8]) {
@@ -93,7 +93,7 @@ private let payload = Array("HTTP/1.1 407 \r\n\r\n".utf8)
         #expect(Self.action("HTTP/1.1 100 \r\n\r\nHTTP/1.0 502 \(rest)") == .fail(.refused(status: 502)))
     }
 
-    /// The last byte is the one that shows it.
+    /// The last byte reveals it.
     @Test(arguments: [
         "h", "HTTP/0", "HTTP/2", "HTTP/1,", "HTTP/1.x", "HTTP/1.10", "HTTP/1.1\t", "HTTP/1.1  ", "HTTP/1.1 0",
         "HTTP/1.1 6", "HTTP/1.1 2x", "HTTP/1.1 20 ", "HTTP/1.1 2000", "HTTP/1.1 200\n", "HTTP/1.1 200\t",
@@ -107,7 +107,7 @@ private let payload = Array("HTTP/1.1 407 \r\n\r\n".utf8)
         "HTTP/1.1 100 \r\n\r\n\r", "HTTP/1.1 100 \r\n\r\n<", "<", "\r", "SSH-", "\u{5}", "\0",
     ]) func anythingElseIsMalformedAtItsByte(_ text: String) {
         let bytes = Array(text.utf8)
-        // Of a character of two bytes the first one shows it.
+        // For a character of two bytes, the first one reveals it.
         let last = text.unicodeScalars.last?.isASCII == true ? 1 : 2
         let shown = text.hasPrefix("HTTP") ? bytes.count - last + 1 : 1
         let outcome = Self.outcome([bytes + payload])
@@ -162,7 +162,7 @@ private let payload = Array("HTTP/1.1 407 \r\n\r\n".utf8)
         )
     }
 
-    /// A client's name must not become a part of the request that it isn't.
+    /// A client's name must not become another part of the request.
     @Test(arguments: ["a/b", "a@b", "a:80", "a?b", "a#b", "[a]", "a\\111", "a%0d", "..", "*", "1.2.3.400"])
     func aNameThatCannotBeLookedUpIsNotAskedFor(_ name: String) throws {
         let name = try #require(DomainName(name))

@@ -21,7 +21,7 @@ import Testing
         signature + [command, kind, UInt8(rest.count >> 8), UInt8(rest.count & 0xff)] + rest
     }
 
-    /// Of both versions, with what they say of the client.
+    /// Headers of both versions, and the client that they name.
     private static let good: [([UInt8], Peer?)] = [
         (Array("PROXY TCP4 192.0.2.1 198.51.100.1 4711 1080\r\n".utf8), client),
         (Array("PROXY TCP6 2001:db8::1 2001:DB8::2 4711 1080\r\n".utf8), client6),

@@ -9,7 +9,7 @@ private let bound = Destination(host: .ipv4(IPv4Address(192, 0, 2, 1)), port: 44
 private let payload: [UInt8] = [0, 0x5b, 5, 0]
 
 @Suite struct SOCKS4ClientTests {
-    /// What comes of bytes that arrive in these parts, and what is left of them.
+    /// The result of bytes that arrive in these parts, and the rest.
     private static func actions(
         _ command: SOCKSCommand,
         _ parts: [some Sequence<UInt8>]
@@ -95,7 +95,7 @@ private let payload: [UInt8] = [0, 0x5b, 5, 0]
         }
     }
 
-    /// 4 too, which some take for the version of a reply.
+    /// Including 4, which some servers send as the version of a reply.
     @Test(arguments: 1...255) func anotherVersionThanZeroIsFoundAtItsByte(_ version: Int) {
         let failure = Action.fail(.malformed(.badVersion(UInt8(version))))
         #expect(Self.actions(.connect, [[UInt8(version)]]).actions == [failure])

@@ -16,7 +16,7 @@ private let head: [UInt8] = [4, 1, 0, 80]
 private let namedHead: [UInt8] = head + [0, 0, 0, 1, 0]
 
 @Suite struct SOCKS4Tests {
-    /// What comes of bytes that arrive in these parts, and what is left of them.
+    /// The result of bytes that arrive in these parts, and the rest.
     private static func actions(
         _ parts: [some Sequence<UInt8>],
         needsLogin: Bool = false

@@ -1,8 +1,8 @@
 import SOCKS5Protocol
 import Testing
 
-/// Feeds bytes to a server's handshake as they would arrive, keeping what isn't consumed, and answers for credential store and
-/// context.
+/// Passes bytes to a server's handshake as they arrive, keeps the ones that aren't consumed, and answers for credential
+/// store and context.
 struct ServerFeeder {
     var handshake: ServerHandshake
     private let accepts: Bool
@@ -12,8 +12,8 @@ struct ServerFeeder {
     var isOver = false
 
     /// - Parameters:
-    ///   - accepts: whether a password is right.
-    ///   - steps: what the context says, by turns.
+    ///   - accepts: whether a password is correct.
+    ///   - steps: the context's answers, in order.
     init(
         _ method: AuthenticationMethod,
         or alternative: AuthenticationMethod? = nil,

@@ -5,7 +5,7 @@ import Testing
 @testable import SOCKS5Protocol
 
 @Suite struct IPAddressTests {
-    /// What inet_pton(3) says, for texts near the edges of each form.
+    /// The result of inet_pton(3), for texts near the edges of each form.
     @Test(arguments: [1, 2, 3, 4]) func addressesAreReadAsTheSystemReadsThem(_ seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for round in 0..<50_000 {
@@ -105,7 +105,7 @@ import Testing
         Target(Destination(host: .name(try #require(DomainName(name))), port: 80))
     }
 
-    /// What inet_aton(3) says: resolvers take all of that for addresses.
+    /// The result of inet_aton(3): resolvers accept all of these as addresses.
     @Test(arguments: [
         "127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0X7F.0.0.1", "0177.0.0.1", "2130706433", "0x7f000001",
         "017700000001", "1.2.3.4.", "10.0xffffff", "1.0200000", "0xffffffff", "4294967295", "00.0.0.0x1",

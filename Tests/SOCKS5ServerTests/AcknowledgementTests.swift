@@ -3,7 +3,7 @@ import UVLoop
 
 @testable import SOCKS5Server
 
-/// What the kernel says of acknowledgements, looked at each second: five seconds are the limit.
+/// The kernel's information about acknowledgements, checked each second with a limit of five seconds.
 @Suite struct AcknowledgementTests {
     private func looks(
         _ states: [(segments: UInt32, probes: UInt32, silence: UInt32, timeout: UInt32)]

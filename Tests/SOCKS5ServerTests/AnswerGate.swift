@@ -1,7 +1,7 @@
 import Locks
 import TestSupport
 
-/// What answers when the test says so, to all who ask.
+/// Answers all that ask when the test permits it.
 final class AnswerGate<Answer: Sendable>: Sendable {
     private struct State {
         var waiting: [Int: CheckedContinuation<Answer, Never>] = [:]

@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// UDP ASSOCIATE (RFC 1928 section 7): who may use an association, where, and how it ends.
+/// UDP ASSOCIATE (RFC 1928 section 7): who may use an association, from where, and how it ends.
 @Suite struct AssociationTests {
     // MARK: - Where
 
@@ -45,7 +45,7 @@ import Testing
                 let bound = try connection.request(.udpAssociate, .unspecified).boundAddress
                 let told = index == 0 ? "192.0.2.7" : "::1"
                 #expect(bound == (try Destination(numeric: told, port: Int(bound.port))))
-                // The port is the real one.
+                // The reported port is the real one.
                 let target = try TestDatagramSocket(host: host)
                 defer { target.close() }
                 let header = DatagramHeader(destination: target.address).encoded
@@ -84,7 +84,7 @@ import Testing
         Destination.unspecified, Destination(host: .ipv6(.any), port: 0), Destination(name: "0", port: 0),
         Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 5555), .loopback6(5555),
         Destination(name: "no-such-name.invalid", port: 0),
-        // Ports that are promised, and aren't the client's: of a target, and from before a NAT.
+        // Announced ports that aren't the client's: one of a target, and one from before a NAT.
         Destination(name: "name.example", port: 443), Destination(host: .ipv4(.any), port: 5555),
         Destination(host: .ipv6(.any), port: 5555),
         Destination(host: .ipv4(IPv4Address(10, 1, 2, 3)), port: 0),
@@ -135,7 +135,7 @@ import Testing
             #expect(monotonicMilliseconds() - start >= 5000)
             try target.echo()
             #expect(try moved.receive().bytes == datagram)
-            // The port that was left isn't the client's any more.
+            // The old port isn't the client's any more.
             let dropped = server.statistics.datagramsDropped(.foreign)
             try association.send([4], to: target.address)
             try eventually("it is dropped") { server.statistics.datagramsDropped(.foreign) == dropped + 1 }
@@ -234,7 +234,7 @@ import Testing
 
     @Test(arguments: [false, true]) func theEndOfTheConnectionEndsTheAssociation(_ resets: Bool) async throws
     {
-        // A port that the system gives to nobody else meanwhile.
+        // A port that the system doesn't give to others meanwhile.
         let own = try freePorts(1).lowerBound
         try await withServerObject({ $0.udp.ports = PortRange(own) }) { server, port in
             let association = try TestAssociation(through: port)
@@ -288,7 +288,7 @@ import Testing
             defer { association.close() }
             let target = try TestDatagramSocket()
             defer { target.close() }
-            // Datagrams keep it, for longer than the limit.
+            // Datagrams keep it open beyond the limit.
             let start = monotonicMilliseconds()
             while monotonicMilliseconds() - start < 3000 {
                 try association.expectEcho(of: [1], from: target)

@@ -9,7 +9,7 @@ import Testing
     private static let anyone = Destination.unspecified
     private static let here = Destination.loopback(0)
 
-    /// Asks for a BIND; the client's socket, and the port of the first reply.
+    /// Requests a BIND; returns the client's socket, and the port of the first reply.
     private static func bind(
         through proxy: Int,
         for destination: Destination = here
@@ -121,7 +121,7 @@ import Testing
             defer { peer.close() }
             #expect(try peer.receive(5) == Array("early".utf8))
             #expect(try client.receive(SOCKSResponse.self).reply == .succeeded)
-            // An end before the peer is there would be the end of the BIND.
+            // An end before the peer has connected would end the BIND.
             client.endSending()
             #expect(try peer.receiveToEnd().isEmpty)
         }
@@ -157,8 +157,8 @@ import Testing
         try await withServer { port in
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }
-            // The documentation's addresses (RFC 3849) are routed nowhere on a machine without IPv6, and anywhere
-            // else BIND can do no harm by listening.
+            // The documentation's addresses (RFC 3849) aren't routed on a machine without IPv6; elsewhere a listening
+            // BIND does no harm.
             let documentation = IPv6Address(high: 0x2001_0db8_0000_0000, low: 1)
             let reply = try client.request(.bind, Destination(host: .ipv6(documentation), port: 1)).reply
             #expect([.networkUnreachable, .succeeded].contains(reply))
@@ -220,7 +220,7 @@ import Testing
     }
 }
 
-/// A child that another test starts holds a copy of every descriptor until its exec: soon has to do.
+/// A child that another test starts holds a copy of every descriptor until its exec, so this may take a moment.
 private func expectListenerGone(_ bound: Destination) throws {
     try eventually("nobody listens on \(bound)") {
         guard let socket = try? TestSocket(connectingTo: Int(bound.port)) else { return true }

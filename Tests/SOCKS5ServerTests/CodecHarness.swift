@@ -26,7 +26,7 @@ func withCodecObject(
     }
 }
 
-/// - Parameter split: sends the request in pieces of so many bytes.
+/// - Parameter split: sends the request in pieces of this many bytes.
 func oddTunnel(
     through port: Int,
     to listener: TestListener,

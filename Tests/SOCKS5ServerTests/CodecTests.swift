@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import UVLoop
 
-/// Sessions whose client's bytes pass through a codec: to everyone else they are as those without.
+/// Sessions whose client uses a codec: for all others they look the same as without.
 @Suite struct CodecTests {
     @Test(arguments: OddCodec.Style.allCases)
     func everythingThatGoesThroughACodecArrives(_ style: OddCodec.Style) async throws {
@@ -163,7 +163,7 @@ import UVLoop
         }
     }
 
-    /// The codec answers by itself, also while the socket takes nothing; too much of it ends the session.
+    /// The codec answers by itself, even while the socket accepts nothing; too much of that ends the session.
     @Test(arguments: OddCodec.Style.allCases)
     func messagesOfTheCodecDontMixWithPayload(_ style: OddCodec.Style) async throws {
         try await withCodec(style) { port in
@@ -216,7 +216,7 @@ import UVLoop
                 try eventually("a full client") { client.socket.isReadable(atLeast: 2048) }
             }
             #expect(server.metrics().bufferBytes <= UInt64(memory))
-            // Beside them, one that reads.
+            // Beside them, a client that reads.
             let (healthy, target) = try oddTunnel(through: port, to: listener, style)
             let sender = TestThread { try target.send(bytes) }
             #expect(try healthy.receive(bytes.count) == bytes)
@@ -278,7 +278,7 @@ import UVLoop
             let sender = TestThread { try client.send(bytes) }
             let began = ContinuousClock.now
             #expect(try target.receive(bytes.count) == bytes)
-            // A second's worth may come at once.
+            // The bytes of one second may come at once.
             #expect(began.duration(to: .now) > .seconds(1))
             try sender.join()
             client.socket.close()
@@ -315,7 +315,7 @@ import UVLoop
         }
     }
 
-    /// The connection goes to the worker that has the port, with its codec.
+    /// The connection moves to the worker that has the port, together with its codec.
     @Test(arguments: OddCodec.Style.allCases)
     func anAssociationAtASharedPortKeepsItsCodec(_ style: OddCodec.Style) async throws {
         let configure = { (configuration: inout Configuration) in

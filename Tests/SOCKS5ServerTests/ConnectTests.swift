@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    /// inet_aton(3) has them all for 127.0.0.1, and the resolver asks it.
+    /// inet_aton(3) reads all of these as 127.0.0.1, and the resolver uses it.
     @Test(arguments: ["127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::1]", "::1"])
     func aNameThatSpellsAnAddressIsThatAddress(_ name: String) async throws {
         try await withServer { port in
@@ -125,7 +125,7 @@ import Testing
             let request = SOCKSRequest(command: .connect, destination: .loopback(hole.port)).encoded
             try socket.send(Greeting(methods: [.noAuthentication]).encoded + request)
             let sent = fillUntilBlocked(socket)
-            // What the kernel buffers on both sides, and no more.
+            // No more than the kernel buffers on both sides.
             #expect(sent < 16 << 20)
         }
     }
@@ -202,7 +202,7 @@ import Testing
     }
 }
 
-/// Sends until the kernel takes nothing for a fifth of a second.
+/// Sends until the kernel accepts nothing for a fifth of a second.
 private func fillUntilBlocked(_ socket: TestSocket) -> Int {
     let bytes = [UInt8](repeating: 7, count: 64 << 10)
     var sent = 0

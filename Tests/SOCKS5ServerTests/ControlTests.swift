@@ -6,7 +6,7 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// What somebody who looks after a running server asks it for.
+/// The control methods of a running server.
 @Suite struct ControlTests {
     private func logIn(
         _ name: String,
@@ -76,7 +76,7 @@ import Testing
         try await withServerObject { server, port in
             let count = RecentSessions.capacity + 30
             for _ in 0..<count { try expect(.connectionRefused, through: port, to: .loopback(1)) }
-            // A health check is none.
+            // A health check isn't listed.
             let probe = try TestSocket(connectingTo: port)
             probe.close()
             try eventually("all have ended") { server.statistics[.ended] == count + 1 }
@@ -133,8 +133,7 @@ import Testing
         }
     }
 
-    /// A login that was under way is judged by the users of the moment.
-    /// Knows everybody, and forgets some.
+    /// A login in progress is checked against the current users. This store accepts everyone, and later revokes some.
     private final class ForgetfulStore: CredentialStore {
         let asked = Guarded<[Set<[UInt8]>]>([])
         let gone = Guarded<Set<[UInt8]>>([])

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// Connects so many clients, each when the one before has its target.
+/// Connects this many clients, each when the one before has its target.
 private func tunnels(_ count: Int, _ proxy: Int, _ target: TestListener) throws -> [(TestSocket, TestSocket)]
 {
     try (0..<count).map { _ in
@@ -25,7 +25,7 @@ extension ProxyServer {
         ([5, 1 << 40, 4], 2), ([5, 1 << 40, 5], 0), ([5, 1 << 40], 0),
     ]) func theWorkerWithTheFewestSessionsGetsTheSurplus(_ loads: [Int], _ taker: Int) {
         #expect(Crew.taker(from: 0, of: loads.count) { loads[$0] } == taker)
-        // The same seen by each worker, since nobody's number matters.
+        // The same from the view of each worker, since a worker's number doesn't matter.
         for shift in 1..<max(2, loads.count) {
             let turned = { (index: Int) in loads[(index + shift) % loads.count] }
             let own = (loads.count - shift % loads.count) % loads.count
@@ -84,7 +84,7 @@ extension ProxyServer {
         }
     }
 
-    /// Many enough that the spread would be that of the kernel, were they counted for good.
+    /// If these were counted for good, the kernel alone would spread connections.
     @Test func refusedAndEndedSessionsNoLongerCount() async throws {
         let configure = { (configuration: inout Configuration) in
             configuration.workers = 4
@@ -136,7 +136,7 @@ extension ProxyServer {
             await server.stop(grace: .zero)
             try await onThread { try clients.join() }
             #expect(server.statistics.active == 0)
-            // The first one also starts what stays: the pool of lookups.
+            // The first one also starts what stays: the lookup pool.
             if round == 0 { continue }
             try await onThread {
                 try eventually("all is closed") { try namesIn("/proc/self/fd").count <= before }

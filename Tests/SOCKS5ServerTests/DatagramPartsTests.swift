@@ -73,7 +73,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
             latches[index].latch(to: Self.source(UInt16(index + 1)), now: UInt64(index) * 1000)
         }
         #expect(taker(9) == nil && taker(9, 4999) == nil)
-        // The first that was silent for long enough, once all have a port.
+        // Once all have a port, the first one that was silent for long enough.
         #expect(taker(9, 5000) == 0)
         latches[0].latch(to: Self.source(1), now: 5000)
         #expect(taker(9, 5999) == nil && taker(9, 6000) == 1)
@@ -85,7 +85,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(ClientLatch.taker(of: Self.source(9), among: [], now: 0) == nil)
     }
 
-    /// Against a model that looks at all that was accepted so far.
+    /// Compared with a model that keeps everything that was accepted.
     @Test(arguments: [false, true]) func theLatchFollowsAModel(_ allowsRebinding: Bool) {
         var random = SeededGenerator(seed: 4787)
         var latch = Self.latch(allowsRebinding: allowsRebinding)
@@ -103,7 +103,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
                 && (last == nil || last?.port == source.port
                     || allowsRebinding && now - (last?.time ?? 0) >= 5000)
             #expect(latch.accepts(source, now: now) == isExpected)
-            // Some that it would accept make no sense.
+            // Some datagrams from accepted sources are invalid.
             guard isExpected, Bool.random(using: &random) else { continue }
             if let last, last.port != source.port { changes += 1 }
             latch.latch(to: source, now: now)
@@ -190,7 +190,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         #expect(Self.receive(0x83, [3], in: &reassembly) == .drop)
     }
 
-    /// Against a model: what is delivered is the payload of the latest unbroken run from fragment 1.
+    /// Compared with a model: the payload of the latest unbroken run from fragment 1 is delivered.
     @Test func anyOrderGivesWholeDatagramsOrNone() {
         var random = SeededGenerator(seed: 1928)
         var reassembly = Reassembly()
@@ -238,7 +238,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
 
     private static func name(_ text: String) throws -> HostName { try #require(HostName(text)) }
 
-    /// Tickets as the table of names gives them.
+    /// Tickets as the table of names issues them.
     private func tickets(_ count: Int) -> [NameTicket] {
         var table = NameTable<Int>(Configuration.Resolver(), parallel: 64)
         let source = ClientSource(peer(1))
@@ -307,7 +307,7 @@ private func host(_ last: UInt32) -> SocketAddress.Host { .ipv4(0x7f00_0000 + la
         recent.insert(destination, try #require(Target(destination)))
     }
 
-    /// What is found for a datagram to a name.
+    /// The result of looking up a datagram to a name.
     private static func find(
         _ name: String,
         _ port: Int = 7,

@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// What becomes of the datagrams of an association (RFC 1928 section 7).
+/// The fate of an association's datagrams (RFC 1928 section 7).
 @Suite struct DatagramTests {
     // MARK: - Headers
 
@@ -17,7 +17,7 @@ import Testing
             var random = SeededGenerator(seed: 39)
             for sent in UInt64(1)...10_000 {
                 try association.socket.send(malformedDatagram(&random), to: association.bound)
-                // No more at once than what the socket holds.
+                // No more at once than the socket can hold.
                 guard sent % 50 == 0 else { continue }
                 try eventually("\(sent) are counted") {
                     server.statistics.datagramsDropped(.malformed) == sent
@@ -37,7 +37,7 @@ import Testing
             for length in [0, 1, 512, 1472, 9000] {
                 try association.expectEcho(of: [UInt8](repeating: 9, count: length), from: target)
             }
-            // Counted behind the sending.
+            // Counted after the sending.
             try eventually("all are counted") {
                 server.statistics[.datagramsClientToTarget] == 5
                     && server.statistics[.datagramsTargetToClient] == 5
@@ -73,7 +73,7 @@ import Testing
                 try target.echo()
                 let (payload, source) = try association.receive()
                 #expect(payload == [UInt8(number)])
-                // An address, whatever the client has called it.
+                // An address, even if the client has sent a name.
                 #expect(source == target.address)
             }
         }
@@ -83,7 +83,7 @@ import Testing
         try await withServer { port in
             let association = try TestAssociation(through: port)
             defer { association.close() }
-            // Whichever of the two localhost is here.
+            // Whichever of the two localhost means here.
             let target4 = try TestDatagramSocket()
             defer { target4.close() }
             let target6 = try TestDatagramSocket(host: "::1", port: target4.port)
@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    /// Datagrams that come joined are relayed each by itself, with a header of its own.
+    /// Joined datagrams are relayed separately, each with its own header.
     @Test func trainsPassBothWaysAsTheirDatagrams() async throws {
         try await withServerObject { server, port in
             let association = try TestAssociation(through: port)
@@ -196,7 +196,7 @@ import Testing
             defer { for socket in [target, neighbour, stranger] { socket.close() } }
             try association.send([1], to: target.address)
             let mapped = try target.receive().source
-            // Another port of a host that was sent to is no stranger.
+            // Another port of a host that was sent to is accepted.
             try neighbour.send([2], to: mapped)
             #expect(try association.receive() == ([2], neighbour.address))
             try stranger.send([3], to: Destination(numeric: "127.0.0.1", port: Int(mapped.port)))
@@ -296,7 +296,7 @@ import Testing
             for fragment in [2, 1, 0x83, 0x82, 0x80] as [UInt8] {
                 try association.send([fragment], to: target.address, fragment: fragment)
             }
-            // Fragment 1 was held until another came out of turn.
+            // Fragment 1 was held until another one came out of order.
             try eventually("they are dropped") { server.statistics.datagramsDropped(.fragment) == 4 }
             try association.expectEcho(of: [9], from: target)
             // A lower number starts a new sequence.
@@ -323,7 +323,7 @@ import Testing
     }
 }
 
-/// The address as a client would write it.
+/// The address in a client's spelling.
 private func name(of destination: Destination) throws -> String {
     switch destination.host {
     case .ipv4(let address): address.description

@@ -92,7 +92,7 @@ private func addresses(_ count: Int) -> [SocketAddress] {
         #expect(race.nextTurn() == .lookUpAgain)
         #expect(race.nextTurn() == .wait)
         #expect(race.foundAgain(.addresses([new])) == .connect(1, to: new, dropped: nil))
-        // The old one isn't given up: it may be slow.
+        // The old attempt isn't given up: it may only be slow.
         #expect(race.connected(0) == .take(0, losers: [1]))
     }
 
@@ -103,7 +103,7 @@ private func addresses(_ count: Int) -> [SocketAddress] {
         #expect(race.timedOut() == .hostUnreachable)
     }
 
-    /// Every order of events there is, for up to three addresses.
+    /// Every possible order of events, for up to three addresses.
     @Test(arguments: [false, true]) func everyShortRaceKeepsTheRules(_ mayBeStale: Bool) {
         var races = 0
         for count in 1...(mayBeStale ? 2 : 3) {
@@ -172,7 +172,7 @@ private func addresses(_ count: Int) -> [SocketAddress] {
     }
 }
 
-/// A race beside what may be seen of it.
+/// A race, together with its visible effects.
 private struct ModelRace {
     private var race: DialRace
     private var count: Int
@@ -202,7 +202,7 @@ private struct ModelRace {
         check(race.failed(attempt, reply))
     }
 
-    /// The name has these new addresses now, and those that it had.
+    /// The name now has these new addresses in addition to the old ones.
     mutating func foundAgain(_ more: Int) {
         awaitsLookup = false
         count += more

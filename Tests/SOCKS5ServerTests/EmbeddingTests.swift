@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// What the example in README.md asks.
+/// The database that the example in README.md asks.
 actor Database {
     func holds(_ name: [UInt8], _ password: [UInt8]) -> Bool {
         name == Array("alice".utf8) && password == Array("secret".utf8)
@@ -37,7 +37,7 @@ actor Database {
 }
 
 @Suite struct RuleSetTests {
-    /// Denies the port of a listener, a name, 127.0.0.2, and BIND; can't say anything of port 7.
+    /// Denies the port of a listener, a name, 127.0.0.2, and BIND; can't decide about port 7.
     private struct Fixed: RuleSet {
         let isLater: Bool
 
@@ -80,7 +80,7 @@ actor Database {
             try expect(.notAllowed, through: port, to: .unspecified, by: .bind)
             try expect(.generalFailure, through: port, to: .loopback(7))
             try expect(.notAllowed, through: port, to: Destination(name: "denied.test", port: number))
-            // Each address is asked for, with its name; however an address is written.
+            // Each address is checked, together with its name, in any spelling.
             try expect(.notAllowed, through: port, to: Destination(name: name, port: number))
             for text in ["127.0.0.2", "0x7f.2", "::ffff:127.0.0.2"] {
                 try expect(.notAllowed, through: port, to: Destination(name: text, port: number))

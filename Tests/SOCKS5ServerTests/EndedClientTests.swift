@@ -10,7 +10,7 @@ import Testing
     private static let little = [UInt8](repeating: 7, count: 1)
     private static let much = [UInt8](repeating: 7, count: 100 << 10)
 
-    /// More than the server reads ahead, or a byte; at once with the request, or when that is answered.
+    /// More than the server reads ahead, or a byte; either with the request, or after its answer.
     @Test(arguments: [SOCKSCommand.bind, .udpAssociate], [little, much])
     func theEndOfABindOrAnAssociationIsItsEndWhateverCameBefore(
         _ command: SOCKSCommand,
@@ -96,7 +96,7 @@ import Testing
                 socket.endSending()
                 return socket
             }
-            // Longer than the turn in which an end behind unread bytes is seen.
+            // Longer than the turn in which an end after unread bytes is noticed.
             usleep(600_000)
             let refused = try TestSocket(connectingTo: port)
             try refused.waitForClose()

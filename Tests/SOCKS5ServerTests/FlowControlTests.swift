@@ -3,7 +3,8 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// Flow control against a simple model of a relay's direction: a seeded source, a ring, a moody sink.
+/// Flow control compared with a simple model of one direction of a relay: a seeded source, a ring, and a sink that
+/// sometimes stalls.
 @Suite struct FlowControlTests {
     @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
     func aHundredThousandRandomStepsLoseNothingAndNeverStall(_ seed: UInt64) {
@@ -101,7 +102,7 @@ private struct ModelDirection {
         delivered + sent + (hasEnded ? 1 : 0) + (isAttached ? 1 : 0)
     }
 
-    /// Then the loop would ask again and again where bytes shall go.
+    /// Otherwise the loop would ask for a buffer again and again.
     var isReadingWithoutRoom: Bool { isReading && !hasEnded && held == capacity }
 
     private var fill: RingBuffer.Fill {
@@ -157,7 +158,7 @@ private struct ModelDirection {
         isReading = true
     }
 
-    /// The sink takes a part at once, and the rest later.
+    /// The sink accepts a part at once, and the rest later.
     private mutating func write(_ random: inout SeededGenerator) {
         #expect(writing == 0, "two writes at once")
         let atOnce = Int.random(in: 0...held, using: &random)

@@ -10,7 +10,7 @@ private let alice = ProxyUser(name: "alice", password: "secret")
 private let right = "Proxy-Authorization: Basic YWxpY2U6c2VjcmV0\r\n"
 private let wrong = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"
 
-/// HTTP CONNECT, where a listener allows it.
+/// HTTP CONNECT, if a listener allows it.
 @Suite struct HTTPOverTheWireTests {
     private func withProxy(
         _ configure: (inout Configuration) -> Void = { _ in },
@@ -23,7 +23,7 @@ private let wrong = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"
         Array("CONNECT \(target) HTTP/1.1\r\nHost: \(target)\r\n\(fields)\r\n".utf8)
     }
 
-    /// The status of the answer, behind which comes the end.
+    /// The status of the answer, which is followed by the end.
     private static func status(of bytes: [UInt8], through port: Int) throws -> Int? {
         let client = try TestSocket(connectingTo: port)
         defer { client.close() }

@@ -6,7 +6,7 @@ import Testing
 @testable import SOCKS5Server
 @testable import UVLoop
 
-/// Listening sockets that go from one server to the next.
+/// Listening sockets that are passed from one server to the next.
 @Suite struct HandedListenerTests {
     private static func server(
         _ workers: Int,
@@ -46,7 +46,7 @@ import Testing
         #expect(next.statistics[.accepted] >= 30)
     }
 
-    /// Its end must not touch what the other one listens on.
+    /// Its end must not affect the sockets that the other one listens on.
     @Test func aServerThatEndsHalfWayLeavesTheOtherServing() async throws {
         let old = try Self.server(2, .loopback(port: 0))
         try await old.start()
@@ -74,7 +74,7 @@ import Testing
         await next.stop(grace: .zero)
     }
 
-    /// The old one has handed copies out, and is told to stop before the next one says that it serves.
+    /// The old server has handed copies out, and is told to stop before the next one announces that it serves.
     @Test func anEndOfTheOldServerLeavesTheNextOneServing() async throws {
         let old = try Self.server(2, .loopback(port: 0))
         try await old.start()
@@ -88,7 +88,7 @@ import Testing
         await next.stop(grace: .zero)
     }
 
-    /// As a service manager does, that keeps its sockets from one process to the next.
+    /// As a service manager does that keeps its sockets from one process to the next.
     @Test func aSocketThatAnEndedServerHasUsedServesAgain() async throws {
         let first = try Self.server(1, .loopback(port: 0))
         try await first.start()
@@ -110,7 +110,7 @@ import Testing
         await third.stop(grace: .zero)
     }
 
-    /// Only the handed socket says that it is reached by others.
+    /// Only the handed socket shows that others can reach it.
     @Test func aHandedSocketThatStrangersReachIsRefusedWithoutUsers() async throws {
         let old = try Self.server(1, ListenAddress(.ipv4(.any), port: 0), isOpen: true)
         try await old.start()
@@ -131,7 +131,7 @@ import Testing
         #expect(await server.copyOfListeners().isEmpty)
     }
 
-    /// Nothing is closed, as the one that has asked for the sockets closes them all.
+    /// Nothing is closed here, because the process that asked for the sockets closes them all.
     @Test func socketsThatDontListenAreNotTakenOver() throws {
         let listening = try ListeningSocket(SocketAddress(host: .ipv4(0x7f00_0001), port: 0), [])
         defer { listening.close() }

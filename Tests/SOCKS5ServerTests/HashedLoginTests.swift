@@ -14,7 +14,7 @@ private func hashed(_ name: String, cost: Int = 4) throws -> ProxyUser {
     )
 }
 
-/// Greeting, credentials, and maybe a request for a port of this machine.
+/// Greeting, credentials, and optionally a request for a port of this machine.
 private func bytes(_ name: String, _ password: String, to port: Int? = nil) -> [UInt8] {
     loginGreeting.encoded + Credentials(username: name, password: password).encoded
         + (port.map { SOCKSRequest(command: .connect, destination: .loopback($0)).encoded } ?? [])
@@ -36,7 +36,7 @@ private func millisecondsToAnswer(
     return monotonicMilliseconds() - began
 }
 
-/// PROTOCOL: RFC 1929 where the answer takes a while.
+/// PROTOCOL: RFC 1929 when the answer takes some time.
 @Suite struct HashedLoginTests {
     @Test func oneByteAtATimeSucceeds() async throws {
         let user = try hashed("alice")
@@ -111,7 +111,7 @@ private func millisecondsToAnswer(
         }
     }
 
-    /// 64 at once, which is what a source may have waiting; how fast the pings are is a matter of the machine.
+    /// 64 at once, as many as a source may have waiting. How fast the pings are depends on the machine.
     @Test func aFloodOfWrongPasswordsDelaysNoRelay() async throws {
         let user = try hashed("alice", cost: 6)
         let milliseconds = try await withServerObject({ $0.users = [user] }) { server, port in
@@ -140,14 +140,14 @@ private func millisecondsToAnswer(
                 #expect(try socket.receiveToEnd() == [5, 2, 1, 1])
                 socket.close()
             }
-            // The one right login among them costs no hash, and needn't wait.
+            // The one correct login among them costs no hash, and needn't wait.
             _ = try millisecondsToAnswer("alice", "secret", [1, 0], at: port)
             return times.sorted()[times.count / 2]
         }
         #expect(milliseconds < 100)
     }
 
-    /// Medians of five each, interleaved, as the machine has other things to do too.
+    /// Medians of five each, interleaved, because the machine has other work too.
     @Test func anUnknownUserAndAWrongPasswordTakeTheSameTime() async throws {
         let user = try hashed("alice", cost: 7)
         let milliseconds = try await withServer({ $0.users = [user] }) { port in
@@ -175,7 +175,7 @@ private func millisecondsToAnswer(
         }
     }
 
-    /// A client that has half-closed still reads its answer, late or not.
+    /// A client that has half-closed still reads its answer, even a late one.
     @Test func aLateFailureIsToldToAClientThatHasEndedItsDirection() async throws {
         let user = ProxyUser(name: "alice", password: "secret")
         try await withServer({ $0.users = [user] }) { port in
@@ -211,7 +211,7 @@ private func millisecondsToAnswer(
     }
 }
 
-/// Answers when a test lets it.
+/// Answers when a test permits it.
 private final class Gate: CredentialStore {
     private struct State {
         var waiting: [CheckedContinuation<LoginVerdict, Never>] = []

@@ -7,7 +7,7 @@ import Testing
 @testable import SOCKS5Server
 
 @Suite struct StatisticsTests {
-    /// Else the number of sessions would be below zero for a moment.
+    /// Otherwise the number of sessions would be negative for a moment.
     @Test func noMoreSessionsHaveEndedThanWereAcceptedWheneverOneLooks() async throws {
         let counters = Counters()
         let counting = TestThread {
@@ -46,7 +46,7 @@ import Testing
         }
         let sum = Statistics(workers)
         for (index, counter) in Counter.allCases.enumerated() where counter != .ended {
-            // What a worker counts of TCP alone, and of datagrams.
+            // The counts of TCP alone, and of datagrams.
             let parts: [Counter] =
                 switch counter {
                 case .bytesClientToTarget: [counter, .datagramBytesClientToTarget]
@@ -92,7 +92,7 @@ import Testing
                 client.close()
                 far.close()
             }
-            // One without a request.
+            // A session without a request.
             try TestSocket(connectingTo: port).close()
             try eventually("all have ended") { events.ended.count == 11 }
             #expect(events.began.count == 11)

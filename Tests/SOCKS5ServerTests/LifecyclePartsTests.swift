@@ -3,7 +3,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// A machine whose calls may stand in an expectation.
+/// A reference to a machine, so that its calls may stand in an expectation.
 private final class Life {
     private var machine = Lifecycle()
 
@@ -17,7 +17,7 @@ private final class Life {
     func stop() -> Lifecycle.Action { machine.stop() }
 }
 
-/// The stages of a server's life, each with the calls that lead there.
+/// The stages of a server's life, each with the calls that lead to it.
 private enum Stage: CaseIterable {
     case idle, starting, startingAndStopped, running, draining, ended
 
@@ -88,7 +88,7 @@ private enum Stage: CaseIterable {
         }
     }
 
-    /// As the one that starts the lookups, and a worker that can't be made.
+    /// Such as the thread that starts the lookups, and a worker that can't be created.
     @Test func aThreadMayEndWhileOthersServeOrStart() {
         let running = Stage.running.make(threads: 3)
         #expect(running.threadDidEnd() == .nothing)
@@ -112,8 +112,8 @@ private enum Stage: CaseIterable {
         #expect(empty.startDidFail() == .reportEnd)
     }
 
-    /// Calls in every order that can happen: the end is reported once, when a stop or a failure has come, the start
-    /// is over, and no thread runs.
+    /// Calls in every possible order: the end is reported once, when a stop or a failure has come, the start is over,
+    /// and no thread is running.
     @Test func howeverCallsComeTheEndIsReportedOnceAndInTime() {
         var random = SeededGenerator(seed: 12)
         for walk in 0..<5000 {

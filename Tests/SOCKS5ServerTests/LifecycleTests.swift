@@ -81,7 +81,7 @@ import Testing
         #expect(server.statistics.active == 0)
     }
 
-    /// From before the start to behind its end.
+    /// From before the start until after the end.
     @Test func aStopDuringTheStartIsNotLost() async throws {
         var outcomes: Set<String> = []
         for round in 0..<40 {
@@ -140,7 +140,8 @@ import Testing
         }
     }
 
-    /// As `cancelWhenGracefulShutdown` of swift-service-lifecycle does it: it cancels `operation` when the word comes.
+    /// As `cancelWhenGracefulShutdown` of swift-service-lifecycle does: it cancels `operation` when the shutdown
+    /// begins.
     private static func cancelling(
         when word: AsyncStream<Void>,
         _ operation: @escaping @Sendable () async throws -> Void

@@ -6,7 +6,7 @@ import UVLoop
 
 @testable import SOCKS5Server
 
-/// What a listener's clients may take, and by what they leave.
+/// The limits and the egress of a listener's clients.
 @Suite struct ListenerTermsTests {
     private static let own = "127.0.0.2"
 
@@ -23,7 +23,7 @@ import UVLoop
         }
     }
 
-    /// The address that the target of a new connection sees.
+    /// The source address that the target of a new connection sees.
     private static func source(_ port: Int, host: String, as user: String? = nil) throws -> String? {
         let target = try TestListener()
         defer { target.close() }
@@ -71,7 +71,7 @@ import UVLoop
             try expectClosed(common, "127.0.0.1")
             try expectClosed(own, Self.own)
             #expect(server.statistics.refusals(.connectionsPerSource) == 2)
-            // Its place is free again, and no other one is.
+            // Its place is free again, but no other.
             through[2].reset()
             try eventually("a place is free") { server.statistics.active == 2 }
             try tunnel(own, Self.own).close()
@@ -142,7 +142,7 @@ import UVLoop
         }
     }
 
-    /// A peer that connects from there has to be let in there.
+    /// A peer that connects from there must be accepted there.
     @Test func aBindListensOnTheAddressThatTheClientHasReached() async throws {
         try await Self.withTwoListeners({
             $0.egress.addresses = [IPNetwork(try #require(IPAddress("127.0.0.7")))]
@@ -177,7 +177,7 @@ import UVLoop
             let accepted = try target.accept()
             defer { accepted.close() }
             #expect(accepted.peerHost == "::1")
-            // The other family has no address that was reached, and leaves as ever.
+            // In the other family no address was reached, so it leaves as usual.
             let source = try Self.source(port, host: "::1")
             #expect(source == "127.0.0.1")
             let awaiting = try TestSocket(connectingTo: port, host: "::1")
@@ -186,7 +186,7 @@ import UVLoop
         }
     }
 
-    /// This machine may have but one of IPv6.
+    /// This machine may have only one IPv6 address.
     @Test func theReachedAddressReplacesTheOthersOfItsFamily() throws {
         var configuration = Configuration()
         let (four, six) = (try #require(IPAddress("192.0.2.1")), try #require(IPAddress("2001:db8::1")))
@@ -273,7 +273,7 @@ import UVLoop
             defer { accepted.close() }
             let silent = try TestSocket(connectingTo: port)
             defer { silent.close() }
-            // Bytes that flow don't make it longer.
+            // Relayed bytes don't prolong it.
             try eventually("it ends") {
                 try? client.send([1])
                 return server.statistics.active == 0

@@ -5,9 +5,9 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// Ways in with settings of their own.
+/// Listeners with settings of their own.
 @Suite struct ListenerTests {
-    /// Both on loopback; `common` has settings of its own no more than its address.
+    /// Both on loopback; `common` has no settings of its own except its address.
     private static func withTwoListeners(
         _ configure: (inout Configuration) throws -> Void,
         _ body: @escaping @Sendable (_ server: ProxyServer, _ common: Int, _ own: Int) throws -> Void
@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    /// The worker that has the port goes on with the client.
+    /// The client moves to the worker that has the port.
     @Test func datagramsAreJudgedByTheListenerOfTheirAssociation() async throws {
         let shared = try freePorts(1).lowerBound
         try await Self.withTwoListeners({
@@ -169,7 +169,7 @@ import Testing
             next.listeners[0].rules = [Rule(.deny)]
             try server.reload(next)
             try expectEventually(.notAllowed)
-            // A configuration that doesn't know the address leaves its settings.
+            // A configuration without the address leaves its settings unchanged.
             next.listeners.removeFirst()
             next.rules = [Rule(.allow)]
             try server.reload(next)
@@ -247,7 +247,7 @@ import Testing
         }
     }
 
-    /// As `[::]` shows clients that come by IPv4.
+    /// `[::]` shows clients that come by IPv4 in this form.
     @Test func aMappedClientIsOneOfItsIPv4Network() async throws {
         try await withServerObject({
             $0.listen = [try ListenAddress(parsing: "[::]:0")]

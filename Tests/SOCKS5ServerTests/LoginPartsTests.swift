@@ -10,7 +10,7 @@ private func source(_ number: Int) -> ClientSource {
     ClientSource(peer(UInt32(number)))
 }
 
-/// Hashes as a server computes them.
+/// Computes hashes as a server does.
 func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
     { await threads.compute($0, for: $1) }
 }
@@ -83,13 +83,13 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         #expect(schedule.cancel(first.id, 2) == 2)
         #expect(schedule.waiting == 1)
         #expect(schedule.next()?.id == second.id)
-        // Under way: the result goes to nobody.
+        // In progress: the result goes to nobody.
         #expect(schedule.cancel(second.id, 3) == 3)
         #expect(schedule.finish(second.id).isEmpty)
         #expect(schedule.next() == nil)
     }
 
-    /// Everyone who was let in gets a result, or takes it back, once; the bounds hold throughout.
+    /// Every accepted waiter gets one result, or cancels once; the limits hold at all times.
     @Test func nobodyIsForgottenWhateverHappens() throws {
         var random = SeededGenerator(seed: 43)
         let limits = HashLimits(waiting: 12, waitingPerSource: 5)
@@ -132,7 +132,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         let answers = (0..<12).map { throttle.noteFailure(of: source(1), now: UInt64($0) * 5000) }
         #expect(answers == Array(repeating: .atOnce, count: 10) + [.late, .late])
         #expect(throttle.noteFailure(of: source(2), now: 60_000) == .atOnce)
-        // Ten before this one, but the tenth is more than a minute ago.
+        // There were ten before this one, but the tenth is more than a minute old.
         #expect(throttle.noteFailure(of: source(1), now: 75_001) == .atOnce)
     }
 
@@ -239,7 +239,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
             Issue.record("the second login waits")
             return
         }
-        // Neither another password nor another user gets in by that.
+        // That doesn't help another password or another user.
         for (name, password) in [("alice", "wrong"), ("bob", "secret"), ("carol", "secret")] {
             guard case .later = table.verify(login(name, password)) else {
                 Issue.record("\(name) doesn't wait")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// What control groups permit, by files as Linux shows them.
+/// The memory that control groups permit, by files in Linux's format.
 @Suite struct MemoryLimitTests {
     private static let version2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw"
     private static let version1 = "36 23 0:31 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory"
@@ -63,12 +63,12 @@ import Testing
         #expect(try Self.limit(groups, Self.version1, [file: "100000000"]) == 100_000_000)
         let unlimited = try Self.limit(groups, Self.version1, [file: Self.unlimited])
         #expect(unlimited.map { $0 > 1 << 60 } == true)
-        // Of several, as where a machine goes over to the next version.
+        // Several hierarchies, as on a machine in transition to the next version.
         let both = [file: Self.unlimited, "/sys/fs/cgroup/memory.max": "5000000"]
         #expect(try Self.limit(groups, Self.version1 + "\n" + Self.version2, both) == 5_000_000)
     }
 
-    /// A container sees its own group as the root of the mount, by whichever path it knows it.
+    /// A container sees its own group as the root of the mount, under any path.
     @Test(arguments: ["/docker/abc", "/", "/../../elsewhere"])
     func aContainersOwnGroupIsFound(_ path: String) throws {
         let mount = Self.version1.replacing("0:31 / ", with: "0:31 /docker/abc ")

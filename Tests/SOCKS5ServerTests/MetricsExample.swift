@@ -1,6 +1,6 @@
 import SOCKS5Server
 
-/// Stands for the module of swift-metrics, which isn't a dependency.
+/// Represents the module of swift-metrics, which isn't a dependency.
 private enum Metrics {
     struct Counter {
         init(label: String) {}

@@ -7,7 +7,7 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// What a server that has no sessions any more must have counted.
+/// The counts that a server without sessions must have.
 func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_sourceLocation) {
     let (metrics, numbers) = (server.metrics(), server.statistics)
     let accepted = metrics.listeners.reduce(0) { $0 + $1.accepted }
@@ -249,7 +249,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
                 try expect(.connectionRefused, through: port, to: Destination(host: .name(name), port: 1))
             }
             let lookups = server.metrics().lookups
-            // An answer of the cache at which nobody answers is looked up again.
+            // A cached answer whose addresses don't respond is looked up again.
             #expect(lookups.cacheMisses >= 1 && lookups.cacheHits >= 1)
             #expect(lookups.running == 0 && lookups.waiting == 0 && lookups.refused == 0)
             #expect(server.metrics().lookupTimes.count == 3)
@@ -270,7 +270,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         }
     }
 
-    /// Holds its worker up, as nobody should.
+    /// Blocks its worker, as no observer should.
     private struct Sluggish: SessionObserver {
         func observe(_ event: SessionEvent) { if case .ended = event { usleep(60_000) } }
     }

@@ -86,7 +86,7 @@ private let notFound = NameAnswer.failure(.nameNotFound)
         #expect(cache.answer(to: "a", now: 1)?.answer == nil)
     }
 
-    /// Against a model that keeps the last insertions as a list.
+    /// Compared with a model that keeps the last insertions as a list.
     @Test func theCacheHoldsTheLastInsertionsAndNoMore() {
         var random = SeededGenerator(seed: 26)
         var settings = Configuration.Resolver()

@@ -45,7 +45,7 @@ import Testing
                 try expectReply(.hostUnreachable, name)
             }
             #expect(resolver.asked.value.load(ordering: .relaxed) == 4)
-            // What couldn't be said isn't remembered.
+            // An unavailable answer isn't cached.
             for _ in 0..<2 { try expectReply(.hostUnreachable, "down.test") }
             #expect(resolver.asked.value.load(ordering: .relaxed) == 6)
         }
@@ -89,14 +89,14 @@ import Testing
             let destination = Destination(name: "moving.test", port: number)
             try expect(.succeeded, through: port, to: destination)
             first.close()
-            // Down, and still at the same address: one lookup tells.
+            // Down, and still at the same address: one lookup is enough.
             try expect(.connectionRefused, through: port, to: destination)
             #expect(resolver.asked.value.load(ordering: .relaxed) == 2)
             let second = try TestListener(host: "127.0.0.2", port: number)
             defer { second.close() }
             for _ in 0..<3 { try expect(.succeeded, through: port, to: destination) }
             #expect(resolver.asked.value.load(ordering: .relaxed) == 3)
-            // An answer that was looked up for the request isn't looked up again.
+            // An answer that was looked up for this request isn't looked up again.
             try expect(.connectionRefused, through: port, to: Destination(name: "down.test", port: 9))
             #expect(resolver.asked.value.load(ordering: .relaxed) == 4)
         }
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// A worker without sessions ends, while sessions of another wait for a name that it has asked for.
+    /// A worker without sessions ends, while another worker's session waits for a name that it has asked for.
     @Test func aNameIsAskedForAgainWhenItsWorkerEndsBeforeTheAnswer() async throws {
         let gate = AnswerGate<ResolvedName>(cancelled: .unavailable)
         var configuration = Configuration()
@@ -138,7 +138,7 @@ import Testing
         let listener = try TestListener()
         defer { listener.close() }
         let last = try await onThread {
-            // Until lookups begin, names wait, and any worker may be the one to ask for them.
+            // Until lookups begin, names wait, and any worker may be the one that asks for them.
             try expect(.hostUnreachable, through: port, to: Destination(name: "nowhere.test", port: 9))
             try eventually("that session has left") { server.statistics.active == 0 }
             // One session on each worker.
@@ -169,7 +169,7 @@ import Testing
         return socket
     }
 
-    /// One question for all who want to know, also when the first has left; and a stop waits for no answer.
+    /// One question for all waiting requests, even after the first has left; and a stop waits for no answer.
     @Test func aNameIsAskedForOnceAndAStopCancelsIt() async throws {
         let gate = AnswerGate<ResolvedName>(cancelled: .unavailable)
         try await withServerObject({

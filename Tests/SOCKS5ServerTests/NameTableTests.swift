@@ -44,7 +44,7 @@ private func source(_ number: Int) -> ClientSource {
             let outcomes = (0..<100).map { table.ask("\(number).\($0)", for: source(number), $0, now: 0) }
             #expect(outcomes.count(where: \.isLookup) == share, "source \(number)")
         }
-        // What one gives back goes to one that has less.
+        // A returned thread goes to a source that has fewer.
         #expect(table.finished("0.0", found, now: 0).next == ["5.0"])
     }
 
@@ -79,7 +79,7 @@ private func source(_ number: Int) -> ClientSource {
         #expect(table.ask("popular", for: source(2), 6, now: 0).isLookup)
         let (askers, next) = table.finished("popular", found, now: 0)
         #expect(askers.map(\.1).sorted() == [5, 6])
-        // It waits no more in the first one's queue either: what is next there is the other name.
+        // It no longer waits in the first source's queue either: the other name is next there.
         #expect(next.isEmpty)
         #expect(table.finished("stuck0", found, now: 0).next == ["stuck4"])
     }
@@ -100,7 +100,7 @@ private func source(_ number: Int) -> ClientSource {
         let first = (0..<10).map { table.ask("a\($0)", for: source(1), $0, now: 0) }
         #expect(first.count(where: \.isWait) == 3)
         #expect(first.compactMap(\.answer) == [NameAnswer](repeating: .failure(.tryAgain), count: 6))
-        // Another name costs another place, but not another who waits for the same.
+        // Another name takes another place, but another request for the same name doesn't.
         #expect(table.ask("a1", for: source(1), 0, now: 0).isWait)
         let second = (0..<10).map { table.ask("b\($0)", for: source(2), $0, now: 0) }
         #expect(second.count(where: \.isWait) == 2)
@@ -187,7 +187,7 @@ private func source(_ number: Int) -> ClientSource {
     @Test func thousandsOfSourcesThatWaitCostEachOtherNothing() throws {
         try expectLinear { count in
             var table = Self.table(parallel: 2, waitingPerSource: .max, waiting: .max)
-            // One has all that it may, the others wait, each in a queue of its own.
+            // One source has all that it may have, and the others wait, each in its own queue.
             let tickets = (0..<count).compactMap {
                 table.ask("name\($0)", for: source($0), $0, now: 0).ticket
             }
@@ -196,8 +196,8 @@ private func source(_ number: Int) -> ClientSource {
         }
     }
 
-    /// Eight times as many take about eight times as long: 64 times, if each of them looked at all others. In time of
-    /// this thread's processor, since others may have it meanwhile.
+    /// Eight times as many take about eight times as long; it would be 64 times if each of them examined all others.
+    /// Measured in processor time of this thread, since other threads may be running meanwhile.
     private func expectLinear(_ run: (Int) throws -> Void) throws {
         let times = try [512, 4096].map { count in
             try (0..<5).map { _ in
@@ -209,15 +209,15 @@ private func source(_ number: Int) -> ClientSource {
         #expect(times[1] < times[0] * 20, "\(times)")
     }
 
-    /// Nanoseconds that this thread has had a processor.
+    /// The nanoseconds during which this thread had a processor.
     private func processorTime() -> Int {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return time.tv_sec * 1_000_000_000 + time.tv_nsec
     }
 
-    /// Whatever is asked, left and answered in whatever order: no more is looked up at once than may be, nothing
-    /// twice, nobody is forgotten or told twice, and nobody waits while nothing is looked up.
+    /// For any order of requests, cancellations and answers: the limit of lookups holds, no name is looked up twice,
+    /// every request is answered once, and no request waits while nothing is looked up.
     @Test func theTableKeepsItsPromises() {
         var random = SeededGenerator(seed: 1929)
         for round in 0..<10 {
@@ -240,7 +240,7 @@ private func source(_ number: Int) -> ClientSource {
     }
 }
 
-/// A table beside what its callers know.
+/// A table, together with what its callers know.
 private struct ModelTable {
     private var table: NameTable<Int>
     private let parallel: Int
@@ -279,7 +279,7 @@ private struct ModelTable {
 
     mutating func finishAny(_ random: inout SeededGenerator) {
         guard let name = running.randomElement(using: &random) else {
-            // Nothing runs, so nothing may wait.
+            // Nothing is running, so nothing may wait.
             holds = holds && waiting.isEmpty
             return
         }

@@ -4,7 +4,7 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// Hashes that other programs have made of "secret": one of each kind that is taken.
+/// Hashes that other programs have made of "secret": one of each accepted kind.
 enum HashOfSecret {
     static let bcrypt = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.pIKrLVkBX9/OvQMSygY1pWEVn72t6na"
     static let bcryptY = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
@@ -127,7 +127,7 @@ enum HashOfSecret {
         #expect(!said.contains("hunter2"))
     }
 
-    /// What is taken at load can be computed at login, whatever was changed in a hash that can.
+    /// Every hash that is accepted at load can be computed at login, even a mutated one.
     @Test func everyHashThatIsTakenCanBeComputed() throws {
         var random = SeededGenerator(seed: 41)
         let scratch = PasswordHash.Scratch()

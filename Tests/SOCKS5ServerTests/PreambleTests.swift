@@ -5,7 +5,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// Clients behind a load balancer that says by a PROXY header who they are.
+/// Clients behind a load balancer that names them by a PROXY header.
 @Suite struct PreambleTests {
     private static func behind(
         _ networks: String...
@@ -27,7 +27,7 @@ import Testing
         Array("PROXY TCP4 \(client) 127.0.0.1 4711 1080\r\n".utf8)
     }
 
-    /// A connection through a balancer, behind its header.
+    /// A connection through a balancer, after its header.
     private static func connect(_ port: Int, _ header: [UInt8]) throws -> TestSocket {
         let socket = try TestSocket(connectingTo: port)
         try socket.send(header)
@@ -63,7 +63,7 @@ import Testing
 
     @Test(arguments: [
         (header(7), "127.0.0.7:4711"), (line("127.0.0.8"), "127.0.0.8:4711"),
-        // As AWS has it: the name of an endpoint, and padding.
+        // As AWS sends it: the name of an endpoint, and padding.
         (header(9, fields: [0xea, 0, 4, 1, 0x76, 0x70, 0x63, 0x04, 0, 2, 0, 0]), "127.0.0.9:4711"),
         (Array("PROXY TCP6 ::ffff:127.0.0.10 ::1 4711 1080\r\n".utf8), "127.0.0.10:4711"),
     ]) func theLogSeesTheClientOfTheHeader(_ header: [UInt8], _ client: String) async throws {
@@ -91,7 +91,7 @@ import Testing
                 try Self.greet(socket)
                 socket.close()
             }
-            // It may leave as soon as it has said that it is one.
+            // It may leave as soon as it has announced itself.
             try Self.connect(port, Self.local).close()
             _ = try sessions.next(after: 2)
             #expect(sessions.ended.allSatisfy { $0.client.address == .ipv4(.loopback) })
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    /// Together they are more than a session holds of a handshake at a time, in one burst or in two.
+    /// Together they are longer than a session's buffer for a handshake, in one burst or in two.
     @Test(arguments: [0, 100, 3000, 4090]) func theLongestRequestFollowsALongHeader(_ first: Int) async throws
     {
         try await Self.withBalancer({ $0.listeners[0].protocols = [.http] }) { server, port in
@@ -229,7 +229,7 @@ import Testing
         }
     }
 
-    /// Datagrams count by the address of the header, not by the balancer's.
+    /// Datagrams are accepted from the address in the header, not from the balancer's.
     @Test func anAssociationHearsTheClientOfTheHeader() async throws {
         try await Self.withBalancer { _, port in
             let echo = try TestDatagramSocket()
@@ -253,7 +253,7 @@ import Testing
         }
     }
 
-    /// Which peers a BIND takes depends on who the client is.
+    /// Which peers a BIND accepts depends on the client.
     @Test(arguments: [(UInt8(7), UInt8(3)), (8, 2)])
     func aBindAcceptsThePeersOfTheClientOfTheHeader(_ client: UInt8, _ accepted: UInt8) async throws {
         try await Self.withBalancer({
@@ -338,7 +338,7 @@ import Testing
         }
     }
 
-    /// They hold a place, and keep nobody out.
+    /// They take a place, but keep nobody out.
     @Test func aConnectionWithoutAHeaderGivesWay() async throws {
         try await Self.withBalancer({
             $0.maxConnections = 2
@@ -353,7 +353,7 @@ import Testing
         }
     }
 
-    /// The exception is for what the balancer does for itself.
+    /// The exception is for the balancer's own connections.
     @Test func aNamedClientAmongTheBalancersIsAStrangerLikeOthers() async throws {
         try await Self.withBalancer({
             $0.listeners[0].proxyProtocol = try Self.behind("127.0.0.0/8")
@@ -391,7 +391,7 @@ import Testing
         }
     }
 
-    /// Its clients are elsewhere, whatever address it has itself.
+    /// Its clients are elsewhere, whatever its own address is.
     @Test func aListenerOfBalancersIsReachedByStrangers() throws {
         var configuration = Configuration()
         configuration.listeners[0].proxyProtocol = try Self.behind("127.0.0.1")

@@ -2,7 +2,7 @@ import SOCKS5Protocol
 
 @testable import SOCKS5Server
 
-/// `here.example` is this machine, and nothing else is found.
+/// `here.example` is this machine, and no other name exists.
 struct OneName: NameResolver {
     func resolve(_ name: String) -> ResolverAnswer {
         .now(name == "here.example" ? .addresses([.ipv4(IPv4Address.loopback)]) : .notFound)

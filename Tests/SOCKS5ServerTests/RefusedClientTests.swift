@@ -4,11 +4,11 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Clients that send on behind a refusal.
+/// Clients that continue to send after a refusal.
 @Suite struct RefusedClientTests {
     enum Refusal: CaseIterable, Sendable { case method, command, target, login, lateLogin }
 
-    /// What a client sends, and all it is answered.
+    /// The client's bytes, and the complete answer.
     private static func exchange(_ refusal: Refusal, _ deadPort: Int) -> (sent: [UInt8], answer: [UInt8]) {
         let open = Greeting(methods: [.noAuthentication]).encoded
         let login = Greeting(methods: [.usernamePassword]).encoded

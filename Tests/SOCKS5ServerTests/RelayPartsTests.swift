@@ -30,7 +30,7 @@ import Testing
         pool.takeBack(ring)
     }
 
-    /// What moves leaves no copy behind: it may be a part of a password.
+    /// Moving bytes leaves no copy behind: they may be part of a password.
     @Test(arguments: [(1, 4000), (600, 3000), (3000, 600), (4095, 1), (0, 4096), (100, 0)])
     func bytesMovedToTheFrontMakeRoomInOnePiece(_ removed: Int, _ kept: Int) {
         let pool = BufferPool(MemoryBudget(limit: 1 << 20))
@@ -114,7 +114,7 @@ import Testing
         #expect(budget.reserve((8 << 20) / 8 - (1 << 20) / 8))
     }
 
-    /// Arrays don't hold noncopyable values.
+    /// Arrays can't hold noncopyable values.
     private final class LoanBox {
         private(set) var ring: RingBuffer
 

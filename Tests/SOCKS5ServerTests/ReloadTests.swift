@@ -5,7 +5,7 @@ import Testing
 @testable import SOCKS5Server
 @testable import UVLoop
 
-/// What `ProxyServer.reload(_:)` changes while clients are served, and what it leaves.
+/// The changes of `ProxyServer.reload(_:)` while clients are served, and what it leaves unchanged.
 @Suite struct ReloadTests {
     private static func configuration(_ change: (inout Configuration) -> Void) -> Configuration {
         var configuration = Configuration()
@@ -65,7 +65,7 @@ import Testing
                 try socket.send(Greeting(methods: [.noAuthentication, .usernamePassword]))
                 return try socket.receive(MethodSelection.self).method
             }
-            // Begun without a login, it ends without one.
+            // A handshake that began without a login ends without one.
             let early = try TestSocket(connectingTo: port)
             defer { early.close() }
             try eventually("it is accepted") { server.statistics.active == 1 }
@@ -120,7 +120,7 @@ import Testing
             configuration.listen = (try? ListenAddress(parsing: "0.0.0.0:0")).map { [$0] } ?? []
         }
         try await withServerObject(open) { server, port in
-            // On loopback this would be fine, but that isn't where the server listens.
+            // It would be fine on loopback, but the server listens elsewhere.
             #expect(throws: ProxyServerError.self) { try server.reload(Configuration()) }
             #expect(throws: ProxyServerError.self) {
                 try server.reload(
@@ -176,7 +176,7 @@ import Testing
         #expect(costsNothing(third, "alice") && !costsNothing(third, "bob"))
     }
 
-    /// Old and new table share what computes hashes: the same login against another hash is another question.
+    /// Old and new table share the hash threads: the same login with another hash is a different question.
     @Test func aPasswordThatIsBeingCheckedWhenItChangesIsNotTakenForTheNewOne() async throws {
         func login(_ password: String) -> Login {
             Login(

@@ -38,7 +38,7 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
         let client = try TestSocket(connectingTo: port)
         defer { client.close() }
         let response = try client.request(.resolve, destination)
-        // The answer is the end.
+        // The answer is followed by the end.
         #expect(try client.receiveToEnd() == [])
         return response
     }
@@ -120,7 +120,7 @@ private let farAway = IPAddress.ipv6(IPv6Address(high: 0x2001_0db8_0000_0000, lo
         }) { port, _ in
             #expect(try Self.resolve(Self.named("six.example"), through: port).reply == .notAllowed)
             #expect(try Self.resolve(Self.named("one.example"), through: port).reply == .notAllowed)
-            // An address that is denied is passed over.
+            // A denied address is skipped.
             let response = try Self.resolve(Self.named("two.example"), through: port)
             #expect(response.boundAddress.description == elsewhere.description(port: 0))
         }

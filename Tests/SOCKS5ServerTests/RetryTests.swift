@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// Addresses that come later than the server.
+/// Addresses that appear after the server has started.
 @Suite struct RetryTests {
     @Test func anAddressThatAppearsLaterIsListenedOn() async throws {
         let folder = "/tmp/socks5d-test-retry-\(getpid())"
@@ -57,7 +57,7 @@ import Testing
         let server = try ProxyServer(configuration: configuration, logger: suiteLogger)
         let error = await #expect(throws: ProxyServerError.self) { try await server.start() }
         #expect(error?.code == .addressNotAvailable)
-        // Another trouble isn't one that time heals.
+        // Other errors don't go away with time.
         let taken = try TestListener()
         defer { taken.close() }
         configuration.listen = [.loopback(port: UInt16(taken.port))]

@@ -8,7 +8,7 @@ private let granted: UInt8 = 0x5a
 private let rejected: UInt8 = 0x5b
 private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
 
-/// SOCKS4 and SOCKS4a, where a listener allows them.
+/// SOCKS4 and SOCKS4a, if a listener allows them.
 @Suite struct SOCKS4OverTheWireTests {
     private func withProxy(
         _ configure: (inout Configuration) -> Void = { _ in },
@@ -25,7 +25,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
         SOCKS4Request(command: command, destination: destination, userID: Array(user.utf8)).encoded
     }
 
-    /// All that is answered, up to the end.
+    /// The complete answer.
     private static func answer(to bytes: [UInt8], through port: Int) throws -> [UInt8] {
         let client = try TestSocket(connectingTo: port)
         defer { client.close() }
@@ -125,7 +125,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
         }
     }
 
-    /// A message that never ends is answered when its limit is reached, and what follows is drained.
+    /// A message that never ends is answered when its limit is reached, and later bytes are drained.
     @Test func aRequestWithoutAnEndIsRejectedAtItsLimit() async throws {
         try await withProxy { (port, _) throws in
             let flood = [UInt8](repeating: UInt8(ascii: "a"), count: 100_000)
@@ -143,7 +143,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
             #expect(!listener.hasConnection)
             let info = try sessions.next(after: 0)
             #expect(info.outcome == .noAcceptableMethod && info.protocol == .socks4 && info.command == nil)
-            // SOCKS5 beside it asks for the login as ever.
+            // On the same listener, SOCKS5 requires the login as usual.
             let other = try TestSocket(connectingTo: port)
             defer { other.close() }
             try other.send(Greeting(methods: [.noAuthentication, .usernamePassword]))
@@ -151,7 +151,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
         }
     }
 
-    /// It gives nobody the rules of the user who is called so.
+    /// It doesn't give a client the rules of the user with that name.
     @Test func theUserIDIsANameForRulesAndLogAndNoLogin() async throws {
         var alice = ProxyUser(name: "alice", password: "secret")
         alice.rules = [Rule(.allow)]
@@ -188,7 +188,7 @@ private let rejection: [UInt8] = [0, rejected, 0, 0, 0, 0, 0, 0]
         }
     }
 
-    /// The reply has no room for an IPv6 address: 0.0.0.0 stands for the one that the client has reached.
+    /// The reply has no room for an IPv6 address: 0.0.0.0 stands for the address that the client has connected to.
     @Test func anIPv6TargetIsReachedByItsName() async throws {
         try await withProxy { port, _ in
             let listener = try TestListener(host: "::1")

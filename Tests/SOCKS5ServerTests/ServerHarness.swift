@@ -9,7 +9,7 @@ import UVLoop
 
 let suiteLogger = Logger(label: "test") { _ in SuiteLogHandler() }
 
-/// Everything, for ``SuiteLog`` alone.
+/// Records everything, only for ``SuiteLog``.
 private struct SuiteLogHandler: LogHandler {
     var logLevel = Logger.Level.trace
     var metadata: Logger.Metadata = [:]
@@ -52,15 +52,15 @@ final class RecordedSessions: SessionObserver {
         events.withLock { $0.compactMap { if case .ended(let info) = $0 { info } else { nil } } }
     }
 
-    /// Waits for the end of the session of this number, in the order of the ends.
+    /// Waits for the end of the session with this number, in the order of the ends.
     func next(after count: Int) throws -> SessionInfo {
         try eventually("session \(count) has ended") { ended.count > count }
         return ended[count]
     }
 }
 
-/// Runs a server on a port of its own, `body` beside it in a thread, and stops the server; then no session is
-/// left, and none was forgotten by the counters.
+/// Runs a server on a port of its own, with `body` beside it on a thread, and stops the server. Then no session must be
+/// left, and the counters must include all of them.
 func withServer<Result: Sendable>(
     _ configure: (inout Configuration) -> Void = { _ in },
     _ body: @escaping @Sendable (Int) throws -> Result
@@ -90,12 +90,12 @@ func withServerObject<Result: Sendable>(
     return result
 }
 
-/// A client, by the number of its IPv4 address.
+/// A client with this number as its IPv4 address.
 func peer(_ number: UInt32) -> Peer { Peer(.ipv4(IPv4Address(rawValue: number)), port: 1) }
 
 let someone = peer(1)
 
-/// What a request of a client without a login is answered.
+/// The reply to a request of a client without a login.
 func reply(
     through proxy: Int,
     to destination: Destination,
@@ -117,9 +117,9 @@ func expect(
     #expect(reply == expected, "\(destination)", sourceLocation: sourceLocation)
 }
 
-/// Each change makes a configuration that no server is made of.
+/// Each change makes a configuration that can't be served.
 ///
-/// - Parameter isRight: about the error's text.
+/// - Parameter isRight: checks the error's text.
 func expectInvalid(
     _ changes: [(inout Configuration) -> Void],
     isRight: (String) -> Bool = { _ in true },
@@ -141,7 +141,7 @@ func expectInvalid(
     }
 }
 
-/// Connects, asks for a target that `serve` plays in a thread of its own, and runs `client` on the tunnel.
+/// Connects, requests a target that `serve` plays on a separate thread, and runs `client` on the tunnel.
 func relay(
     through proxy: Int,
     client: @escaping @Sendable (TestSocket) throws -> Void,
@@ -162,7 +162,7 @@ func relay(
     try await served
 }
 
-/// Like ``relay(through:client:target:)`` with a server of its own: one that copies, one that splices what is bulk,
+/// Like ``relay(through:client:target:)``, with several servers: one that copies, one that splices bulk streams, and
 /// one that splices everything.
 func withRelay(
     _ configure: (inout Configuration) -> Void = { _ in },

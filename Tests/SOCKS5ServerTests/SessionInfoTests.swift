@@ -6,9 +6,9 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// What is said about sessions, by what clients did.
+/// The information about sessions, by the clients' behaviour.
 @Suite struct SessionInfoTests {
-    /// A server that knows one name, one user if asked to, and one rule.
+    /// A server that knows one name, optionally one user, and one rule.
     private func withSessions(
         _ configure: (inout Configuration) -> Void = { _ in },
         _ body: @escaping @Sendable (RecordedSessions, Int) throws -> Void
@@ -71,7 +71,7 @@ import Testing
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }
             try client.send(bytes)
-            // HTTP gets an answer, and the others the end.
+            // HTTP gets an answer, other protocols only the end.
             try client.waitForClose()
             client.close()
             let info = try sessions.next(after: 0)
@@ -283,7 +283,7 @@ import Testing
         }
     }
 
-    /// It began by the clock of another worker's loop, which had looked at the time later.
+    /// It began by the clock of another worker's loop, which had read the time later.
     @Test func aSessionThatGoesOnWithAnotherWorkerHasNoTimeBeforeItsBegin() {
         let client = Peer(.ipv4(.loopback), port: 4711)
         var record = SessionRecord(id: 1, listener: ListenerName(0, "here"), client: client, began: 10)

@@ -31,7 +31,7 @@ private func intent(_ command: SOCKSCommand) -> Intent {
     }
 }
 
-/// The ways into each stage.
+/// The event sequences that lead to each stage.
 private enum Stage: String, CaseIterable {
     case awaitingHeader, negotiating, verifying, concluding, delayingRefusal
     case judgingConnect, judgingBind, decidingConnect, decidingBind
@@ -79,7 +79,7 @@ private enum Stage: String, CaseIterable {
 @Suite struct SessionMachineTests {
     private static let stays: [(Machine.Event, Machine.Action)] = []
 
-    /// Whatever comes at any time: what each stage makes of it.
+    /// Events that may come at any time, and the action of each stage.
     @Test(arguments: Stage.allCases) private func eventsThatComeAtAnyTimeHaveTheirActionInEachStage(
         _ stage: Stage
     ) {
@@ -100,7 +100,7 @@ private enum Stage: String, CaseIterable {
             #expect(on(event) == expected)
         }
 
-        // In the other stages nobody may ask for the place.
+        // In the other stages the place is never asked for.
         if [.awaitingHeader, .negotiating, .verifying, .delayingRefusal].contains(stage) {
             #expect(on(.displaced) == .end(.displaced, byReset: true))
         }
@@ -177,7 +177,7 @@ private enum Stage: String, CaseIterable {
             let outcome = stage == .answering ? SessionOutcome.completed : .refused(.hostUnreachable)
             #expect(machine.on(.deadlinePassed(.refusal)) == .end(outcome, byReset: false) && !isMissed)
         case .concluding, .judgingConnect, .judgingBind, .ended:
-            // Nothing is awaited in them.
+            // Nothing is waited for in these stages.
             #expect(!isMissed)
         }
     }

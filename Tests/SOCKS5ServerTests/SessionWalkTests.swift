@@ -6,10 +6,10 @@ import UVLoop
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// Long random walks of ``SessionMachine`` against a model of what is owed: an answer at most once behind the request,
-/// one end, and the end of whatever is waited for.
+/// Long random walks of ``SessionMachine`` compared with a model of its duties: at most one answer after the request,
+/// one end, and the cancellation of pending work.
 @Suite struct SessionWalkTests {
-    /// What surrounds the machine, and may therefore happen next.
+    /// The surroundings of the machine, which determine the possible events.
     private struct World {
         enum Waiting {
             case header, message, nobody, store, context, failureCount, judgement, ruleSet, connector, relay,
@@ -34,7 +34,7 @@ import UVLoop
             if !condition && failure == nil { failure = what() }
         }
 
-        /// An event that may come now.
+        /// An event that is possible now.
         func event(_ random: inout SeededGenerator) -> SessionMachine.Event {
             if Int.random(in: 0..<6, using: &random) == 0 { return anytimeEvent(&random) }
             switch waiting {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// One UDP port for all associations, whatever worker has accepted their clients.
+/// One UDP port for all associations, whichever worker has accepted their clients.
 @Suite struct SharedPortTests {
     private static func withOnePort(
         workers: Int,
@@ -22,7 +22,7 @@ import Testing
         )
     }
 
-    /// An association whose client has the address, with its port known to the server.
+    /// An association whose client has this address, and whose port the server knows.
     private static func associate(_ port: Int, from host: String, _ target: TestDatagramSocket) throws
         -> TestAssociation
     {
@@ -44,7 +44,7 @@ import Testing
             }
             #expect(Set(associations.map(\.bound)).count == 1)
             #expect(server.statistics.active == 12 && server.statistics[.accepted] == 12)
-            // All at once, so that answers might go astray.
+            // All at once, so that answers could go to the wrong client.
             for round in UInt8(1)...5 {
                 for (index, association) in associations.enumerated() {
                     try association.send([round, UInt8(index)], to: target.address)
@@ -81,7 +81,7 @@ import Testing
                 #expect(bytes == [UInt8(index)])
                 sources.insert(source)
             }
-            // Each has sockets of its own towards the targets.
+            // Each has separate sockets towards the targets.
             #expect(sources.count == 3)
             let more = try TestDatagramSocket()
             defer { more.close() }
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    /// As for a session that stays where it is.
+    /// As for a session that stays on its worker.
     @Test func limitsAndTheLogKnowOneSession() async throws {
         let log = RecordedLog()
         let own = try freePorts(1).lowerBound

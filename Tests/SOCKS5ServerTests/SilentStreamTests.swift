@@ -4,19 +4,19 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Ends of streams that the server doesn't read, of which no event tells it.
+/// Ends of streams that the server doesn't read, which no event reports.
 @Suite struct SilentStreamTests {
     enum Side: CaseIterable, Sendable { case client, target }
     enum Cause: CaseIterable, Sendable { case room, bandwidth }
 
-    /// What arrives here when the other side is reset, though there is a lot to read before that.
+    /// The reset of the other side arrives here, although there are many unread bytes before it.
     private static func expectReset(of socket: TestSocket) throws {
         try eventually(within: 5, "the reset is passed on") { socket.isReset }
     }
 
     private static let little = [UInt8](repeating: 9, count: 64 << 10)
 
-    /// Sends until nobody takes anything for a while.
+    /// Sends until nothing is accepted for a while.
     private static func stall(_ sockets: [TestSocket]) throws {
         var quietSince = monotonicMilliseconds()
         try eventually("all senders stall") {
@@ -44,7 +44,7 @@ import Testing
                 }
                 let senders = pairs.map { resetting == .client ? $0 : $1 }
                 let others = pairs.map { resetting == .client ? $1 : $0 }
-                // So that no look is due from the time of the dial.
+                // So that no check is due from the time of dialling.
                 usleep(400_000)
                 try Self.stall(senders)
                 for sender in senders { sender.reset() }
@@ -90,7 +90,7 @@ import Testing
                 try client.send(bytes)
                 client.endSending()
             }
-            // Longer than a reset would take to be seen.
+            // Longer than it would take to notice a reset.
             sleep(2)
             #expect(try target.receiveToEnd() == bytes)
             try sending.join()

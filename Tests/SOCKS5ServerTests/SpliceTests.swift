@@ -19,7 +19,7 @@ import Testing
     @Test func pipesCountAsMemoryWhileTheyAreOnLoan() throws {
         let budget = MemoryBudget(limit: 2 << 20)
         let pool = PipePool(budget, .bulk, Counters())
-        // The first leaves less than eight times another.
+        // The first leaves less than eight times the size of another.
         let first = try #require(pool.lend())
         #expect(pool.lend() == nil)
         pool.takeBack(first)
@@ -27,7 +27,7 @@ import Testing
         pool.takeBack(second)
     }
 
-    /// Some hold pipes, more than there are must copy, and all have a part in a ring.
+    /// Some hold pipes, the others must copy, and all have a part in a ring.
     @Test(arguments: Splicing.allCases)
     func moreStalledStreamsThanPipesLoseNothing(_ splicing: Splicing) async throws {
         let configure = { (configuration: inout Configuration) in
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    /// splice(2) doesn't go past an urgent mark, and says only that there is nothing now.
+    /// splice(2) doesn't pass an urgent mark, and only reports that there is nothing now.
     @Test func anUrgentMarkHoldsNothingUp() async throws {
         try await withRelay { client in
             try client.send([1])

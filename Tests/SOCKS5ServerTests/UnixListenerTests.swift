@@ -8,7 +8,7 @@ import UVLoop
 
 @testable import SOCKS5Server
 
-/// Clients that come by a unix socket.
+/// Clients that connect over a unix socket.
 @Suite struct UnixListenerTests {
     private static func withUnixServer(
         _ configure: (inout Configuration) -> Void = { _ in },
@@ -59,7 +59,7 @@ import UVLoop
         #expect(try client.receiveToEnd() == [4])
     }
 
-    /// It could send no datagrams to the server's end of the socket, which has no address, whatever its own one is.
+    /// It couldn't send datagrams to the server's end of the socket, which has no address, whatever its own address is.
     @Test func aClientNamedAtAUnixSocketGetsNoAssociation() async throws {
         try await Self.withUnixServer({
             $0.listeners[0].proxyProtocol = [IPNetwork(.ipv4(.loopback), length: 32)]
@@ -138,7 +138,7 @@ import UVLoop
         }
     }
 
-    /// On the way to a peer that it names there is an address to await it on.
+    /// On the way to a peer that it names, there is an address to listen on.
     @Test func aClientWithoutAnAddressBindsForAPeerThatItNames() async throws {
         try await Self.withUnixServer { _, path in
             let anyone = try TestSocket(connectingToUnix: path)
@@ -199,7 +199,7 @@ import UVLoop
         #expect(Self.mode(of: path) == nil)
     }
 
-    /// A socket that is bound and doesn't listen yet looks like one that a dead process has left.
+    /// A socket that is bound but doesn't listen yet looks like one that a dead process has left.
     @Test func aStarterWaitsUntilAnotherOneListens() async throws {
         let folder = try Self.temporaryFolder()
         defer { try? Self.removeFolder(folder) }
@@ -275,7 +275,7 @@ import UVLoop
         ]
         for (path, code, part) in cases {
             var configuration = Configuration()
-            // The first one is closed again, and its file goes.
+            // The first one is closed again, and its file is removed.
             configuration.listen = [
                 try ListenAddress(unix: "\(folder)/fine"), try ListenAddress(unix: path),
             ]
@@ -289,7 +289,7 @@ import UVLoop
         #expect(Self.mode(of: "\(folder)/living") != nil)
     }
 
-    /// Connections that wait to be accepted are served, and none comes behind them.
+    /// Connections that wait to be accepted are served, and no later ones.
     @Test func aStopServesAllConnectedClients() async throws {
         let folder = try Self.temporaryFolder()
         defer { try? Self.removeFolder(folder) }

@@ -99,7 +99,7 @@ import Testing
 }
 
 extension ProxyUser {
-    /// As it stands in a file.
+    /// As a line of a file.
     fileprivate var line: [UInt8] {
         switch secret {
         case .plain(let password): name + Array(":{plain}".utf8) + password

@@ -3,10 +3,10 @@
     import TestSupport
     import UVLoop
 
-    /// A codec with the wire that waits for it, and the payload that it has given.
+    /// A codec with the wire bytes that wait for it, and the payload that it has produced.
     final class TestEnd {
         let codec: any StreamCodec
-        /// What has come and wasn't consumed.
+        /// Bytes that have come and weren't consumed.
         var wire: [UInt8] = []
         var received: [UInt8] = []
         var failure: CodecFailure?
@@ -24,7 +24,7 @@
             }
         }
 
-        /// Decodes as long as that brings something, in pieces of `piece` bytes of the wire at most.
+        /// Decodes as long as that produces something, in pieces of at most `piece` wire bytes.
         func decode(piece: Int = .max) {
             var shown = piece
             while failure == nil {
@@ -55,7 +55,7 @@
             }
         }
 
-        /// Bytes of its own, in pieces of an odd size.
+        /// The codec's own messages, in pieces of an odd size.
         func messages(piece: Int = 1021) -> [UInt8] {
             var all: [UInt8] = []
             var part = [UInt8](repeating: 0, count: piece)
@@ -66,7 +66,7 @@
             }
         }
 
-        /// All of the payload that it takes, as wire, with messages before and behind.
+        /// All payload that it accepts, as wire bytes, with messages before and after.
         func encode(
             _ payload: [UInt8],
             room: Int = CodecStep.wireRoom

@@ -210,7 +210,7 @@
                 for (name, isResumed) in [
                     ("server", false), ("server", true), ("other", false), ("other", true),
                 ] {
-                    // As a reload makes one.
+                    // As created by a reload.
                     let pair = try TestPair(client, files.serverContext(name))
                     pair.exchange()
                     try TestPair.send([1], from: pair.server, to: pair.client)

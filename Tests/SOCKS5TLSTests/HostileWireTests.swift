@@ -24,7 +24,7 @@
                 server.decode()
                 #expect(server.failure == CodecFailure(.tls, failure))
                 #expect(server.messages().isEmpty)
-                // Once failed, it stays so.
+                // After a failure it stays failed.
                 server.failure = nil
                 server.decode()
                 #expect(server.failure == CodecFailure(.tls, failure))
@@ -46,7 +46,7 @@
         func truncated() throws {
             try withCertificates { files in
                 let half = try TestEnd(files.serverContext())
-                // It has said nothing, and breaks nothing.
+                // It has sent nothing, so nothing is broken.
                 try half.codec.wireDidEnd(undecoded: 0)
                 half.wire = [0x16]
                 half.decode()
@@ -90,7 +90,7 @@
                     pair.server.wire = forged
                     pair.server.decode()
                     #expect(pair.server.received.isEmpty)
-                    // A length that is longer waits for the rest.
+                    // A longer length waits for the rest.
                     #expect(pair.server.failure != nil || index == 3 || index == 4, "byte \(index)")
                 }
             }

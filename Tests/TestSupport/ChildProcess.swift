@@ -1,7 +1,7 @@
 import CTestSupport
 import Glibc
 
-/// A program run by a test, with its output on pipes. Ended by its pid, whatever happens, by ``finish()``.
+/// A program run by a test, with its output on pipes. ``finish()`` ends it by its pid in every case.
 public final class ChildProcess: @unchecked Sendable {
     public let pid: pid_t
     private let output: Int32
@@ -13,9 +13,9 @@ public final class ChildProcess: @unchecked Sendable {
 
     /// - Parameters:
     ///   - arguments: the program first, looked up in PATH.
-    ///   - environment: all of it; the test's own by default.
-    ///   - folder: where it works; the test's own by default.
-    ///   - input: the file that is its standard input.
+    ///   - environment: the complete environment; the test's own by default.
+    ///   - folder: the working folder; the test's own by default.
+    ///   - input: the file for its standard input.
     public init(
         _ arguments: [String],
         environment: [String: String] = ownEnvironment,
@@ -36,7 +36,7 @@ public final class ChildProcess: @unchecked Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, pipes[1], 1)
         posix_spawn_file_actions_adddup2(&actions, pipes[3], 2)
-        // The test's threads block signals; the child starts without that.
+        // The test's threads block signals; the child starts with them unblocked.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -146,7 +146,7 @@ public final class ChildProcess: @unchecked Sendable {
         )
     }
 
-    /// As ``waitForLine(containing:)``, but for a line behind the last one that was waited for.
+    /// As ``waitForLine(containing:)``, but for a line after the last one that was waited for.
     public func waitForNewLine(containing part: String) throws {
         _ = try waitForLine(containing: part)
         text = text.firstRange(of: part).map { String(text[$0.upperBound...]) } ?? ""
@@ -178,7 +178,7 @@ public final class ChildProcess: @unchecked Sendable {
         kill(pid, number)
     }
 
-    /// Runs `body` while the child does nothing, so that what it finds then has come at once.
+    /// Runs `body` while the child is stopped, so that everything it finds afterwards arrives at once.
     public func whileStopped(_ body: () throws -> Void) throws {
         kill(pid, SIGSTOP)
         defer { kill(pid, SIGCONT) }
@@ -189,7 +189,7 @@ public final class ChildProcess: @unchecked Sendable {
         try body()
     }
 
-    /// Stops reading what the child says.
+    /// Stops reading the child's output.
     public func closeOutput() {
         guard readsOutput else { return }
         readsOutput = false
@@ -197,7 +197,7 @@ public final class ChildProcess: @unchecked Sendable {
         closeOnce(errors)
     }
 
-    /// Lets the child's standard error be full after 4 KiB that nobody has read.
+    /// Makes the child's standard error full after 4 KiB of unread bytes.
     public func shrinkErrors() throws {
         guard test_pipe_shrink(errors) >= 0 else { throw TestFailure.lastError("F_SETPIPE_SZ") }
     }
@@ -238,10 +238,10 @@ extension ChildProcess {
         return count - 2
     }
 
-    /// Those of ``descriptorCount`` that are sockets: neither a loop's own nor pipes for splicing, which come and go.
+    /// The descriptors that are sockets: neither a loop's own nor pipes for splicing, which vary.
     public var socketCount: Int { openFiles.count { $0.hasPrefix("socket:") } }
 
-    /// What the descriptors of the child lead to: paths, or kinds with a number.
+    /// The targets of the child's descriptors: paths, or kinds with a number.
     public var openFiles: [String] {
         guard let folder = opendir("/proc/\(pid)/fd") else { return [] }
         defer { closedir(folder) }
@@ -265,7 +265,7 @@ extension ChildProcess {
         guard test_limit_descriptors(pid, limit) == 0 else { throw TestFailure.lastError("prlimit") }
     }
 
-    /// Memory in bytes that is the child's own: neither shared nor a file's (proc(5), smaps_rollup).
+    /// The child's own memory in bytes: neither shared nor a file's (proc(5), smaps_rollup).
     public var anonymousBytes: Int {
         let lines = ((try? readFile("/proc/\(pid)/smaps_rollup")) ?? "").split(separator: "\n")
         let line = lines.first { $0.hasPrefix("Anonymous:") }?.split(separator: " ") ?? []
@@ -281,7 +281,7 @@ extension ChildProcess {
             let fields = line.split(separator: " ")
             let bounds = fields[0].split(separator: "-").compactMap { Int($0, radix: 16) }
             guard fields[1].hasPrefix("rw"), bounds.count == 2 else { continue }
-            // In pieces that overlap, since thread stacks have room for much more than they use.
+            // In overlapping pieces, since thread stacks reserve much more than they use.
             for start in stride(from: bounds[0], to: bounds[1], by: 1 << 20) {
                 var bytes = [UInt8](repeating: 0, count: min(bounds[1] - start, 1 << 20 + wanted.count))
                 let count = pread(memory, &bytes, bytes.count, start)
@@ -300,7 +300,7 @@ extension ChildProcess {
     }
 }
 
-/// Descriptors that the tests may have open at once, as many as the system lets them.
+/// Raises the number of descriptors that the tests may have open at once as far as the system permits.
 public func raiseDescriptorLimit() throws -> Int {
     let limit = test_raise_descriptor_limit()
     guard limit > 0 else { throw TestFailure.lastError("setrlimit") }

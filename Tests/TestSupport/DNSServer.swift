@@ -3,10 +3,10 @@ import Locks
 import Synchronization
 import UVLoop
 
-/// A name server on 127.0.0.1 port 53 that does as it is told, for tests in a ``NetworkNamespace``.
+/// A name server on 127.0.0.1 port 53 with scripted answers, for tests in a ``NetworkNamespace``.
 public final class DNSServer: Sendable {
     public enum Answer: Sendable {
-        /// Numeric; the question decides which family is told.
+        /// Numeric; the question decides which family is returned.
         case addresses([String])
         /// SERVFAIL (RFC 1035 section 4.1.1).
         case failure
@@ -27,7 +27,7 @@ public final class DNSServer: Sendable {
     private let isStopped = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(false)
 
-    /// - Parameter script: what to say about a name, and after how many milliseconds.
+    /// - Parameter script: the answer for a name, and its delay in milliseconds.
     public init(_ script: @escaping @Sendable (String) -> (Answer, afterMilliseconds: Int)) throws {
         self.script = script
         let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -133,7 +133,7 @@ public final class DNSServer: Sendable {
         case .noSuchName: code = 3
         case .addresses(let texts): addresses = texts.compactMap { bytes(of: $0, isIPv6: question.isIPv6) }
         }
-        // The same identifier; a response, recursion available; one question, so many answers.
+        // The same identifier; a response, recursion available; one question, this many answers.
         var message = Array(query)
         message[2] = 0x81
         message[3] = 0x80 | code

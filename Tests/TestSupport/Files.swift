@@ -1,6 +1,6 @@
 import Glibc
 
-/// Where the project's files are, for tests that hold some of them together.
+/// The folder of the project's files, for tests that keep some of them consistent.
 public let projectFolder = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
 
 public func readFile(_ path: String) throws -> String {
@@ -19,7 +19,7 @@ public func readBytes(_ path: String) throws -> [UInt8] {
     }
 }
 
-/// The names of what is in a folder, sorted.
+/// The sorted names of a folder's entries.
 public func namesIn(_ folder: String) throws -> [String] {
     guard let entries = opendir(folder) else { throw TestFailure.lastError(folder) }
     defer { closedir(entries) }
@@ -30,7 +30,7 @@ public func namesIn(_ folder: String) throws -> [String] {
     return names.filter { $0 != "." && $0 != ".." }.sorted()
 }
 
-/// Makes the file, or replaces what is in it.
+/// Creates the file, or replaces its content.
 public func writeFile(_ path: String, _ bytes: [UInt8]) throws {
     guard let file = fopen(path, "we") else { throw TestFailure.lastError(path) }
     let written = fwrite(bytes, 1, bytes.count, file)
@@ -49,7 +49,7 @@ public func withFile(_ bytes: [UInt8], _ body: (String) async throws -> Void) as
     try await body(name)
 }
 
-/// Runs `body` with the path of an empty folder, which goes with all that is in it.
+/// Runs `body` with the path of an empty folder, which is removed afterwards with its content.
 public func withFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
     var path = Array("/tmp/socks5d-test-XXXXXX".utf8CString)
     guard mkdtemp(&path) != nil else { throw TestFailure.lastError("mkdtemp") }

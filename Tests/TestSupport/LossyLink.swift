@@ -3,11 +3,12 @@ import Glibc
 import Locks
 import UVLoop
 
-/// Two networks and the line between them, which loses, doubles and delays packets as told; a thread carries them.
+/// Two networks and the line between them, which loses, duplicates and delays packets as configured; a thread carries
+/// them.
 ///
 /// ``remove()`` must be called.
 public final class LossyLink: Sendable {
-    /// What happens to the packets of either direction.
+    /// The treatment of the packets of either direction.
     public struct Quality: Sendable {
         /// Probabilities from 0 to 1.
         public let loss, duplication: Double
@@ -34,7 +35,7 @@ public final class LossyLink: Sendable {
 
     private struct Direction {
         let source, sink: Int32
-        /// By the time when they arrive, the next one last.
+        /// Sorted by arrival time, the next one last.
         var packets: [(arrival: Int, bytes: [UInt8])] = []
 
         /// Whether the packet overtakes another.
@@ -56,7 +57,7 @@ public final class LossyLink: Sendable {
 
     public let near, far: NetworkNamespace
     public static let nearHost = "198.18.0.1"
-    /// Addresses at the far end, of the same net.
+    /// Addresses at the far end, in the same network.
     public static let farHosts = ["198.18.0.2", "198.18.0.3", "198.18.0.4"]
 
     private static let interface = "line"
@@ -65,7 +66,7 @@ public final class LossyLink: Sendable {
     /// Closing the writing end wakes the thread.
     private let wakeup: (reader: Int32, writer: Int32)
 
-    /// Why there can't be one here, if so. What fails later is a failure.
+    /// Why a link can't be created here, if so. Later failures are test failures.
     public static let obstacle: String? = {
         guard NetworkNamespace.isPermitted else { return "this user may not make network namespaces" }
         do {
@@ -138,7 +139,7 @@ public final class LossyLink: Sendable {
 
     // MARK: - Use
 
-    /// For the packets that come from now on.
+    /// For the packets from now on.
     public func set(_ quality: Quality) {
         state.withLock { $0.quality = quality }
     }
@@ -214,7 +215,7 @@ public final class LossyLink: Sendable {
     private static func deliver(_ index: Int, _ now: Int, _ state: inout State) {
         while let packet = state.directions[index].packets.last, packet.arrival <= now {
             state.directions[index].packets.removeLast()
-            // What an interface doesn't take is lost, as on any line.
+            // A packet that an interface doesn't accept is lost, as on any line.
             let written = write(state.directions[index].sink, packet.bytes, packet.bytes.count)
             state.counts.delivered += written == packet.bytes.count ? 1 : 0
             state.counts.lost += written == packet.bytes.count ? 0 : 1

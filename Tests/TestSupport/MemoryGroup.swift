@@ -29,7 +29,7 @@ public struct MemoryGroup: Sendable {
         return true
     }
 
-    /// - Parameter bytes: that its processes may have together.
+    /// - Parameter bytes: the most memory of all its processes together.
     public init(bytes: Int) throws {
         guard let own = Self.own else { throw TestFailure("no memory controller") }
         folder = "\(own.folder)/socks5d-test-\(getpid())-\(bytes)"
@@ -42,12 +42,12 @@ public struct MemoryGroup: Sendable {
         }
     }
 
-    /// What starts a program in it.
+    /// The command prefix that starts a program in it.
     public var launcher: [String] {
         ["sh", "-c", "echo $$ >\"$0\"/cgroup.procs && exec \"$@\"", folder]
     }
 
-    /// Once its processes have ended.
+    /// Call it after its processes have ended.
     public func remove() {
         rmdir(folder)
     }

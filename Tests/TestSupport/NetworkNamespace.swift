@@ -2,9 +2,9 @@ import CTestSupport
 import Glibc
 import Synchronization
 
-/// A network of a test's own: its loopback is another one, with all ports free, and nothing leads out.
+/// A test's own network: its loopback is separate, with all ports free, and nothing leads out.
 ///
-/// Besides loopback it has a net in which nobody answers, see ``deadHost``. Programs started inside resolve names
+/// Besides loopback it has a network in which nothing answers, see ``deadHost``. Programs started inside resolve names
 /// by the `resolv.conf` given here. ``remove()`` must be called.
 public final class NetworkNamespace: Sendable {
     public let name: String
@@ -17,7 +17,7 @@ public final class NetworkNamespace: Sendable {
 
     private static let made = Atomic<Int>(0)
 
-    /// Whether this test may make one. Where it must be able to, it tries and fails.
+    /// Whether this test may create one. Where that is required, it tries and fails.
     public static let isPermitted: Bool = {
         if getuid() == 0 && getenv("CI").map({ String(cString: $0) }) == "true" { return true }
         guard let network = try? NetworkNamespace() else { return false }
@@ -33,7 +33,7 @@ public final class NetworkNamespace: Sendable {
         try Self.ip("netns", "add", name)
         do {
             try ip("link", "set", "lo", "up")
-            // Without ARP, frames carry an address that the other end doesn't have: it drops them unseen.
+            // Without ARP, frames carry an address that the other end doesn't have, and are dropped.
             try ip("link", "add", Self.deadInterface, "type", "veth", "peer", "name", "bottom")
             try ip("link", "set", Self.deadInterface, "arp", "off", "up")
             try ip("link", "set", "bottom", "up")
@@ -68,9 +68,9 @@ public final class NetworkNamespace: Sendable {
 
     private var folder: String { "/etc/netns/\(name)" }
 
-    /// Runs `body` with the calling thread inside, see ``onThread(_:)``: the sockets it opens and the threads it
-    /// starts are of this network. Afterwards the thread is back, since threads of Swift's pool that it starts would
-    /// inherit the network, and other tests would run in them.
+    /// Runs `body` with the calling thread inside, see ``onThread(_:)``: sockets it opens and threads it starts are in
+    /// this network. Afterwards the thread returns. Otherwise threads of Swift's pool that it starts would inherit the
+    /// network, and other tests would run in them.
     public func inside<Result>(_ body: () throws -> Result) throws -> Result {
         let home = try Self.open("/proc/thread-self/ns/net")
         defer { closeOnce(home) }

@@ -2,17 +2,17 @@ import CTestSupport
 import Locks
 import UVLoop
 
-/// A codec without any cryptography: frames of odd sizes, of which each hides its payload behind its place in the stream, so
-/// that bytes that are lost, doubled or out of place show.
+/// A codec without cryptography: frames of odd sizes, whose payload is masked by its position in the stream, so that
+/// lost, duplicated or misplaced bytes are noticed.
 ///
 ///     LENGTH (3 bytes) | LENGTH's bytes and 5A, one upon the other | payload
 ///
-/// Both sides begin with a hello, before which the other sends nothing. A length of 0 is the end.
+/// Both sides begin with a hello, and the other side sends nothing before that. A length of 0 is the end.
 package final class OddCodec: StreamCodec {
     package enum Style: Sendable, CaseIterable {
-        /// Takes what is there of a frame, as TLS does.
+        /// Decodes parts of a frame as they come, as TLS does.
         case byPiece
-        /// Takes frames as a whole, and holds the payload that there is no room for, as GSSAPI does.
+        /// Decodes complete frames, and holds payload that doesn't fit, as GSSAPI does.
         case byFrame
     }
 
@@ -28,9 +28,9 @@ package final class OddCodec: StreamCodec {
     private var messages: [UInt8]
     private var awaitsHello = true
     private var frames = 0
-    /// Of payload.
+    /// The number of payload bytes.
     private var (encoded, decoded) = (0, 0)
-    /// Bytes that the frame has yet, by piece.
+    /// Bytes left of the frame, for `byPiece`.
     private var left = 0
     private var partOfHeader: [UInt8] = []
     private var pending: ArraySlice<UInt8> = []
@@ -123,7 +123,7 @@ package final class OddCodec: StreamCodec {
         Int(header[0]) << 16 | Int(header[1]) << 8 | Int(header[2])
     }
 
-    /// - Returns: bytes of payload that the frame has.
+    /// - Returns: the number of payload bytes in the frame.
     private func length(_ header: [UInt8]) throws(CodecFailure) -> Int {
         let length = Self.rawLength(header)
         guard header[3] == 0x5a ^ header[0] ^ header[1] ^ header[2] else {
@@ -208,7 +208,7 @@ package final class OddSocket: Sendable {
         state = Guarded(State(style))
         let hello = state.withLock { $0.takeMessages() }
         if !hasSaidHello { try socket.send(hello) }
-        // The other's, which comes without being asked for.
+        // The other side's hello, which comes unasked.
         while state.withLock({ !$0.codec.isOpen }) { try receiveWire() }
     }
 
@@ -218,12 +218,12 @@ package final class OddSocket: Sendable {
         if some.isEmpty { throw TestFailure("the end of the wire") }
     }
 
-    /// What these bytes become on the wire.
+    /// The wire bytes for these bytes.
     package func encoded(_ bytes: [UInt8]) throws -> [UInt8] { try state.withLock { try $0.encode(bytes) } }
 
     package func send(_ bytes: [UInt8]) throws { try socket.send(encoded(bytes)) }
 
-    /// What has come; empty at the end.
+    /// The bytes that have come; empty at the end.
     package func receiveSome(_ limit: Int = .max) throws -> [UInt8] {
         while state.withLock({ $0.received.isEmpty && !$0.codec.peerHasEnded }) { try receiveWire() }
         return state.withLock { $0.take(limit) }
@@ -248,7 +248,7 @@ package final class OddSocket: Sendable {
         }
     }
 
-    /// Says the end, and keeps the connection.
+    /// Sends the end, and keeps the connection.
     package func endSending() throws {
         try socket.send(
             state.withLock {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Seeded bytes that repeat after an odd length, so that a buffer lost, doubled or out of place shows.
+/// Seeded bytes that repeat after an odd length, so that a lost, duplicated or misplaced buffer is noticed.
 public struct RepeatingPattern: Sendable {
     private let unit: [UInt8]
 
@@ -23,7 +23,7 @@ public struct RepeatingPattern: Sendable {
         }
     }
 
-    /// Receives until nothing comes, which must be the first `count` bytes of the pattern.
+    /// Receives until nothing comes; the bytes must be the first `count` bytes of the pattern.
     public func expect(_ count: Int, from receive: () throws -> [UInt8]) throws {
         var received = 0
         while true {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The arguments and variables of one run; no variable of the test's own environment gets through.
+/// The arguments and variables of one run, without any variable of the test's own environment.
 public struct Invocation: Sendable, CustomStringConvertible {
     public var arguments: [String]
     public var environment: [String: String]
@@ -28,7 +28,7 @@ public struct Invocation: Sendable, CustomStringConvertible {
     /// Listens on a port that the system chooses.
     public static let anyPort = Invocation("--listen", "127.0.0.1:0")
 
-    /// - Parameter launcher: what starts the program, as ``NetworkNamespace/launcher``.
+    /// - Parameter launcher: the command prefix, such as ``NetworkNamespace/launcher``.
     public func start(by launcher: [String] = []) throws -> ChildProcess {
         var variables = ChildProcess.ownEnvironment.filter { !$0.key.hasPrefix("SOCKS5D_") }
         variables.merge(environment) { $1 }
@@ -65,7 +65,7 @@ extension ChildProcess {
         return port
     }
 
-    /// SIGTERM, and all that was said until the end.
+    /// Sends SIGTERM, and returns all output until the end.
     public func stop() throws -> Result {
         signal(SIGTERM)
         return try waitForEnd()

@@ -8,7 +8,7 @@ public enum SuiteLog {
         return opened < 0 ? nil : opened
     }
 
-    /// From any thread; what comes in one call stays together.
+    /// On any thread; the bytes of one call stay together.
     public static func add(_ bytes: some Sequence<UInt8>) {
         guard let descriptor else { return }
         let bytes = Array(bytes)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Certificates for one test, made by openssl(1) in a folder of the test's: a CA, and whatever it has signed.
+/// Certificates for one test, made by openssl(1) in a folder of the test's: a CA, and certificates signed by it.
 public struct TestCertificates: Sendable {
     public let folder: String
 
@@ -14,7 +14,7 @@ public struct TestCertificates: Sendable {
 
     public var authority: String { self["ca.pem"] }
 
-    /// Makes `NAME.pem` and `NAME.key`, of a CA of its own.
+    /// Makes `NAME.pem` and `NAME.key` for a separate CA.
     public func makeAuthority(_ name: String) throws {
         try openssl(
             ["req", "-x509", "-keyout", self["\(name).key"], "-out", self["\(name).pem"]] + Self.newKey
@@ -22,7 +22,7 @@ public struct TestCertificates: Sendable {
         )
     }
 
-    /// Makes `NAME.pem` and `NAME.key`, of a server at loopback that is called `proxy.test` too.
+    /// Makes `NAME.pem` and `NAME.key` for a server at loopback that is also named `proxy.test`.
     public func makeServer(_ name: String = "server", signedBy authority: String = "ca") throws {
         try sign(
             name,
@@ -32,9 +32,9 @@ public struct TestCertificates: Sendable {
         )
     }
 
-    /// Makes `NAME.pem` and `NAME.key`, of a client.
+    /// Makes `NAME.pem` and `NAME.key` for a client.
     ///
-    /// - Parameter subject: as openssl(1) has it.
+    /// - Parameter subject: in openssl(1)'s format.
     public func makeClient(_ name: String, subject: String, signedBy authority: String = "ca") throws {
         try sign(name, subject, [], authority)
     }
@@ -47,7 +47,7 @@ public struct TestCertificates: Sendable {
         )
     }
 
-    /// Makes `NAME.pem` and `NAME.key`, which the CA has signed and which have expired.
+    /// Makes `NAME.pem` and `NAME.key`, signed by the CA but expired.
     public func makeExpired(_ name: String, subject: String = "/CN=proxy.test") throws {
         try openssl(
             ["req", "-new", "-keyout", self["\(name).key"], "-out", self["\(name).csr"], "-subj", subject]
@@ -61,7 +61,7 @@ public struct TestCertificates: Sendable {
 
     private static let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
-    /// - Returns: what it has printed.
+    /// - Returns: its output.
     @discardableResult
     public func openssl(_ arguments: [String]) throws -> String {
         let result = try ChildProcess(["openssl"] + arguments).waitForEnd()
@@ -71,7 +71,7 @@ public struct TestCertificates: Sendable {
         return result.output
     }
 
-    /// The digest of a certificate's public key in base64, as curl's `--pinnedpubkey sha256//` has it.
+    /// The digest of a certificate's public key in base64, in the format of curl's `--pinnedpubkey sha256//`.
     public func pin(of name: String) throws -> String {
         let key = self["\(name).public"]
         try openssl(["x509", "-in", self["\(name).pem"], "-noout", "-pubkey", "-out", key])
@@ -81,7 +81,7 @@ public struct TestCertificates: Sendable {
     }
 }
 
-/// Runs `body` with a CA and a server's certificate, in a folder that goes with all that is in it.
+/// Runs `body` with a CA and a server's certificate, in a folder that is removed afterwards with its content.
 public func withTestCertificates<Result>(
     _ body: (TestCertificates) async throws -> Result
 ) async throws -> Result {

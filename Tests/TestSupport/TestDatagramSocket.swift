@@ -1,10 +1,10 @@
 import Glibc
 import SOCKS5Protocol
 
-/// A UDP socket of a test; every wait ends at the deadline. Closed by ``close()``.
+/// A UDP socket of a test; every wait has a deadline. Closed by ``close()``.
 public final class TestDatagramSocket: Sendable {
     public let descriptor: Int32
-    /// Where it is bound.
+    /// The address that it is bound to.
     public let address: Destination
 
     public init(host: String = "127.0.0.1", port: Int = 0) throws {
@@ -29,8 +29,8 @@ public final class TestDatagramSocket: Sendable {
         guard sent == bytes.count else { throw TestFailure.lastError("sendto \(target)") }
     }
 
-    /// Sends datagrams of one length, the last of which may be shorter, as one that the system cuts (UDP_SEGMENT): they
-    /// arrive together.
+    /// Sends datagrams of one length, only the last of which may be shorter, as one message that the system splits
+    /// (UDP_SEGMENT): they arrive together.
     public func sendTrain(_ datagrams: [[UInt8]], to target: Destination) throws {
         let segment: Int32 = 103  // UDP_SEGMENT, which Glibc's module leaves out
         var each = Int32(datagrams.first?.count ?? 0)
@@ -55,7 +55,7 @@ public final class TestDatagramSocket: Sendable {
         return (Array(bytes[..<count]), withUnsafeBytes(of: source) { Destination($0) })
     }
 
-    /// Receives a datagram and sends it back to where it came from.
+    /// Receives a datagram and returns it to its sender.
     public func echo() throws {
         let (bytes, source) = try receive()
         try send(bytes, to: source)
@@ -76,7 +76,7 @@ public final class TestDatagramSocket: Sendable {
 public struct TestAssociation: Sendable {
     public let connection: TestSocket
     public let socket: TestDatagramSocket
-    /// Where the server wants datagrams sent to.
+    /// The address that the server expects datagrams at.
     public let bound: Destination
 
     /// - Parameter expected: DST of the request.
@@ -100,7 +100,7 @@ public struct TestAssociation: Sendable {
         try socket.send(DatagramHeader(fragment: fragment, destination: target).encoded + payload, to: bound)
     }
 
-    /// An answer, which must have come from where the server said, and where it says to be from.
+    /// An answer, which must come from the server's address, and the source in its header.
     public func receive() throws -> (payload: [UInt8], source: Destination) {
         let (bytes, source) = try socket.receive()
         guard source == bound else { throw TestFailure("an answer from \(source), not from \(bound)") }
@@ -112,7 +112,7 @@ public struct TestAssociation: Sendable {
 
     /// Sends to an echoing target, and gets the same back from it. Earlier datagrams are ignored.
     ///
-    /// - Parameter destination: what the target is called, if not by its address.
+    /// - Parameter destination: the name of the target, if not its address.
     public func expectEcho(
         of payload: [UInt8],
         from target: TestDatagramSocket,

@@ -1,14 +1,14 @@
 import Glibc
 import Synchronization
 
-/// Whether the long tests are left out, as under the sanitizers.
+/// Whether long tests are skipped, as under the sanitizers.
 public let isQuick = getenv("SOCKS5D_TEST_QUICK") != nil
 
-/// How long anything in a test may take before it counts as not happening, in seconds. Sanitized code is
-/// some ten times slower.
+/// How long anything in a test may take before it counts as failed, in seconds. Sanitized code is about ten times
+/// slower.
 public let deadlineSeconds = isQuick ? 60 : 20
 
-/// What a test saw instead of what it expected.
+/// The observation of a test that differs from the expected one.
 public struct TestFailure: Error, CustomStringConvertible {
     public let description: String
 
@@ -21,14 +21,14 @@ public struct TestFailure: Error, CustomStringConvertible {
     }
 }
 
-/// A second close would hit whatever another test has opened meanwhile.
+/// A second close would hit a descriptor that another test has opened meanwhile.
 func closeOnce(_ descriptor: Int32) {
     guard close(descriptor) == 0 else {
         fatalError("close(\(descriptor)): \(String(cString: strerror(errno)))")
     }
 }
 
-/// A blocking TCP socket; every wait ends at the deadline. Closed by the first ``close()`` or ``reset()``.
+/// A blocking TCP socket; every wait has a deadline. Closed by the first ``close()`` or ``reset()``.
 public final class TestSocket: Sendable {
     public let descriptor: Int32
     private let isClosed = Atomic<Bool>(false)
@@ -41,8 +41,8 @@ public final class TestSocket: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
     }
 
-    /// - Parameter receiveBuffer: a small one also comes with small segments, since the kernel of the sender
-    ///   holds back some megabytes of large ones.
+    /// - Parameter receiveBuffer: a small buffer also means small segments. With large ones, the sender's kernel would
+    ///   hold back some megabytes.
     public convenience init(
         connectingTo port: Int,
         host: String = "127.0.0.1",
@@ -95,9 +95,9 @@ public final class TestSocket: Sendable {
         }
     }
 
-    /// Sends what the kernel takes at once.
+    /// Sends the bytes that the kernel accepts at once.
     ///
-    /// - Returns: the number of bytes, 0 if it takes none now.
+    /// - Returns: the number of bytes, 0 if it accepts none now.
     public func sendSome(_ bytes: [UInt8]) throws -> Int {
         let count = Glibc.send(
             descriptor,
@@ -109,7 +109,7 @@ public final class TestSocket: Sendable {
         return max(0, count)
     }
 
-    /// What is there, up to `limit` bytes; empty at the end.
+    /// The available bytes, up to `limit`; empty at the end.
     public func receiveSome(_ limit: Int = 65536) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &bytes, limit, 0)
@@ -130,7 +130,7 @@ public final class TestSocket: Sendable {
         return bytes
     }
 
-    /// All there is until the peer ends its direction.
+    /// All bytes until the peer ends its direction.
     public func receiveToEnd() throws -> [UInt8] {
         var bytes: [UInt8] = []
         while true {
@@ -140,7 +140,7 @@ public final class TestSocket: Sendable {
         }
     }
 
-    /// The peer closes or resets, whatever comes before.
+    /// Waits until the peer closes or resets, and ignores the bytes before that.
     public func waitForClose() throws {
         var byte = [UInt8](repeating: 0, count: 65536)
         while true {
@@ -150,7 +150,7 @@ public final class TestSocket: Sendable {
         }
     }
 
-    /// The peer resets; bytes before that are taken.
+    /// Waits until the peer resets, and ignores the bytes before that.
     public func expectReset() throws {
         var bytes = [UInt8](repeating: 0, count: 65536)
         while true {
@@ -162,7 +162,7 @@ public final class TestSocket: Sendable {
         }
     }
 
-    /// Whether there is something to read, the end included.
+    /// Whether there is something to read, including the end.
     public var hasBytes: Bool {
         var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&state, 1, 0) > 0
@@ -209,13 +209,13 @@ public final class TestSocket: Sendable {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// A small one of the start, for a peer that stalls, makes everything behind it slow too.
+    /// The small initial buffer is for a peer that stalls; it would make everything after that slow.
     public func enlargeReceiveBuffer() {
         var size: Int32 = 1 << 20
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Whether so many bytes have arrived, or the end.
+    /// Whether this many bytes, or the end, have arrived.
     public func isReadable(atLeast count: Int) -> Bool {
         var bytes = [UInt8](repeating: 0, count: count)
         let there = recv(descriptor, &bytes, count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))

@@ -3,11 +3,11 @@ import Glibc
 import Locks
 import UVLoop
 
-/// Runs blocking `body` in a thread of its own, so that it doesn't hold one of Swift's few.
+/// Runs blocking `body` on a separate thread, so that it doesn't block one of Swift's few.
 public func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result
 {
-    // By a mutex, since ThreadSanitizer doesn't see that a continuation which is resumed before anybody waits for it
-    // hands the result over.
+    // By a mutex, since ThreadSanitizer doesn't recognise that a continuation which is resumed before it is awaited
+    // transfers the result.
     let result = Guarded<Swift.Result<Result, any Error>?>(nil)
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         do {
@@ -24,7 +24,7 @@ public func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> 
     return try outcome.get()
 }
 
-/// Runs `end` behind `body`, whatever becomes of that.
+/// Runs `end` after `body`, even if that fails.
 public func attempt<Result>(_ body: () async throws -> Result, then end: () async -> Void) async throws
     -> Result
 {
@@ -43,7 +43,7 @@ public struct TestListener: Sendable {
     public let descriptor: Int32
     public let port: Int
 
-    /// - Parameter port: 0 for one that is free.
+    /// - Parameter port: 0 for a free one.
     public init(
         host: String = "127.0.0.1",
         port: Int = 0,
@@ -66,7 +66,7 @@ public struct TestListener: Sendable {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
-    /// A port that nobody listens on, outside the range from which the system takes ports for others.
+    /// A port without a listener, outside the range from which the system chooses ports for others.
     public static func unusedPort() -> Int {
         while true {
             let port = Int.random(in: 10_000..<30_000)
@@ -103,7 +103,7 @@ public struct Blackhole: Sendable {
     public init() throws {
         listener = try TestListener(backlog: 0)
         let address = try NumericAddress("127.0.0.1", listener.port)
-        // The kernel lets a connection or two more than the backlog through.
+        // The kernel accepts a connection or two more than the backlog.
         fillers = (0..<4).map { _ in
             let type =
                 Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -119,7 +119,7 @@ public struct Blackhole: Sendable {
     }
 }
 
-/// A port that is taken, but not by a listener: connecting to it is refused.
+/// A bound port without a listener: connecting to it is refused.
 public struct DeafPort: Sendable {
     private let listener: TestListener
     private let client: TestSocket
@@ -136,7 +136,7 @@ public struct DeafPort: Sendable {
     }
 }
 
-/// Calls `condition` until it holds or the deadline passes.
+/// Calls `condition` until it is true or the deadline has passed.
 public func eventually(
     within seconds: Int = deadlineSeconds,
     _ what: String,
@@ -187,7 +187,7 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     }
 }
 
-/// Blocking work beside the test's own thread.
+/// Blocking work outside the test's own thread.
 public final class TestThread: Sendable {
     private let result = Guarded<Result<Void, any Error>?>(nil)
 
@@ -202,14 +202,14 @@ public final class TestThread: Sendable {
         }
     }
 
-    /// Waits for the end, and throws what `body` has thrown.
+    /// Waits for the end, and throws the error of `body`.
     public func join() throws {
         try eventually("the end of a thread") { result.withLock { $0 != nil } }
         try result.withLock { $0 }?.get()
     }
 }
 
-/// What `body` returns, for a thread that may block.
+/// The result of `body`, for a thread that may block.
 public func awaited<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) throws -> Value {
     let answer = Guarded<Value?>(nil)
     Task {

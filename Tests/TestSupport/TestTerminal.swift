@@ -1,12 +1,12 @@
 import CTestSupport
 import Glibc
 
-/// A terminal whose other end is the test's.
+/// A terminal whose other end belongs to the test.
 public final class TestTerminal: Sendable {
     /// The file of the terminal, for a program to open.
     public let path: String
     private let ours: Int32
-    /// Held open, so that the settings stay.
+    /// Held open, so that the settings persist.
     private let terminal: Int32
 
     public init() throws {
@@ -18,7 +18,7 @@ public final class TestTerminal: Sendable {
         guard terminal >= 0 else { throw TestFailure.lastError(path) }
     }
 
-    /// As Ctrl-S does: nothing is written until ``resume()``.
+    /// Like Ctrl-S: nothing is written until ``resume()``.
     public func stop() {
         tcflow(terminal, TCOOFF)
     }

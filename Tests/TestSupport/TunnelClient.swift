@@ -30,7 +30,7 @@ extension TestSocket {
         }
     }
 
-    /// Greets without authentication and asks for `destination`.
+    /// Greets without authentication and requests `destination`.
     public func request(_ command: SOCKSCommand = .connect, _ destination: Destination) throws
         -> SOCKSResponse
     {
@@ -41,7 +41,7 @@ extension TestSocket {
         return try receive(SOCKSResponse.self)
     }
 
-    /// A connection through the proxy, or the failure to get one.
+    /// A connection through the proxy, or the failure to open one.
     public static func tunnel(
         through proxy: Int,
         to destination: Destination,
@@ -61,7 +61,7 @@ extension TestSocket {
     }
 }
 
-/// One byte goes through the proxy and back.
+/// Sends one byte through the proxy and back.
 public func expectRelaying(through port: Int) throws {
     let listener = try TestListener()
     defer { listener.close() }

@@ -5,7 +5,7 @@ extension TestSocket {
         try self.init(unix: path, "connect to \(path)") { connect($0, $1, $2) }
     }
 
-    /// Nothing is accepted.
+    /// Accepts nothing.
     public convenience init(listeningOnUnix path: String) throws {
         try self.init(unix: path, "listen on \(path)") { bind($0, $1, $2) == 0 ? listen($0, 1) : -1 }
     }

@@ -40,7 +40,7 @@ import Testing
         )
     }
 
-    /// What the writer makes of any bytes is read as the same text.
+    /// The writer's output for any bytes is read as the same text.
     @Test func descriptionsAreParsedBack() {
         var random = SeededGenerator(seed: 8259)
         for _ in 0..<(isQuick ? 2_000 : 20_000) {

@@ -63,7 +63,7 @@ private func written(_ text: [UInt8]) -> String {
         #expect(String(decoding: writer.bytes, as: UTF8.self) == text)
     }
 
-    /// Most texts are looked at eight bytes at a time.
+    /// Most texts are checked eight bytes at a time.
     @Test func aByteThatNeedsAnEscapeIsFoundWhereverItIs() {
         for byte in UInt8.min...UInt8.max {
             let isPlain = (0x20...0x7e).contains(byte) && byte != 0x22 && byte != 0x5c
@@ -121,7 +121,7 @@ private func written(_ text: [UInt8]) -> String {
         }
     }
 
-    /// Many of the bytes mean something to UTF-8 or to JSON. `SOCKS5D_FUZZ_RUNS` makes it more texts.
+    /// Many of the bytes have a meaning in UTF-8 or JSON. `SOCKS5D_FUZZ_RUNS` increases the number of texts.
     @Test func anyBytesGiveValidJSONOnOneLine() {
         let seed: UInt64 = 8259
         var random = SeededGenerator(seed: seed)
@@ -147,7 +147,7 @@ private func written(_ text: [UInt8]) -> String {
     }
 }
 
-/// Reads one string by the grammar of RFC 8259 section 7, and is as strict: no control character stands for itself.
+/// Reads one string by the grammar of RFC 8259 section 7, equally strictly: control characters must be escaped.
 private enum JSONReader {
     static func string(_ json: [UInt8]) -> String? {
         guard json.count >= 2, json.first == 0x22, json.last == 0x22 else { return nil }

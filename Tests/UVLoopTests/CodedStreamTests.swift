@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import UVLoop
 
-/// A codec's turn may come when its stream is no more.
+/// A codec's turn may come when its stream no longer exists.
 @Suite struct CodedStreamTests {
     @Test func aStreamThatClosesWithAWriteQueuedIsNotAskedAgain() async throws {
         let listener = try TestListener()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import UVLoop
 
-/// One scenario for each promise of libuv that the server relies on. Every one ends with a loop that closes.
+/// One scenario for each promise of libuv that the server relies on. Each ends with a loop that closes.
 @Suite struct LoopTests {
     @Test func aConnectionIsAcceptedAndItsBytesAreRead() async throws {
         try await onThread {
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    /// libuv takes a hang-up behind a short read for an end; see `on_received` in the shim.
+    /// libuv reports a hang-up after a short read as an end; see `on_received` in the shim.
     @Test(arguments: 0..<20) func aResetAfterUnreadBytesIsAnErrorAndNotAnEnd(_ round: Int) async throws {
         try await onThread {
             try withScript(pausesAtFirst: true) { script in

@@ -2,7 +2,7 @@ import Locks
 import TestSupport
 import UVLoop
 
-/// A delegate of everything that expects nothing; scenarios override what they are about.
+/// A delegate for everything that expects no events; scenarios override the methods that they test.
 class LoopScenario: EventLoopDelegate, TCPStreamDelegate {
     let loop: EventLoop
 
@@ -23,7 +23,7 @@ class LoopScenario: EventLoopDelegate, TCPStreamDelegate {
     func streamDidClose(_ stream: TCPStream) {}
 }
 
-/// Accepts one connection, reads it to its end, maybe answers, and closes; keeps a diary.
+/// Accepts one connection, reads it to its end, optionally answers, and closes. It records the events.
 final class Script: Sendable {
     private struct Diary {
         var events: [String] = []
@@ -48,14 +48,14 @@ final class Script: Sendable {
         return random.bytes(length)
     }
 
-    /// Lets the loop read a connection that it has only accepted so far.
+    /// Lets the loop read a connection that was only accepted so far.
     func resume() {
         mailbox.post(())
     }
 
-    /// Runs the loop in a thread until its one connection is closed, and `client` beside it.
+    /// Runs the loop on a thread until its only connection is closed, with `client` beside it.
     ///
-    /// - Parameter whileQueued: is called with the port before anything is accepted.
+    /// - Parameter whileQueued: called with the port before anything is accepted.
     func run(
         whileQueued: (Int) throws -> Void = { _ in },
         _ client: @escaping @Sendable (Int) throws -> Void
@@ -115,7 +115,7 @@ final class Script: Sendable {
         ) {
             script.note("accepted")
             defer { listener.close() }
-            // A script has one connection; others that were queued end here.
+            // A script has one connection; other queued ones end here.
             guard stream == nil else { return }
             do {
                 let stream = try TCPStream(on: loop, delegate: self)

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import UVLoop
 
-/// What the server relies on of libuv's UDP sockets. Every scenario ends with a loop that closes.
+/// The behaviour of libuv's UDP sockets that the server relies on. Each scenario ends with a loop that closes.
 @Suite struct UDPSocketTests {
     @Test(arguments: ["127.0.0.1", "::1"]) func datagramsComeWholeWithTheirSender(_ host: String) async throws
     {
@@ -151,7 +151,7 @@ import UVLoop
         }
     }
 
-    /// What the system has joined is told apart again, and sent back in order, each behind its header.
+    /// Datagrams that the system has joined are separated again, and sent back in order, each after its header.
     @Test(arguments: ["127.0.0.1", "::1"], [[UInt8](), [7, 8, 9], [UInt8](repeating: 7, count: 262)])
     func aTrainIsReceivedAsItsDatagrams(_ host: String, _ header: [UInt8]) async throws {
         try await onThread {
@@ -190,7 +190,7 @@ import UVLoop
         }
     }
 
-    /// Runs `body` with ten datagrams of one byte each, 0 to 9, in the socket, and with their sender.
+    /// Runs `body` with ten datagrams of one byte each, 0 to 9, waiting in the socket, and with their sender.
     private func withTenAtOnce(
         _ body: @escaping @Sendable (Echo, TestDatagramSocket) throws -> Void
     ) async throws {
@@ -278,13 +278,13 @@ extension Destination {
     }
 }
 
-/// Sends back what comes, until it has enough.
+/// Sends every datagram back, until it has enough.
 private final class Echo: LoopScenario, UDPSocketDelegate {
     let host: String
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 20 << 16, alignment: 16)
     private var socket: UDPSocket?
     private var wanted = 0
-    /// Sends something in return.
+    /// Sends an answer.
     var answer = { (socket: UDPSocket, datagram: UnsafeMutableRawBufferPointer, source: SocketAddress) in
         socket.send(UnsafeRawBufferPointer(datagram), carrying: datagram.count, to: source)
     }

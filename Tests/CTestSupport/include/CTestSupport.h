@@ -12,7 +12,7 @@ int test_pipe(int ends[2]);
 /// Gives a pipe the smallest size there is.
 int test_pipe_shrink(int descriptor);
 
-/// Opens a terminal: returns the end that plays the user, -1 with errno; `path` gets the file of the other one.
+/// Opens a terminal. Returns the end that plays the user, or -1 with errno; `path` receives the file of the other end.
 int test_terminal_open(char *path, int size);
 
 /// Lets a child start in another folder.
@@ -27,8 +27,8 @@ int test_network_enter(int descriptor);
 /// A descriptor of a network namespace.
 int test_network_open(const char *path);
 
-/// Makes an interface of the calling thread's network whose packets go out and come in by the descriptor returned,
-/// which doesn't block; it goes when that is closed. -1 with errno where there is no TUN device to be had.
+/// Creates an interface in the calling thread's network. Its packets go out and come in by the returned non-blocking
+/// descriptor, and it disappears when that is closed. -1 with errno if there is no TUN device.
 int test_tun_open(const char *name);
 
 /// Raises the soft limit of descriptors to the hard one. Returns it, at most 2^20.
@@ -58,14 +58,14 @@ typedef enum {
 
 typedef enum { TEST_FILES, TEST_CALLS, TEST_CALLS_LOGGED } test_sandbox;
 
-/// Tries something in a child that is in a sandbox: of files, in which `folder` alone may be read, or of system calls.
-/// Returns 0 where that has worked, else its errno.
+/// Attempts an action in a sandboxed child: one that restricts files, in which only `folder` may be read, or one that
+/// restricts system calls. Returns 0 if the action succeeded, otherwise its errno.
 int test_in_sandbox(test_sandbox sandbox, const char *folder, test_attempt attempt, const char *path);
 
-/// The kernel's version of Landlock; 0: none.
+/// The kernel's version of Landlock; 0 if there is none.
 int test_landlock_version(void);
 
-/// Hides bytes behind their place in a stream, and shows them again.
+/// Masks bytes by their position in a stream, and unmasks them again.
 void test_xor(void *to, const void *from, size_t count, uint64_t position);
 
 #endif

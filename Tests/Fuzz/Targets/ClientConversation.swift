@@ -1,9 +1,9 @@
 import SOCKS5Protocol
 
-/// What holds for the client's handshake, whatever a server sends and however it is cut.
+/// Properties of the client's handshake for any bytes of a server, cut into any pieces.
 ///
-/// The first byte of the input says what is offered and asked for, the next 7 bytes where to cut; the server sends the
-/// rest.
+/// The first byte of the input selects what is offered and requested, the next 7 bytes where to cut; the rest is sent
+/// by the server.
 struct ClientConversation: Equatable {
     private var actions: [ClientHandshake.Action] = []
     private var consumed = 0
@@ -26,7 +26,7 @@ struct ClientConversation: Equatable {
         try require(whole == bytes, "\(whole) at once, \(bytes) byte by byte")
     }
 
-    /// Runs the machine as a client does: what it doesn't consume is there again, with more behind it.
+    /// Runs the machine as a client does: bytes that it doesn't consume are passed in again, followed by later ones.
     private init(settings: UInt8, _ pieces: [ArraySlice<UInt8>]) throws(Violation) {
         var handshake = ClientHandshake(offering: Self.offers[Int(settings) % Self.offers.count])
         let command = SOCKSCommand.allCases[Int(settings >> 2) % SOCKSCommand.allCases.count]

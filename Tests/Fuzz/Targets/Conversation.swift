@@ -1,9 +1,9 @@
 import SOCKS5Protocol
 
-/// What holds for the handshake, whatever a client sends and however it is cut.
+/// Properties of the handshake for any bytes of a client, cut into any pieces.
 ///
-/// The first byte of the input says which method is required and whether the login is good, the next 7 bytes
-/// where to cut; the client sends the rest.
+/// The first byte of the input selects which method is required and whether the login is correct, the next 7 bytes
+/// where to cut; the rest is sent by the client.
 struct Conversation: Equatable {
     private var actions: [ServerHandshake.Action] = []
     private var consumed = 0
@@ -28,7 +28,7 @@ struct Conversation: Equatable {
         return pieces + [rest]
     }
 
-    /// Runs the machine as a session does: what it doesn't consume is there again, with more behind it.
+    /// Runs the machine as a session does: bytes that it doesn't consume are passed in again, followed by later ones.
     private init(settings: UInt8, _ pieces: [ArraySlice<UInt8>]) throws(Violation) {
         var handshake = ServerHandshake(requiring: settings & 1 == 0 ? .noAuthentication : .usernamePassword)
         var held: [UInt8] = []

@@ -1,6 +1,6 @@
 import SOCKS5Protocol
 
-/// What holds for the decoder of any message.
+/// Properties of the decoder of any message.
 enum Decoder<Decoded: SOCKSMessage & Hashable> {
     private enum Outcome: Hashable {
         case incomplete
@@ -31,7 +31,7 @@ enum Decoder<Decoded: SOCKSMessage & Hashable> {
         try checkPrefixes(of: input, whole)
     }
 
-    /// As bytes come in, a message is incomplete until it is what it is as a whole.
+    /// Each prefix of a message must be incomplete, or give the same result as the whole.
     private static func checkPrefixes(of input: [UInt8], _ whole: Outcome) throws(Violation) {
         var outcome = Outcome.incomplete
         var count = 0

@@ -1,7 +1,7 @@
 import SOCKS5Protocol
 
-/// What is fuzzed: each case says what must hold for any bytes. libFuzzer looks for bytes for which it doesn't;
-/// the tests replay those that were found, and a corpus that reaches every branch.
+/// The targets of fuzzing: each case checks properties that must hold for any bytes. libFuzzer searches for bytes that
+/// violate them; the tests replay the ones found, and a corpus that reaches every branch.
 public enum FuzzTarget: String, CaseIterable, Sendable {
     case greeting, credentials, request, datagramHeader
     case methodSelection, authenticationStatus, response
@@ -38,7 +38,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     }
 }
 
-/// What should hold, and doesn't.
+/// A violated property.
 public struct Violation: Error, CustomStringConvertible {
     public let description: String
 }

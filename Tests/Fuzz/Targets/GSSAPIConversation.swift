@@ -1,8 +1,9 @@
 import SOCKS5Protocol
 
-/// What holds for the handshake by GSSAPI, whatever a client sends and however it is cut.
+/// Properties of the GSSAPI handshake for any bytes of a client, cut into any pieces.
 ///
-/// The first byte of the input says what the context answers, the next 7 bytes where to cut; the client sends the rest.
+/// The first byte of the input selects the context's answers, the next 7 bytes where to cut; the rest is sent by the
+/// client.
 struct GSSAPIConversation: Equatable {
     private var actions: [ServerHandshake.Action] = []
     private var consumed = 0
@@ -20,8 +21,8 @@ struct GSSAPIConversation: Equatable {
         try require(whole == bytes, "\(whole) at once, \(bytes) byte by byte")
     }
 
-    /// - Parameter settings: how many tokens the context needs, what it refuses, whether its last token is empty, whether
-    ///   a password does too.
+    /// - Parameter settings: how many tokens the context needs, what it refuses, whether its last token is empty, and
+    ///   whether a password is accepted too.
     private init(settings: UInt8, _ pieces: [ArraySlice<UInt8>]) throws(Violation) {
         var handshake = ServerHandshake(
             requiring: .gssapi,

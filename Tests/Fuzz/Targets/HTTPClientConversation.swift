@@ -1,8 +1,8 @@
 import SOCKS5Protocol
 
-/// What holds for the client's side of HTTP CONNECT, whatever a proxy sends and however it is cut.
+/// Properties of the client's side of HTTP CONNECT for any bytes of a proxy, cut into any pieces.
 ///
-/// The first 7 bytes of the input say where to cut; the proxy sends the rest.
+/// The first 7 bytes of the input select where to cut; the rest is sent by the proxy.
 struct HTTPClientConversation: Equatable {
     private var action = HTTPClientHandshake.Action.receiveMore
     private var consumed = 0
@@ -32,7 +32,7 @@ struct HTTPClientConversation: Equatable {
         }
     }
 
-    /// Split into lines once more, without the machine.
+    /// Splits the response into lines again, without the machine.
     private func check(_ sent: [UInt8]) throws(Violation) {
         guard action == .open else {
             return try require(action != .receiveMore || consumed == sent.count, "\(consumed) consumed")
@@ -45,7 +45,7 @@ struct HTTPClientConversation: Equatable {
             lines.allSatisfy { !$0.dropLast().contains { $0 == 13 || $0 == 0 } },
             "a CR or NUL in a line"
         )
-        // Each response ends with an empty line; only the last one isn't an interim one.
+        // Each response ends with an empty line; all but the last one are interim responses.
         let responses = lines.dropLast().split(separator: [13][...])
         for (index, response) in responses.enumerated() {
             let status = response.first?.dropFirst(9).first

@@ -1,9 +1,9 @@
 import SOCKS5Protocol
 
-/// What holds for HTTP CONNECT, whatever a client sends and however it is cut.
+/// Properties of HTTP CONNECT for any bytes of a client, cut into any pieces.
 ///
-/// The first byte of the input says whether a login is required and right, the next 7 bytes where to cut; the client
-/// sends the rest.
+/// The first byte of the input selects whether a login is required and correct, the next 7 bytes where to cut; the rest
+/// is sent by the client.
 struct HTTPConversation: Equatable {
     private var actions: [HTTPHandshake.Action] = []
     private var consumed = 0

@@ -1,7 +1,7 @@
 import Glibc
 import SOCKS5Protocol
 
-/// What holds for the target that the bytes of a name are taken for: everybody behind it reads the same.
+/// Properties of the target that is made from the bytes of a name: all later readers interpret it in the same way.
 enum Naming {
     static func check(_ input: [UInt8]) throws(Violation) {
         try checkName(input)
@@ -14,7 +14,7 @@ enum Naming {
             try checkAddress(address)
         case nil: break
         }
-        // A resolver takes more for addresses than RFC 1928 has; the rules must see the same address.
+        // A resolver accepts more spellings of addresses than RFC 1928; the rules must see the same address.
         guard let resolved = numericAddress(input) else { return }
         if case .name(let name, _) = target {
             throw Violation(description: "\(name) is \(resolved) to glibc")
@@ -43,7 +43,7 @@ enum Naming {
         try require(numericAddress(Array(name.description.utf8)) == nil, "\(name) is an address to glibc")
     }
 
-    /// Written out, it is the same address.
+    /// Written as text and read again, it is the same address.
     private static func checkAddress(_ address: IPAddress) throws(Violation) {
         let written = DomainName(Array(address.description.utf8))
         let again = written.flatMap { Target(Destination(host: .name($0), port: 80)) }
@@ -53,7 +53,7 @@ enum Naming {
         )
     }
 
-    /// The address that glibc takes a text for, without asking anybody.
+    /// The address that glibc reads from a text without a lookup.
     private static func numericAddress(_ bytes: [UInt8]) -> IPAddress? {
         guard !bytes.contains(0) else { return nil }
         var hints = addrinfo()

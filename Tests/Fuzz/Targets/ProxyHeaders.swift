@@ -1,6 +1,6 @@
 import SOCKS5Protocol
 
-/// What holds for PROXY headers: as bytes come in, a header is incomplete until it is what it is as a whole.
+/// Properties of PROXY headers: each prefix of a header must be incomplete, or give the same result as the whole.
 enum ProxyHeaders {
     private enum Outcome: Hashable {
         case incomplete
@@ -54,9 +54,9 @@ enum ProxyHeaders {
         }
     }
 
-    /// With a checksum behind it, the header is the same; with another byte before that, it isn't taken.
+    /// With a checksum appended, the header is the same; with a changed byte before that, it is refused.
     private static func checkSealed(_ header: [UInt8], _ expected: ProxyHeader) throws(Violation) {
-        // Only what names a client has its fields where everybody looks for them.
+        // Only a header that names a client has its fields in a known place.
         guard expected.client != nil, header.count + 7 <= ProxyHeader.longest else { return }
         var sealed = header + [0x03, 0x00, 0x04, 0, 0, 0, 0]
         sealed[14] = UInt8((sealed.count - 16) >> 8)
@@ -65,7 +65,7 @@ enum ProxyHeaders {
         for (index, shift) in [24, 16, 8, 0].enumerated() {
             sealed[sealed.count - 4 + index] = UInt8(truncatingIfNeeded: checksum >> UInt32(shift))
         }
-        // A second checksum is never right, and the first one was of a shorter header.
+        // A second checksum is never right, and the first one covered a shorter header.
         guard decode(sealed) != .malformed(.badChecksum) else {
             return try require(hasChecksum(header), "a right checksum isn't taken")
         }
@@ -87,7 +87,7 @@ enum ProxyHeaders {
         return false
     }
 
-    /// By table, unlike the one that is checked.
+    /// With a table, unlike the implementation under test.
     private static func crc32c(_ bytes: [UInt8]) -> UInt32 {
         ~bytes.reduce(UInt32.max) { $0 >> 8 ^ table[Int(($0 ^ UInt32($1)) & 0xff)] }
     }

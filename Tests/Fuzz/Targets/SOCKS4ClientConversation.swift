@@ -1,6 +1,6 @@
 import SOCKS5Protocol
 
-/// What holds for the client's side of SOCKS4, whatever a server sends and however it is cut.
+/// Properties of the client's side of SOCKS4 for any bytes of a server, cut into any pieces.
 ///
 /// The first byte of the input selects the request, the next 7 bytes the cuts; the server sends the rest.
 struct SOCKS4ClientConversation: Equatable {

@@ -1,14 +1,15 @@
 import SOCKS5Protocol
 
-/// What holds for the handshake of SOCKS4, whatever a client sends and however it is cut.
+/// Properties of the SOCKS4 handshake for any bytes of a client, cut into any pieces.
 ///
-/// The first byte of the input says whether a login is required, the next 7 bytes where to cut; the client sends the rest.
+/// The first byte of the input selects whether a login is required, the next 7 bytes where to cut; the rest is sent by
+/// the client.
 struct SOCKS4Conversation: Equatable {
     private var action = SOCKS4Handshake.Action.receiveMore
     private var consumed = 0
     private var userID: [UInt8]?
 
-    /// As many bytes as a request may have.
+    /// The most bytes that a request may have.
     private static let longest = 8 + 256 + 256
 
     static func check(_ input: [UInt8]) throws(Violation) {

@@ -18,7 +18,7 @@ private func tunnels(_ count: Int, _ proxy: Int) throws -> [(client: TestSocket,
     }
 }
 
-/// What each receiver has got in a time, in bytes, while the senders send as much as they can.
+/// The bytes that each receiver has got in a time, while the senders send as much as they can.
 private struct Flow {
     var bytes: [Int]
     let seconds: Double
@@ -62,7 +62,7 @@ private final class Atomic0: Sendable {
     func add(_ amount: Int) { count.wrappingAdd(amount, ordering: .relaxed) }
 }
 
-/// Bandwidth by backpressure: the upper bound holds on any machine, the lower one where it can keep up.
+/// Bandwidth by backpressure. The upper limit holds on any machine, the lower one if the machine can keep up.
 @Suite struct BandwidthTests {
     private static let limit = 8 * megabyte
 
@@ -100,7 +100,7 @@ private final class Atomic0: Sendable {
         }
     }
 
-    /// Five percent above is the promise. A machine with other things to do may give less, but not by design.
+    /// At most five percent above the limit. A busy machine may give less, but not by design.
     private static func expectLimit(_ flow: Flow) {
         #expect(flow.rate < 1.05 * Double(limit), "\(flow.rate)")
         #expect(flow.rate > 0.8 * Double(limit), "\(flow.rate)")
@@ -129,7 +129,8 @@ private final class Atomic0: Sendable {
         }
     }
 
-    /// A bulk transfer fills the bucket; who sends a byte now and then waits for a turn, not for the end of it.
+    /// A bulk transfer fills the bucket; a direction that sends a byte now and then waits for one turn, not for the end
+    /// of the transfer.
     @Test func aBulkTransferLeavesTurnsToTheUsersOtherConnections() async throws {
         try await withServer({
             $0.users = users("alice")
@@ -217,7 +218,7 @@ private final class Atomic0: Sendable {
                 try target.send(payload, to: source)
                 #expect(try association.receive().payload == payload)
             }
-            // Time brings more for this one.
+            // With time more is allowed.
             try eventually("the next one passes") {
                 try association.send([1], to: target.address)
                 while target.hasDatagram { if try target.receive().bytes == [1] { return true } }

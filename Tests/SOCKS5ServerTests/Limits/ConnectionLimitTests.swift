@@ -4,9 +4,9 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// At the limit of connections the oldest unfinished handshake gives way to a new client.
+/// At the limit of connections a new client displaces the oldest unfinished handshake.
 @Suite struct ConnectionLimitTests {
-    /// Connections that never send a whole request: nothing, or a part of it.
+    /// Connections that never send a complete request: nothing, or a part of it.
     private static func silent(_ count: Int, _ port: Int) throws -> [TestSocket] {
         try (0..<count).map { index in
             let socket = try TestSocket(connectingTo: port)
@@ -62,7 +62,7 @@ import Testing
             for socket in again + [refused] { socket.close() }
         }
         await server.stop(grace: .zero)
-        // One a second of each worker.
+        // One line per second and worker.
         let lines = log.count(of: "handshakes ended at the limit, for new connections")
         #expect((1...(10 * workers)).contains(lines))
     }
@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    /// Failed logins that wait for their answer have no request either.
+    /// Failed logins that wait for their answer have no request either, so they are displaced too.
     @Test func loginsThatAreAnsweredLateGiveWayToo() async throws {
         try await withServerObject({
             $0.workers = 1

@@ -48,7 +48,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         }
     }
 
-    /// A flood gets no less than who asks in time, and no more.
+    /// A flood gets as much as a client that asks in time, and no more.
     @Test(arguments: [1, 7, 1000]) func newConnectionsComeAtTheirRate(_ rate: Int) throws {
         let table = SourceTable()
         let limits = try sourceLimits { $0.newConnectionsPerSource = rate }
@@ -94,7 +94,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         try table.enter([1], limits, now: 1).leave()
     }
 
-    /// However many connections of the user go on for a while: each report looks at all sessions.
+    /// Even if many connections of the user continue for a while: each report goes through all sessions.
     @Test func theEndOfAQuotaIsReportedOnceToAll() throws {
         var user = UserLimits()
         let (small, large) = (Quota(bytes: 100, period: .day), Quota(bytes: 200, period: .day))
@@ -106,11 +106,11 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         #expect(!account.use(99, small, today))
         #expect(account.use(1, small, today))
         for _ in 0..<10 { #expect(!account.use(1, small, today)) }
-        // A connection from before a reload may have another one.
+        // A connection from before a reload may use another quota.
         #expect(!account.use(1, large, today))
         #expect(account.use(100, large, today))
         #expect(!account.use(1, large, today))
-        // Each period has an end of its own.
+        // The end of each period is reported separately.
         #expect(!account.use(1, large, tomorrow))
         #expect(account.use(200, large, tomorrow))
     }
@@ -131,7 +131,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         #expect(LimitTable(ProxyLimits(), []).source == nil)
     }
 
-    /// Takers of several sizes, who never ask before their time, get what a second has and the credit once.
+    /// Takers of several sizes that never ask before their time get the bytes of a second, and once the credit.
     @Test(arguments: [1024, 100_000, 8 << 20, 16 << 20]) func aBucketGrantsItsRateToAnyTaker(
         _ bytesPerSecond: Int
     ) {
@@ -141,7 +141,7 @@ private func sourceLimits(_ set: (inout ProxyLimits) -> Void) throws -> LimitTab
         var times = [UInt64](repeating: 1_000_000_000, count: 8)
         var taken = 0
         while let taker = times.indices.min(by: { times[$0] < times[$1] }), times[taker] < 61_000_000_000 {
-            // Each comes a little late, and gives a part back.
+            // Each is a little late, and gives a part back.
             let now = times[taker] + UInt64.random(in: 0..<20_000_000, using: &random)
             times[taker] = max(now, bucket.take(rate.cost(of: rate.portion), now: now, credit: Rate.credit))
             let unused = Int.random(in: 0...rate.portion / 4, using: &random)

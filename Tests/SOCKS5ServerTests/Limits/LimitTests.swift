@@ -6,7 +6,7 @@ import Testing
 
 private let other = "127.0.0.2"
 
-/// A connection of a source that has been through its handshake.
+/// A connection of a source whose handshake is over.
 private func tunnel(_ proxy: Int, from source: String = "127.0.0.1", to port: Int) throws -> TestSocket {
     let socket = try TestSocket(connectingTo: proxy, from: source)
     let reply = try socket.request(.connect, .loopback(port)).reply
@@ -14,7 +14,7 @@ private func tunnel(_ proxy: Int, from source: String = "127.0.0.1", to port: In
     return socket
 }
 
-/// Logs in and asks for a port of this machine.
+/// Logs in and requests a port of this machine.
 func login(_ proxy: Int, as name: String, to port: Int) throws -> (TestSocket, Reply) {
     let socket = try TestSocket(connectingTo: proxy)
     try socket.send(Greeting(methods: [.usernamePassword]))
@@ -67,7 +67,7 @@ func users(_ names: String...) -> [ProxyUser] {
             hanging[0].reset()
             try eventually("a place is free") { server.statistics.active == 6 }
             try tunnel(port, to: listener.port).reset()
-            // A refused request is no handshake any more, though the client may stay to read it.
+            // A refused request isn't a handshake any more, though the client may stay to read the reply.
             try hanging[1].send(SOCKSRequest(command: .connect, destination: .loopback(0)))
             #expect(try hanging[1].receive(SOCKSResponse.self).reply == .generalFailure)
             let next = try (0..<2).map { _ in try TestSocket(connectingTo: port) }
@@ -85,7 +85,7 @@ func users(_ names: String...) -> [ProxyUser] {
             for _ in 0..<100 {
                 let socket = try TestSocket(connectingTo: port)
                 try socket.send(Greeting(methods: [.noAuthentication]))
-                // A refusal resets, as the greeting isn't read.
+                // A refusal resets, because the greeting isn't read.
                 _ = try? socket.receiveSome()
                 socket.close()
             }

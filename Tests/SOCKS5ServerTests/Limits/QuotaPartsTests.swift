@@ -79,7 +79,7 @@ private final class Used {
         #expect(grants == periods.count)
     }
 
-    /// An hour back and forth over midnight, a century ahead and back, and a start in 1970.
+    /// An hour back and forth around midnight, a century ahead and back, and a start in 1970.
     @Test func aClockThatStepsGrantsNothingTwiceAndTakesNothing() throws {
         let quota = Quota(bytes: 100, period: .month)
         let usage = Used(QuotaUsage())
@@ -189,7 +189,7 @@ private final class Used {
             try StateFile.replace(path, with: [1, 2, 3])
             #expect(try readBytes(path) == [1, 2, 3])
             #expect(throws: UVError(code: -EFBIG)) { try StateFile.read(path, limit: 2) }
-            // The place of the new one is taken by what can't be written.
+            // Something unwritable has the name of the new file.
             mkdir(path + ".new", 0o700)
             #expect(throws: UVError(code: -EISDIR)) { try StateFile.replace(path, with: [4]) }
             #expect(try readBytes(path) == [1, 2, 3])

@@ -45,7 +45,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
                 #expect(reply == .succeeded)
                 ends.append((client, try listener.accept()))
             }
-            // Both directions together, and of all sessions.
+            // Both directions together, and all sessions.
             try ends[0].client.send([UInt8](repeating: 1, count: 40_000))
             _ = try ends[0].target.receive(40_000)
             try ends[1].target.send([UInt8](repeating: 1, count: 59_999))
@@ -166,7 +166,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
         #expect(error?.code == .systemFailure)
     }
 
-    /// A folder that isn't there fails as a full disk does: at each write.
+    /// A missing folder fails like a full disk: at each write.
     @Test func aFileThatCantBeWrittenEndsNothing() async throws {
         let log = RecordedLog()
         var configuration = Configuration()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import ProxyPolicy
 
-/// One of several addresses is chosen.
+/// The choice of one of several addresses.
 @Suite struct AddressPoolTests {
     private static func pool(_ texts: [String], isIPv6: Bool = false) throws -> AddressPool {
         try #require(AddressPool(texts.map { try IPNetwork(parsing: $0) }, isIPv6: isIPv6))
@@ -90,7 +90,7 @@ import Testing
             let subject = try Self.subject("user\(number)")
             let address = try Self.chosen(pool, .sameForUser, subject)
             counts[address, default: 0] += 1
-            // Neither the object nor the order of the list counts.
+            // Neither the object nor the order of the list matters.
             #expect(try Self.chosen(other, .sameForUser, subject) == address)
         }
         #expect(counts.count == 8)

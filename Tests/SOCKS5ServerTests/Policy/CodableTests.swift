@@ -3,7 +3,7 @@ import ProxyPolicy
 import SOCKS5Protocol
 import Testing
 
-/// An embedder's own files have them as text.
+/// For an embedder's own files, as text.
 @Suite struct CodableTests {
     private struct Entry: Codable, Equatable {
         var address: IPAddress

@@ -22,7 +22,7 @@ import UVLoop
         return destinationGuard.denial(of: try host(text).unmapped, port: port)
     }
 
-    /// First and last address of each network, and what the guard says of the one before and the one after.
+    /// First and last address of each network, and the guard's answer for the addresses before and after.
     @Test(arguments: [
         ("0.0.0.0", "0.255.255.255", GuardReason.unspecified, nil as GuardReason?, nil as GuardReason?),
         ("10.0.0.0", "10.255.255.255", .private, nil, nil),

@@ -75,7 +75,7 @@ import Testing
         #expect(try DomainPattern(parsing: "*.Example.com.").description == "*.example.com")
     }
 
-    /// 10⁵ names of few letters and few labels, so that much matches, against a model that compares label by label.
+    /// 10⁵ names of few letters and few labels, so that many match, compared with a model that compares label by label.
     @Test(arguments: [1, 2, 3, 4]) func theTableAgreesWithTheModel(_ seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         for round in 0..<(isQuick ? 100 : 1_000) {

@@ -7,7 +7,7 @@ import Testing
 @Suite struct FairQueueTests {
     private typealias Queue = FairQueue<Int, Int>
 
-    /// All that is left, in the order in which it is taken.
+    /// All remaining values, in the order in which they are taken.
     private static func takeAll(_ queue: inout Queue) -> [Int] {
         var values: [Int] = []
         while let (_, value) = queue.takeNext() { values.append(value) }
@@ -51,7 +51,7 @@ import Testing
         #expect(queue.count == 3)
     }
 
-    /// Against a model that keeps lists.
+    /// Compared with a model that keeps lists.
     @Test func theQueueFollowsAModel() {
         var random = SeededGenerator(seed: 970)
         var queue = Queue(limit: 20, limitPerSource: 6)
@@ -92,7 +92,7 @@ import Testing
 }
 
 @Suite struct RecentTableTests {
-    /// Against a model that keeps the keys in the order of their use.
+    /// Compared with a model that keeps the keys in the order of their use.
     @Test(arguments: [1, 2, 8, 100]) func theTableHoldsTheKeysThatWereUsedLast(_ maximum: Int) {
         var random = SeededGenerator(seed: 44)
         var table = RecentTable<Int, Int>(maximum: maximum)

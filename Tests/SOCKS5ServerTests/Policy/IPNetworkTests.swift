@@ -109,7 +109,7 @@ import UVLoop
         _ round: Int,
         _ random: inout SeededGenerator
     ) -> PrefixTable<Bits>.Prefix {
-        // Few different bits make prefixes that lie within each other.
+        // Few different bits make nested prefixes.
         let bits: Bits =
             switch round % 3 {
             case 0: .random(in: .min ... .max, using: &random)

@@ -6,7 +6,7 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// Rules and the destination guard, as clients meet them.
+/// Rules and the destination guard, from a client's view.
 @Suite struct PolicyOverTheWireTests {
     private static func network(_ text: String) throws -> [IPNetwork] { [try IPNetwork(parsing: text)] }
 
@@ -91,7 +91,7 @@ import Testing
             defer { listener.close() }
             try expect(.succeeded, through: port, to: .loopback(listener.port))
             try expect(.notAllowed, through: port, to: .loopback6(listener.port))
-            // The other addresses of the name are passed over.
+            // The other addresses of the name are skipped.
             try expect(
                 .succeeded,
                 through: port,
@@ -130,7 +130,7 @@ import Testing
             for name in ["no-such-name.invalid", "NO-SUCH-NAME.Invalid.", "invalid"] {
                 try expect(.notAllowed, through: port, to: Destination(name: name, port: 80))
             }
-            // A name that is looked up fails otherwise.
+            // A name that is looked up fails in a different way.
             try expect(.hostUnreachable, through: port, to: Destination(name: "invalid2", port: 80))
         }
     }
@@ -315,7 +315,8 @@ import Testing
         #expect(!target.hasDatagram)
     }
 
-    /// glibc reads `\\111` as `o` and `\\o` as `o`: the name that it looks up isn't the name that the rules have seen.
+    /// glibc reads `\\111` as `o` and `\\o` as `o`: it would look up a different name from the one that the rules have
+    /// seen.
     @Test(arguments: [
         "localh\\111st", "loc\\alhost", "localhost\\.", "local host", "localhost\u{1}", "localhost%lo", "*",
         "a:b",
@@ -350,7 +351,7 @@ import Testing
         }
     }
 
-    /// A gateway to IPv4 takes the address out of these.
+    /// A gateway to IPv4 extracts the address from these.
     @Test(arguments: [
         "64:ff9b::127.0.0.2", "2002:7f00:2::1", "2001:0:7f00:2::1", "2001::80ff:fffd", "::127.0.0.2",
         "::ffff:0:127.0.0.2",

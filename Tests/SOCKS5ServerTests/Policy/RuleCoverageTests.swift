@@ -4,7 +4,7 @@ import Testing
 
 @testable import ProxyPolicy
 
-/// What is said of rules before any request comes: never wrong, and right where people slip.
+/// Conclusions from rules before any request: never wrong, and useful for common mistakes.
 @Suite struct RuleCoverageTests {
     private static func networks(_ texts: String...) throws -> [IPNetwork] {
         try texts.map { try IPNetwork(parsing: $0) }
@@ -78,7 +78,7 @@ import Testing
         #expect(gap.covers(Rule(.deny, ports: Self.ports("65535"))))
     }
 
-    /// Against the patterns themselves: a pattern contains another one only if it matches each of its names.
+    /// Compared with the patterns themselves: a pattern contains another one only if it matches each of its names.
     @Test func aPatternContainsOnlyPatternsAllOfWhoseNamesItMatches() throws {
         let texts = [
             "*", "com", ".com", "*.com", "a.com", ".a.com", "*.a.com", "b.a.com", "c-*.a.com", "*-c.a.com",
@@ -132,7 +132,7 @@ import Testing
         #expect(hidden.map(\.by) == [1, 0, 4, 4])
     }
 
-    /// A rule that is said to be hidden may be left out: no answer changes, whatever is asked.
+    /// A rule that is reported as hidden can be left out: no answer changes for any request.
     @Test func leavingAHiddenRuleOutChangesNoAnswer() throws {
         var random = SeededGenerator(seed: 12)
         func some<Value>(_ values: [Value]) -> [Value]? {
@@ -198,7 +198,7 @@ import Testing
         }
         let many = (1...1000).map { Rule(.deny, ports: Self.ports("\($0)")) }
         let start = ContinuousClock.now
-        // A pair of such lists isn't looked at, and nothing is said of it.
+        // A pair of such lists isn't compared, and nothing is reported about it.
         let big = [Rule(.deny, networks: networks), Rule(.allow, networks: networks)]
         let named = Rule(.deny, networks: networks, domains: try Self.domains(".a"))
         #expect(big.hidden().isEmpty && !(big + [named]).addressesPass(named))

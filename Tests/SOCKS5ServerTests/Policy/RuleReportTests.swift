@@ -5,7 +5,7 @@ import Testing
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// Rules that only report: what they would deny is carried out, and said.
+/// Report-only rules: requests that they would deny are carried out, and reported.
 @Suite struct RuleReportTests {
     private static let subject = Subject(client: someone, user: Array("alice".utf8), command: .connect)
 

@@ -300,7 +300,7 @@ import UVLoop
         )
     }
 
-    /// What is known decides; what isn't may be either.
+    /// Known facts decide; unknown ones may be either.
     private static func model(_ rules: [Rule], _ target: RuleTable.Known, _ subject: Subject) -> Int? {
         for (index, rule) in rules.enumerated() {
             let answers: [Bool?] = [

@@ -49,7 +49,7 @@ import Testing
         return (socket, try socket.receive(AuthenticationStatus.self).succeeded)
     }
 
-    /// The address that the target of a new connection sees.
+    /// The source address that the target of a new connection sees.
     private static func source(_ name: String, at port: Int) throws -> String? {
         let target = try TestListener()
         defer { target.close() }

@@ -8,7 +8,7 @@ import UVLoop
 @testable import ProxyPolicy
 @testable import SOCKS5Server
 
-/// What one user may, and others may not.
+/// Rights of one user that others don't have.
 @Suite struct UserTermsTests {
     private static func user(
         _ name: String,
@@ -19,7 +19,7 @@ import UVLoop
         return user
     }
 
-    /// Logs in, and returns the socket and what the server says to that.
+    /// Logs in, and returns the socket and the server's answer.
     private static func logIn(
         _ name: String,
         from source: String? = nil,
@@ -62,7 +62,7 @@ import UVLoop
         }
     }
 
-    /// The clock is looked at for each login, and a hash is computed for those it refuses, as for a wrong password.
+    /// The clock is checked for each login, and a hash is computed for refused ones, as for a wrong password.
     @Test func anExpiredLoginCostsAsMuchAsAWrongPassword() async throws {
         final class Clock: Sendable {
             let seconds = Atomic<Int64>(999)
@@ -151,7 +151,7 @@ import UVLoop
         }
     }
 
-    /// A rule that needs the address may match a name: then the general rules don't deny before the lookup.
+    /// A rule that needs the address may match a name: then the common rules don't deny before the lookup.
     @Test func aUsersRuleThatCanNotBeJudgedYetIsNotPassedOver() throws {
         let networks = [try IPNetwork(parsing: "10.0.0.0/8")]
         let user = Self.user("alice") { $0.rules = [Rule(.allow, networks: networks)] }
@@ -185,7 +185,7 @@ import UVLoop
         }
     }
 
-    /// By each command.
+    /// With each command.
     private static func expect(_ name: String, toLeaveBy expected: String, at port: Int) throws {
         let listener = try TestListener()
         defer { listener.close() }
@@ -304,14 +304,14 @@ import UVLoop
 
     // MARK: - Many
 
-    /// Ten thousand users of one plan have one table.
+    /// Ten thousand users with the same rules share one table.
     @Test func usersWithTheSameRulesShareThem() throws {
         let networks = try (0..<100).map { try IPNetwork(parsing: "10.0.\($0).0/24") }
         let plan = [Rule(.deny, networks: networks)]
         let users = (0..<10_000).map { number in Self.user("u\(number)") { $0.rules = plan } }
         let clock = ContinuousClock()
         var rules = UserRules([])
-        // 10,000 tables of their own take seconds.
+        // 10,000 separate tables would take seconds.
         #expect(clock.measure { rules = UserRules(users) } < .seconds(isQuick ? 20 : 4))
         #expect(rules.count == 1)
         let subject = Subject(client: someone, user: Array("u9999".utf8), command: .connect)

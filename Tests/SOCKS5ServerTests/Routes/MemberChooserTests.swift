@@ -56,7 +56,7 @@ import Testing
         #expect(Self.order(&chooser, Self.members(3, down: [0, 1, 2])) == [0, 1, 2])
     }
 
-    /// Within any run of as many turns as all weights together, each member has as many as its weight.
+    /// In any run of as many turns as the sum of weights, each member has as many turns as its weight.
     @Test func turnsAreAsManyAsWeightsAndNotInARow() {
         var chooser = Self.chooser(.roundRobin, ["a": 5, "b": 1, "c": 1])
         let turns = (0..<70).map { _ in chooser.order(Self.members(3), for: Self.key(0))[0] }
@@ -165,7 +165,7 @@ import Testing
         }
     }
 
-    /// Of another process too: the numbers are those of a program elsewhere.
+    /// In any process: the numbers come from a different program.
     @Test func hashesAreTheSameEverywhere() {
         #expect(StableHash("".utf8).value == 0xcbf2_9ce4_8422_2325)
         #expect(StableHash("a".utf8).value == 0xaf63_dc4c_8601_ec8c)

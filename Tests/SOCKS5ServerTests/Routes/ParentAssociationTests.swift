@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// PROTOCOL 59: how associations at parents begin, fail and end.
+/// PROTOCOL 59: the beginning, failure and end of associations at parents.
 @Suite struct ParentAssociationTests {
     // MARK: - Begin
 
@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    /// Whatever the client waits for, nothing is left behind.
+    /// Whatever the client waits for, everything is cleaned up.
     @Test func aClientThatLeavesMeanwhileLeavesTheParentToo() async throws {
         try await withScriptedParent { port, parent, _ in
             for stage in 0..<3 {
@@ -85,7 +85,7 @@ import Testing
 
     // MARK: - Failure
 
-    /// The association of the client goes on, and so do its datagrams that take other ways.
+    /// The client's association continues, and so do its datagrams by other ways.
     @Test(
         arguments: [[], [5, 0xff], [5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0], [5, 0, 5, 9, 0, 1], [4]] as [[UInt8]]
     )
@@ -129,7 +129,7 @@ import Testing
         }
     }
 
-    /// Also where one has answered: that is about itself, not about any target.
+    /// Even if one has answered: the answer is about itself, not about a target.
     @Test(arguments: [[5, 0, 5, 7, 0, 1, 0, 0, 0, 0, 0, 0], [5, 0xff], []] as [[UInt8]])
     func theNextOfAGroupTakesOver(_ answer: [UInt8]) async throws {
         let bad = try ScriptedParent()
@@ -181,7 +181,7 @@ import Testing
         }
     }
 
-    /// Since others could still take another way.
+    /// Because others could still take another way.
     @Test func datagramsForParentsThatTakeNoneAreDropped() async throws {
         try await withScriptedParent({
             $0.parents.append(Parent("page", .http, port: 1))
@@ -209,7 +209,7 @@ import Testing
             try client.send([1], to: .far)
             let asked = try ScriptedAssociation(at: parent)
             let sender = try asked.receive().sender
-            // Whatever it says by it means nothing.
+            // Bytes on the control connection mean nothing.
             try asked.control.send([UInt8](repeating: 5, count: 100_000))
             try asked.send([2], from: .far, to: sender)
             #expect(try client.receive().payload == [2])
@@ -250,7 +250,7 @@ import Testing
         }
     }
 
-    /// The first way has the place of the association; each other one takes a place of its own, and gives it back.
+    /// The first way uses the association's place; each further one takes a place, and gives it back.
     @Test func eachFurtherWayTakesAPlace() async throws {
         try await withScriptedParent({
             $0.maxConnections = 3

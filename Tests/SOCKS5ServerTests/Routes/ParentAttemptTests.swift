@@ -6,7 +6,7 @@ import UVLoop
 
 @testable import SOCKS5Server
 
-/// What connections through chains say about their parents.
+/// The conclusions about parents from connections through chains.
 @Suite struct ParentAttemptTests {
     private static func configuration(_ parents: [Parent]) -> Configuration {
         var configuration = Configuration()
@@ -24,7 +24,7 @@ import UVLoop
         let records: [String: ParentRecord]
         let chains: [String: ParentChain]
 
-        /// - Parameter through: by the name of a parent, that of the one before it.
+        /// - Parameter through: for the name of a parent, the name of the one before it.
         init(_ names: String..., through: [String: String] = [:]) {
             var all = names.enumerated().map { Parent($1, port: 1000 + $0) }
             for index in all.indices { all[index].through = through[all[index].name] }
@@ -132,7 +132,7 @@ import UVLoop
         #expect(try world.isUp("a") && world.log.count(of: "parent up") == 1)
     }
 
-    /// Of a chain whose other hop is somebody else's trial, no hop stays taken.
+    /// If one hop of a chain is being tried by another attempt, no hop stays taken.
     @Test func anAttemptThatMayNotBeginLeavesNoTrial() throws {
         let world = World("a", "b", through: ["b": "a"])
         try world.fail("a", .timedOut)
@@ -246,7 +246,7 @@ import UVLoop
         #expect(table.adopt(Self.configuration([])).isEmpty && table.all.isEmpty)
     }
 
-    /// A place is given back where it was taken, whatever a session turns to.
+    /// A place is given back at the parent where it was taken, regardless of what a session turns to.
     @Test(arguments: [1, 2, 3] as [UInt64]) func placesAtParentsAreGivenBackOnce(_ seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let world = World("a", "b", "c")

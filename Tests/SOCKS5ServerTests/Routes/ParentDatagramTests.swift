@@ -57,7 +57,7 @@ import Testing
                 try association.expectEcho(of: [round], from: ofA)
                 let name = Destination(name: "localhost", port: plain.port)
                 try association.send([round], to: name)
-                // Whichever of the addresses the parent finds, it is the parent that sends.
+                // Whichever of the addresses the parent finds, the parent sends to it.
                 try eventually("it is sent") {
                     parents[1].statistics[.datagramsClientToTarget] == Int(round) + 1
                 }
@@ -82,7 +82,7 @@ import Testing
                 let received = try asked.receive()
                 #expect(received.payload == [1, 2, 3])
                 #expect(received.target == Destination(name: name, port: 53))
-                // The parent alone knows its address.
+                // Only the parent knows its address.
                 try asked.send([4], from: .far, to: received.sender)
                 let (payload, source) = try client.receive()
                 #expect(payload == [4] && source == .far)
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    /// It is looked up where the route wants that, and where only an address tells which route it is.
+    /// It is looked up if the route asks for that, and if only an address tells which route it is.
     @Test(arguments: [false, true]) func aNameIsLookedUpHereIfItsRouteSaysSo(_ hasNetworks: Bool) async throws
     {
         struct Names: NameResolver {
@@ -174,7 +174,7 @@ import Testing
             try asked.send([4], from: .far, fragment: 1, to: sender)
             try eventually("a fragment is dropped") { server.statistics.datagramsDropped(.fragment) == 1 }
             #expect(!client.socket.hasDatagram)
-            // The host counts, and not its port.
+            // The host matters, not its port.
             let other = Destination(host: Destination.far.host, port: 4711)
             try asked.send([5], from: other, to: sender)
             let (payload, source) = try client.receive()
@@ -203,7 +203,7 @@ import Testing
             var random = SeededGenerator(seed: 59)
             for sent in 1...1000 {
                 try asked.relay.send(random.bytes(Int.random(in: 0...40, using: &random)), to: sender)
-                // No more at once than what the socket holds.
+                // No more at once than the socket can hold.
                 guard sent % 50 == 0 else { continue }
                 try eventually("\(sent) are dropped") {
                     server.statistics.datagramsDropped(.malformed) == garbage.count + sent

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SOCKS5Server
 
-/// A parent that can go, and come back at the same place.
+/// A parent that can leave, and come back at the same place.
 private final class Member: Sendable {
     let path = "/tmp/socks5d-test-\(UInt64.random(in: 0...UInt64.max)).sock"
     private let server = Guarded<ProxyServer?>(nil)
@@ -24,7 +24,7 @@ private final class Member: Sendable {
         return started
     }
 
-    /// - Returns: the sessions that this has ended.
+    /// - Returns: the sessions that were ended by this.
     @discardableResult
     func stop() async -> UInt64 {
         guard let stopped = server.withLock({ $0 }) else { return 0 }
@@ -33,9 +33,9 @@ private final class Member: Sendable {
     }
 }
 
-/// Clients that each have some connections open at once, and use each once more before they close it.
+/// Clients that each have several connections open at once, and use each again before they close it.
 private struct Load {
-    /// What has become of connections.
+    /// The results of connections.
     struct Counts {
         var began = 0
         var failed = 0
@@ -67,7 +67,7 @@ private struct Load {
         }
     }
 
-    /// Passes over connections at the target that another parent has left behind.
+    /// Skips connections at the target that another parent has left behind.
     private static func connect(through port: Int, to listener: TestListener, _ mark: UInt8) throws -> (
         client: TestSocket, target: TestSocket
     ) {
@@ -176,7 +176,7 @@ private struct Load {
         }
     }
 
-    /// Three clients find out that it refuses, and then one at a time, when it has rested.
+    /// Three clients find out that it refuses, and then one at a time after it has rested.
     @Test func aMemberThatRefusesIsSoonSkipped() async throws {
         let log = RecordedLog()
         try await Self.withGroup(.inOrder, log) { server, port, members in
@@ -264,7 +264,7 @@ private struct Load {
         }
     }
 
-    /// Clients leave wherever they like; behind the end no place is taken, as the harness sees.
+    /// Clients leave at any stage; the harness checks that all places are free at the end.
     @Test func clientsThatLeaveAtAnyMomentLeaveNoState() async throws {
         try await Self.withGroup(.leastSessions) { server, port, members in
             _ = try awaited { await members[2].stop() }
@@ -300,7 +300,7 @@ private struct Load {
         }
     }
 
-    /// It ends with the server, and with a reload, as the harness sees.
+    /// It ends with the server, and with a reload, as the harness checks.
     @Test func aCheckThatIsNotAnsweredEndsInTime() async throws {
         let silent = try ScriptedParent()
         defer { silent.close() }

@@ -14,7 +14,7 @@ private let payload = Array("HTTP/1.1 407 \r\n\r\n\u{0}[".utf8)
 private let success = SOCKSResponse(reply: .succeeded, boundAddress: bound).encoded
 private let granted: [UInt8] = [0, 0x5a, 0, 80, 127, 0, 0, 1]
 
-/// What one parent is asked and says.
+/// The messages to one parent and its answers.
 struct ParentExample: CustomTestStringConvertible, Sendable {
     var kind: ParentKind
     var command = SOCKSCommand.connect
@@ -27,7 +27,7 @@ struct ParentExample: CustomTestStringConvertible, Sendable {
     var testDescription: String { "\(kind) \(command)" }
 }
 
-/// Plays the link: feeds what a parent sends as it would arrive, and keeps what isn't consumed.
+/// Plays the link: passes in a parent's bytes as they arrive, and keeps the ones that aren't consumed.
 private struct Feeder {
     var handshake: ParentHandshake
     var held: [UInt8] = []
@@ -168,7 +168,7 @@ private struct Feeder {
         )
     }
 
-    /// From then on a silent parent is one whose target is silent.
+    /// From then on, silence of the parent means that its target is silent.
     @Test func theRequestCountsAsAskedOnceItIsSentAndTheParentHasShownItself() {
         let request = SOCKSRequest(command: .connect, destination: target)
         for isPipelined in [false, true] {
@@ -266,7 +266,7 @@ private struct Feeder {
         #expect(Self.failure(.http, head + field) == .broken("a response without an end"))
     }
 
-    /// Some clients read an address of four bytes whatever comes.
+    /// Some clients read an address of four bytes in any case.
     @Test func aNameAsBoundAddressOfAConnectionIsNotHandedOn() throws {
         let name = try #require(DomainName([UInt8](repeating: 0x61, count: 255)))
         let longest = Destination(host: .name(name), port: 1)
@@ -298,7 +298,7 @@ private struct Feeder {
         }
     }
 
-    /// Mostly right bytes with a few wrong ones, and noise.
+    /// Mostly valid bytes with a few wrong ones, and noise.
     @Test(arguments: [ParentKind.socks5, .socks4, .http]) func anyBytesLeadToTheSameHoweverTheyAreCut(
         _ kind: ParentKind
     ) {

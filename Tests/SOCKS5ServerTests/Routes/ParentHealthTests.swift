@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    /// They were under way when it went down.
+    /// They were in progress when it went down.
     @Test func lateFailuresOfOthersMakeNoRestLonger() {
         var health = Self.down()
         for now in 0..<1000 as Range<UInt64> { health.failed(.slow, in: nil, now: now, random: 0) }
@@ -86,7 +86,7 @@ import Testing
         #expect(trial != nil && health.standing(now: 1000) == .down, "another's failure ends the trial")
     }
 
-    /// Nobody else may come, since it isn't ready: a parent that has rested is worth a try.
+    /// No other client may try, since it isn't ready: a parent that has rested is worth an attempt.
     @Test func aParentThatHasRestedIsNoReasonToKeepClientsAway() {
         let health = Self.down()
         #expect(health.isDown(now: 999) && !health.isDown(now: 1000))
@@ -103,7 +103,7 @@ import Testing
         #expect(health.isUp)
     }
 
-    /// Any order of events: there is never more than one trial, and what is up is never on trial.
+    /// In any order of events there is at most one trial, and a parent that is up is never on trial.
     @Test(arguments: [1, 2, 3] as [UInt64]) func longWalksKeepOneTrialAtATime(_ seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var health = ParentHealth()

@@ -8,7 +8,7 @@ import Testing
 @Suite struct ParentTests {
     private static func route(_ name: String) -> Route { Route(.parent(name)) }
 
-    /// What a client that wants `name.test:80` is answered, where `parents` are tried in their order.
+    /// The reply to a client that wants `name.test:80`, if `parents` are tried in their order.
     private static func through(
         _ parents: [Parent],
         _ change: @escaping (inout Configuration) -> Void = { _ in },
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    /// Whatever comes in one segment with the reply, or in pieces of it.
+    /// Bytes that come in one segment with the reply, or in pieces.
     @Test func firstBytesOfTheTargetAreNeitherLostNorDoubled() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    /// It is the parent's own fault, so that the next one is tried.
+    /// It is the parent's own fault, so the next one is tried.
     @Test(
         arguments: [
             [], [4], [5, 0xff], [5, 2], [5, 0, 4], [5, 0, 5, 9, 0, 1], [5, 0, 5, 0, 0, 7],
@@ -306,7 +306,7 @@ import Testing
         }
     }
 
-    /// Nothing tells it from one whose target is slow, but that it never says anything.
+    /// Only its silence distinguishes it from a parent with a slow target.
     @Test(arguments: [Parent.Kind.http, .socks4]) func aParentThatStaysSilentIsPassedOverInTheEnd(
         _ kind: Parent.Kind
     ) async throws {
@@ -323,7 +323,7 @@ import Testing
         }
     }
 
-    /// An association, and the place where a BIND listens, aren't about any target that may be slow.
+    /// An association, and the listening address of a BIND, don't depend on a target that may be slow.
     @Test func aParentThatStallsAtABindIsLeft() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
@@ -341,7 +341,7 @@ import Testing
         }
     }
 
-    /// The next one of the chain doesn't answer: the first one has shown that it is there.
+    /// The next parent of the chain doesn't answer: the first one has shown that it works.
     @Test func aStallAfterAParentIsNotThatParentsFault() async throws {
         let first = try ScriptedParent()
         defer { first.close() }

@@ -3,7 +3,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Where the connections of a route come from.
+/// The source addresses of a route's connections.
 @Suite struct RouteEgressTests {
     private static func egress(_ texts: [String], _ choice: EgressChoice = .random) throws
         -> Configuration.Egress

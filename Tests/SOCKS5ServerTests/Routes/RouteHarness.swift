@@ -4,9 +4,9 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Runs parents, each a server of its own, and behind their start a server whose configuration knows their ports.
+/// Runs parents, each a separate server, and after their start a server whose configuration has their ports.
 ///
-/// - Parameter configurations: of the parents; they serve on a port of their own.
+/// - Parameter configurations: the parents' configurations; each serves on a port of its own.
 func withParents<Result: Sendable>(
     _ configurations: [(inout Configuration) -> Void],
     _ configure: (inout Configuration, [Int]) throws -> Void,
@@ -54,7 +54,7 @@ extension Parent {
     }
 }
 
-/// A parent that says what the test wants.
+/// A parent whose answers the test controls.
 struct ScriptedParent: Sendable {
     let listener: TestListener
     var port: Int { listener.port }
@@ -70,7 +70,7 @@ struct ScriptedParent: Sendable {
 }
 
 extension TestSocket {
-    /// Plays a SOCKS5 parent up to the request, which it returns.
+    /// Plays a SOCKS5 parent up to the request, and returns it.
     func takeRequest() throws -> SOCKSRequest {
         _ = try receive(Greeting.self)
         try send(MethodSelection(method: .noAuthentication))

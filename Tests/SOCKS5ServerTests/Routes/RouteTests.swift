@@ -4,7 +4,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// PROTOCOL 57: which way out a request takes.
+/// PROTOCOL 57: the way out of a request.
 @Suite struct RouteTests {
     private static func hosts(_ name: String, _ addresses: [String]) -> [HostName: [IPAddress]] {
         guard let name = HostName(name) else { return [:] }
@@ -53,7 +53,7 @@ import Testing
                 (.loopback(closed), ["route 2", "b"]),
                 (Destination(host: .ipv4(IPv4Address(127, 1, 0, 1)), port: 81), ["socks5d.yaml:7", "a"]),
                 (Destination(host: .ipv4(IPv4Address(127, 1, 0, 1)), port: UInt16(closed)), [nil, nil]),
-                // Its address is in the network, but the parent would look it up.
+                // Its address is in the network, but the parent would resolve it.
                 (Destination(name: "localhost", port: closed), [nil, nil]),
             ]
             for (index, (destination, expected)) in cases.enumerated() {
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    /// The name's address decides, and goes to the parent.
+    /// The name's address decides, and is sent to the parent.
     @Test func aRouteWithLocalNamesSeesTheirAddresses() async throws {
         let sessions = RecordedSessions()
         let parent = try ScriptedParent()
@@ -143,7 +143,7 @@ import Testing
         }
     }
 
-    /// The guard keeps clients from this machine, not the operator's parent.
+    /// The guard restricts clients, not connections to the operator's parent.
     @Test func theGuardLetsTheParentItselfBe() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
@@ -238,7 +238,7 @@ import Testing
         }
     }
 
-    /// By any path, before the socket is there and after.
+    /// By any path, before the socket exists and after.
     @Test func theServersOwnUnixSocketIsNoParent() async throws {
         let folder = "/tmp/socks5d-test-\(UInt64.random(in: 0...UInt64.max))"
         #expect(mkdir(folder, 0o700) == 0)
@@ -270,7 +270,7 @@ import Testing
                 let session = try sessions.next(after: 0)
                 #expect(session.reason == "parent breaks its protocol: it is this server itself")
                 #expect(server.statistics[.accepted] == 1)
-                // The link leads to a socket now.
+                // The link now leads to a socket.
                 #expect(throws: ProxyServerError.self) { try server.reload(configuration) }
             }
         } then: {
@@ -278,7 +278,7 @@ import Testing
         }
     }
 
-    /// Of the name's addresses only some are in the network that leaves straight.
+    /// Only some of the name's addresses are in the network with the direct route.
     @Test func anAddressThatAnotherRouteLeadsElsewhereIsNotDialledStraight() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }

@@ -2,16 +2,16 @@ import SOCKS5Protocol
 import SOCKS5Server
 import TestSupport
 
-/// An association at a parent, as a test plays it.
+/// An association at a parent, played by a test.
 struct ScriptedAssociation: Sendable {
-    /// Lasts as long as the association.
+    /// Stays open as long as the association.
     let control: TestSocket
-    /// Where the parent takes datagrams.
+    /// The socket on which the parent receives datagrams.
     let relay: TestDatagramSocket
 
-    /// Grants what the next connection asks for.
+    /// Accepts the next connection's request.
     ///
-    /// - Parameter bound: what the parent says, given the port of its socket.
+    /// - Parameter bound: the parent's reported address, given the port of its socket.
     init(at parent: ScriptedParent, bound: (Int) -> Destination = { .loopback($0) }) throws {
         control = try parent.accept()
         relay = try TestDatagramSocket()
@@ -20,7 +20,7 @@ struct ScriptedAssociation: Sendable {
         try control.send(SOCKSResponse(reply: .succeeded, boundAddress: bound(relay.port)))
     }
 
-    /// What has come for a target.
+    /// The next datagram for a target.
     func receive() throws -> (payload: [UInt8], target: Destination, sender: Destination) {
         let (bytes, sender) = try relay.receive()
         guard let (header, length) = try DatagramHeader.decode(bytes), header.fragment == 0 else {
@@ -29,7 +29,7 @@ struct ScriptedAssociation: Sendable {
         return (Array(bytes[length...]), header.destination, sender)
     }
 
-    /// Sends what a target has answered.
+    /// Sends a target's answer.
     func send(_ payload: [UInt8], from source: Destination, fragment: UInt8 = 0, to client: Destination)
         throws
     {
@@ -60,6 +60,6 @@ func withScriptedParent(
 }
 
 extension Destination {
-    /// Of a documentation network, which nobody reaches.
+    /// In a documentation network, which can't be reached.
     static let far = Destination(host: .ipv4(IPv4Address(192, 0, 2, 7)), port: 53)
 }

@@ -5,7 +5,7 @@ import SOCKS5Server
 import TestSupport
 import Testing
 
-/// Connects to one port of this machine, whatever is asked for.
+/// Connects to one port of this machine, for any request.
 private struct FixedConnector: TargetConnector {
     enum Failure: Error { case ofItsOwn }
 
@@ -26,12 +26,12 @@ private struct FixedConnector: TargetConnector {
     }
 }
 
-/// What the example in the documentation asks.
+/// The function used by the example in the documentation.
 func connectedSocket(at path: String) async throws -> Int32 {
     dup(try TestSocket(connectingToUnix: path).descriptor)
 }
 
-/// A way out of an embedder's own.
+/// An embedder's own connector.
 @Suite struct TargetConnectorTests {
     @Test func theExampleOfTheDocumentationConnects() async throws {
         let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/ConnectorExample.swift")
