@@ -5,7 +5,7 @@ public import Glibc
 /// `@unchecked`, since the mutex guards all that is mutable here. This is the only such place in the package. It is a
 /// pthread mutex, because ThreadSanitizer doesn't see `Synchronization.Mutex` on Linux and reports false races.
 @usableFromInline
-package final class Guarded<Value>: @unchecked Sendable {  // what the mailbox is made of
+package final class Guarded<Value>: @unchecked Sendable {  // the mailbox is made of it
     @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
     @usableFromInline var value: Value
 

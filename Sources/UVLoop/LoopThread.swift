@@ -7,8 +7,8 @@ package enum LoopThread {
     ///
     /// - Parameters:
     ///   - name: at most 15 bytes, as shown by ps(1) and top(1).
-    ///   - atLowPriority: whether others come first where all cores are busy. For good: raising the priority of a
-    ///     thread again takes a privilege.
+    ///   - atLowPriority: whether others take precedence when all cores are busy. This can't be undone: raising
+    ///     the priority of a thread again needs a privilege.
     package static func start(
         named name: String,
         atLowPriority: Bool = false,

@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    /// They may belong to a name or a password, and a user file or a flag has no such slips.
+    /// They may belong to a name or a password, and user files and flags don't contain such mistakes.
     @Test func quotesAndBlanksElsewhereAreTakenAsTheyAre() async throws {
         for (user, name, password) in [
             ("alice:se\"cret", "alice", "se\"cret"), ("\"alice:secret", "\"alice", "secret"),

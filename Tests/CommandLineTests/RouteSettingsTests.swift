@@ -119,7 +119,7 @@ import Testing
             let loaded = try Loaded(Options.parse(["--config", "\(folder)/file"]), .ofProcess())
             let credentials = Credentials(username: "a", password: "secret")
             #expect(loaded.configuration.parents.map(\.credentials) == [credentials])
-            // Of the process there may be others.
+            // The process may cause other warnings.
             #expect(loaded.warnings.filter { $0.contains(folder) } == [])
             #expect(loaded.files.contains("\(folder)/password"))
         }

@@ -194,7 +194,7 @@ import Testing
     }
 }
 
-/// What was logged.
+/// The logged messages.
 private final class MessageLog: Sendable {
     private let told = Guarded<[String]>([])
 

@@ -100,7 +100,7 @@ private enum Stage: String, CaseIterable {
             #expect(on(event) == expected)
         }
 
-        // In the other stages the place is never asked for.
+        // In the other stages the place is never requested.
         if [.awaitingHeader, .negotiating, .verifying, .delayingRefusal].contains(stage) {
             #expect(on(.displaced) == .end(.displaced, byReset: true))
         }

@@ -140,7 +140,7 @@ extension Destination {
         }
     }
 
-    /// Of the bytes of a `sockaddr_in` or `sockaddr_in6`.
+    /// From the bytes of a `sockaddr_in` or `sockaddr_in6`.
     fileprivate init(_ address: UnsafeRawBufferPointer) {
         func read<Number: FixedWidthInteger>(_ offset: Int, _ type: Number.Type) -> Number {
             Number(bigEndian: address.loadUnaligned(fromByteOffset: offset, as: type))

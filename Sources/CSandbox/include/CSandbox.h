@@ -1,4 +1,4 @@
-/// Gives up rights of a process for good: those of its user, its system calls and its files.
+/// Gives up rights of a process permanently: the rights of its user, its system calls and its files.
 ///
 /// Linux keeps these rights per thread, and new threads inherit them. So make each call while the process still has
 /// only one thread. The calls return -1 and set `errno` if the system refuses.

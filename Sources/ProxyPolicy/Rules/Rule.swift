@@ -99,10 +99,10 @@ extension Rule {
         let name: String
         /// Number of values that a rule has for it; `nil` if the rule doesn't have the criterion.
         let count: @Sendable (Rule) -> Int?
-        /// Whether each request that fulfils it of the second rule fulfils it of the first one too.
+        /// Whether each request that fulfils the second rule's criterion also fulfils the first one's.
         let covers: @Sendable (Rule, Rule) -> Bool
 
-        /// - Parameter contains: whether one of the values of a rule covers a value of another one.
+        /// - Parameter contains: whether one of a rule's own values covers a value of another rule.
         init<Value>(
             _ name: String,
             _ values: @escaping @Sendable (Rule) -> [Value]?,

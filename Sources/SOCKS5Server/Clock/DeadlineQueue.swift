@@ -125,7 +125,7 @@ struct DeadlineQueue<Owner> {
         return earliest
     }
 
-    /// Of a slot that is in use.
+    /// The owner of a slot that is in use.
     subscript(slot: Slot) -> Owner {
         get {
             guard let owner = entries[slot.index].owner else {

@@ -33,7 +33,7 @@ final class ParentConnector: Connector {
 
     /// - Parameters:
     ///   - request: what the last parent of a chain is asked.
-    ///   - isCheck: whether nobody wants the target, but to know whether the parents work.
+    ///   - isCheck: whether this is only a check, to know whether the parents work.
     init(
         _ delegate: any ConnectorDelegate,
         _ services: Services,

@@ -39,7 +39,7 @@ struct ParserTrouble: CustomStringConvertible {
     /// The commands that take the settings of the server as flags.
     private static let servers: Set = ["run", "check", "config", "healthcheck"]
 
-    /// The flags of other servers, each with what it is here.
+    /// The flags of other servers, each with its counterpart here.
     private static let options = [
         (
             ["--port", "-p", "--host", "--bind", "--address", "--addr", "-l", "-b", "-i"],
@@ -61,10 +61,10 @@ struct ParserTrouble: CustomStringConvertible {
         "version": "--version", "passwd": "hash-password", "ps": "sessions", "list": "sessions",
     ]
 
-    /// What stands here for a flag of other servers.
+    /// The counterpart of a flag of other servers.
     static func foreign(_ option: String) -> String? { options.first { $0.0.contains(option) }?.1 }
 
-    /// The name of the setting that stands here for another server's, both without dashes.
+    /// The name of the setting with the meaning of another server's, both without dashes.
     static func setting(for name: String) -> String? {
         foreign("--\(name)").flatMap { $0.split { $0 == "-" || $0 == " " }.first }.map(String.init)
     }
@@ -109,7 +109,7 @@ struct ParserTrouble: CustomStringConvertible {
     }
 
     private static func missingValue(of flag: String, _ arguments: [String]) -> String {
-        // The parser takes what begins with a dash for the next option.
+        // The parser takes an argument that begins with a dash for the next option.
         let next = arguments.firstIndex(of: flag).map { arguments.dropFirst($0 + 1) }?.first ?? ""
         let isDashed = next.hasPrefix("-") && !Settings.flags.contains(String(next.dropFirst(2)))
         return "\(flag) has no value; expected one behind it"

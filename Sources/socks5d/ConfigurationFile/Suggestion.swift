@@ -1,5 +1,6 @@
 extension [String] {
-    /// The word that `text` is a slip of: at most two edits away, or one in a short word; or the only one that begins so.
+    /// The word that `text` is probably a misspelling of: at most two edits away, or one for a short word; or the only
+    /// word that begins with it.
     func nearest(to text: String) -> String? {
         guard text.unicodeScalars.count <= 40 else { return nil }
         let typed = Array<Unicode.Scalar>(text.lowercased().unicodeScalars)

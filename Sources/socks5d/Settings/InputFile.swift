@@ -10,9 +10,10 @@ enum InputFile {
     /// loop's thread.
     ///
     /// - Parameters:
-    ///   - kind: what it is, for a message.
-    ///   - remedy: what to do where there is no such file.
-    ///   - limit: from the call to the end of the file. The default lets the writer ask for a passphrase.
+    ///   - kind: describes the file in messages.
+    ///   - remedy: the advice if there is no such file.
+    ///   - limit: from the call to the end of the file. The default leaves the writer time to ask for a
+    ///     passphrase.
     static func read(
         _ path: String,
         _ kind: String,

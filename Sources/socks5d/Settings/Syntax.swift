@@ -61,7 +61,7 @@ struct Syntax<Value> {
         return Complaint(what: " is \(text.quoted)", expected: expected, suggestion: suggestion(for: text))
     }
 
-    /// The word that a text is probably a slip of, where only some words are values.
+    /// The word that a text is probably a misspelling of, if only some words are values.
     private func suggestion(for text: String) -> String? {
         guard case .words(let words) = form else { return nil }
         let isOn = words.contains("on") ? Syntax<Bool>.flag.parse(text) : nil
