@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test func statusAndDrainAreTold() async throws {
+    @Test func statusAndDrainAreReported() async throws {
         try await withAdmin { _, port, socket in
             try expectRelaying(through: port)
             let status = try run("status", at: socket)

@@ -208,7 +208,7 @@ struct Inn: Equatable {
         )
     }
 
-    @Test func ofManyProblemsTheFirstAreToldAndTheOthersCounted() {
+    @Test func theFirstProblemsAreReportedAndTheOthersCounted() {
         let lines = Inn.read("names:\n" + String(repeating: "  - 'a!'\n", count: 1000)).lines
         #expect(lines.count == Problems.limit + 1)
         #expect(lines.first?.hasPrefix("f:2:5: ") == true)
@@ -216,7 +216,7 @@ struct Inn: Equatable {
         #expect(lines.last == "f: ... and 950 more")
     }
 
-    @Test func aMessageIsOneShortLineWhateverTheValue() {
+    @Test func aMessageIsOneShortLineForAnyValue() {
         let lines = Inn.read("rooms: \"\\e[2J\\n\(String(repeating: "é", count: 100_000))\"").lines
         #expect(lines.count == 1)
         #expect(lines[0].utf8.allSatisfy { $0 >= 0x20 } && lines[0].utf8.count < 600)

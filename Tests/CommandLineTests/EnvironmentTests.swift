@@ -30,7 +30,7 @@ import Testing
         ("'2'", " has quotes"), ("2\n", " ends with a line feed"), ("2\r\n", " ends with a line feed"),
         ("2 ", " ends with a space"), (" 2", " begins with a space"), ("\t2", " begins with a tab"),
     ])
-    func quotesAndBlanksAreToldByTheirKind(_ value: String, _ what: String) {
+    func quotesAndBlanksAreReportedByTheirKind(_ value: String, _ what: String) {
         let complaint = Environment.complaint(about: value, of: "SOCKS5D_WORKERS")
         #expect(complaint?.what.hasPrefix(what) == true)
     }
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    @Test func eachUnknownVariableIsToldOnce() async throws {
+    @Test func eachUnknownVariableIsReportedOnce() async throws {
         let unknown = [
             "SOCKS5D_USRE": "alice:hunter2", "SOCKS5D_PROXY": "hunter2", "SOCKS5D_": "x",
             "SOCKS5D_RULES": "x", "SOCKS5D_IDLE": "1", "SOCKS5D_TIMEOUTS_IDLE": "1",

@@ -48,7 +48,7 @@ import Testing
         #expect(result.errors.hasPrefix("socks5d: ") && result.errors.utf8.count < 200)
     }
 
-    @Test func badOptionsAreShownWithWhatWasExpected() async throws {
+    @Test func badOptionsAreShownWithTheExpectedOnes() async throws {
         for (arguments, message) in [
             ("--method md5", "--method is 'md5'; expected yescrypt, bcrypt, sha512"),
             ("--cost 12", "--cost is '12'; expected 1 to 9 for yescrypt"),

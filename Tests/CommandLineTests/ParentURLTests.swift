@@ -116,7 +116,7 @@ import Testing
         ),
         ("socks5://a:\(String(repeating: "x", count: 256))@h:1", "its user or password has over 255 bytes"),
     ])
-    func aSlipIsToldWithoutTheSecret(_ text: String, _ told: String) {
+    func aMistakeIsReportedWithoutTheSecret(_ text: String, _ told: String) {
         let complaint = Syntax.parentURL(called: "p").complaint(about: text, isSecret: true)
         #expect(complaint.description.contains(told), "\(complaint.description)")
         #expect(!complaint.description.contains("hunter2"))
@@ -245,7 +245,7 @@ import Testing
         ("socks5://a:hunter2@h", ": there is no port from 1 to 65535 at its end"),
         ("", ": it is no URL"),
     ])
-    func aSlipOfTheVariableIsToldWithoutTheSecret(_ value: String, _ told: String) async throws {
+    func aMistakeInTheVariableIsReportedWithoutTheSecret(_ value: String, _ told: String) async throws {
         let result = try await Invocation([], environment: ["SOCKS5D_PARENT": value]).run()
         #expect(
             result.exitCode == 78

@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func aGroupAndANameWithoutAFileAreTold() throws {
+    @Test func aGroupAndANameWithoutAFileAreReported() throws {
         try withFolder { folder in
             let file = "\(folder)/socks5d.yaml"
             let parents = "{a: {socks5: h:1}, b: {socks5: h:1}, sites: {any-of: [a, b]}}"
@@ -99,7 +99,7 @@ import Testing
         ("socks5", "\u{5}\u{7f}", "it selects method 7f, which was not offered"),
         ("socks5", "HTTP/1.1 400 Bad\r\n\r\n", "it is an HTTP server, not a SOCKS5 server"),
     ])
-    func aWrongAnswerIsToldOfItsProxy(_ scheme: String, _ answer: String, _ told: String) async throws {
+    func aWrongAnswerIsReportedWithItsProxy(_ scheme: String, _ answer: String, _ told: String) async throws {
         for isSecond in [false, true] {
             let stranger = try TestListener()
             defer { stranger.close() }

@@ -99,7 +99,7 @@ import Testing
         arguments: ["handshake-timeout", "dial-timeout", "idle-timeout", "half-closed-timeout"],
         ["0", "abc", "", "10x", "1e400", "nan", "inf", "1 s", "1.2.3", "99999999999999999999", "0.0001ms"]
     )
-    func aBadTimeIsShownWithWhatWasExpected(_ name: String, _ value: String) async throws {
+    func aBadTimeIsShownWithTheExpectedForm(_ name: String, _ value: String) async throws {
         for origin in Origin.allCases {
             try await expectRefusal(
                 of: Invocation(name, value, by: origin),
@@ -117,7 +117,8 @@ import Testing
         )
     }
 
-    @Test(arguments: Origin.allCases) func aBadNumberIsShownWithWhatWasExpected(_ origin: Origin) async throws
+    @Test(arguments: Origin.allCases) func aBadNumberIsShownWithTheExpectedRange(_ origin: Origin)
+        async throws
     {
         for name in ["workers", "max-connections"] {
             for value in ["0", "two", "", "1.5", "99999999999999999999"] {
@@ -142,7 +143,7 @@ import Testing
         }
     }
 
-    @Test(arguments: Origin.allCases) func aBadWayOutIsShownWithWhatWasExpected(_ origin: Origin) async throws
+    @Test(arguments: Origin.allCases) func aBadEgressIsShownWithTheExpectedForm(_ origin: Origin) async throws
     {
         let bad = [
             ("prefer", ["5", "ipv4", "", "4,6"], "expected 4 or 6"),

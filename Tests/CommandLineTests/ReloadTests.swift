@@ -7,7 +7,7 @@ import Testing
 @Suite struct ReloadTests {
     private static func text(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-    @Test func usersAreThoseOfTheFileAtTheLastSignal() async throws {
+    @Test func theLastSignalDecidesWhichUsersExist() async throws {
         try await withFile(Self.text("alice:{plain}one")) { users in
             try await withSocks5d(Invocation("--user-file", users)) { child, port in
                 let client = try TestSocket(connectingTo: port)
@@ -111,7 +111,7 @@ import Testing
 
     /// A mount of a single file shows the old file after it was replaced: a descriptor shows the same, and needs no
     /// privilege.
-    @Test func aFileWhoseNameIsGoneIsToldAtAReload() async throws {
+    @Test func aReloadReportsAFileWhoseNameIsGone() async throws {
         try await withFile(Self.text("alice:{plain}one")) { users in
             try await withFile(Self.text("user-file: \(users)\n")) { file in
                 let descriptor = open(file, O_RDONLY | O_CLOEXEC)

@@ -136,7 +136,7 @@ import Testing
             "1:53: 'same-for-session-id' chooses at random: without 'session-ids: true' no user name has an id"
         ),
     ])
-    func aSlipIsToldWithItsPlace(_ text: String, _ warning: String) async throws {
+    func aMistakeIsReportedWithItsPlace(_ text: String, _ warning: String) async throws {
         let warnings = try await Self.warnings(text)
         #expect(warnings == [warning])
     }
@@ -198,7 +198,7 @@ import Testing
         (.variable, "alice:hunter2\nbob:hunter3", "for several users use SOCKS5D_USER_FILE"),
         (.flag, "alice:hunter2,bob:hunter3", "repeat --user for several users"),
     ])
-    func severalUsersInOneAreTold(_ origin: Origin, _ value: String, _ wayOut: String) async throws {
+    func severalUsersInOneAreReported(_ origin: Origin, _ value: String, _ wayOut: String) async throws {
         let result = try await Invocation("check").adding(Invocation("user", value, by: origin)).run()
         #expect(result.exitCode == 0)
         let name = origin.name(of: "user")
@@ -212,7 +212,7 @@ import Testing
         (Origin.variable, "a hash belongs in SOCKS5D_USER_FILE"),
         (.flag, "a hash belongs in a user file"),
     ])
-    func aHashGivenAsAPasswordIsTold(_ origin: Origin, _ wayOut: String) async throws {
+    func aHashGivenAsAPasswordIsReported(_ origin: Origin, _ wayOut: String) async throws {
         for hash in [
             Self.hash, "$y$j9T$72iXFHarj91CYG.5aHQ.t/$TpSb0", "$apr1$abcdefgh$h9FWgUz3n9YxylKLlR5SQ/",
         ] {
@@ -231,7 +231,7 @@ import Testing
         ("alice:'secret'", "the quotes around the password of user 'alice' are part of it"),
         ("alice:secret # the first", "the '#' behind a space in the password of user 'alice' is part of it"),
     ])
-    func leftoversOfAFileOfVariablesAreTold(_ value: String, _ complaint: String) async throws {
+    func leftoversOfAFileOfVariablesAreReported(_ value: String, _ complaint: String) async throws {
         let variable = try await Invocation("check").adding(Invocation("user", value, by: .variable)).run()
         #expect(
             variable.errors

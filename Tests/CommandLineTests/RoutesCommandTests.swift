@@ -118,7 +118,7 @@ import Testing
             ),
         ] as [([String], Int32, [String])]
     )
-    func aRequestIsToldItsRoute(_ arguments: [String], _ exitCode: Int32, _ lines: [String]) async throws {
+    func theRouteOfARequestIsShown(_ arguments: [String], _ exitCode: Int32, _ lines: [String]) async throws {
         try await withFile(Array(Self.file.utf8)) { file in
             let result = try await Invocation(["routes"] + arguments + ["--config", file]).run()
             #expect(result.exitCode == exitCode && result.errors.isEmpty, "\(result.errors)")
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    @Test func theEgressAddressIsTold() async throws {
+    @Test func theEgressAddressIsShown() async throws {
         let file = """
             session-ids: true
             users: [{name: alice, password: x}, {name: bob, password: x, egress-addresses: [192.0.2.9]}]

@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(arguments: ["", "0", "0-5", "70000", "1-70000", "5-4", "1-2-3", "-", "5-", "+5", "a-b"])
-    func badPortsAreShownWithWhatWasExpected(_ ports: String) async throws {
+    func badPortsAreShownWithTheExpectedForm(_ ports: String) async throws {
         for origin in Origin.allCases {
             try await expectRefusal(
                 of: Invocation("udp-ports", ports, by: origin),

@@ -36,7 +36,7 @@ extension EndToEnd {
         }
 
         /// curl then offers both methods.
-        @Test func aLoginThatIsNotAskedForDoesNoHarm() async throws {
+        @Test func anUnnecessaryLoginDoesNoHarm() async throws {
             let (page, sessions) = try await withRig {
                 try $0.curl("socks5h", login: "alice:secret", $0.url("127.0.0.1"))
             }

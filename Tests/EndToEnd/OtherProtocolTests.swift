@@ -91,7 +91,7 @@ extension EndToEnd {
             #expect(sessions.map(\.outcome) == ["completed"])
         }
 
-        @Test func aNameThatNobodyKnowsHasNone() async throws {
+        @Test func anUnknownNameHasNoAddress() async throws {
             let (result, sessions) = try await withRig { try $0.torsocks(Self.program + ["socks5d.invalid"]) }
             #expect(result.exitCode != 0)
             #expect(result.errors.contains("Unable to resolve. Status reply: 4"), "\(result.errors)")

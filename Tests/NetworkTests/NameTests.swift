@@ -116,7 +116,7 @@ private final class Flag: Sendable {
         }
     }
 
-    @Test func aNameThatIsNotFoundInTimeIsAHostNotToBeReached() async throws {
+    @Test func aNameThatIsNotFoundInTimeIsAnUnreachableHost() async throws {
         try await withNetwork(["--dial-timeout", "500ms"], dns: { _ in (.silence, 0) }) { network in
             try network.expect(.hostUnreachable, for: "name.test")
         }

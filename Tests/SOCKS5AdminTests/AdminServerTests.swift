@@ -7,7 +7,7 @@ import Testing
 @testable import SOCKS5Admin
 
 @Suite struct AdminServerTests {
-    @Test func healthAndReadinessAreTold() async throws {
+    @Test func healthAndReadinessAreReported() async throws {
         try await withAdmin { rig in
             let alive = try rig.ask("GET /healthz")
             #expect(alive.status == 200 && alive.text == "ok\n")
@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test func unknownPathsAndMethodsAreToldApart() async throws {
+    @Test func unknownPathsAndMethodsAreDistinguished() async throws {
         try await withAdmin { rig in
             try rig.expect(404, "GET /nowhere")
             try rig.expect(404, "GET //healthz")

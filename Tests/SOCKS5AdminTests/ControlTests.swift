@@ -45,7 +45,7 @@ import Testing
         for route in Route.all { #expect((route.method == "GET") == (route.kind != .changing)) }
     }
 
-    @Test func drainIsBegunToldAndCancelled() async throws {
+    @Test func drainIsStartedReportedAndCancelled() async throws {
         try await withAdmin(token: Self.token) { rig in
             #expect(
                 try rig.ask("POST /drain?within=600", Self.authorization).text.contains(

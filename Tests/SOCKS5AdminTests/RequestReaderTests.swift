@@ -36,7 +36,7 @@ import Testing
         "\r\nGET /a?b=c%20d+e&f HTTP/1.1\r\nHost: x\r\nX-Y:  z \r\n\r\n"
         + "POST /b HTTP/1.1\r\nhost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz"
 
-    @Test func requestsAreReadWhereverTheyAreCut() throws {
+    @Test func requestsAreReadInAnyPieces() throws {
         let whole = read(Self.two)
         try #require(whole.count == 2)
         guard case .request(let first) = whole[0], case .request(let second) = whole[1] else {

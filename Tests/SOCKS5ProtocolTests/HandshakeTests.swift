@@ -97,7 +97,7 @@ private let payload: [UInt8] = Array("GET / HTTP/1.1\r\n".utf8)
         }
     }
 
-    @Test func theRequiredMethodIsFoundWhereverItStands() {
+    @Test func theRequiredMethodIsFoundAtAnyPosition() {
         let others = (3...200).map { AuthenticationMethod(rawValue: $0) }
         for methods in [
             [.usernamePassword] + others, others + [.noAuthentication, .usernamePassword, .usernamePassword],

@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func anAdvertisedAddressIsToldToClientsOfItsFamily() async throws {
+    @Test func anAdvertisedAddressIsReportedToClientsOfItsFamily() async throws {
         let listen = try ["127.0.0.1:0", "[::1]:0"].map(ListenAddress.init(parsing:))
         let advertised = try #require(IPAddress("192.0.2.7"))
         try await withServerObject({

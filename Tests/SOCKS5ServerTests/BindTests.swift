@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    @Test func aNameThatIsNotFoundIsAHostNotToBeReached() async throws {
+    @Test func aNameThatIsNotFoundIsAnUnreachableHost() async throws {
         try await withServer { port in
             let client = try TestSocket(connectingTo: port)
             defer { client.close() }

@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test(arguments: ["no-such-name.invalid", "a..b", "-.invalid", String(repeating: "a", count: 255)])
-    func aNameNotToBeFoundIsAHostNotToBeReached(_ name: String) async throws {
+    func anUnknownNameIsAnUnreachableHost(_ name: String) async throws {
         try await withServer { port in
             let socket = try TestSocket(connectingTo: port)
             defer { socket.close() }

@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test func lastSessionsAreToldOfTheNewestFirst() async throws {
+    @Test func lastSessionsAreListedTheNewestFirst() async throws {
         try await withServerObject { server, port in
             let count = RecentSessions.capacity + 30
             for _ in 0..<count { try expect(.connectionRefused, through: port, to: .loopback(1)) }

@@ -210,7 +210,7 @@ import Testing
         }
     }
 
-    @Test func aFullTableOfTargetsForgetsOneForANewOne() async throws {
+    @Test func aFullTableOfTargetsForgetsOneToAddAnother() async throws {
         try await withServerObject({ $0.udp.targetsPerAssociation = 1 }) { server, port in
             let association = try TestAssociation(through: port)
             defer { association.close() }

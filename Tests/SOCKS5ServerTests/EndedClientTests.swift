@@ -12,7 +12,7 @@ import Testing
 
     /// More than the server reads ahead, or a byte; either with the request, or after its answer.
     @Test(arguments: [SOCKSCommand.bind, .udpAssociate], [little, much])
-    func theEndOfABindOrAnAssociationIsItsEndWhateverCameBefore(
+    func anEndAlwaysEndsABindOrAnAssociation(
         _ command: SOCKSCommand,
         _ bytes: [UInt8]
     ) async throws {

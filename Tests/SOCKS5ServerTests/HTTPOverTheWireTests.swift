@@ -165,7 +165,7 @@ private let wrong = "Proxy-Authorization: Basic YWxpY2U6d3Jvbmc=\r\n"
     // MARK: - Where it isn't allowed
 
     @Test(arguments: ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\n\r\n", "POST "])
-    func anHTTPClientIsToldThatThisIsASOCKSProxy(_ text: String) async throws {
+    func anHTTPClientLearnsThatThisIsASOCKSProxy(_ text: String) async throws {
         try await withProxy({ $0.listeners[0].protocols = [.socks5] }) { port, sessions in
             let client = try TestSocket(connectingTo: port)
             for byte in text.utf8 { try client.send([byte]) }

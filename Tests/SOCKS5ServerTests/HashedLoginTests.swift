@@ -176,7 +176,7 @@ private func millisecondsToAnswer(
     }
 
     /// A client that has half-closed still reads its answer, even a late one.
-    @Test func aLateFailureIsToldToAClientThatHasEndedItsDirection() async throws {
+    @Test func aLateFailureReachesAClientThatHasEndedItsDirection() async throws {
         let user = ProxyUser(name: "alice", password: "secret")
         try await withServer({ $0.users = [user] }) { port in
             for _ in 0..<10 { _ = try millisecondsToAnswer("alice", "wrong", [1, 1], at: port) }

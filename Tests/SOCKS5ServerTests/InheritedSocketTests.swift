@@ -44,13 +44,13 @@ import UVLoop
             "LISTEN_FDNAMES has 1 names for 2 sockets"
         ),
     ])
-    func variablesThatAreNotOursGiveNoSockets(_ variables: [String: String], _ reason: String) {
+    func variablesForAnotherProcessGiveNoSockets(_ variables: [String: String], _ reason: String) {
         let sockets = Self.sockets(variables)
         #expect(sockets.descriptors(named: "a").isEmpty && sockets.descriptors(named: "unknown").isEmpty)
         #expect(sockets.absence(of: "a") == reason)
     }
 
-    @Test func descriptorsThatCantBeListenedOnAreToldApart() throws {
+    @Test func descriptorsThatCantBeListenedOnAreDistinguished() throws {
         func trouble(_ descriptor: Int32) -> UVError? {
             do throws(UVError) {
                 _ = try ListeningSocket(adopting: descriptor, isKept: true)

@@ -67,7 +67,7 @@ import Testing
 }
 
 @Suite struct JournalTests {
-    @Test func anObserverIsToldOfEachSessionOnceWhenItBeginsAndOnceWhenItEnds() async throws {
+    @Test func anObserverHearsOfEachSessionOnceAtItsBeginAndOnceAtItsEnd() async throws {
         let events = RecordedSessions()
         try await withServerObject({
             $0.workers = 2

@@ -103,7 +103,7 @@ private enum Stage: CaseIterable {
         #expect(stopped.startDidSucceed() == .reportEnd)
     }
 
-    @Test func aStartThatFailsStopsWorkersThatAStopHasNotTold() {
+    @Test func aFailedStartStopsTheRunningWorkers() {
         let starting = Stage.starting.make()
         #expect(starting.startDidFail() == .stopWorkers)
         let stopped = Stage.startingAndStopped.make()

@@ -128,7 +128,7 @@ import UVLoop
         }
     }
 
-    @Test func aWildcardListenerLeavesByWhateverAddressWasReached() async throws {
+    @Test func aWildcardListenerLeavesByTheReachedAddress() async throws {
         try await withServerObject({
             $0.listen = [try ListenAddress(parsing: "[::]:0")]
             $0.listeners[0].egress = .incoming

@@ -90,7 +90,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
     }
 
     /// Every accepted waiter gets one result, or cancels once; the limits hold at all times.
-    @Test func nobodyIsForgottenWhateverHappens() throws {
+    @Test func noWaiterIsEverForgotten() throws {
         var random = SeededGenerator(seed: 43)
         let limits = HashLimits(waiting: 12, waitingPerSource: 5)
         var schedule = HashSchedule<UInt64>(limits)
@@ -157,7 +157,7 @@ func hashes(_ threads: HashThreads = HashThreads()) -> HashComputation {
         #expect(throttle.noteFailure(of: source(0), now: 3) == .atOnce)
     }
 
-    @Test func aBanBeginsAfterSoManyAndEndsAfterSoLong() {
+    @Test func aBanBeginsAfterTheSetFailuresAndEndsAfterTheSetTime() {
         var ban = LoginBan()
         ban.failures = 3
         ban.window = .seconds(10)

@@ -44,7 +44,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
     }
 
     @Test(arguments: Splicing.allCases)
-    func bytesAreThoseOfClientsAndTargetsPerUserTooWhileSessionsRun(_ splicing: Splicing) async throws {
+    func bytesAreCountedPerDirectionAndUserWhileSessionsRun(_ splicing: Splicing) async throws {
         try await withServerObject({
             $0.users = Self.users
             $0.splicing = splicing
@@ -191,7 +191,7 @@ func expectAgreement(of server: ProxyServer, sourceLocation: SourceLocation = #_
         #expect(account.used(of: quota, day) == 99 && account.used(of: quota, day.advanced(by: 7)) == 0)
     }
 
-    @Test func turnsAndProcessorTimeOfWorkersAreTold() async throws {
+    @Test func turnsAndProcessorTimeOfWorkersAreReported() async throws {
         let server = try await withServerObject { server, port in
             try expect(.connectionRefused, through: port, to: .loopback(1))
             let workers = server.metrics().workers

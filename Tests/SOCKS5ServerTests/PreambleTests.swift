@@ -177,7 +177,7 @@ import Testing
         }
     }
 
-    @Test func clientsOfAListenerAreThoseOfTheHeaders() async throws {
+    @Test func aListenersClientsAreTheOnesNamedByHeaders() async throws {
         try await Self.withBalancer({ $0.listeners[0].clients = try Self.behind("127.0.0.7") }) {
             server,
             port in

@@ -4,7 +4,7 @@ import Testing
 @testable import SOCKS5Server
 
 @Suite struct RingBufferTests {
-    @Test func bytesComeOutAsTheyWentInWhereverTheRingWraps() {
+    @Test func bytesComeOutUnchangedWhenTheRingWraps() {
         let budget = MemoryBudget(limit: 1 << 20)
         let pool = BufferPool(budget)
         var ring = pool.lend(.tiny)
@@ -136,7 +136,7 @@ import Testing
         init(_ name: Int) { self.name = name }
     }
 
-    @Test func deadlinesExpireInTheirOrderWhateverIsSetAndClearedBetween() {
+    @Test func deadlinesExpireInOrderInSpiteOfChangesBetween() {
         var queue = DeadlineQueue<Owner> { UInt64(10 * ($0.rawValue + 1)) }
         var random = SeededGenerator(seed: 45)
         var model: [Int: UInt64] = [:]

@@ -19,7 +19,7 @@ import Testing
         try eventually("reply \(expected)") { try reply(through: proxy, to: target) == expected }
     }
 
-    @Test func rulesAreThoseOfTheLastReloadAndSessionsStay() async throws {
+    @Test func theLastReloadDecidesTheRulesAndSessionsStay() async throws {
         try await withServerObject { server, port in
             let listener = try TestListener()
             defer { listener.close() }

@@ -6,7 +6,7 @@ import Testing
 
 /// Properties of spliced streams only; the tests of relays run with and without splicing.
 @Suite struct SpliceTests {
-    @Test func aWorkerHasSoManyPipesAndNoMore() {
+    @Test func theNumberOfPipesOfAWorkerIsLimited() {
         let pool = PipePool(MemoryBudget(limit: 64 << 20), .bulk, Counters())
         for _ in 0..<3 {
             let pipes = (0..<PipePool.atMost).compactMap { _ in pool.lend() }

@@ -127,7 +127,7 @@
         }
 
         @Test("an end behind payload without room counts when the payload was given out")
-        func endBehindPayload() throws {
+        func endAfterPayload() throws {
             try withCertificates { files in
                 let pair = try TestPair(files.clientContext(), files.serverContext())
                 pair.exchange()

@@ -64,7 +64,7 @@ private func written(_ text: [UInt8]) -> String {
     }
 
     /// Most texts are checked eight bytes at a time.
-    @Test func aByteThatNeedsAnEscapeIsFoundWhereverItIs() {
+    @Test func aByteThatNeedsAnEscapeIsFoundAtAnyPosition() {
         for byte in UInt8.min...UInt8.max {
             let isPlain = (0x20...0x7e).contains(byte) && byte != 0x22 && byte != 0x5c
             for length in 1...18 {

@@ -132,7 +132,7 @@ func users(_ names: String...) -> [ProxyUser] {
         }
     }
 
-    @Test func aUserHasTheirConnectionsWhateverTheWorkerAndReply02Beyond() async throws {
+    @Test func aUsersConnectionsAreCountedOverAllWorkersAndReply02Follows() async throws {
         try await withServerObject({
             $0.users = users("alice", "bob")
             $0.limits.user.connections = 4

@@ -144,7 +144,7 @@ private final class Used {
         (header + "\n\n2026-03-01 5 %4\n", 4), (header + "2026-03-01 5 %+4\n", 2),
         (header + "2026-03-01 5 \u{e4}\n", 2), (header + "2026-03-01 5 \n", 2),
         (header + "2026-03-01 5 \(String(repeating: "a", count: 256))\n", 2), (header + "\u{1b}[2J 5 a\n", 2),
-    ]) func aBadFileIsToldByItsLine(_ text: String, _ line: Int) throws {
+    ]) func aBadFileIsReportedWithItsLine(_ text: String, _ line: Int) throws {
         let problem = #expect(throws: QuotaFile.Problem.self) { try QuotaFile(parsing: Array(text.utf8)) }
         #expect(problem?.line == line)
         #expect(problem?.text.contains("expected ") == true)

@@ -146,7 +146,7 @@ private func loggedIn(_ port: Int, as name: String) throws -> TestSocket {
         }
     }
 
-    @Test func aBadFileIsToldAtTheStartAndLeftAsItIs() async throws {
+    @Test func aBadFileIsReportedAtTheStartAndLeftUnchanged() async throws {
         let text = Array("alice:{plain}secret\n".utf8)
         try await withFile(text) { path in
             var configuration = Configuration()

@@ -152,7 +152,7 @@ import UVLoop
     }
 
     /// A rule that needs the address may match a name: then the common rules don't deny before the lookup.
-    @Test func aUsersRuleThatCanNotBeJudgedYetIsNotPassedOver() throws {
+    @Test func aUsersRuleThatCanNotBeJudgedYetIsNotSkipped() throws {
         let networks = [try IPNetwork(parsing: "10.0.0.0/8")]
         let user = Self.user("alice") { $0.rules = [Rule(.allow, networks: networks)] }
         let access = AccessPolicy(RuleTable([Rule(.deny)]), UserRules([user]), nil, nil)

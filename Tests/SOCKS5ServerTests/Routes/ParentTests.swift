@@ -86,7 +86,7 @@ import Testing
     }
 
     /// Bytes that come in one segment with the reply, or in pieces.
-    @Test func firstBytesOfTheTargetAreNeitherLostNorDoubled() async throws {
+    @Test func firstBytesOfTheTargetArriveExactlyOnce() async throws {
         let parent = try ScriptedParent()
         defer { parent.close() }
         try await Self.through([Parent("up", port: parent.port)]) { port in
