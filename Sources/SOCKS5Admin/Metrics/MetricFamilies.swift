@@ -19,7 +19,7 @@ extension MetricFamily {
         MetricFamily(
             .gauge,
             "socks5d_draining",
-            "1 if the server was told to stop, and accepts no new clients. Otherwise 0."
+            "1 while the server drains or waits to drain. Otherwise 0."
         ) { $1.add($0.server.isDraining ? 1 : 0) },
         MetricFamily(.counter, "socks5d_reloads_total", ["result"], "Reloads of the configuration.") {
             $1.add($0.server.reloads.succeeded, "succeeded")
