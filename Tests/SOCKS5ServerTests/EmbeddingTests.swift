@@ -34,6 +34,11 @@ actor Database {
         running.cancel()
         try await running.value
     }
+
+    @Test func theExampleOfTheTLSPageCompiles() throws {
+        let example = try readFile("\(projectFolder)/Tests/SOCKS5ServerTests/TLSExample.swift")
+        #expect(try readFile("\(projectFolder)/docs/tls.md").contains("```swift\n\(example)```\n"))
+    }
 }
 
 @Suite struct RuleSetTests {
