@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    /// It says that it speaks for itself where its address is a balancer's, and connects no further where it isn't.
+    /// If its address is a balancer's, it announces itself as the client; otherwise it only connects.
     @Test(arguments: ["127.0.0.1", "192.0.2.1"]) func aHealthcheckNeedsNoBalancer(_ network: String)
         async throws
     {

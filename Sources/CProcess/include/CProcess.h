@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /// Opens a pipe, both ends close-on-exec and non-blocking. It has room for `capacity` bytes, or the system's default
-/// where the system doesn't permit that. Returns -1 and sets `errno` if no pipe can be opened.
+/// if the system doesn't permit that. Returns -1 and sets `errno` if no pipe can be opened.
 int process_pipe(int *read_end, int *write_end, size_t capacity);
 
 /// Limits the number of arenas that glibc keeps (mallopt(3)). Call it before there are several threads.
