@@ -48,7 +48,7 @@ test-tsan: ## Run the tests under ThreadSanitizer, without the 1 GiB and client 
 	scripts/test thread
 
 check-fast: ## Lint, and the tests that need no socket: a minute at most, once the tests are built.
-	@scripts/setup build lint
+	@scripts/setup build gssapi lint
 	scripts/lint
 	scripts/test fast
 

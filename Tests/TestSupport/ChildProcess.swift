@@ -7,6 +7,8 @@ public final class ChildProcess: @unchecked Sendable {
     private let output: Int32
     private let errors: Int32
     private let isSocks5d: Bool
+    /// The bytes of standard error behind the last end of a line.
+    private var unfinishedLine: [UInt8] = []
     private var readsOutput = true
     private var text = ""
     private var exitStatus: Int32?
@@ -170,8 +172,14 @@ public final class ChildProcess: @unchecked Sendable {
         }
     }
 
+    /// Adds whole lines only, since other servers write into the same log. A line that is cut off by the child's end is left
+    /// out.
     private func keep(_ bytes: ArraySlice<UInt8>) {
-        if isSocks5d { SuiteLog.add(bytes) }
+        guard isSocks5d else { return }
+        unfinishedLine += bytes
+        guard let end = unfinishedLine.lastIndex(of: UInt8(ascii: "\n")) else { return }
+        SuiteLog.add(unfinishedLine[...end])
+        unfinishedLine.removeSubrange(...end)
     }
 
     public func signal(_ number: Int32) {
