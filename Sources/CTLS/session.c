@@ -94,8 +94,8 @@ static bool is_stranger(const ctls_session *session, uint8_t first) {
     return !may_be;
 }
 
-/// Whether OpenSSL may see the bytes yet. An incomplete first record waits outside, where it takes only as much memory
-/// as it has bytes. OpenSSL would allocate 40 KiB for a client that sends one byte.
+/// Whether OpenSSL may see the bytes yet. An incomplete first record waits outside, in memory of its own length.
+/// OpenSSL would allocate 40 KiB for a client that sends one byte.
 static bool is_first_record_whole(const ctls_session *session) {
     if (session->is_shaking_hands) return true;
     if (session->input_left < SSL3_RT_HEADER_LENGTH) return false;

@@ -54,7 +54,7 @@ struct series {
     size_t last;
 };
 
-/// The datagrams that one sendmmsg(2) sends through one socket, and those that one recvmmsg(2) has received.
+/// Two sets of datagrams: one call of recvmmsg(2) has received the first, and one of sendmmsg(2) will send the second.
 struct cuv_batch {
     /// Whether datagrams are being received. If not, no datagram waits to be sent.
     bool is_receiving;

@@ -12,8 +12,8 @@ private func success(_ address: Destination) -> [UInt8] {
     SOCKSResponse(reply: .succeeded, boundAddress: address).encoded
 }
 
-/// Plays the client: passes in a server's bytes as they arrive, and keeps the ones that aren't consumed.
-private struct Feeder {
+/// Plays the client: feeds its handshake, and sends what that asks for.
+private struct Feeder: HandshakeFeeder {
     var handshake: ClientHandshake
     let command: SOCKSCommand
     var held: [UInt8] = []
@@ -27,23 +27,19 @@ private struct Feeder {
         sent = handshake.greeting.encoded
     }
 
-    mutating func feed(_ bytes: some Sequence<UInt8>) {
-        held += bytes
-        while !isOver {
-            let bytes = held
-            let (consumed, action) = handshake.receive(bytes.span.bytes)
-            held.removeFirst(consumed)
-            if action == .receiveMore {
-                #expect(consumed == 0)
-                return
-            }
-            actions.append(action)
-            switch action {
-            case .authenticate: sent += handshake.logIn(credentials)
-            case .request: sent += handshake.request(SOCKSRequest(command: command, destination: bound))
-            case .receiveMore, .awaitPeer: break
-            case .open, .fail: isOver = true
-            }
+    static var receiveMore: ClientHandshake.Action { .receiveMore }
+
+    mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: ClientHandshake.Action) {
+        handshake.receive(bytes)
+    }
+
+    mutating func perform(_ action: ClientHandshake.Action) {
+        actions.append(action)
+        switch action {
+        case .authenticate: sent += handshake.logIn(credentials)
+        case .request: sent += handshake.request(SOCKSRequest(command: command, destination: bound))
+        case .receiveMore, .awaitPeer: break
+        case .open, .fail: isOver = true
         }
     }
 

@@ -1,9 +1,7 @@
 import SOCKS5Protocol
-import Testing
 
-/// Passes bytes to a server's handshake as they arrive, keeps the ones that aren't consumed, and answers for credential
-/// store and context.
-struct ServerFeeder {
+/// Feeds a server's handshake, and answers for credential store and context.
+struct ServerFeeder: HandshakeFeeder {
     var handshake: ServerHandshake
     private let accepts: Bool
     private var steps: [ServerHandshake.ContextStep]
@@ -25,26 +23,22 @@ struct ServerFeeder {
         self.steps = steps
     }
 
-    mutating func feed(_ bytes: some Sequence<UInt8>) {
-        held += bytes
-        while !isOver {
-            let bytes = held
-            let (consumed, action) = handshake.receive(bytes.span.bytes)
-            held.removeFirst(consumed)
-            if action == .receiveMore {
-                #expect(consumed == 0)
-                return
-            }
-            note(action)
-            switch action {
-            case .authenticate: note(handshake.authenticated(accepts))
-            case .establish, .agree:
-                let step = steps.removeFirst()
-                note(handshake.advanced(step))
-            case .receiveMore, .select, .acknowledge, .send, .protect, .refuse, .refuseLogin, .open, .reject,
-                .abort, .refuseContext, .clientAborted:
-                break
-            }
+    static var receiveMore: ServerHandshake.Action { .receiveMore }
+
+    mutating func receive(_ bytes: RawSpan) -> (consumed: Int, action: ServerHandshake.Action) {
+        handshake.receive(bytes)
+    }
+
+    mutating func perform(_ action: ServerHandshake.Action) {
+        note(action)
+        switch action {
+        case .authenticate: note(handshake.authenticated(accepts))
+        case .establish, .agree:
+            let step = steps.removeFirst()
+            note(handshake.advanced(step))
+        case .receiveMore, .select, .acknowledge, .send, .protect, .refuse, .refuseLogin, .open, .reject,
+            .abort, .refuseContext, .clientAborted:
+            break
         }
     }
 

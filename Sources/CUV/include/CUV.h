@@ -108,8 +108,8 @@ int cuv_address_parse(const char *text, cuv_address *address);
 int cuv_address_text(const cuv_address *address, char *buffer, size_t size);
 
 /// Prepares the calling thread to run a loop. Sets its name (at most 15 bytes, as shown by top(1)), and blocks all
-/// signals except those of its own faults: libuv doesn't ignore SIGPIPE, and other signals are handled by the program's
-/// threads.
+/// signals except those that a fault of the thread raises, such as SIGSEGV. SIGPIPE is blocked since libuv doesn't ignore
+/// it; the program's threads handle other signals.
 void cuv_thread_prepare(const char *name);
 
 /// Permanently limits the calling thread to a tenth of the time that others get when all cores are busy.
@@ -178,7 +178,7 @@ int cuv_listen_unix(const char *path, uint32_t mode, int *descriptor, cuv_file_i
 /// The path to which a unix socket is bound; `UV_ENOENT` if it has no file. Any process may have bound it.
 int cuv_unix_path(int descriptor, char *path, size_t capacity);
 
-/// Identifies the file at a path; `UV_ENOENT` if there is none.
+/// Identifies the file at a path. Returns `UV_ENOENT` if the path has no file.
 int cuv_file_identify(const char *path, cuv_file_identity *identity);
 
 /// Removes the file of a unix socket, unless another file has replaced it. Call it before the socket is closed: after
