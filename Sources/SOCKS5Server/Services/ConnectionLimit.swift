@@ -14,8 +14,13 @@ final class ConnectionLimit: Sendable {
     ///
     /// - Returns: false if all places are taken.
     func enter() -> Bool {
-        if current.wrappingAdd(1, ordering: .relaxed).oldValue < maximum { return true }
-        leave()
+        var taken = current.load(ordering: .relaxed)
+        while taken < maximum {
+            // Adding first and taking back after would refuse others a place that is free.
+            let change = current.weakCompareExchange(expected: taken, desired: taken + 1, ordering: .relaxed)
+            if change.exchanged { return true }
+            taken = change.original
+        }
         return false
     }
 

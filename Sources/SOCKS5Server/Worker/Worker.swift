@@ -161,11 +161,8 @@ final class Worker {
 
     /// - Parameter accepted: already counted among the sessions of ``member``.
     private func admit(_ accepted: consuming AcceptedDescriptor, _ arrival: Arrival) {
-        if services.limit.isReached, counters.handshakes == 0, arrival.passes < Self.mostPasses,
-            let taker = crew.memberWithHandshakes
-        {
+        if services.limit.isReached, let taker = taker(atLimit: arrival) {
             member.leave()
-            taker.enter()
             return pass(accepted, arrival, to: taker)
         }
         let (peer, name) = (arrival.peer, arrival.listener.name)
@@ -179,6 +176,8 @@ final class Worker {
         guard takePlace() else {
             member.leave()
             places.leave(peer, services)
+            // Another worker has taken the last place after the look above.
+            if let taker = taker(atLimit: arrival) { return pass(accepted, arrival, to: taker) }
             let most = services.limit.maximum
             return services.journal.connectionRefusedAtLimit(of: most, by: name, now: clock.now)
         }
@@ -187,6 +186,16 @@ final class Worker {
         sessions.insert(session)
         session.start(accepted, under: terms)
         watch(session)
+    }
+
+    /// The worker that has an unfinished handshake to displace, if this one has none. It counts the connection as a
+    /// session.
+    private func taker(atLimit arrival: Arrival) -> Crew.Member? {
+        guard counters.handshakes == 0, arrival.passes < Self.mostPasses,
+            let taker = crew.memberWithHandshakes
+        else { return nil }
+        taker.enter()
+        return taker
     }
 
     /// Takes a place of the ``ConnectionLimit``, or the place of the oldest unfinished handshake, so that silent

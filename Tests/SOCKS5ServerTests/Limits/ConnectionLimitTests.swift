@@ -67,6 +67,25 @@ import Testing
         #expect((1...(10 * workers)).contains(lines))
     }
 
+    /// Several workers may take the last places at once. A worker that gets none, and has no handshake of its own, must
+    /// find the handshake of another one.
+    @Test func noWorkerRefusesWhileAnotherHasAnUnfinishedHandshake() async throws {
+        try await withServerObject({
+            $0.workers = 4
+            $0.maxConnections = 4
+        }) { server, port in
+            for round in 1...500 {
+                let silent = try (0..<8).map { _ in try TestSocket(connectingTo: port) }
+                try eventually("all have come in round \(round)") {
+                    server.statistics[.accepted] + server.statistics[.refusedAtLimit] == 8 * round
+                }
+                for socket in silent { socket.close() }
+                try eventually("all have ended in round \(round)") { server.statistics.active == 0 }
+            }
+            #expect(server.statistics[.refusedAtLimit] == 0)
+        }
+    }
+
     @Test func theOldestGivesWay() async throws {
         try await withServerObject({
             $0.workers = 1
