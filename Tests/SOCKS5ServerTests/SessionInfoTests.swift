@@ -225,6 +225,8 @@ import Testing
                 _ = try client.receive(MethodSelection.self)
                 let destination = Destination(name: "\(number).example", port: 80)
                 try client.send(SOCKSRequest(command: .connect, destination: destination))
+                // Both would wait as long as the server isn't ready to look names up.
+                try eventually("the first is being looked up") { resolver.gate.asked == 1 }
                 return client
             }
             defer { for client in clients { client.close() } }
