@@ -121,3 +121,29 @@ struct Failure: Error {
         }
     }
 }
+
+/// What is wrong in parts that don't need each other, for one report on all of them.
+struct Failures {
+    private var failures: [Failure] = []
+
+    /// - Returns: what `make` returns; `nil` if it throws a ``Failure``, which is collected.
+    mutating func collect<Part>(_ make: () throws -> Part) throws -> Part? {
+        do {
+            return try make()
+        } catch let failure as Failure {
+            failures.append(failure)
+            return nil
+        }
+    }
+
+    /// - Parameter problems: one line each.
+    mutating func add(_ problems: [String]) {
+        if !problems.isEmpty { failures.append(.configuration(problems)) }
+    }
+
+    /// Throws all of them as one, with the exit code of the first.
+    func throwIfAny() throws {
+        guard let first = failures.first else { return }
+        throw Failure(messages: failures.flatMap(\.messages), exitCode: first.exitCode)
+    }
+}

@@ -300,4 +300,30 @@ import Testing
             saying: "192.0.2.1:0 is not an address of this machine"
         )
     }
+
+    /// What is wrong in parts that don't need each other comes at once. A listener that needs logins isn't blamed for
+    /// users that can't be read.
+    @Test func missingFilesAndUnknownNamesAreReportedTogether() async throws {
+        let text = """
+            listeners: [{address: 127.0.0.1:1, login: required}]
+            user-file: /nonexistent/users
+            admin: {listen: 127.0.0.1:2, token-file: /nonexistent/token}
+            parents:
+              near: {socks5: h:1, user: u, password-file: /nonexistent/near}
+              far: {socks5: h:1, user: u, password-file: /nonexistent/far}
+            routes: [{via: fra}]
+            run-as: no-such-user
+            """
+        try await withFile(Array(text.utf8)) { file in
+            let result = try await Invocation("check", file).run()
+            #expect(result.exitCode == 78 && result.output.isEmpty)
+            let places = result.errors.split(separator: "\n").map { line in
+                line.dropFirst("socks5d: \(file):".count).prefix { $0 != " " }
+            }
+            #expect(
+                places.sorted() == ["2:1:", "3:30:", "5:47:", "6:46:", "7:16:", "8:1:"],
+                "\(result.errors)"
+            )
+        }
+    }
 }

@@ -132,6 +132,14 @@ import Testing
                 + "directory"
         ),
         (
+            "log: {file: /nonexistent/log}",
+            "1:7: /nonexistent/log can't be opened: No such file or directory"
+        ),
+        (
+            "access-log: {file: /proc/version/log}",
+            "1:14: /proc/version/log can't be opened: Not a directory"
+        ),
+        (
             "egress: {addresses: [127.0.0.1, 127.0.0.2], choose: same-for-session-id}",
             "1:53: 'same-for-session-id' chooses at random: without 'session-ids: true' no user name has an id"
         ),

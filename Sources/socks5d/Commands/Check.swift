@@ -29,7 +29,9 @@ struct Check: ParsableCommand {
         } catch {
             throw Failure(error)
         }
-        for warning in loaded.warnings { Messages.write("socks5d: warning: \(warning)") }
+        for warning in loaded.warnings + loaded.warningsOfLogs {
+            Messages.write("socks5d: warning: \(warning)")
+        }
         let configuration = loaded.configuration
         StandardOutput.write(
             "fine: \(configuration.listen.count) listener(s), \(configuration.users.count) user(s), "

@@ -175,13 +175,14 @@ struct ParentPasswords {
     private(set) var parents: [Parent] = []
     private(set) var warnings: [String] = []
 
-    /// - Throws: ``Failure`` for a file that can't be read or has no password.
+    /// - Throws: ``Failure`` for each file that can't be read or has no password.
     init(_ effective: Effective<Settings>) throws {
+        var failures = Failures()
         for entry in effective.model.parents {
             var password = entry.password
-            if let path = entry.passwordFile {
+            if let path = entry.passwordFile, password == nil {
                 let place = effective.place(of: "parents", .key(entry.name), "password-file")
-                password = try Self.load(path, namedAt: place)
+                password = try failures.collect { try Self.load(path, namedAt: place) }
                 if InputFile.isReadableByOthers(path) {
                     warnings.append(
                         (place.map { "\($0): " } ?? "")
@@ -191,6 +192,7 @@ struct ParentPasswords {
             }
             if let parent = entry.parent(password) { parents.append(parent) }
         }
+        try failures.throwIfAny()
     }
 
     private static func load(_ path: String, namedAt place: String?) throws -> Password {

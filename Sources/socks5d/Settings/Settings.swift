@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Admin
@@ -95,15 +96,11 @@ struct Loaded: Sendable {
         files = (named + ofTLS + keytabs + ofParents).compactMap(\.self)
         listenKey = effective.model.listeners.isEmpty ? "listen" : "listeners"
         let settings = effective.model
-        admin = try AdminConfiguration(effective)
+        var failures = Failures()
+        admin = try failures.collect { try AdminConfiguration(effective) } ?? nil
         sandbox = settings.sandbox.mode
-        let identityPlace = effective.name(of: "run-as")
-        do throws(Complaint) {
-            identity = try settings.sandbox.account.map { account throws(Complaint) in try Identity(account) }
-        } catch {
-            throw Failure.configuration(identityPlace + error.description)
-        }
-        self.identityPlace = identityPlace
+        identityPlace = effective.name(of: "run-as")
+        identity = try failures.collect { try Self.identity(settings.sandbox, effective) } ?? nil
         log = settings.log
         accessLog = settings.accessLog
         logPlaces = [
@@ -124,10 +121,14 @@ struct Loaded: Sendable {
             user.limits = entry.limits
             return user
         }
+        var knowsUsers = true
         if let path = settings.userFile {
-            let users = try UserFile.load(path, namedAt: effective.place(of: "user-file"))
-            configuration.users += users.users
-            warnings += users.warnings(path)
+            let users = try failures.collect {
+                try UserFile.load(path, namedAt: effective.place(of: "user-file"))
+            }
+            configuration.users += users?.users ?? []
+            warnings += users?.warnings(path) ?? []
+            knowsUsers = users != nil
         }
         configuration.parentGroups = settings.parents.compactMap(\.group)
         configuration.routes = effective.routes(settings.routes, "routes")
@@ -138,32 +139,39 @@ struct Loaded: Sendable {
         openPlace = configuration.listenerOpenToStrangers.flatMap {
             ListenerReview.place(of: $0.address, in: effective)
         }
-        try Self.refuseDoubleUsers(configuration.users, effective)
-        let listeners = try ListenerReview(effective, configuration)
-        let problems = listeners.problems + ParentReview(effective).problems
-        if !problems.isEmpty { throw Failure.configuration(problems) }
-        let passwords = try ParentPasswords(effective)
-        configuration.parents = passwords.parents
+        failures.add(Self.doubleUsers(configuration.users, effective))
+        // Without its users a listener would seem to need logins that nobody has.
+        let listeners =
+            knowsUsers ? try failures.collect { try ListenerReview(effective, configuration) } : nil
+        failures.add((listeners?.problems ?? []) + ParentReview(effective).problems)
+        let passwords = try failures.collect { try ParentPasswords(effective) }
+        try failures.throwIfAny()
+        configuration.parents = passwords?.parents ?? []
         self.configuration = configuration
-        warnings += passwords.warnings + listeners.warnings
+        warnings += (passwords?.warnings ?? []) + (listeners?.warnings ?? [])
         warnings += Review(effective, configuration).warnings
     }
 
-    private static func refuseDoubleUsers(
-        _ users: [ProxyUser],
+    private static func identity(
+        _ settings: SandboxSettings,
         _ effective: Effective<Settings>
-    ) throws {
+    ) throws -> Identity? {
+        do throws(Complaint) {
+            return try settings.account.map { account throws(Complaint) in try Identity(account) }
+        } catch {
+            throw Failure.configuration(effective.name(of: "run-as") + error.description)
+        }
+    }
+
+    private static func doubleUsers(_ users: [ProxyUser], _ effective: Effective<Settings>) -> [String] {
         let entries = effective.model.users
         var names: Set<[UInt8]> = []
-        let problems = users.enumerated().filter { !names.insert($0.element.name).inserted }.map {
-            index,
-            user in
+        return users.enumerated().filter { !names.insert($0.element.name).inserted }.map { index, user in
             let entry = index < entries.count ? index : entries.firstIndex { $0.name == user.name }
             let place = entry.flatMap { effective.place(of: "users", .item($0)) }
             let name = String(decoding: user.name, as: UTF8.self).printable
             return "\(place.map { "\($0): " } ?? "")user '\(name)' is given twice; expected once"
         }
-        if !problems.isEmpty { throw Failure.configuration(problems) }
     }
 
     /// Settings that a reload doesn't change, but that differ from an earlier state.
@@ -193,6 +201,16 @@ struct Loaded: Sendable {
             } catch {
                 throw Failure.configuration("\(setting): \(place.text.printable) can't be opened: \(error)")
             }
+        }
+    }
+
+    /// Warnings about log files that this process couldn't open: unlike ``checkLogs()``, it makes no file.
+    var warningsOfLogs: [String] {
+        logPlaces.compactMap { place, setting in
+            guard case .file(let path)? = place else { return nil }
+            let exists = access(path, F_OK) == 0
+            if exists ? access(path, W_OK) == 0 : access(path.folderOfPath, W_OK | X_OK) == 0 { return nil }
+            return "\(setting): \(path.printable) can't be opened: \(Errno(errno))"
         }
     }
 
