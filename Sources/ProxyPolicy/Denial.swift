@@ -1,4 +1,4 @@
-/// Why a request is refused, always with reply 02.
+/// Why a request is refused, always with reply 2.
 package enum Denial: Hashable, Sendable {
     /// By the rule with this number, from 1.
     case rule(Int)

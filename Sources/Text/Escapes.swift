@@ -5,6 +5,11 @@ extension String {
         unicodeScalars.reduce(into: "") { $0 += $1.escaped(asASCII: true) }
     }
 
+    /// As ``escapedForOneLine``, for a value between double quotes: an apostrophe stays as it is.
+    package var escapedForDoubleQuotes: String {
+        unicodeScalars.reduce(into: "") { $0 += $1 == "'" ? "'" : $1.escaped(asASCII: true) }
+    }
+
     /// The text with everything but printable ASCII escaped: it stays on one line, and can't forge another.
     ///
     /// For whole lines. Parts that were escaped before stay as they are.

@@ -35,6 +35,38 @@ import Testing
         }
     }
 
+    @Test func anotherFileOfTheTokenIsReadWithoutARestart() async throws {
+        let port = TestListener.unusedPort()
+        @Sendable func settings(_ more: String) -> [UInt8] {
+            Array("admin: {listen: '127.0.0.1:\(port)'\(more)}\n".utf8)
+        }
+        let (one, two) = ("0123456789abcdef-one", "0123456789abcdef-two")
+        try await withFile(Array(one.utf8)) { first in
+            try await withFile(Array(two.utf8)) { second in
+                try await withFile(settings(", token-file: \(first)")) { file in
+                    try await withSocks5d(Invocation("--config", file)) { child, _ in
+                        func status(_ token: String) throws -> ChildProcess.Result {
+                            let admin = ["--admin", "127.0.0.1:\(port)", "--admin-token-file", token]
+                            return try Invocation(["status"] + admin).start().waitForEnd()
+                        }
+                        #expect(try status(first).exitCode == 0 && status(second).exitCode == 1)
+                        try writeFile(file, settings(", token-file: \(second)"))
+                        child.signal(SIGHUP)
+                        _ = try child.waitForLine(containing: " notice reloaded ")
+                        #expect(try status(first).exitCode == 1 && status(second).exitCode == 0)
+                        // Without a token it would be open to more than before.
+                        try writeFile(file, settings(""))
+                        child.signal(SIGHUP)
+                        let warning = try child.waitForLine(containing: "a restart is needed")
+                        #expect(warning.hasSuffix("settings=admin.token-file"))
+                        _ = try child.waitForLine(containing: " notice reloaded ")
+                        #expect(try status(first).exitCode == 1 && status(second).exitCode == 0)
+                    }
+                }
+            }
+        }
+    }
+
     @Test func aBadFileKeepsTheOldOneAndSaysWhy() async throws {
         try await withFile(Self.text("rules: [{deny: {ports: [1]}}]\nworkers: 1\n")) { file in
             try await withSocks5d(Invocation("--config", file)) { child, port in

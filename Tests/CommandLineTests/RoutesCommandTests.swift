@@ -51,11 +51,11 @@ import Testing
             ),
             (
                 ["192.0.2.1:80"], 1,
-                ["refused: guard: documentation, with reply 02", "route: none matches", "way: direct"]
+                ["refused: guard: documentation, with reply 2", "route: none matches", "way: direct"]
             ),
             (
                 ["198.18.0.1:25"], 1,
-                ["refused: rule 1 (FILE:7), with reply 02", "route: none matches", "way: direct"]
+                ["refused: rule 1 (FILE:7), with reply 2", "route: none matches", "way: direct"]
             ),
             (["8.8.8.8:80"], 0, [allowed, "route: none matches", "way: direct"]),
             (["[::ffff:10.1.2.3]:80"], 0, [allowed, "route: FILE:16", "way: direct"]),
@@ -68,13 +68,13 @@ import Testing
             (["8.8.8.8:853", "--udp"], 0, [allowed, "route: FILE:17", "way: direct"]),
             (
                 ["8.8.8.8:53", "--udp"], 1,
-                ["refused: rule 2 (FILE:7), with reply 02", "route: none matches", "way: direct"]
+                ["refused: rule 2 (FILE:7), with reply 2", "route: none matches", "way: direct"]
             ),
             (
                 ["8.8.8.8:5000", "--udp"], 1,
                 [
                     allowed, "route: FILE:18", "way: through office",
-                    "datagrams: none of these parents takes them; without another route for some, reply 07",
+                    "datagrams: none of these parents takes them; without another route for some, reply 7",
                 ]
             ),
             (

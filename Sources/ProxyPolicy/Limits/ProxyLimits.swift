@@ -43,12 +43,12 @@ public struct ProxyLimits: Sendable {
 
 /// The limits of one user, over all their connections. `nil` for no limit.
 public struct UserLimits: Sendable {
-    /// Connections with a request at once, 1 or more. Further ones are refused with reply 02 (RFC 1928 section 6).
+    /// Connections with a request at once, 1 or more. Further ones are refused with reply 2 (RFC 1928 section 6).
     public var connections: Int?
     /// Bytes per second in each direction, as in ``ProxyLimits/bandwidthPerConnection``, but shared by all connections
     /// of the user, which take turns.
     public var bandwidth: Int?
-    /// Payload per period. When it is used up, requests are refused with reply 02 and running sessions end.
+    /// Payload per period. When it is used up, requests are refused with reply 2 and running sessions end.
     public var quota: Quota?
 
     public init(connections: Int? = nil, bandwidth: Int? = nil, quota: Quota? = nil) {

@@ -13,7 +13,7 @@ internal import Text
 public struct Rule: Sendable, Hashable {
     public enum Action: String, Sendable {
         case allow
-        /// Refuse with reply 02.
+        /// Refuse with reply 2.
         case deny
         /// A trial: logs and metrics report what it would deny, and the following rules decide.
         case report

@@ -56,15 +56,15 @@ public struct RuleRequest: Sendable {
 public enum RuleAnswer: Sendable {
     case now(RuleVerdict)
     /// Runs as a task of its own. It is cancelled when the client leaves, or when
-    /// ``Configuration/Timeouts/dial`` is over, which the client sees as reply 01. The time limit for
+    /// ``Configuration/Timeouts/dial`` is over, which the client sees as reply 1. The time limit for
     /// dialling starts again after it. An error counts as ``RuleVerdict/unavailable``.
     case later(@Sendable () async throws -> RuleVerdict)
 }
 
 public enum RuleVerdict: Sendable {
     case allowed
-    /// Refused with reply 02.
+    /// Refused with reply 2.
     case denied
-    /// It can't be decided now: refused with reply 01.
+    /// It can't be decided now: refused with reply 1.
     case unavailable
 }

@@ -16,7 +16,7 @@ public final class UserTerms: Sendable, Equatable {
     ///   - limits: replace all of ``ProxyLimits/user``, including limits that are `nil` here. If `nil`, the common
     ///     limits apply.
     ///   - egressAddresses: addresses and prefixes. ``Configuration/egress`` applies to a family without any. With an
-    ///     address that doesn't belong to this machine, each connection fails with reply 03.
+    ///     address that doesn't belong to this machine, each connection fails with reply 3.
     /// - Throws: ``ConfigurationError`` for contradictory terms.
     public init(
         rules: [Rule] = [],

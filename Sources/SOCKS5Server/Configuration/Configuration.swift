@@ -127,7 +127,7 @@ public struct Configuration: Sendable {
 
     /// The BIND command (RFC 1928 section 4).
     public struct Bind: Sendable {
-        /// If false, BIND is refused with reply 07, command not supported.
+        /// If false, BIND is refused with reply 7, command not supported.
         public var isEnabled = true
         /// The ports to listen on; if `nil`, the system chooses.
         public var ports: PortRange?
@@ -137,7 +137,7 @@ public struct Configuration: Sendable {
         public init() {}
     }
 
-    /// The destination guard refuses, with reply 02, every address outside the public internet: loopback, private and
+    /// The destination guard refuses, with reply 2, every address outside the public internet: loopback, private and
     /// link-local addresses, cloud metadata, multicast, reserved addresses, and this proxy's own listeners.
     public struct GuardSettings: Sendable {
         public enum Mode: String, CaseIterable, Sendable {

@@ -25,8 +25,8 @@ public enum ResolverAnswer: Sendable {
 public enum ResolvedName: Sendable {
     /// The addresses, in the order in which they are tried; an empty list is like ``notFound``.
     case addresses([IPAddress])
-    /// The name doesn't exist: reply 04, remembered for a while.
+    /// The name doesn't exist: reply 4, remembered for a while.
     case notFound
-    /// The name can't be resolved now: reply 04, and the next client's request asks again.
+    /// The name can't be resolved now: reply 4, and the next client's request asks again.
     case unavailable
 }

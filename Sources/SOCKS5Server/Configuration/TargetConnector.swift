@@ -11,7 +11,7 @@ public protocol TargetConnector: Sendable {
     /// Runs as a task of its own. It is cancelled when the client leaves or ``Configuration/Timeouts/dial`` is over.
     ///
     /// - Returns: a connection to the target.
-    /// - Throws: ``ConnectError`` to choose the reply; any other error is reply 01.
+    /// - Throws: ``ConnectError`` to choose the reply; any other error is reply 1.
     func connect(to target: Target, for request: RuleRequest) async throws -> ConnectedSocket
 }
 

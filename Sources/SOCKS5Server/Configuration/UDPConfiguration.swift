@@ -3,7 +3,7 @@ internal import ProxyPolicy
 extension Configuration {
     /// The UDP ASSOCIATE command (RFC 1928 section 7).
     public struct UDP: Sendable {
-        /// If false, UDP ASSOCIATE is refused with reply 07, command not supported.
+        /// If false, UDP ASSOCIATE is refused with reply 7, command not supported.
         public var isEnabled = true
         /// The ports that clients send to, one per association. If `nil`, the system chooses. If it is a single port,
         /// all associations share it.

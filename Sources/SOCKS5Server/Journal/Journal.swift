@@ -111,7 +111,7 @@ final class Journal {
     /// - Parameter user: as the client has sent it; `nil` if it couldn't be read.
     func loginDidFail(_ record: SessionRecord, as user: [UInt8]?) {
         var metadata: Logger.Metadata = ["client": "\(record.client)", "id": "\(record.id)"]
-        if let user { metadata["user"] = "\(String(decoding: user, as: UTF8.self).escapedForOneLine)" }
+        if let user { metadata["user"] = "\(String(decoding: user, as: UTF8.self).escapedForDoubleQuotes)" }
         logger.notice("login failed", metadata: metadata)
     }
 
@@ -123,7 +123,7 @@ final class Journal {
         var metadata: Logger.Metadata = [
             "route": "\(way.route)", "reason": "\(reason)", "events": "\(events)",
         ]
-        if let parent = way.parent { metadata["parent"] = "\(parent.escapedForOneLine)" }
+        if let parent = way.parent { metadata["parent"] = "\(parent.escapedForDoubleQuotes)" }
         logger.warning("datagrams dropped on a route", metadata: metadata)
     }
 

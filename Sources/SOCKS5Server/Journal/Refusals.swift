@@ -97,15 +97,15 @@ extension SessionRecord {
     fileprivate var subject: Logger.Metadata {
         var metadata: Logger.Metadata = ["client": "\(client)", "id": "\(id)"]
         if let username = user {
-            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
+            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForDoubleQuotes)"
         }
         if let command { metadata["command"] = "\(command.text)" }
         if let destination, command != .udpAssociate {
             metadata["destination"] =
-                "\(Target(destination)?.description ?? destination.description.escapedForOneLine)"
+                "\(Target(destination)?.description ?? destination.description.escapedForDoubleQuotes)"
         }
         if let rule { metadata["rule"] = "\(rule)" }
-        if let reason { metadata["reason"] = "\(reason.escapedForOneLine)" }
+        if let reason { metadata["reason"] = "\(reason.escapedForDoubleQuotes)" }
         return metadata
     }
 }

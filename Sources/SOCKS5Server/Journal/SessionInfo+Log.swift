@@ -18,13 +18,14 @@ extension SessionInfo {
             metadata["reason"] = "\(reason)"
         }
         if let username = record.user {
-            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForOneLine)"
+            metadata["user"] = "\(String(decoding: username, as: UTF8.self).escapedForDoubleQuotes)"
         }
         if let command = record.command, let destination = record.destination {
             metadata["command"] = "\(command.text)"
             // For an association the destination means little: each datagram has its own target.
             if command != .udpAssociate {
-                let target = Target(destination)?.description ?? destination.description.escapedForOneLine
+                let target =
+                    Target(destination)?.description ?? destination.description.escapedForDoubleQuotes
                 metadata["destination"] = "\(target)"
             }
             metadata["sent"] = "\(bytesClientToTarget)"

@@ -22,7 +22,7 @@ public struct Statistics: Sendable {
     /// Datagrams that weren't relayed.
     public func datagramsDropped(_ cause: DatagramDrop) -> Int { Int(drops[cause.rawValue]) }
 
-    /// Connections closed at once and requests refused with reply 02 because of one of ``ProxyLimits``.
+    /// Connections closed at once and requests refused with reply 2 because of one of ``ProxyLimits``.
     public func refusals(_ limit: LimitRefusal) -> Int { Int(refusals[limit.rawValue]) }
 
     init(_ workers: [Counters]) {

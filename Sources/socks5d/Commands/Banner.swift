@@ -36,7 +36,11 @@ struct Banner {
         if let sandbox { lines.append("sandbox: \(sandbox)") }
         let protected = configuration.listeners.count { $0.tls != nil }
         if protected > 0 {
-            lines.append("TLS: at \(protected) of \(configuration.listeners.count) listener(s)")
+            let asking = configuration.listeners.count { $0.tls?.clientAuthority != nil }
+            lines.append(
+                "TLS: at \(protected) of \(configuration.listeners.count) listener(s)"
+                    + (asking > 0 ? ", \(asking) of which ask(s) for a client's certificate" : "")
+            )
         }
         if let first = addresses.first {
             lines.append("try: \(configuration.listeners[0].trial(at: first, hasUsers: hasUsers))")

@@ -81,10 +81,10 @@ struct ProxyTrouble: Error, CustomStringConvertible {
         case .loginRefused:
             self.init("wrong user or password")
         case .refused(let reply):
-            self.init("reply \(reply.rawValue.hex), \(reply.meaning)")
+            self.init("reply \(reply.rawValue), \(reply.meaning)")
         case .unknownReply(let code):
             self.init(
-                "reply \(code.hex), which RFC 1928 doesn't have; the server's documentation may say more"
+                "reply \(code), which RFC 1928 doesn't have; the server's documentation may say more"
             )
         case .malformed:
             self.init(Self.stranger(received, at: step))

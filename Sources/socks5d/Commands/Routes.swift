@@ -92,7 +92,7 @@ extension Forecast {
         lines.append("way: \(parents.way)")
         if isDatagram, losesDatagrams {
             lines.append(
-                "datagrams: none of these parents takes them; without another route for some, reply 07"
+                "datagrams: none of these parents takes them; without another route for some, reply 7"
             )
         }
         if let fallback {
@@ -130,8 +130,8 @@ extension Forecast.Refusal {
         case .noLogin: "the client must log in (--user)"
         case .user: "the user doesn't exist, or can't log in now or from there"
         case .denied(let denial, let rule?) where rule != denial.text:
-            "\(denial.text) (\(rule)), with reply 02"
-        case .denied(let denial, _): "\(denial.text), with reply 02"
+            "\(denial.text) (\(rule)), with reply 2"
+        case .denied(let denial, _): "\(denial.text), with reply 2"
         }
     }
 }

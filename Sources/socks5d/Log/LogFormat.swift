@@ -160,7 +160,7 @@ struct LogLine {
         if !text.isEmpty && text.utf8.allSatisfy(Self.isPlain) {
             writer.bytes += text.utf8
         } else {
-            writer.bytes += "\"\(text.escapedForOneLine)\"".utf8
+            writer.bytes += "\"\(text.escapedForDoubleQuotes)\"".utf8
         }
     }
 

@@ -105,7 +105,7 @@ final class LogSink {
             Messages.say(
                 .error,
                 "a log file can't be opened again: the old one stays",
-                ["error": "\(error)", "file": "\(path.escapedForOneLine)"]
+                ["error": "\(error)", "file": "\(path.escapedForDoubleQuotes)"]
             )
         }
     }

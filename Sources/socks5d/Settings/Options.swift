@@ -27,7 +27,7 @@ struct Options: ParsableArguments, Sendable {
     var open = false
     @Flag(help: .setting("share-port"))
     var sharePort = false
-    @Flag(help: "Refuse BIND with reply 07.")
+    @Flag(help: "Refuse BIND with reply 7.")
     var noBind = false
     @Option(help: .setting("bind-ports"))
     var bindPorts: String?
@@ -71,7 +71,7 @@ struct Options: ParsableArguments, Sendable {
     var drainTimeout: String?
     @Option(help: .setting("drain-delay"))
     var drainDelay: String?
-    @Flag(help: "Refuse UDP ASSOCIATE with reply 07.")
+    @Flag(help: "Refuse UDP ASSOCIATE with reply 7.")
     var noUDP = false
     @Option(help: .setting("udp-ports"))
     var udpPorts: String?

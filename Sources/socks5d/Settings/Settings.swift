@@ -177,7 +177,10 @@ struct Loaded: Sendable {
     /// Settings that a reload doesn't change, but that differ from an earlier state.
     func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
         let others = zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
-        return others.filter { $0 != "listen" } + (ways == earlier.ways ? [] : [listenKey])
+        // A new token is used at once. A running admin server keeps its token, rather than need none.
+        let lacksToken = admin != nil && admin?.token == nil && earlier.admin?.token != nil
+        return others.filter { $0 != "listen" } + (lacksToken ? ["admin.token-file"] : [])
+            + (ways == earlier.ways ? [] : [listenKey])
     }
 
     /// The properties of each listener that are fixed from the start on.
@@ -234,9 +237,10 @@ extension Settings {
     fileprivate static func isReloadable(_ path: String) -> Bool {
         let keys: Set = [
             "clients", "login-except", "protocols", "proxy-protocol", "tls", "answer-http", "listeners",
-            "users",
-            "user-file", "login-ban", "session-ids", "open", "rules", "guard", "limits", "parents", "routes",
+            "users", "user-file", "login-ban", "session-ids", "open", "rules", "guard", "limits", "parents",
+            "routes",
         ]
+        if path == "admin.token-file" { return true }
         return path != "limits.quota-file" && keys.contains(String(path.prefix { $0 != "." }))
     }
 

@@ -282,7 +282,7 @@ extension Configuration.Bind {
                 "enabled",
                 \.configuration.bind.isEnabled,
                 offBy: "no-bind",
-                "If false, BIND is refused with reply 07."
+                "If false, BIND is refused with reply 7."
             ),
             .value(
                 "ports",
@@ -309,7 +309,7 @@ extension Configuration.UDP {
                 "enabled",
                 \.configuration.udp.isEnabled,
                 offBy: "no-udp",
-                "If false, UDP ASSOCIATE is refused with reply 07."
+                "If false, UDP ASSOCIATE is refused with reply 7."
             ),
             .value(
                 "ports",

@@ -86,7 +86,7 @@ extension Settings.RuleEntry {
                     \.deny,
                     criteria,
                     new: { Rule(.deny) },
-                    "Refuse a request that matches every criterion, with reply 02."
+                    "Refuse a request that matches every criterion, with reply 2."
                 ),
                 .section(
                     "report",
