@@ -141,9 +141,9 @@ struct Failures {
         if !problems.isEmpty { failures.append(.configuration(problems)) }
     }
 
-    /// Throws all of them as one, with the exit code of the first.
+    /// Throws all of them as one; a wrong flag decides the exit code.
     func throwIfAny() throws {
-        guard let first = failures.first else { return }
-        throw Failure(messages: failures.flatMap(\.messages), exitCode: first.exitCode)
+        guard let exitCode = failures.map(\.exitCode).min() else { return }
+        throw Failure(messages: failures.flatMap(\.messages), exitCode: exitCode)
     }
 }

@@ -305,7 +305,7 @@ import Testing
     /// users that can't be read.
     @Test func missingFilesAndUnknownNamesAreReportedTogether() async throws {
         let text = """
-            listeners: [{address: 127.0.0.1:1, login: required}]
+            listeners: [{address: 127.0.0.1:1, login: required}, {address: 127.0.0.1:1, login: required}]
             user-file: /nonexistent/users
             admin: {listen: 127.0.0.1:2, token-file: /nonexistent/token}
             parents:
@@ -321,7 +321,7 @@ import Testing
                 line.dropFirst("socks5d: \(file):".count).prefix { $0 != " " }
             }
             #expect(
-                places.sorted() == ["2:1:", "3:30:", "5:47:", "6:46:", "7:16:", "8:1:"],
+                places.sorted() == ["1:64:", "2:1:", "3:30:", "5:47:", "6:46:", "7:16:", "8:1:"],
                 "\(result.errors)"
             )
         }

@@ -135,6 +135,11 @@ import Testing
             "log: {file: /nonexistent/log}",
             "1:7: /nonexistent/log can't be opened: No such file or directory"
         ),
+        ("log: {file: /tmp}", "1:7: /tmp can't be opened: Is a directory"),
+        (
+            "log: {file: 'syslog:/nonexistent/log'}",
+            "1:7: syslog:/nonexistent/log can't be opened: No such file or directory"
+        ),
         (
             "access-log: {file: /proc/version/log}",
             "1:14: /proc/version/log can't be opened: Not a directory"

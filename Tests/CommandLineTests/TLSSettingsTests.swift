@@ -21,7 +21,8 @@ import Testing
         let problems = Problems()
         effective.read(file: "f", Array(text.utf8), problems)
         if problems.count > 0 { return problems.lines(file: "f") }
-        return ParentReview(effective).problems + (try ListenerReview(effective, Configuration()).problems)
+        let listeners = try ListenerReview(effective, Configuration(), knowsUsers: true)
+        return ParentReview(effective).problems + listeners.problems
     }
 
     @Test func aListenerHasACertificateAKeyAndTerms() throws {

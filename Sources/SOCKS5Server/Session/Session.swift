@@ -395,6 +395,8 @@ final class Session {
         services.clock.clearDeadline(of: slot)
         association?.close()
         relay?.close(byReset: byReset)
+        // A client that comes in this turn of the loop finds the place, and isn't refused.
+        places.leaveLimit(services)
     }
 
     private func giveUpPending() {

@@ -136,13 +136,18 @@ struct SessionPlaces {
         account?.activity.tally(ofWorker: services.journal.worker)
     }
 
+    /// Gives back the place of ``ConnectionLimit``, because the sockets are closed. May be called repeatedly.
+    mutating func leaveLimit(_ services: Services) {
+        if hasPlace { services.limit.leave() }
+        hasPlace = false
+    }
+
     /// Gives all places back.
     mutating func leave(_ peer: Peer, _ services: Services) {
         endHandshake(of: peer, services)
         if isConnected { services.sources.leave(ClientSource(peer), in: scope) }
         isConnected = false
-        if hasPlace { services.limit.leave() }
-        hasPlace = false
+        leaveLimit(services)
         account?.leave()
         account = nil
         turn(to: nil)

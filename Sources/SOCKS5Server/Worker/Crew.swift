@@ -57,8 +57,10 @@ struct Crew: Sendable {
 
     /// The worker with the most unfinished handshakes, if there are any: a new connection displaces one of them.
     var memberWithHandshakes: Member? {
-        let most = members.max { $0.counters.handshakes < $1.counters.handshakes }
-        return most.flatMap { $0.counters.handshakes > 0 ? $0 : nil }
+        // Each number is read once, since it may change at any time.
+        let numbers = members.map { (member: $0, handshakes: $0.counters.handshakes) }
+        let most = numbers.max { $0.handshakes < $1.handshakes }
+        return most.flatMap { $0.handshakes > 0 ? $0.member : nil }
     }
 
     /// The worker that has all associations of a shared UDP port. Only one worker reads the socket; with several, each

@@ -18,6 +18,8 @@ final class Reloader: Sendable {
         var asking: [@Sendable (AdminActions.ReloadResult) -> Void] = []
         /// The settings applied last, and the functions to call with new ones.
         var adopted: Loaded
+        /// Whether the admin server has a token.
+        var hasToken: Bool
         var whenAdopted: (@Sendable (Loaded) -> Void)?
         /// The hash of the applied settings; `nil` until it is first requested.
         var hash: String?
@@ -42,7 +44,7 @@ final class Reloader: Sendable {
         self.started = started
         self.load = load
         self.logger = logger
-        state = Guarded(State(adopted: started))
+        state = Guarded(State(adopted: started, hasToken: started.admin?.token != nil))
     }
 
     /// Calls `body` with all settings that are applied from now on.
@@ -118,13 +120,14 @@ final class Reloader: Sendable {
         do {
             let next = try loadNoted()
             try server.reload(next.configuration)
-            let adopted = state.withLock { state in
+            let (adopted, hasToken) = state.withLock { state in
                 state.adopted = next
+                state.hasToken = state.hasToken || next.admin?.token != nil
                 state.hash = nil
-                return state.whenAdopted
+                return (state.whenAdopted, state.hasToken)
             }
             adopted?(next)
-            let left = next.settingsThatNeedARestart(since: started)
+            let left = next.settingsThatNeedARestart(since: started, hasToken: hasToken)
             for warning in next.warnings { logger.warning("\(warning)") }
             for file in next.files where InputFile.isOrphaned(file) {
                 logger.warning(

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Text
 
 /// A descriptor that lines are written to, without waiting for its reader.
 ///
@@ -47,6 +48,24 @@ final class LogOutput {
         case .syslog(let path):
             return try syslog(path)
         }
+    }
+
+    /// Throws as ``open(_:)`` would, but makes no file: for one that doesn't exist, its folder must be writable.
+    static func check(_ place: LogPlace) throws(Errno) {
+        guard case .file(let path) = place else {
+            let output = try open(place)
+            if output.isOwned { _ = Glibc.close(output.descriptor) }
+            return
+        }
+        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+        if descriptor >= 0 {
+            _ = Glibc.close(descriptor)
+            return
+        }
+        let reason = errno
+        var facts = stat()
+        guard reason == ENOENT, lstat(path, &facts) != 0 else { throw Errno(reason) }
+        guard access(path.folderOfPath, W_OK | X_OK) == 0 else { throw Errno(errno) }
     }
 
     private static func standard(_ descriptor: Int32) -> LogOutput {

@@ -7,14 +7,18 @@ internal import Text
 struct ListenerReview {
     private let effective: Effective<Settings>
     private let configuration: Configuration
+    private let hasUsers: Bool
     /// One line each, with its place if it has one.
     private(set) var problems: [String] = []
     private(set) var warnings: [String] = []
 
-    /// - Parameter configuration: made from the settings, including the users of the user file.
+    /// - Parameters:
+    ///   - configuration: made from the settings, including the users of the user file.
+    ///   - knowsUsers: false if that file can't be read: then nothing is said about missing users.
     /// - Throws: ``Failure`` for flags beside `listeners`.
-    init(_ effective: Effective<Settings>, _ configuration: Configuration) throws {
+    init(_ effective: Effective<Settings>, _ configuration: Configuration, knowsUsers: Bool) throws {
         self.effective = effective
+        hasUsers = !knowsUsers || configuration.hasLogins
         self.configuration = configuration
         guard let place = effective.place(of: "listeners") else {
             reviewShortForm()
@@ -74,7 +78,7 @@ struct ListenerReview {
 
     private mutating func reviewShortForm() {
         reviewTLS()
-        guard effective.model.loginExcept != nil, !configuration.hasLogins else { return }
+        guard effective.model.loginExcept != nil, !hasUsers else { return }
         warn(effective.origin(of: "login-except").description)
     }
 
@@ -153,7 +157,7 @@ struct ListenerReview {
         }
     }
 
-    private func hasLogins(_ entry: ListenerEntry) -> Bool { configuration.hasLogins || entry.gssapi != nil }
+    private func hasLogins(_ entry: ListenerEntry) -> Bool { hasUsers || entry.gssapi != nil }
 
     private mutating func reviewCommonRules() {
         guard entries.allSatisfy({ $0.login == .never && !$0.namesClients }) else {

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Logging
 internal import ProxyPolicy
 internal import SOCKS5Admin
@@ -140,9 +139,9 @@ struct Loaded: Sendable {
             ListenerReview.place(of: $0.address, in: effective)
         }
         failures.add(Self.doubleUsers(configuration.users, effective))
-        // Without its users a listener would seem to need logins that nobody has.
-        let listeners =
-            knowsUsers ? try failures.collect { try ListenerReview(effective, configuration) } : nil
+        let listeners = try failures.collect {
+            try ListenerReview(effective, configuration, knowsUsers: knowsUsers)
+        }
         failures.add((listeners?.problems ?? []) + ParentReview(effective).problems)
         let passwords = try failures.collect { try ParentPasswords(effective) }
         try failures.throwIfAny()
@@ -175,10 +174,11 @@ struct Loaded: Sendable {
     }
 
     /// Settings that a reload doesn't change, but that differ from an earlier state.
-    func settingsThatNeedARestart(since earlier: Loaded) -> [String] {
+    ///
+    /// - Parameter hasToken: whether the running admin server has a token. It keeps that rather than need none.
+    func settingsThatNeedARestart(since earlier: Loaded, hasToken: Bool) -> [String] {
         let others = zip(fixed, earlier.fixed).filter { $0.value != $1.value }.map(\.0.path)
-        // A new token is used at once. A running admin server keeps its token, rather than need none.
-        let lacksToken = admin != nil && admin?.token == nil && earlier.admin?.token != nil
+        let lacksToken = hasToken && admin?.token == nil
         return others.filter { $0 != "listen" } + (lacksToken ? ["admin.token-file"] : [])
             + (ways == earlier.ways ? [] : [listenKey])
     }
@@ -207,13 +207,15 @@ struct Loaded: Sendable {
         }
     }
 
-    /// Warnings about log files that this process couldn't open: unlike ``checkLogs()``, it makes no file.
+    /// Warnings about logs that this process couldn't open: unlike ``checkLogs()``, it makes no file.
     var warningsOfLogs: [String] {
         logPlaces.compactMap { place, setting in
-            guard case .file(let path)? = place else { return nil }
-            let exists = access(path, F_OK) == 0
-            if exists ? access(path, W_OK) == 0 : access(path.folderOfPath, W_OK | X_OK) == 0 { return nil }
-            return "\(setting): \(path.printable) can't be opened: \(Errno(errno))"
+            do throws(Errno) {
+                try place.map { place throws(Errno) in try LogOutput.check(place) }
+                return nil
+            } catch {
+                return "\(setting): \(place?.text.printable ?? "") can't be opened: \(error)"
+            }
         }
     }
 

@@ -86,6 +86,31 @@ import Testing
         }
     }
 
+    /// The end of a client and the next client may come in one turn of the loop.
+    @Test(arguments: [[], [5], [5, 1, 0]] as [[UInt8]])
+    func aClientThatHasLeftKeepsNobodyOut(_ sent: [UInt8]) async throws {
+        try await withServerObject({
+            $0.workers = 1
+            $0.maxConnections = 1
+        }) { server, port in
+            let listener = try TestListener()
+            defer { listener.close() }
+            for round in 1...100 {
+                let leaving = try TestSocket(connectingTo: port)
+                try leaving.send(sent)
+                try eventually("it has come in round \(round)") {
+                    server.statistics[.accepted] == 2 * round - 1
+                }
+                leaving.close()
+                let client = try TestSocket.tunnel(through: port, to: .loopback(listener.port))
+                client.close()
+                try listener.accept().close()
+                try eventually("all have ended in round \(round)") { server.statistics.active == 0 }
+            }
+            #expect(server.statistics[.refusedAtLimit] == 0)
+        }
+    }
+
     @Test func theOldestGivesWay() async throws {
         try await withServerObject({
             $0.workers = 1
