@@ -122,7 +122,7 @@ struct Failure: Error {
     }
 }
 
-/// What is wrong in parts that don't need each other, for one report on all of them.
+/// Collects the failures of independent parts, so that one report names them all.
 struct Failures {
     private var failures: [Failure] = []
 

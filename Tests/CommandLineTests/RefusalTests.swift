@@ -301,8 +301,7 @@ import Testing
         )
     }
 
-    /// What is wrong in parts that don't need each other comes at once. A listener that needs logins isn't blamed for
-    /// users that can't be read.
+    /// One report has the mistakes of all parts. It has none about `login: required`, since the users are unknown.
     @Test func missingFilesAndUnknownNamesAreReportedTogether() async throws {
         let text = """
             listeners: [{address: 127.0.0.1:1, login: required}, {address: 127.0.0.1:1, login: required}]

@@ -107,9 +107,9 @@ int cuv_address_parse(const char *text, cuv_address *address);
 /// Writes the numeric address without port, NUL-terminated; 64 bytes always suffice.
 int cuv_address_text(const cuv_address *address, char *buffer, size_t size);
 
-/// Prepares the calling thread to run a loop. Sets its name (at most 15 bytes, as shown by top(1)), and blocks all
-/// signals except those that a fault of the thread raises, such as SIGSEGV. SIGPIPE is blocked since libuv doesn't ignore
-/// it; the program's threads handle other signals.
+/// Prepares the calling thread to run a loop. Sets its name (at most 15 bytes, as shown by top(1)), and blocks signals.
+/// SIGSEGV and other signals of a crash aren't blocked. SIGPIPE is blocked, since libuv doesn't ignore it. Other threads
+/// of the program handle the rest.
 void cuv_thread_prepare(const char *name);
 
 /// Permanently limits the calling thread to a tenth of the time that others get when all cores are busy.

@@ -36,12 +36,14 @@ final class LogOutput {
     }
 
     /// Throws the error of open(2) or connect(2).
-    static func open(_ place: LogPlace) throws(Errno) -> LogOutput {
+    ///
+    /// - Parameter makes: whether a file that doesn't exist is made.
+    static func open(_ place: LogPlace, makes: Bool = true) throws(Errno) -> LogOutput {
         switch place {
         case .standardError: return standard(STDERR_FILENO)
         case .standardOutput: return standard(STDOUT_FILENO)
         case .file(let path):
-            let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK
+            let flags = O_WRONLY | O_APPEND | (makes ? O_CREAT : 0) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK
             let descriptor = Glibc.open(path, flags, 0o640)
             guard descriptor >= 0 else { throw Errno(errno) }
             return LogOutput(descriptor, type(of: descriptor) == S_IFREG ? .file : .opened, isOwned: true)
@@ -50,22 +52,17 @@ final class LogOutput {
         }
     }
 
-    /// Throws as ``open(_:)`` would, but makes no file: for one that doesn't exist, its folder must be writable.
+    /// Throws as ``open(_:makes:)`` would, but makes no file: for one that doesn't exist, its folder must be writable.
     static func check(_ place: LogPlace) throws(Errno) {
-        guard case .file(let path) = place else {
-            let output = try open(place)
-            if output.isOwned { _ = Glibc.close(output.descriptor) }
-            return
+        do throws(Errno) {
+            _ = try open(place, makes: false)
+        } catch {
+            var facts = stat()
+            guard case .file(let path) = place, error.code == ENOENT, lstat(path, &facts) != 0 else {
+                throw error
+            }
+            guard access(path.folderOfPath, W_OK | X_OK) == 0 else { throw Errno(errno) }
         }
-        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-        if descriptor >= 0 {
-            _ = Glibc.close(descriptor)
-            return
-        }
-        let reason = errno
-        var facts = stat()
-        guard reason == ENOENT, lstat(path, &facts) != 0 else { throw Errno(reason) }
-        guard access(path.folderOfPath, W_OK | X_OK) == 0 else { throw Errno(errno) }
     }
 
     private static func standard(_ descriptor: Int32) -> LogOutput {

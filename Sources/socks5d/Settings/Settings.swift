@@ -197,24 +197,23 @@ struct Loaded: Sendable {
 
     /// Opens the logs, and closes them again.
     func checkLogs() throws {
-        for (place, setting) in logPlaces {
-            guard let place else { continue }
-            do throws(Errno) {
-                _ = try LogOutput.open(place)
-            } catch {
-                throw Failure.configuration("\(setting): \(place.text.printable) can't be opened: \(error)")
-            }
-        }
+        let problems = problemsOfLogs { place throws(Errno) in _ = try LogOutput.open(place) }
+        if let first = problems.first { throw Failure.configuration(first) }
     }
 
     /// Warnings about logs that this process couldn't open: unlike ``checkLogs()``, it makes no file.
     var warningsOfLogs: [String] {
+        problemsOfLogs { place throws(Errno) in try LogOutput.check(place) }
+    }
+
+    private func problemsOfLogs(_ attempt: (LogPlace) throws(Errno) -> Void) -> [String] {
         logPlaces.compactMap { place, setting in
+            guard let place else { return nil }
             do throws(Errno) {
-                try place.map { place throws(Errno) in try LogOutput.check(place) }
+                try attempt(place)
                 return nil
             } catch {
-                return "\(setting): \(place?.text.printable ?? "") can't be opened: \(error)"
+                return "\(setting): \(place.text.printable) can't be opened: \(error)"
             }
         }
     }
